@@ -1,0 +1,381 @@
+"""The nouns of Otoscope: plain, frozen data that every other floor speaks in.
+
+Nothing here computes, reads a file or imports torch at run time. Units are in names (``_in_s``, ``_in_ms``) or in
+the field's comment; array shapes are written ``[N, D]``.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any, Literal, Protocol, runtime_checkable
+
+import numpy as np
+from numpy.typing import NDArray
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from torch import Tensor
+
+Domain = Literal["speech", "environment", "music"]
+Sidecar = Mapping[str, Any]
+"""What ``<key>.json`` of a WebDataset sample holds."""
+
+DOMAINS: tuple[Domain, ...] = ("speech", "environment", "music")
+SUITES = ("mini", "full")
+PROTOCOLS = ("strict",)
+PRECISIONS = ("fp32", "bf16", "fp16")
+
+
+class BenchError(Exception):
+    """Bad input or a broken contract: one line naming what, got, expected and where."""
+
+    def __init__(self, what: str, *, got: object, expected: object, where: object) -> None:
+        super().__init__(f"{what}: got {got}, expected {expected} [{where}]")
+        self.what, self.got, self.expected, self.where = what, str(got), str(expected), str(where)
+
+
+class DataError(BenchError):
+    """A shard, clip or sidecar is not what it should be."""
+
+
+class EncoderError(BenchError):
+    """An encoder breaks its contract."""
+
+
+class ChoiceError(BenchError):
+    """The user named something that does not exist; ``expected`` lists the choices."""
+
+
+# ------------------------------------------------------------------------------------------------------ encoders
+
+
+@runtime_checkable
+class Encoder(Protocol):
+    """A frozen audio encoder: X-ARES's contract, with optional ``lengths``.
+
+    ``forward(audio [B, N] float32 in [-1, 1], lengths [B] int64 samples | None) -> [B, T, D]``. An encoder whose
+    ``forward`` has no parameter called ``lengths`` is never given padded audio.
+    """
+
+    sampling_rate: int  # Hz
+    output_dim: int  # D
+    hop_size_in_ms: float  # between consecutive frames
+
+    def __call__(self, audio: Tensor, lengths: Tensor | None = None) -> Tensor: ...
+
+
+@dataclass(frozen=True, slots=True)
+class EncoderSpec:
+    """How to get an encoder, without getting it: a module-level value of a file in ``encoders/``."""
+
+    name: str
+    load: Callable[[str], Encoder]  # torch device string -> encoder in eval mode; imports what is heavy itself
+    source: str = ""  # paper, repository or hub id
+    revision: str = ""
+    licence: str = ""
+    trained_on: tuple[str, ...] = ()  # dataset names, to mark contaminated rows
+    default: bool = False  # runs when no --encoder is given
+
+
+@dataclass(frozen=True, slots=True)
+class Check:
+    """One line of a certificate."""
+
+    name: str
+    passed: bool
+    measured: str
+    expected: str
+
+
+Policy = Literal["padded", "equal_length", "single"]
+"""How clips may share a batch: zero-padded with lengths, only with clips of the same length, or never."""
+
+
+@dataclass(frozen=True, slots=True)
+class Certificate:
+    """What was measured of an encoder before first use, and the batching that follows from it."""
+
+    checks: tuple[Check, ...]
+    policy: Policy
+    hop_in_samples: float  # measured
+    first_frame_in_samples: float | None  # c in T(n) = floor((n - c) / hop) + 1; None when no such c was found
+
+    @property
+    def passed(self) -> bool:
+        return all(check.passed for check in self.checks)
+
+
+# ------------------------------------------------------------------------------------------------------- datasets
+
+
+@dataclass(frozen=True, slots=True)
+class ShardSet:
+    """Where a dataset's WebDataset shards lie: ``<key>.<audio>`` and ``<key>.json`` in tar files."""
+
+    patterns: Mapping[str, str]  # split or fold name -> shard file pattern (glob) inside the dataset's folder
+    folder: str = ""  # folder name below --data; the task's name when empty
+    zenodo: str | None = None  # record id
+    samples: Mapping[str, int] = field(default_factory=dict)  # split -> expected number of samples, where known
+
+
+@dataclass(frozen=True, slots=True)
+class Splits:
+    """Names of the train, validation and test split (keys of ``ShardSet.patterns``)."""
+
+    train: str = "train"
+    valid: str | None = "valid"  # None, or equal to ``test``: nothing to select on, the last epoch is used
+    test: str = "test"
+
+
+@dataclass(frozen=True, slots=True)
+class Folds:
+    """k-fold cross-validation: each named fold is the test set once, the others are the training set."""
+
+    names: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Mini:
+    """How the embedded suite makes its small version of a dataset, in the official layout and names."""
+
+    make: Callable[[Path], None]  # writes the shards into an existing empty folder
+    version: int  # a change of the generated bytes bumps it
+    sha256: Mapping[str, str]  # shard file name -> digest on the reference machine
+    classes: tuple[str | int, ...] | None = None  # the reduced vocabulary, where it is reduced
+    licence: str = ""  # of the generated audio and what it was made with
+
+
+@dataclass(frozen=True, slots=True)
+class Shard:
+    """A shard on disk, verified."""
+
+    path: Path
+    sha256: str
+    size: int  # bytes
+
+
+@dataclass(frozen=True, slots=True)
+class Clip:
+    """One sample of a shard, decoded: mono float32 at the encoder's sampling rate."""
+
+    key: str
+    audio: NDArray[np.float32]  # [N]
+    sampling_rate: int  # Hz
+    sidecar: Sidecar
+    where: str  # shard and member, for messages
+
+
+# ---------------------------------------------------------------------------------------------------------- tasks
+
+
+@runtime_checkable
+class Target(Protocol):
+    """How a sidecar becomes a target."""
+
+    @property
+    def n_classes(self) -> int: ...
+
+    def __call__(self, sidecar: Sidecar, where: str) -> int: ...
+
+
+@dataclass(frozen=True, slots=True)
+class ClassLabel:
+    """A single label: ``sidecar[key]`` must be one of ``classes``; its position is the target.
+
+    Raises DataError when the key is absent or the value is not a known class.
+    """
+
+    key: str
+    classes: tuple[str | int, ...]
+
+    @property
+    def n_classes(self) -> int:
+        return len(self.classes)
+
+    def __call__(self, sidecar: Sidecar, where: str) -> int:
+        if self.key not in sidecar:
+            raise DataError("label missing", got=sorted(sidecar), expected=f"a key {self.key!r}", where=where)
+        value = sidecar[self.key]
+        try:
+            return self.classes.index(value)
+        except ValueError:
+            known = ", ".join(map(repr, self.classes[:8])) + (", ..." if len(self.classes) > 8 else "")
+            expected = f"one of {len(self.classes)} classes ({known})"
+            raise DataError(f"unknown label {self.key!r}", got=repr(value), expected=expected, where=where) from None
+
+
+@dataclass(frozen=True, slots=True)
+class Metric:
+    """A pure function of targets and predictions, and what its values mean."""
+
+    name: str
+    compute: Callable[[NDArray[np.int64], NDArray[np.int64]], float]  # (targets [N], predictions [N])
+    chance: Callable[[NDArray[np.int64], int], float]  # (test targets [N], n_classes) -> value of guessing
+    best: float = 1.0
+    worst: float = 0.0
+    per_clip: Callable[[NDArray[np.int64], NDArray[np.int64]], NDArray[np.float64]] | None = None
+    """[N] contributions whose mean is the metric, where it is such a mean: makes the bootstrap one matrix product."""
+
+
+@dataclass(frozen=True, slots=True)
+class Problem:
+    """One fit: row indices into the embedding matrix. ``valid`` is None when nothing may be selected on."""
+
+    train: NDArray[np.int64]
+    valid: NDArray[np.int64] | None
+    test: NDArray[np.int64]
+
+
+@dataclass(frozen=True, slots=True)
+class ProbeResult:
+    """Predictions of one problem: ``predictions`` [S, n_test] (S probe seeds; 1 for a deterministic probe)."""
+
+    predictions: NDArray[np.int64]
+    info: Mapping[str, Any]  # plain values, e.g. {"epoch": [9, 10, 10]}
+
+
+@runtime_checkable
+class Probe(Protocol):
+    """A small model on frozen embeddings; all folds and seeds are fitted in one call so that they can share work."""
+
+    @property
+    def name(self) -> str: ...
+
+    @property
+    def seeded(self) -> bool: ...
+
+    def run(
+        self,
+        vectors: NDArray[np.float32],  # [N, D]
+        targets: NDArray[np.int64],  # [N]
+        problems: Sequence[Problem],
+        *,
+        n_classes: int,
+        seeds: Sequence[int],
+        device: str = "cpu",
+    ) -> list[ProbeResult]: ...
+
+
+@dataclass(frozen=True, slots=True)
+class Task:
+    """A dataset, a question about it and how the answer is scored."""
+
+    name: str
+    domain: Domain
+    shards: ShardSet
+    split: Splits | Folds
+    target: Target
+    metric: Metric
+    probes: tuple[Probe, ...]
+    version: int = 1
+    description: str = ""
+    taxonomy: int = 1  # 1 perception .. 4, see docs/protocol.md
+    weight: float = 1.0  # n_i of the summary S
+    crop_in_s: float | None = None
+    cluster: str | None = None  # sidecar key whose equal values are resampled together (speaker, recording, ...)
+    private: bool = False
+    mini: Mini | None = None
+    source: str = ""  # DOI or paper
+    licence: str = ""
+
+
+# -------------------------------------------------------------------------------------------------------- results
+
+
+@dataclass(frozen=True, slots=True)
+class Settings:
+    """What the user chose for a run."""
+
+    suite: str
+    protocol: str
+    device: str
+    precision: str
+    seeds: tuple[int, ...]  # of the probes
+    cache: Path
+    data: Path | None
+    threads: int  # batches computed at a time on a CPU
+    offline: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Embeddings:
+    """Pooled embeddings of the clips of some shards, in shard order."""
+
+    vectors: NDArray[np.float32]  # [N, D]
+    keys: tuple[str, ...]
+    seconds: NDArray[np.float64]  # [N] clip durations
+    sidecars: tuple[Sidecar, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Data:
+    """Which bytes a score was computed on."""
+
+    id: str
+    sha256: str  # over the shard digests, sorted
+    licence: str
+    synthetic: bool
+    reference: bool | None  # mini suite: the bytes are the published ones; None where nothing is published
+    hours: float
+    classes: int
+
+
+@dataclass(frozen=True, slots=True)
+class Score:
+    """One row of the leaderboard. Every value is a plain Python value: it travels through xdist and JSON."""
+
+    task: str
+    version: int
+    domain: str
+    encoder: str
+    fingerprint: str
+    suite: str
+    protocol: str
+    probe: str
+    metric: str
+    value: float
+    normalized: float  # (value - worst) / (best - worst)
+    chance_corrected: float  # (value - chance) / (best - chance)
+    ci95: tuple[float, float]
+    n: int  # scored clips
+    clusters: int | None  # resampled units, None when clips were resampled one by one
+    weight: float
+    chance: float
+    majority: float  # metric of always answering the most frequent training class
+    seeds: tuple[int, ...]
+    seed_values: tuple[float, ...]
+    secondary: Mapping[str, float]  # further metrics
+    data: Data
+    rates: Mapping[str, float]  # e.g. {"missing": 0.0}
+    subsets: Mapping[str, float]  # e.g. value by fold
+    predictions: str  # file below the run folder
+    device: str  # cpu or cuda
+    precision: str
+    policy: str  # batching
+    certified: bool
+    private: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Failure:
+    """A row that could not be scored: never a zero."""
+
+    task: str
+    encoder: str
+    probe: str
+    error: str
+
+
+@dataclass(frozen=True, slots=True)
+class Leaderboard:
+    """What ``leaderboard.json`` holds: the same bytes however the run was made."""
+
+    schema: int
+    suite: str
+    protocol: str
+    scores: tuple[Score, ...]
+    failures: tuple[Failure, ...]
+    summaries: tuple[Mapping[str, Any], ...]
+    encoders: tuple[Mapping[str, Any], ...]
