@@ -1,0 +1,65 @@
+"""From the bytes of one audio file to mono float32 at the encoder's sampling rate, and to its crops.
+
+Conventions: amplitudes in [-1, 1]; mono is the mean over channels; resampling is soxr's HQ. ``RECIPE`` names all of it
+and is part of every embedding's address, so a change here re-encodes.
+"""
+
+from __future__ import annotations
+
+import io
+import math
+
+import numpy as np
+import soundfile
+import soxr
+from numpy.typing import NDArray
+
+from bench.types import DataError
+
+RECIPE = "soundfile, mean over channels, soxr HQ"
+
+
+def decode(data: bytes, *, where: str) -> tuple[NDArray[np.float32], int]:
+    """Decode wav, flac, ogg, opus or mp3 bytes to (mono samples [N], sampling rate in Hz).
+
+    Raises DataError when the bytes do not decode, hold fewer samples than their header promises, none at all, or a
+    value that is not finite.
+    """
+    try:
+        with soundfile.SoundFile(io.BytesIO(data)) as file:
+            promised, sampling_rate = file.frames, file.samplerate
+            audio = file.read(dtype="float32", always_2d=True)
+    except (soundfile.LibsndfileError, RuntimeError) as error:
+        got = f"{len(data)} bytes ({error})"
+        raise DataError("clip does not decode", got=got, expected="wav, flac, ogg, opus or mp3", where=where) from error
+    if len(audio) == 0:
+        raise DataError("clip is empty", got="0 samples", expected="audio", where=where)
+    if len(audio) < promised:
+        raise DataError("clip is cut short", got=f"{len(audio)} samples", expected=f"{promised}", where=where)
+    mono = audio[:, 0] if audio.shape[1] == 1 else audio.mean(axis=1, dtype=np.float32)
+    if not np.isfinite(mono).all():
+        bad = int(np.flatnonzero(~np.isfinite(mono))[0])
+        raise DataError("clip is not finite", got=f"{mono[bad]} at sample {bad}", expected="finite", where=where)
+    return np.ascontiguousarray(mono), int(sampling_rate)
+
+
+def resample(audio: NDArray[np.float32], sampling_rate: int, wanted: int) -> NDArray[np.float32]:
+    """Resample mono audio [N] from ``sampling_rate`` to ``wanted`` Hz; at least one sample comes out."""
+    if sampling_rate == wanted:
+        return audio
+    resampled = np.asarray(soxr.resample(audio, sampling_rate, wanted, quality="HQ"), dtype=np.float32)
+    return resampled if len(resampled) else audio[:1]
+
+
+def crops(n_samples: int, sampling_rate: int, crop_in_s: float | None) -> list[tuple[int, int]]:
+    """Windows (start, stop) in samples that cover a whole clip, each at most ``crop_in_s`` long.
+
+    Windows follow one another; the last one is aligned to the clip's end, so that every window has the full length and
+    no sample is left out. A clip that fits is one window.
+    """
+    if crop_in_s is None or n_samples <= (length := round(crop_in_s * sampling_rate)):
+        return [(0, n_samples)]
+    starts = [index * length for index in range(math.floor(n_samples / length))]
+    if starts[-1] + length < n_samples:
+        starts.append(n_samples - length)
+    return [(start, start + length) for start in starts]

@@ -1,0 +1,115 @@
+"""Find, verify and read WebDataset shards, losing nothing on the way.
+
+A shard is an uncompressed tar of ``<key>.<audio>`` and ``<key>.json`` next to one another. Members are read by name
+from the stream; nothing is ever extracted to disk.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import tarfile
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from bench.types import DataError, Shard, Sidecar
+
+AUDIO_EXTENSIONS = ("flac", "wav", "ogg", "opus", "mp3")
+_BLOCK = 512  # bytes, tar's unit; an archive ends in two zero blocks
+
+
+@dataclass(frozen=True, slots=True)
+class Sample:
+    """One undecoded sample of a shard."""
+
+    key: str
+    audio: bytes
+    sidecar: Sidecar
+    where: str
+
+
+def find(folder: Path, pattern: str) -> list[Path]:
+    """The shards of ``folder`` that match ``pattern``, sorted by name. Raises DataError when there are none."""
+    if not folder.is_dir():
+        raise DataError("folder of shards missing", got="no such folder", expected=pattern, where=folder)
+    found = sorted(path for path in folder.glob(pattern) if path.is_file())
+    if not found:
+        there = sorted(path.name for path in folder.iterdir())[:8]
+        raise DataError("no shard found", got=there or "an empty folder", expected=pattern, where=folder)
+    return found
+
+
+def checksum(path: Path) -> str:
+    """sha256 of a file's bytes, in hex."""
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def verified(path: Path, sha256: str | None = None) -> Shard:
+    """A shard whose bytes are what they should be: complete as a tar and, where a digest is known, equal to it.
+
+    Raises DataError for a truncated or different file.
+    """
+    size = path.stat().st_size
+    with path.open("rb") as file:
+        file.seek(max(0, size - 2 * _BLOCK))
+        tail = file.read()
+    if size == 0 or size % _BLOCK or tail.strip(b"\0"):
+        raise DataError("shard is cut short", got=f"{size} bytes", expected="a tar with its end mark", where=path)
+    digest = checksum(path)
+    if sha256 is not None and digest != sha256:
+        raise DataError("shard is corrupt", got=f"sha256 {digest[:16]}", expected=sha256[:16], where=path)
+    return Shard(path, digest, size)
+
+
+def samples(shard: Shard) -> Iterator[Sample]:
+    """Every sample of a shard, in its order.
+
+    Raises DataError for a broken tar, a sample without audio or sidecar, a sidecar that is no JSON, or a key that
+    comes twice.
+    """
+    from webdataset.tariterators import group_by_keys
+
+    seen: set[str] = set()
+    try:
+        for group in group_by_keys(_members(shard.path)):
+            sample = _sample(group, f"{shard.path.name}:{group['__key__']}")
+            if sample.key in seen:
+                raise DataError("key comes twice", got=sample.key, expected="unique keys", where=shard.path)
+            seen.add(sample.key)
+            yield sample
+    except (tarfile.TarError, EOFError, ValueError) as error:
+        raise DataError("shard is corrupt", got=str(error), expected="a readable tar", where=shard.path) from error
+
+
+def count(shard: Shard) -> int:
+    """Number of sidecars of a shard, read from its headers alone."""
+    with tarfile.open(shard.path) as archive:
+        return sum(member.name.endswith(".json") for member in archive)
+
+
+def _members(path: Path) -> Iterator[dict[str, Any]]:
+    from webdataset.tariterators import tar_file_iterator
+
+    with path.open("rb") as file:
+        for member in tar_file_iterator(file):
+            if "." not in Path(member["fname"]).name:
+                raise DataError("unknown member", got=member["fname"], expected="<key>.<extension>", where=path)
+            yield member | {"__url__": str(path)}
+
+
+def _sample(group: dict[str, Any], where: str) -> Sample:
+    members = {name: value for name, value in group.items() if not name.startswith("__")}
+    audio = [name for name in members if name != "json"]
+    if len(audio) != 1 or audio[0] not in AUDIO_EXTENSIONS:
+        expected = f"one of {', '.join(AUDIO_EXTENSIONS)}"
+        raise DataError("sample needs one audio file", got=audio or "none", expected=expected, where=where)
+    if "json" not in members:
+        raise DataError("sidecar missing", got=sorted(members), expected="a .json member", where=where)
+    try:
+        sidecar = json.loads(members["json"])
+    except ValueError as error:
+        raise DataError("sidecar is no JSON", got=str(error), expected="JSON", where=where) from error
+    return Sample(group["__key__"], members[audio[0]], sidecar, where)

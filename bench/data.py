@@ -1,0 +1,149 @@
+"""A task's shards: made, found, verified and counted before anything is encoded."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import shutil
+import warnings
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+from bench.audio import shards
+from bench.store import locked
+from bench.types import ClassLabel, Data, DataError, Folds, Shard, Task
+
+
+@dataclass(frozen=True, slots=True)
+class Dataset:
+    """The verified shards of a task's splits or folds, and what a score says about them."""
+
+    splits: Mapping[str, tuple[Shard, ...]]
+    id: str
+    sha256: str
+    licence: str
+    synthetic: bool
+    reference: bool | None
+
+    def described(self, hours: float, classes: int) -> Data:
+        return Data(self.id, self.sha256, self.licence, self.synthetic, self.reference, hours, classes)
+
+
+def dataset(task: Task, suite: str, *, cache: Path, data: Path | None) -> Dataset:
+    """Find a task's shards (made first, if the suite is the embedded one) and verify every byte.
+
+    Raises DataError when the suite has no such task, a split has no shard, a shard is damaged, or a training shard is
+    also a test shard.
+    """
+    if suite == "mini":
+        folder, digests = _made(task, cache)
+    else:
+        folder, digests = _given(task, data), {}
+    splits = {
+        name: tuple(
+            shards.verified(path, digests.get(path.name)) for path in shards.find(folder, task.shards.patterns[name])
+        )
+        for name in names(task)
+    }
+    _refuse_overlap(task, splits)
+    everything = sorted({shard.sha256 for found in splits.values() for shard in found})
+    mini = task.mini if suite == "mini" else None
+    return Dataset(
+        splits,
+        id=f"mini-v{mini.version}/{task.name}"
+        if mini
+        else f"zenodo:{task.shards.zenodo}"
+        if task.shards.zenodo
+        else task.name,
+        sha256=hashlib.sha256("".join(everything).encode()).hexdigest(),
+        licence=mini.licence if mini else task.licence,
+        synthetic=mini is not None,
+        reference=digests == dict(mini.sha256) if mini else None,
+    )
+
+
+def in_suite(task: Task, suite: str) -> Task:
+    """The task as a suite asks it: the embedded version of a large vocabulary may have fewer classes."""
+    if suite == "mini" and task.mini is not None and task.mini.classes is not None:
+        if not isinstance(task.target, ClassLabel):
+            raise DataError("reduced classes", got=type(task.target).__name__, expected="ClassLabel", where=task.name)
+        return replace(task, target=replace(task.target, classes=task.mini.classes))
+    return task
+
+
+def names(task: Task) -> tuple[str, ...]:
+    """The splits or folds that a task needs, each once."""
+    if isinstance(task.split, Folds):
+        return task.split.names
+    wanted = (task.split.train, task.split.valid, task.split.test)
+    return tuple(dict.fromkeys(name for name in wanted if name is not None))
+
+
+def _given(task: Task, data: Path | None) -> Path:
+    if data is None:
+        expected = "--data DIR with the dataset's shards"
+        raise DataError(f"no data for {task.name}", got="no --data", expected=expected, where="--suite full")
+    folder = data / (task.shards.folder or task.name)
+    return folder if folder.is_dir() else data
+
+
+def _made(task: Task, cache: Path) -> tuple[Path, dict[str, str]]:
+    """The folder of the generated shards and their digests; made once, under a lock, and made again if damaged."""
+    if task.mini is None:
+        expected = "--suite full --data DIR"
+        raise DataError(f"no embedded version of {task.name}", got="--suite mini", expected=expected, where=task.name)
+    folder = cache / "mini" / f"{task.name}-v{task.mini.version}"
+    with locked(cache / "locks" / f"mini-{task.name}.lock"):
+        digests = _manifest(folder)
+        if digests is None:
+            digests = _make(task, folder)
+    return folder, digests
+
+
+def _manifest(folder: Path) -> dict[str, str] | None:
+    """The digests noted when the folder was made, or None when it is absent or no longer holds those files."""
+    if not (folder / "manifest.json").exists():
+        return None
+    digests: dict[str, str] = json.loads((folder / "manifest.json").read_text())
+    try:
+        for name, digest in digests.items():
+            shards.verified(folder / name, digest)
+    except (DataError, FileNotFoundError) as error:
+        warnings.warn(f"generated shards are damaged and are made again: {error}", stacklevel=2)
+        return None
+    return digests
+
+
+def _make(task: Task, folder: Path) -> dict[str, str]:
+    assert task.mini is not None
+    for stale in folder.parent.glob(f".{folder.name}.*.tmp"):
+        shutil.rmtree(stale, ignore_errors=True)
+    temporary = folder.parent / f".{folder.name}.{os.getpid()}.tmp"
+    temporary.mkdir(parents=True)
+    try:
+        task.mini.make(temporary)
+        digests = {path.name: shards.checksum(path) for path in sorted(temporary.glob("*.tar"))}
+        (temporary / "manifest.json").write_text(json.dumps(digests))
+        shutil.rmtree(folder, ignore_errors=True)
+        temporary.rename(folder)
+    except OSError as error:
+        got = f"{error.strerror or error}"
+        raise DataError("cannot make the embedded suite", got=got, expected="room on the disk", where=folder) from error
+    finally:
+        shutil.rmtree(temporary, ignore_errors=True)
+    return digests
+
+
+def _refuse_overlap(task: Task, splits: Mapping[str, tuple[Shard, ...]]) -> None:
+    tests = task.split.names if isinstance(task.split, Folds) else (task.split.test,)
+    for test in tests:
+        others = [name for name in splits if name != test]
+        if not isinstance(task.split, Folds):
+            others = [task.split.train]
+        for name in others:
+            shared = {shard.sha256 for shard in splits[name]} & {shard.sha256 for shard in splits[test]}
+            if shared:
+                got = [shard.path.name for shard in splits[test] if shard.sha256 in shared]
+                raise DataError(f"{name} and {test} share shards", got=got, expected="disjoint splits", where=task.name)

@@ -1,0 +1,137 @@
+"""One machine: forward passes of an encoder on this process's device.
+
+On a CPU every operation runs on one thread and several batches run at a time, each on its own copy of the modules
+around shared weights. Splitting one operation over threads would make its rounding depend on how many there are, and
+with it the leaderboard's bytes on the number of workers.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import copy
+from collections.abc import Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import AbstractContextManager, nullcontext
+from dataclasses import dataclass
+from queue import SimpleQueue
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from bench.certify import valid_frames
+from bench.types import Certificate, Encoder, EncoderError, Policy
+
+
+@dataclass(frozen=True, slots=True)
+class Frozen:
+    """An encoder ready for use, with all that its scores have to say about it."""
+
+    name: str
+    encoder: Encoder
+    fingerprint: str
+    certificate: Certificate
+    device: str
+    precision: str
+    trained_on: tuple[str, ...] = ()
+
+    @property
+    def policy(self) -> Policy:
+        return self.certificate.policy
+
+    @property
+    def on_cpu(self) -> bool:
+        return self.device.partition(":")[0] == "cpu"
+
+
+@dataclass(frozen=True, slots=True)
+class Engine:
+    """An encoder's copies and the threads that run them."""
+
+    frozen: Frozen
+    pool: ThreadPoolExecutor
+    copies: SimpleQueue[Encoder]
+
+    def forward(self, audio: Sequence[NDArray[np.float32]], *, where: str) -> tuple[NDArray[np.float64], list[int]]:
+        """Sums over valid frames [B, D] and the number of valid frames of each clip, on the next free copy."""
+        encoder = self.copies.get()
+        try:
+            return forward(encoder, audio, self.frozen, where=where)
+        finally:
+            self.copies.put(encoder)
+
+
+@contextlib.contextmanager
+def engine(frozen: Frozen, threads: int) -> Iterator[Engine]:
+    """An engine of ``threads`` threads; what is still queued when its block fails is dropped, not waited for."""
+    pool = ThreadPoolExecutor(threads)
+    try:
+        with single_threaded() if frozen.on_cpu else nullcontext():
+            yield Engine(frozen, pool, replicas(frozen.encoder, threads if frozen.on_cpu else 1))
+    finally:
+        pool.shutdown(cancel_futures=True)
+
+
+@contextlib.contextmanager
+def single_threaded() -> Iterator[None]:
+    """One thread per torch operation inside the block."""
+    import torch
+
+    before = torch.get_num_threads()
+    torch.set_num_threads(1)
+    try:
+        yield
+    finally:
+        torch.set_num_threads(before)
+
+
+def replicas(encoder: Encoder, n: int) -> SimpleQueue[Encoder]:
+    """Up to ``n`` encoders that share their weights but no other state; one that cannot be copied stays alone."""
+    copies: SimpleQueue[Encoder] = SimpleQueue()
+    copies.put(encoder)
+    tensors = [*getattr(encoder, "parameters", list)(), *getattr(encoder, "buffers", list)()]
+    for _ in range(n - 1):
+        try:
+            copies.put(copy.deepcopy(encoder, {id(tensor): tensor for tensor in tensors}))
+        except (TypeError, RuntimeError, AttributeError, NotImplementedError):  # sessions, handles, generators
+            break
+    return copies
+
+
+def forward(
+    encoder: Encoder, audio: Sequence[NDArray[np.float32]], frozen: Frozen, *, where: str
+) -> tuple[NDArray[np.float64], list[int]]:
+    """Sums over valid frames [B, D] in float64 and the number of valid frames of each clip of one batch.
+
+    Raises EncoderError, naming ``where``, when the output is not [B, T >= 1, output_dim].
+    """
+    import torch
+
+    lengths = [len(one) for one in audio]
+    padded = np.zeros((len(audio), max(lengths)), dtype=np.float32)
+    for row, one in enumerate(audio):
+        padded[row, : len(one)] = one
+    batch = torch.from_numpy(padded).to(frozen.device)
+    with torch.inference_mode(), autocast(frozen.device, frozen.precision):
+        if frozen.policy == "padded":
+            output = encoder(batch, lengths=torch.tensor(lengths, device=frozen.device))
+        else:
+            output = encoder(batch)
+    if output.ndim != 3 or len(output) != len(audio) or output.shape[2] != encoder.output_dim or output.shape[1] == 0:
+        expected = f"[{len(audio)}, T >= 1, {encoder.output_dim}]"
+        raise EncoderError(f"{frozen.name} output", got=list(output.shape), expected=expected, where=where)
+    frames = [output.shape[1]] * len(audio)
+    if frozen.policy == "padded":
+        frames = [min(valid_frames(frozen.certificate, n), output.shape[1]) for n in lengths]
+    sums = torch.stack([output[row, :count].to(torch.float64).sum(0) for row, count in enumerate(frames)])
+    return sums.cpu().numpy(), frames
+
+
+def autocast(device: str, precision: str) -> AbstractContextManager[Any]:
+    """Mixed precision as asked for: nothing for fp32."""
+    if precision == "fp32":
+        return nullcontext()
+    import torch
+
+    dtype = {"bf16": torch.bfloat16, "fp16": torch.float16}[precision]
+    return torch.autocast(device.partition(":")[0], dtype=dtype)

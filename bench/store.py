@@ -1,0 +1,130 @@
+"""Content-addressed embeddings on disk: written whole or not at all, computed once however many processes ask.
+
+The address is a digest of everything an embedding depends on (see ``address``); no class name, path or time enters.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import hashlib
+import json
+import os
+import shutil
+import warnings
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from filelock import FileLock
+
+from bench.types import BenchError, Embeddings
+
+
+def address(**parts: object) -> str:
+    """sha256 over named plain values, in hex."""
+    return hashlib.sha256(json.dumps(parts, sort_keys=True, separators=(",", ":")).encode()).hexdigest()
+
+
+@contextlib.contextmanager
+def locked(lock_path: Path) -> Iterator[None]:
+    """Hold an inter-process lock; it is freed by the system when its holder dies."""
+    lock_path.parent.mkdir(parents=True, exist_ok=True)
+    with FileLock(str(lock_path)):
+        yield
+
+
+@contextlib.contextmanager
+def written(path: Path) -> Iterator[Path]:
+    """A temporary path beside ``path`` that takes its name when the block succeeds and vanishes when it does not.
+
+    What a killed process left of the same file is removed first, so the caller must hold the file's lock. Raises
+    BenchError when the disk cannot take the file.
+    """
+    path.parent.mkdir(parents=True, exist_ok=True)
+    for stale in path.parent.glob(f".{path.name}.*.tmp"):
+        stale.unlink(missing_ok=True)
+    temporary = path.parent / f".{path.name}.{os.getpid()}.tmp"
+    try:
+        yield temporary
+        with temporary.open("rb") as file:
+            os.fsync(file.fileno())
+        temporary.replace(path)
+    except OSError as error:
+        free = shutil.disk_usage(path.parent).free / 1e6
+        got = f"{error.strerror or error} ({free:.0f} MB free)"
+        raise BenchError("cannot write", got=got, expected="room on the disk", where=path) from error
+    finally:
+        temporary.unlink(missing_ok=True)
+
+
+@dataclass(frozen=True, slots=True)
+class Store:
+    """The cache folder: ``embeddings/``, ``certificates/`` and ``locks/``."""
+
+    root: Path
+
+    def path(self, key: str) -> Path:
+        return self.root / "embeddings" / key[:2] / f"{key}.safetensors"
+
+    def embeddings(self, key: str, make: Callable[[], Embeddings]) -> Embeddings:
+        """What is stored under ``key``, made and stored now if it is not there; one process makes it, others wait."""
+        stored = self._read(key)
+        if stored is None:
+            with locked(self.root / "locks" / f"{key[:3]}.lock"):
+                stored = self._read(key)
+                if stored is None:
+                    stored = make()
+                    with written(self.path(key)) as temporary:
+                        _save(temporary, stored)
+        return stored
+
+    def certificate(self, key: str, make: Callable[[], Mapping[str, Any]]) -> Mapping[str, Any]:
+        """A plain mapping stored as JSON under ``key``, made now if it is not there."""
+        path = self.root / "certificates" / f"{key}.json"
+        with locked(self.root / "locks" / f"certificate-{key[:3]}.lock"):
+            if path.exists():
+                with contextlib.suppress(ValueError):
+                    return dict(json.loads(path.read_text()))
+            made = make()
+            with written(path) as temporary:
+                temporary.write_text(json.dumps(made, sort_keys=True))
+            return made
+
+    def _read(self, key: str) -> Embeddings | None:
+        path = self.path(key)
+        if not path.exists():
+            return None
+        stored = _load(path)
+        if stored is None:
+            warnings.warn(f"stored embeddings are damaged and are computed again: {path}", stacklevel=2)
+        return stored
+
+
+def _digest(vectors: np.ndarray[Any, Any], seconds: np.ndarray[Any, Any], text: str) -> str:
+    return hashlib.sha256(vectors.tobytes() + seconds.tobytes() + text.encode()).hexdigest()
+
+
+def _save(path: Path, embeddings: Embeddings) -> None:
+    from safetensors.numpy import save
+
+    vectors, seconds = np.ascontiguousarray(embeddings.vectors), np.ascontiguousarray(embeddings.seconds)
+    text = json.dumps([embeddings.keys, embeddings.sidecars], separators=(",", ":"))
+    metadata = {"clips": text, "sha256": _digest(vectors, seconds, text)}
+    path.write_bytes(save({"vectors": vectors, "seconds": seconds}, metadata=metadata))
+
+
+def _load(path: Path) -> Embeddings | None:
+    """The stored embeddings, or None when the file is not what was written."""
+    from safetensors import SafetensorError, safe_open
+
+    try:
+        with safe_open(str(path), framework="numpy") as file:
+            metadata, vectors, seconds = file.metadata(), file.get_tensor("vectors"), file.get_tensor("seconds")
+    except (SafetensorError, ValueError):
+        return None
+    if metadata is None or metadata.get("sha256") != _digest(vectors, seconds, metadata.get("clips", "")):
+        return None
+    keys, sidecars = json.loads(metadata["clips"])
+    return Embeddings(vectors, tuple(keys), seconds, tuple(sidecars))
