@@ -1,0 +1,64 @@
+"""Single-label classification.
+
+Conventions: ``targets`` and ``predictions`` are integer arrays [N] of class indices, N >= 1; values are fractions in
+[0, 1], higher is better. ``n_classes`` is the size of the task's vocabulary, whether or not the test set holds every
+class.
+
+Sources: scikit-learn's ``accuracy_score`` and ``balanced_accuracy_score`` (Brodersen et al., "The balanced accuracy
+and its posterior distribution", ICPR 2010) define the same numbers.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from bench.types import DataError, Metric
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+
+def _check(targets: NDArray[np.int64], predictions: NDArray[np.int64], where: str) -> None:
+    for name, values in (("targets", targets), ("predictions", predictions)):
+        if values.ndim != 1 or not np.issubdtype(values.dtype, np.integer):
+            got = f"{values.dtype} {list(values.shape)}"
+            raise DataError(f"{name} are no class indices", got=got, expected="integers [N]", where=where)
+    if len(targets) != len(predictions):
+        raise DataError("lengths differ", got=f"{len(predictions)} predictions", expected=len(targets), where=where)
+    if len(targets) == 0:
+        raise DataError("nothing to score", got="0 clips", expected="at least 1", where=where)
+
+
+def correct(targets: NDArray[np.int64], predictions: NDArray[np.int64]) -> NDArray[np.float64]:
+    """[N] 1.0 where the prediction is right, else 0.0. Raises DataError on empty, unequal or non-integer input."""
+    _check(targets, predictions, "accuracy")
+    return np.equal(targets, predictions).astype(np.float64)
+
+
+def accuracy_score(targets: NDArray[np.int64], predictions: NDArray[np.int64]) -> float:
+    """Fraction of clips predicted right. Raises DataError on empty, unequal or non-integer input."""
+    return float(correct(targets, predictions).mean())
+
+
+def balanced_accuracy_score(targets: NDArray[np.int64], predictions: NDArray[np.int64]) -> float:
+    """Unweighted mean of the recalls of the classes that occur in ``targets``.
+
+    Raises DataError on empty, unequal or non-integer input.
+    """
+    _check(targets, predictions, "balanced_accuracy")
+    _, classes = np.unique(targets, return_inverse=True)
+    right = np.bincount(classes, weights=targets == predictions)
+    return float(np.mean(right / np.bincount(classes)))
+
+
+def uniform_chance(targets: NDArray[np.int64], n_classes: int) -> float:
+    """1 / C: what guessing every class equally often scores, in accuracy and in balanced accuracy alike."""
+    if n_classes < 1:
+        raise DataError("no classes", got=n_classes, expected="at least 1", where="chance level")
+    return 1.0 / n_classes
+
+
+accuracy = Metric(name="accuracy", compute=accuracy_score, chance=uniform_chance, per_clip=correct)
+balanced_accuracy = Metric(name="balanced_accuracy", compute=balanced_accuracy_score, chance=uniform_chance)

@@ -1,0 +1,6 @@
+"""Probes: small models on frozen embeddings that say what the embeddings know."""
+
+from bench.probes.knn import KNN
+from bench.probes.linear import LinearProbe
+
+__all__ = ["KNN", "LinearProbe"]

@@ -1,0 +1,105 @@
+"""The k-nearest-neighbour probe: cosine similarity, softmax-weighted votes, nothing trained.
+
+Source: Wu et al., "Unsupervised Feature Learning via Non-Parametric Instance Discrimination", CVPR 2018, whose
+weighting (k neighbours, temperature 0.07) X-ARES uses. Both sides are L2-normalised per clip, so the similarity is
+the cosine; a vector of zeros has similarity 0 with everything.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import numpy as np
+import torch
+
+from bench.probes.problems import check_input
+from bench.types import DataError, ProbeResult, Problem
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from numpy.typing import NDArray
+    from torch import Tensor
+
+BLOCK = 1 << 22  # floats of a block of similarities: 16 MiB
+
+
+@dataclass(frozen=True, slots=True)
+class KNN:
+    """Votes of the ``k`` nearest training clips, each weighing softmax(cosine / ``temperature``).
+
+    Equally similar neighbours are taken in the order of the training rows; equal class scores go to the lower class.
+    """
+
+    k: int = 10
+    temperature: float = 0.07
+
+    @property
+    def name(self) -> str:
+        return "knn"
+
+    @property
+    def seeded(self) -> bool:
+        return False
+
+    def run(
+        self,
+        vectors: NDArray[np.float32],
+        targets: NDArray[np.int64],
+        problems: Sequence[Problem],
+        *,
+        n_classes: int,
+        seeds: Sequence[int] = (),
+        device: str = "cpu",
+    ) -> list[ProbeResult]:
+        """Classify every test row of every problem.
+
+        ``vectors`` [N, D] float32, ``targets`` [N] class indices; ``seeds`` are not used. Returns one result per
+        problem with ``predictions`` [1, n_test]. Raises DataError for what ``check_input`` refuses and for fewer
+        training clips than ``k``.
+        """
+        check_input(vectors, targets, problems, n_classes, "knn probe")
+        for problem in problems:
+            if len(problem.train) < self.k:
+                got = f"k={self.k}, {len(problem.train)} training clips"
+                raise DataError("fewer neighbours than k", got=got, expected="at least k clips", where="knn probe")
+        unit = _unit_rows(torch.from_numpy(np.ascontiguousarray(vectors, dtype=np.float32)).to(device))
+        labels = torch.from_numpy(np.ascontiguousarray(targets, dtype=np.int64)).to(device)
+        return [self._solve(unit, labels, problem, n_classes) for problem in problems]
+
+    def _solve(self, unit: Tensor, labels: Tensor, problem: Problem, n_classes: int) -> ProbeResult:
+        train = torch.from_numpy(problem.train).to(unit.device)
+        test = torch.from_numpy(problem.test).to(unit.device)
+        neighbours, votes = unit[train].T, labels[train]
+        predictions = []
+        for rows in torch.split(test, max(1, BLOCK // len(train))):
+            similarity, nearest = _top_k(unit[rows] @ neighbours, self.k)
+            weights = torch.softmax(similarity / self.temperature, dim=1)
+            scores = weights.new_zeros(len(rows), n_classes).scatter_add_(1, votes[nearest], weights)
+            predictions.append(scores.argmax(dim=1))
+        return ProbeResult(torch.cat(predictions).cpu().numpy()[None, :], {"k": self.k})
+
+
+def _unit_rows(vectors: Tensor) -> Tensor:
+    """Rows of [N, D] at length 1; zeros stay zeros. Scaling by the largest entry first keeps squares in range."""
+    largest = vectors.abs().amax(dim=1, keepdim=True)
+    scaled = vectors / torch.where(largest > 0, largest, 1.0)
+    length: Tensor = torch.linalg.vector_norm(scaled, dim=1, keepdim=True)
+    return scaled / length.clamp_min(1.0)
+
+
+def _top_k(similarity: Tensor, k: int) -> tuple[Tensor, Tensor]:
+    """Values and columns [M, k] of the largest entries of [M, n], the first columns winning ties.
+
+    ``torch.topk`` leaves open which of equal entries it returns; only the rows where that matters are sorted.
+    """
+    values, columns = similarity.topk(min(k + 1, similarity.shape[1]), dim=1)
+    if values.shape[1] == k:
+        return values, columns
+    tied = values[:, k - 1] == values[:, k]
+    values, columns = values[:, :k].contiguous(), columns[:, :k].contiguous()
+    if tied.any():
+        order = similarity[tied].argsort(dim=1, descending=True, stable=True)[:, :k]
+        values[tied], columns[tied] = similarity[tied].gather(1, order), order
+    return values, columns

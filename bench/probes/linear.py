@@ -1,0 +1,212 @@
+"""The linear probe: LayerNorm(D) -> Linear(D, C) trained on frozen embeddings, all folds and seeds at once.
+
+X-ARES's head and recipe (it calls the head "MLP"): cross-entropy, Adam with torch's defaults, a cosine from the
+learning rate to a tenth of it, the batch order drawn anew every epoch. Unlike X-ARES, the order and the initial
+weights depend on (seed, problem, epoch) and on nothing else, and no test clip takes part in choosing the epoch.
+
+The jobs (problem x seed) are slices of stacked parameters [P, D, C], so one step of all of them is a few batched
+products. LayerNorm without its gain and bias has no parameters: it is applied to the matrix once.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, NamedTuple
+
+import numpy as np
+import torch
+from torch.nn import functional
+
+from bench.probes.heads import Adam, Heads
+from bench.probes.problems import check_input
+from bench.types import DataError, ProbeResult
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from numpy.typing import NDArray
+    from torch import Tensor
+
+    from bench.types import Problem
+
+GROUP = 1 << 24  # floats of one stacked weight; gradient, both Adam moments and the best epoch take as much again
+INITIAL = 0  # stands where an epoch (1, 2, ...) would, to draw the initial weights
+
+
+class Job(NamedTuple):
+    """One head to train; the place of its problem in the list of problems is part of the random seed."""
+
+    problem: Problem
+    place: int
+    seed: int
+
+
+class Fitted(NamedTuple):
+    """The heads of P jobs at their chosen epochs."""
+
+    heads: Heads
+    epochs: list[int]  # 1-based
+    valid: list[float | None]  # accuracy on the validation rows at that epoch
+
+
+@dataclass(frozen=True, slots=True)
+class LinearProbe:
+    """LayerNorm + Linear. The defaults are those of most X-ARES tasks."""
+
+    epochs: int = 10
+    learning_rate: float = 1e-3
+    batch_size: int = 32
+
+    @property
+    def name(self) -> str:
+        return "linear"
+
+    @property
+    def seeded(self) -> bool:
+        return True
+
+    def run(
+        self,
+        vectors: NDArray[np.float32],
+        targets: NDArray[np.int64],
+        problems: Sequence[Problem],
+        *,
+        n_classes: int,
+        seeds: Sequence[int],
+        device: str = "cpu",
+    ) -> list[ProbeResult]:
+        """Train one head per problem and seed, and classify the test rows of each problem.
+
+        ``vectors`` [N, D] float32, ``targets`` [N] class indices; targets of test rows are never read. Where a
+        problem has validation rows, the epoch with the highest accuracy on them counts, the earliest of equals;
+        otherwise the last epoch. Returns one result per problem: ``predictions`` [S, n_test], and ``info`` with
+        the chosen ``epoch`` of each seed and, if there are validation rows, their ``valid`` accuracy.
+        The result depends on the arguments only, not on the global random state; for the same bits every time,
+        the caller keeps torch to one thread. Raises DataError for what ``check_input`` refuses.
+        """
+        check_input(vectors, targets, problems, n_classes, "linear probe")
+        if not seeds:
+            raise DataError("no probe seeds", got="none", expected="at least one", where="linear probe")
+        x = _normalise(vectors, device)
+        labels = torch.from_numpy(np.ascontiguousarray(targets, dtype=np.int64)).to(device)
+        jobs = [Job(problem, place, seed) for place, problem in enumerate(problems) for seed in seeds]
+        at_once = max(1, GROUP // (x.shape[1] * n_classes))
+        predictions, info = [], []
+        for start in range(0, len(jobs), at_once):
+            group = jobs[start : start + at_once]
+            fitted = fit(self, x, labels, group, n_classes)
+            for p, job in enumerate(group):
+                test = torch.from_numpy(job.problem.test).to(device)
+                predictions.append(fitted.heads.classify(p, x, test).cpu().numpy())
+                info.append((fitted.epochs[p], fitted.valid[p]))
+        results = []
+        for first in range(0, len(jobs), len(seeds)):
+            own = slice(first, first + len(seeds))
+            epochs, valid = zip(*info[own], strict=True)
+            notes = {"epoch": list(epochs)} | ({} if None in valid else {"valid": list(valid)})
+            results.append(ProbeResult(np.stack(predictions[own]), notes))
+        return results
+
+
+def fit(probe: LinearProbe, x: Tensor, labels: Tensor, jobs: Sequence[Job], n_classes: int) -> Fitted:
+    """Train the heads of ``jobs`` on normalised x [N, D] and labels [N]; each ends as it would if trained alone."""
+    heads = _initial([(job.seed, job.place) for job in jobs], x.shape[1], n_classes, x.device)
+    best = Heads(*(tensor.clone() for tensor in heads.tensors))
+    chosen, scores = [probe.epochs] * len(jobs), [-1.0] * len(jobs)
+    adams = [Adam.of([tensor[p] for tensor in heads.tensors]) for p in range(len(jobs))]
+    for tensor in heads.tensors:
+        tensor.requires_grad_()
+    for epoch in range(1, probe.epochs + 1):
+        _train_epoch(heads, adams, learning_rate(probe, epoch), x, labels, _batches(probe, jobs, epoch, x.device))
+        with torch.no_grad():
+            for p, job in enumerate(jobs):
+                if job.problem.valid is None:
+                    continue
+                rows = torch.from_numpy(job.problem.valid).to(x.device)
+                score = float((heads.classify(p, x, rows) == labels[rows]).double().mean())
+                if score > scores[p]:
+                    scores[p], chosen[p] = score, epoch
+                    best.copy(p, heads)
+    with torch.no_grad():
+        for p, job in enumerate(jobs):
+            if job.problem.valid is None:
+                best.copy(p, heads)
+    valid = [None if job.problem.valid is None else score for job, score in zip(jobs, scores, strict=True)]
+    return Fitted(best, chosen, valid)
+
+
+def learning_rate(probe: LinearProbe, epoch: int) -> float:
+    """Of epoch 1, 2, ..., E: a cosine from the probe's learning rate towards a tenth of it."""
+    cosine = (1 + math.cos(math.pi * (epoch - 1) / probe.epochs)) / 2
+    return probe.learning_rate * (0.1 + 0.9 * cosine)
+
+
+def _train_epoch(
+    heads: Heads,
+    adams: Sequence[Adam],
+    rate: float,
+    x: Tensor,
+    labels: Tensor,
+    batches: tuple[Tensor, Tensor],
+) -> None:
+    """One pass over ``batches``: rows and weights, each [steps, P, batch]."""
+    steps = batches[1].any(dim=2).tolist()
+    for rows, weights, active in zip(*batches, steps, strict=True):
+        logits = heads.logits(x[rows])
+        loss = functional.cross_entropy(logits.flatten(0, 1), labels[rows].flatten(), reduction="none")
+        gradients = torch.autograd.grad((loss * weights.flatten()).sum(), heads.tensors)
+        with torch.no_grad():
+            for p, adam in enumerate(adams):
+                if active[p]:  # a job with fewer batches is done with this epoch
+                    adam.step([gradient[p] for gradient in gradients], rate)
+
+
+def _batches(probe: LinearProbe, jobs: Sequence[Job], epoch: int, device: torch.device) -> tuple[Tensor, Tensor]:
+    """Rows and weights, each [steps, P, batch], of one epoch.
+
+    A weight is 1 / (size of its batch), so that a sum is the batch's mean. Short batches are filled with rows of
+    weight 0: every batch then has one shape, and a job's numbers do not depend on what it is stacked with.
+    """
+    size = probe.batch_size
+    steps = max(math.ceil(len(job.problem.train) / size) for job in jobs)
+    rows = np.zeros((len(jobs), steps * size), dtype=np.int64)
+    weights = np.zeros((len(jobs), steps * size), dtype=np.float32)
+    for p, (problem, place, seed) in enumerate(jobs):
+        n = len(problem.train)
+        order = np.argsort(_random_bits(n, seed, place, epoch), kind="stable")
+        last = n % size
+        rows[p, :n] = problem.train[order]
+        rows[p, n:] = problem.train[0]
+        weights[p, :n] = 1.0 / size
+        weights[p, n - last : n] = 1.0 / max(last, 1)
+    shape = (len(jobs), steps, size)
+    return tuple(torch.from_numpy(a.reshape(shape)).transpose(0, 1).contiguous().to(device) for a in (rows, weights))  # type: ignore[return-value]
+
+
+def _initial(sources: Sequence[tuple[int, int]], dim: int, n_classes: int, device: torch.device) -> Heads:
+    """torch's default initialisation, U(-1/sqrt(D), 1/sqrt(D)) for Linear, one head per (seed, place)."""
+    bound = 1.0 / math.sqrt(dim)
+    weight = np.empty((len(sources), n_classes * (dim + 1)), dtype=np.float32)
+    for p, (seed, place) in enumerate(sources):
+        uniform = (_random_bits(weight.shape[1], seed, place, INITIAL) >> np.uint64(40)) * 2.0**-24
+        weight[p] = bound * (2.0 * uniform - 1.0)
+    both = torch.from_numpy(weight).to(device)
+    count = len(sources)
+    return Heads(
+        gain=torch.ones(count, 1, dim, device=device),
+        bias=torch.zeros(count, 1, dim, device=device),
+        weight=both[:, : n_classes * dim].reshape(count, n_classes, dim).transpose(1, 2).contiguous(),
+        offset=both[:, n_classes * dim :].reshape(count, 1, n_classes).contiguous(),
+    )
+
+
+def _random_bits(n: int, seed: int, place: int, epoch: int) -> NDArray[np.uint64]:
+    """[n] 64-bit integers. The raw stream: numpy and torch may change what they make of it between versions."""
+    return np.random.PCG64(np.random.SeedSequence((seed, place, epoch))).random_raw(n)
+
+
+def _normalise(vectors: NDArray[np.float32], device: str) -> Tensor:
+    """LayerNorm without its parameters: rows of [N, D] at mean 0 and variance 1."""
+    x = torch.from_numpy(np.ascontiguousarray(vectors, dtype=np.float32)).to(device)
+    return functional.layer_norm(x, (x.shape[1],))

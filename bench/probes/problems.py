@@ -1,0 +1,66 @@
+"""What every probe demands of its input before it computes anything."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from bench.types import DataError
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from numpy.typing import NDArray
+
+    from bench.types import Problem
+
+LARGEST = 1e18  # the square of anything below fits float32, so norms and variances stay finite
+
+
+def check_input(
+    vectors: NDArray[np.float32], targets: NDArray[np.int64], problems: Sequence[Problem], n_classes: int, where: str
+) -> None:
+    """Refuse what would give a number without meaning.
+
+    ``vectors`` [N, D] and ``targets`` [N] as for ``Probe.run``. Raises DataError for mismatched shapes, values that
+    are not finite (naming the row), classes outside [0, n_classes), rows outside [0, N), an empty train, valid or
+    test set, a test or valid set that repeats training rows, and a training set of fewer than two classes.
+    """
+    if vectors.ndim != 2 or targets.shape != vectors.shape[:1] or vectors.shape[1] < 1:
+        got = f"vectors {list(vectors.shape)}, targets {list(targets.shape)}"
+        raise DataError("embeddings and targets do not match", got=got, expected="[N, D] and [N]", where=where)
+    # One pass and no copy of the size of the matrix: NaN fails both comparisons.
+    bad = ~((vectors.max(axis=1) < LARGEST) & (vectors.min(axis=1) > -LARGEST))
+    if bad.any():
+        row = int(np.flatnonzero(bad)[0])
+        value = next(v for v in vectors[row] if not abs(v) < LARGEST)
+        raise DataError(
+            f"embedding of row {row} is not finite", got=value, expected=f"|x| < {LARGEST:.0e}", where=where
+        )
+    outside = (targets < 0) | (targets >= n_classes)
+    if outside.any():
+        row = int(np.flatnonzero(outside)[0])
+        expected = f"0 to {n_classes - 1}"
+        raise DataError(f"class index of row {row} out of range", got=targets[row], expected=expected, where=where)
+    for index, problem in enumerate(problems):
+        _check_rows(problem, targets, f"{where}, problem {index + 1} of {len(problems)}")
+
+
+def _check_rows(problem: Problem, targets: NDArray[np.int64], where: str) -> None:
+    n = len(targets)
+    for name, rows in (("train", problem.train), ("valid", problem.valid), ("test", problem.test)):
+        if rows is None:
+            continue
+        if len(rows) == 0:
+            raise DataError(f"{name} set is empty", got="0 clips", expected="at least 1", where=where)
+        if rows.min() < 0 or rows.max() >= n:
+            got = f"{rows.min()} to {rows.max()}"
+            raise DataError(f"{name} rows out of range", got=got, expected=f"0 to {n - 1}", where=where)
+        if name != "train" and (shared := np.intersect1d(rows, problem.train)).size:
+            got = f"{shared.size} shared rows, first {shared[0]}"
+            raise DataError(f"train and {name} overlap", got=got, expected="none", where=where)
+    classes = np.unique(targets[problem.train])
+    if len(classes) < 2:
+        got = f"only class {classes[0]}"
+        raise DataError("train set cannot teach a distinction", got=got, expected="two or more classes", where=where)

@@ -1,0 +1,170 @@
+"""How sure a score is: percentile bootstrap over clips, or over clusters of clips that share a speaker or recording.
+
+Resampled is what was drawn independently: clips, or whole clusters of them. With folds a score is the unweighted
+mean of the folds' values; resampling runs over all folds together, so that folds made of a few clusters each vary
+too, and a fold that a resample leaves empty is left out of that resample's mean.
+
+Two cases where resampling knows nothing, since every resample looks alike:
+
+- one unit only (one clip, one cluster): the interval is the whole range of the metric;
+- every unit has the same value, e.g. all clips right: the interval reaches towards the bounds as far as the exact
+  binomial (Clopper-Pearson) interval does, which for u of u right is [0.025 ** (1 / u), 1].
+
+Source: Efron and Tibshirani, "An Introduction to the Bootstrap", 1993, chapters 8 and 13; Davison and Hinkley,
+"Bootstrap Methods and their Application", 1997, section 3.8 (clusters).
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from bench.types import DataError
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+    from numpy.typing import NDArray
+
+TAIL = 0.025  # left out on each side of a 95% interval
+BLOCK = 1 << 22  # drawn units held at a time: 32 MiB
+WHERE = "bootstrap"
+
+
+def bootstrap_weights(
+    n: int, resamples: int, seed: int, clusters: NDArray[np.int64] | None = None
+) -> Iterator[NDArray[np.int64]]:
+    """How often each of ``n`` clips occurs in each resample: blocks [r, n] whose r add up to ``resamples``.
+
+    ``clusters`` [n] (any values): equal ones are drawn together. The same arguments give the same weights on every
+    machine, so that two encoders scored on the same clips can be compared resample by resample. Raises DataError for
+    no clips, no resamples or clusters of another length.
+    """
+    unit = _units(n, clusters)
+    for counts in _counts(int(unit.max()) + 1, resamples, seed, width=n):
+        yield counts[:, unit]
+
+
+def bootstrap_ci(
+    per_clip: NDArray[np.float64],
+    *,
+    folds: NDArray[np.int64] | None = None,
+    clusters: NDArray[np.int64] | None = None,
+    resamples: int = 2000,
+    seed: int = 0,
+    bounds: tuple[float, float] = (0.0, 1.0),
+) -> tuple[float, float]:
+    """95% interval (low, high) of the mean of ``per_clip`` [N], or of the unweighted mean of its fold means.
+
+    ``folds`` and ``clusters`` [N] hold any values, equal for clips that belong together; ``bounds`` are the lowest
+    and highest value that the metric can have. The interval contains the estimate and stays within ``bounds``.
+    Raises DataError for empty or unequal input and for values that are not finite or outside ``bounds``.
+    """
+    values = np.asarray(per_clip, dtype=np.float64)
+    if values.ndim != 1 or not (np.isfinite(values).all() and bounds[0] <= bounds[1]):
+        raise DataError("cannot resample", got=f"{list(values.shape)} {bounds}", expected="finite [N]", where=WHERE)
+    unit = _units(len(values), clusters)
+    if values.min() < bounds[0] or values.max() > bounds[1]:
+        got = f"{values.min()} to {values.max()}"
+        raise DataError("value out of range", got=got, expected=f"{bounds[0]} to {bounds[1]}", where=WHERE)
+    fold = np.zeros(len(values), dtype=np.int64) if folds is None else _units(len(values), folds)
+    n_units, n_folds = int(unit.max()) + 1, int(fold.max()) + 1
+    # A resample's mean needs the sum and the size of each unit in each fold only: [U, F].
+    cell, cells = unit * n_folds + fold, n_units * n_folds
+    sums = np.bincount(cell, weights=values, minlength=cells).reshape(n_units, n_folds)
+    sizes = np.bincount(cell, minlength=cells).reshape(n_units, n_folds).astype(np.float64)
+    estimate = float(_mean_of_folds(sums.sum(axis=0), sizes.sum(axis=0)))
+    if n_units == 1 or values.min() == values.max():
+        return _uninformed(estimate, n_units, bounds)
+    blocks = _counts(n_units, resamples, seed, width=n_units)
+    means = [_mean_of_folds(counts @ sums, counts @ sizes) for counts in (block.astype(np.float64) for block in blocks)]
+    return _percentiles(np.concatenate(means), estimate, bounds)
+
+
+def bootstrap_statistic(
+    statistic: Callable[[NDArray[np.int64], NDArray[np.int64]], float],
+    targets: NDArray[np.int64],
+    predictions: NDArray[np.int64],
+    *,
+    folds: NDArray[np.int64] | None = None,
+    clusters: NDArray[np.int64] | None = None,
+    resamples: int = 1000,
+    seed: int = 0,
+    bounds: tuple[float, float] = (0.0, 1.0),
+) -> tuple[float, float]:
+    """95% interval of a metric that is no mean over clips: ``statistic(targets, predictions)`` of each resample.
+
+    ``targets`` [N]; ``predictions`` [N] or [S, N], over whose S rows the statistic is averaged, as over folds.
+    Resamples are those of ``bootstrap_ci``. Raises DataError for empty or unequal input and for a statistic that is
+    not finite or outside ``bounds``.
+    """
+    rows = np.atleast_2d(predictions)
+    if rows.shape[1:] != targets.shape:
+        raise DataError("lengths differ", got=list(rows.shape), expected=list(targets.shape), where=WHERE)
+    unit = _units(len(targets), clusters)
+    fold = np.zeros(len(targets), dtype=np.int64) if folds is None else _units(len(targets), folds)
+    members = [np.flatnonzero(fold == value) for value in range(int(fold.max()) + 1)]
+
+    def value(weights: NDArray[np.int64]) -> float:
+        chosen = [drawn for own in members if (drawn := np.repeat(own, weights[own])).size]
+        result = float(np.mean([[statistic(targets[drawn], row[drawn]) for drawn in chosen] for row in rows]))
+        if not bounds[0] <= result <= bounds[1]:
+            raise DataError("value out of range", got=result, expected=f"{bounds[0]} to {bounds[1]}", where=WHERE)
+        return result
+
+    estimate = value(np.ones(len(targets), dtype=np.int64))
+    n_units = int(unit.max()) + 1
+    if n_units == 1:
+        return bounds
+    blocks = bootstrap_weights(len(targets), resamples, seed, clusters)
+    values = np.array([value(weights) for block in blocks for weights in block])
+    if values.min() == values.max() == estimate:
+        return _uninformed(estimate, n_units, bounds)
+    return _percentiles(values, estimate, bounds)
+
+
+def _units(n: int, labels: NDArray[np.int64] | None) -> NDArray[np.int64]:
+    """[n] indices 0, 1, ... of the distinct labels, or of the clips themselves."""
+    if n == 0:
+        raise DataError("nothing to resample", got="0 clips", expected="at least 1", where=WHERE)
+    if labels is None:
+        return np.arange(n)
+    if np.shape(labels) != (n,):
+        raise DataError("lengths differ", got=list(np.shape(labels)), expected=[n], where=WHERE)
+    return np.unique(labels, return_inverse=True)[1].astype(np.int64)
+
+
+def _counts(units: int, resamples: int, seed: int, width: int) -> Iterator[NDArray[np.int64]]:
+    """Blocks [r, units] of multinomial counts; ``width`` is the row length the caller makes of them.
+
+    Drawn from PCG64's raw stream, row by row: neither the block size nor numpy's version changes the resamples.
+    """
+    if resamples < 1:
+        raise DataError("no resamples", got=resamples, expected="at least 1", where=WHERE)
+    bits = np.random.PCG64(seed)
+    block = max(1, BLOCK // max(units, width))
+    for start in range(0, resamples, block):
+        r = min(block, resamples - start)
+        drawn = (bits.random_raw(r * units) % np.uint64(units)).astype(np.int64).reshape(r, units)
+        drawn += np.arange(r)[:, None] * units
+        yield np.bincount(drawn.ravel(), minlength=r * units).reshape(r, units)
+
+
+def _mean_of_folds(sums: NDArray[np.float64], sizes: NDArray[np.float64]) -> NDArray[np.float64]:
+    """[...] of sums and sizes [..., F]: the mean of the means of the folds that are not empty."""
+    filled = sizes > 0
+    means = np.divide(sums, sizes, out=np.zeros_like(sums), where=filled)
+    return np.asarray(means.sum(axis=-1) / filled.sum(axis=-1))
+
+
+def _uninformed(estimate: float, units: int, bounds: tuple[float, float]) -> tuple[float, float]:
+    if units == 1:
+        return bounds
+    reach = TAIL ** (1 / units)
+    return bounds[0] + (estimate - bounds[0]) * reach, bounds[1] - (bounds[1] - estimate) * reach
+
+
+def _percentiles(values: NDArray[np.float64], estimate: float, bounds: tuple[float, float]) -> tuple[float, float]:
+    low, high = np.quantile(values, [TAIL, 1 - TAIL])
+    return max(bounds[0], min(float(low), estimate)), min(bounds[1], max(float(high), estimate))
