@@ -1,0 +1,1 @@
+"""Scores into a leaderboard, its versioned JSON, its tables, and the per-clip predictions behind each score."""

@@ -1,0 +1,158 @@
+"""A leaderboard as tables for a terminal, in colour or as plain ASCII text.
+
+Cells are ``rich.text.Text``, never markup: names come from users and may hold brackets.
+"""
+
+from __future__ import annotations
+
+import io
+from typing import TYPE_CHECKING, Any
+
+from rich.console import Console
+from rich.table import Table
+from rich.text import Text
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping, Sequence
+
+    from rich.console import RenderableType
+
+    from bench.types import Failure, Leaderboard, Score
+
+MOST_NAMES = 8  # of missing tasks in a line
+
+
+def render(board: Leaderboard, *, width: int = 120, colour: bool = False) -> str:
+    """The whole leaderboard: scores, what could not be scored, summaries. Ends with a newline."""
+    parts: list[RenderableType] = []
+    if board.scores:
+        parts += [score_table(board), ""]
+    parts += [
+        _text(f"not scored: {failure.task}, {failure.encoder}, {failure.probe}: {failure.error}", "red")
+        for failure in board.failures
+    ]
+    parts += [""] if board.failures else []
+    shown = _begun(board)
+    if shown:
+        parts += [summary_table(shown), *(_missing(summary) for summary in shown if summary["missing"]), ""]
+    return _print(parts, width, colour)
+
+
+def render_throughput(figures: Sequence[Mapping[str, Any]], *, width: int = 120, colour: bool = False) -> str:
+    """A table of throughput measurements, one row per load. Ends with a newline."""
+    table = _table(
+        "encoder", "device", "precision", ">batch", ">clip [s]", ">median [ms]", ">audio s/s", ">clips/s", ">peak [MB]"
+    )
+    for row in figures:
+        peak = row["peak_memory_in_mb"]
+        table.add_row(
+            _text(row["encoder"]),
+            _text(row["device"]),
+            _text(row["precision"]),
+            _text(row["batch_size"]),
+            _text(f"{row['seconds']:g}"),
+            _text(f"{1000 * row['median_in_s']:.1f}"),
+            _text(f"{row['audio_seconds_per_second']:.0f}"),
+            _text(f"{row['clips_per_second']:.1f}"),
+            _text("-" if peak is None else f"{peak:.0f}"),
+        )
+    return _print([table, ""], width, colour)
+
+
+def score_table(board: Leaderboard) -> Table:
+    """One row per score: the value with its 95% interval, normalized value, chance, clips and what to know."""
+    table = _table("task", "encoder", "=probe", "=metric", ">score [95% CI]", ">normalized", ">chance", ">n", "flags")
+    trained_on = {str(encoder["name"]): encoder.get("trained_on", ()) for encoder in board.encoders}
+    for score in board.scores:
+        notes = flags(score, trained_on.get(score.encoder, ()))
+        low, high = score.ci95
+        table.add_row(
+            _text(score.task),
+            _text(score.encoder),
+            _text(score.probe),
+            _text(score.metric),
+            _text(f"{score.value:.3f} [{low:.3f}, {high:.3f}]", "bold"),
+            _text(f"{score.normalized:.3f}"),
+            _text(f"{score.chance:.3f}"),
+            _text(score.n),
+            _text(", ".join(notes), "yellow"),
+        )
+    return table
+
+
+def flags(score: Score, trained_on: Iterable[str] = ()) -> list[str]:
+    """What a reader must know before comparing a row; ``trained_on`` names the encoder's training datasets."""
+    lost = sum(score.rates.values())
+    notes = {
+        "uncertified": not score.certified,
+        "trained on it": score.task.casefold() in {name.casefold() for name in trained_on},
+        "other data": score.data.reference is False,
+        "private": score.private,
+        f"{lost:.1%} lost": lost > 0,
+    }
+    return [note for note, holds in notes.items() if holds]
+
+
+def summary_table(summaries: Sequence[Mapping[str, Any]]) -> Table:
+    """One row per encoder and probe: S (weighted), the plain and the chance-corrected mean, the means by domain."""
+    domains = list(dict.fromkeys(domain for summary in summaries for domain in summary["domains"]))
+    columns = (f">{name}" for name in ("S", "mean", "chance-corrected", *domains, "tasks"))
+    table = _table("summary", "probe", *columns)
+    for summary in summaries:
+        values = [summary[name] for name in ("weighted", "mean", "chance_corrected")]
+        values += [summary["domains"].get(domain) for domain in domains]
+        done = summary["tasks"] - len(summary["missing"])
+        table.add_row(
+            _text(summary["encoder"]),
+            _text(summary["probe"]),
+            *(_text("-" if value is None else f"{value:.3f}") for value in values),
+            _text(f"{done}/{summary['tasks']}"),
+        )
+    return table
+
+
+def _begun(board: Leaderboard) -> list[Mapping[str, Any]]:
+    """The summaries of what was asked for: a run of one probe says nothing about the other."""
+    rows: list[Score | Failure] = [*board.scores, *board.failures]
+    asked = {(row.encoder, row.probe) for row in rows}
+    return [summary for summary in board.summaries if (summary["encoder"], summary["probe"]) in asked]
+
+
+def _missing(summary: Mapping[str, Any]) -> Text:
+    names = summary["missing"]
+    listed = ", ".join(names[:MOST_NAMES]) + (f" and {len(names) - MOST_NAMES} more" if len(names) > MOST_NAMES else "")
+    return _text(f"S of {summary['encoder']}, {summary['probe']}: not computed, missing: {listed}", "yellow")
+
+
+def _table(*columns: str) -> Table:
+    """A table without lines. Columns of numbers (``>``) and of short words (``=``) are never broken over two lines."""
+    table = Table(box=None, pad_edge=False, collapse_padding=True, header_style="bold underline")
+    for column in columns:
+        table.add_column(
+            Text(column.lstrip(">=")),
+            justify="right" if column.startswith(">") else "left",
+            no_wrap=column.startswith((">", "=")),
+            overflow="fold",
+        )
+    return table
+
+
+def _text(value: object, style: str = "") -> Text:
+    return Text("".join(c if c.isprintable() else " " for c in str(value)), style=style)
+
+
+def _print(parts: Sequence[RenderableType], width: int, colour: bool) -> str:
+    console = Console(
+        file=io.StringIO(),
+        width=width,
+        force_terminal=colour,
+        color_system="standard" if colour else None,
+        highlight=False,
+        markup=False,
+        emoji=False,
+        legacy_windows=False,
+    )
+    with console.capture() as captured:
+        for part in parts:
+            console.print(part)
+    return "".join(f"{line.rstrip()}\n" for line in captured.get().splitlines())
