@@ -1,0 +1,214 @@
+"""The plan of a run: which tasks, encoders and probes, made once in ``pytest_configure`` on every process alike."""
+
+from __future__ import annotations
+
+import os
+import sys
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import pytest
+
+from bench.data import in_suite
+from bench.plugin import discovery, scheduling
+from bench.plugin.options import wanted
+from bench.types import DOMAINS, BenchError, ChoiceError, EncoderSpec, Probe, Settings, Task
+
+if TYPE_CHECKING:
+    from xdist.workermanage import WorkerController
+
+BATCH_SIZES = (1, 8, 32)
+DURATIONS_IN_S = (2.0, 10.0)
+
+
+@dataclass(frozen=True, slots=True)
+class Case:
+    """One quality test."""
+
+    task: Task
+    spec: EncoderSpec
+    probe: Probe
+
+    @property
+    def id(self) -> str:
+        return f"{self.task.name}-{self.probe.name}-{self.spec.name}"
+
+
+@dataclass(frozen=True, slots=True)
+class Load:
+    """One throughput test: batches of ``batch_size`` clips of ``seconds`` s."""
+
+    spec: EncoderSpec
+    batch_size: int
+    seconds: float
+
+    @property
+    def id(self) -> str:
+        return f"{self.spec.name}-{self.batch_size}x{self.seconds:g}s"
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """Everything that is known before the first clip is read."""
+
+    settings: Settings
+    tasks: tuple[Task, ...]
+    specs: tuple[EncoderSpec, ...]
+    run: Path
+
+    @property
+    def cases(self) -> tuple[Case, ...]:
+        return tuple(Case(task, spec, probe) for task in self.tasks for spec in self.specs for probe in task.probes)
+
+    @property
+    def loads(self) -> tuple[Load, ...]:
+        return tuple(
+            Load(spec, size, seconds) for spec in self.specs for seconds in DURATIONS_IN_S for size in BATCH_SIZES
+        )
+
+
+PLAN = pytest.StashKey[Plan]()
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_configure(config: pytest.Config) -> None:
+    for marker in (*(f"{domain}: tasks of this domain" for domain in DOMAINS), "throughput: speed of the encoders"):
+        config.addinivalue_line("markers", marker)
+    for probe in ("linear: scores of the linear probe", "knn: scores of the k-nearest-neighbour probe"):
+        config.addinivalue_line("markers", probe)
+    if not wanted(config):
+        return
+    config.addinivalue_line("filterwarnings", "default")  # an encoder's warnings are its own; our tests' are errors
+    scheduling.prepare_process(config)
+    try:
+        config.stash[PLAN] = _plan(config)
+    except BenchError as error:
+        raise pytest.UsageError(str(error)) from error
+    for module in ("bench.plugin.fixtures", "bench.plugin.reporting"):  # now, since they import torch
+        config.pluginmanager.import_plugin(module)
+
+
+def _plan(config: pytest.Config) -> Plan:
+    option = config.getoption
+    if option("offline"):
+        os.environ["HF_HUB_OFFLINE"] = "1"
+    suite = option("suite") or ("full" if option("data") else "mini")
+    tasks = _tasks(option("tasks"), suite)
+    settings = Settings(
+        suite=suite,
+        protocol=option("protocol"),
+        device=_device(option("device")),
+        precision=option("precision"),
+        seeds=tuple(range(option("seeds"))),
+        cache=(option("cache") or _cache()).expanduser().resolve(),
+        data=option("data"),
+        threads=scheduling.threads(config),
+        offline=option("offline"),
+    )
+    return Plan(settings, tasks, _specs(option("encoder")), _run(config))
+
+
+def _tasks(files: list[Path], suite: str) -> tuple[Task, ...]:
+    tasks = tuple(task for file in files for task in discovery.tasks_of(file)) or discovery.bundled_tasks()
+    if suite == "mini":
+        without = [task.name for task in tasks if task.mini is None]
+        tasks = tuple(task for task in tasks if task.mini is not None)
+        if not tasks:
+            expected = "--data DIR with their shards"
+            raise ChoiceError(
+                "no task has an embedded version", got=", ".join(without), expected=expected, where="--tasks"
+            )
+    names = [task.name for task in tasks]
+    if len(set(names)) < len(names):
+        raise ChoiceError("task named twice", got=", ".join(names), expected="unique names", where="--tasks")
+    return tuple(in_suite(task, suite) for task in tasks)
+
+
+def _specs(wanted_encoders: list[str]) -> tuple[EncoderSpec, ...]:
+    from bench.encoder_sources import resolve
+
+    bundled = discovery.bundled_encoders()
+    if not wanted_encoders:
+        return tuple(spec for spec in bundled.values() if spec.default)
+    specs = tuple(resolve(text, bundled, hf=discovery.hugging_face()) for text in dict.fromkeys(wanted_encoders))
+    names = [spec.name for spec in specs]
+    if len(set(names)) < len(names):
+        raise ChoiceError("encoder named twice", got=", ".join(names), expected="unique names", where="--encoder")
+    return specs
+
+
+def _device(wanted_device: str) -> str:
+    import torch
+
+    cuda, mps = torch.cuda.is_available(), torch.backends.mps.is_available()
+    if wanted_device == "auto":
+        return "cuda" if cuda else "cpu"
+    kind, _, index = wanted_device.partition(":")
+    there = {"cpu": 1, "cuda": torch.cuda.device_count() if cuda else 0, "mps": int(mps)}
+    if int(index or 0) >= there[kind]:
+        choices = ", ".join(f"{name}:{i}" if name == "cuda" else name for name in there for i in range(there[name]))
+        raise ChoiceError("no such device here", got=wanted_device, expected=choices, where="--device")
+    return wanted_device
+
+
+def _cache() -> Path:
+    from platformdirs import user_cache_path
+
+    return user_cache_path("otoscope", appauthor=False)
+
+
+def _run(config: pytest.Config) -> Path:
+    sent = getattr(config, "workerinput", {}).get("otoscope_run")
+    if sent:
+        return Path(sent)
+    results = Path(config.invocation_params.dir / config.getoption("results"))
+    name = config.getoption("run_name")
+    if name:
+        return results / str(name)
+    base = datetime.now(UTC).strftime("%Y-%m-%dT%H-%M-%SZ")
+    taken = [base, *(f"{base}-{number}" for number in range(2, 1000))]
+    return next(results / free for free in taken if not (results / free).exists())
+
+
+def pytest_cmdline_main(config: pytest.Config) -> int | None:
+    """``--list-encoders`` and ``--list-tasks`` print and end the run."""
+    if not (wanted(config) and (config.getoption("list_encoders") or config.getoption("list_tasks"))):
+        return None
+    if config.getoption("list_encoders"):
+        for spec in discovery.bundled_encoders().values():
+            sys.stdout.write(f"{spec.name:20} {'default' if spec.default else '':8} {spec.source}\n")
+    if config.getoption("list_tasks"):
+        files = config.getoption("tasks")
+        for task in [t for file in files for t in discovery.tasks_of(file)] or discovery.bundled_tasks():
+            mini = "mini" if task.mini else ""
+            sys.stdout.write(f"{task.name:20} {task.domain:12} {mini:5} {task.metric.name:12} {task.description}\n")
+    return 0
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_configure_node(node: WorkerController) -> None:
+    """xdist: every worker writes into the controller's run folder."""
+    if PLAN in node.config.stash:
+        node.workerinput["otoscope_run"] = str(node.config.stash[PLAN].run)
+
+
+def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
+    plan = metafunc.config.stash.get(PLAN, None)
+    if plan is None:
+        return
+    if "case" in metafunc.fixturenames:
+        metafunc.parametrize(
+            "case",
+            [
+                pytest.param(
+                    case,
+                    id=case.id,
+                    marks=[getattr(pytest.mark, case.task.domain), getattr(pytest.mark, case.probe.name)],
+                )
+                for case in plan.cases
+            ],
+        )
+    if "load" in metafunc.fixturenames:
+        metafunc.parametrize("load", [pytest.param(load, id=load.id) for load in plan.loads])

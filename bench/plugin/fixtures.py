@@ -1,0 +1,146 @@
+"""What a test gets: a session-long bench that loads each encoder once, reads each dataset once and scores cases."""
+
+from __future__ import annotations
+
+import json
+from collections import OrderedDict
+from collections.abc import Callable, Hashable
+from dataclasses import asdict
+from typing import Any, TypeVar
+
+import pytest
+
+from bench.data import Dataset, dataset
+from bench.engine.local import Frozen
+from bench.evaluate import Evaluated, Labelled, embed, evaluate
+from bench.freeze import freeze
+from bench.leaderboard import predictions
+from bench.plugin.collection import PLAN, Case, Load, Plan
+from bench.plugin.progress import Progress
+from bench.throughput import Benchmark, measure
+from bench.types import EncoderSpec, Score, Task
+
+V = TypeVar("V")
+PROPERTY = "otoscope"
+
+
+class Recent:
+    """The last few values made, by key."""
+
+    def __init__(self, size: int) -> None:
+        self.size = size
+        self.values: OrderedDict[Hashable, Any] = OrderedDict()
+
+    def get(self, key: Hashable, make: Callable[[], V]) -> V:
+        if key not in self.values:
+            self.values[key] = make()
+            while len(self.values) > self.size:
+                self.values.popitem(last=False)
+        self.values.move_to_end(key)
+        found: V = self.values[key]
+        return found
+
+
+class Bench:
+    """Scores and times what the plan holds; every result leaves the process as a test report's property."""
+
+    def __init__(self, plan: Plan, progress: Progress) -> None:
+        self.plan = plan
+        self.progress = progress
+        self.record: Callable[[str, object], None] = lambda name, value: None
+        self._encoders, self._datasets, self._labelled = Recent(4), Recent(64), Recent(2)
+
+    def encoder(self, spec: EncoderSpec) -> Frozen:
+        settings = self.plan.settings
+
+        def make() -> Frozen:
+            with self.progress.stage(f"loading and certifying {spec.name}"):
+                return freeze(spec, device=settings.device, precision=settings.precision, cache=settings.cache)
+
+        frozen = self._encoders.get(spec.name, make)
+        self._note({"encoder": described(spec, frozen)})
+        return frozen
+
+    def data(self, task: Task) -> Dataset:
+        settings = self.plan.settings
+
+        def make() -> Dataset:
+            with self.progress.stage(f"preparing the shards of {task.name}"):
+                return dataset(task, settings.suite, cache=settings.cache, data=settings.data)
+
+        return self._datasets.get(task.name, make)
+
+    def labelled(self, task: Task, frozen: Frozen) -> Labelled:
+        def make() -> Labelled:
+            data = self.data(task)
+            with self.progress.encoding(f"{task.name} with {frozen.name}", data) as count:
+                return embed(task, data, frozen, self.plan.settings, count)
+
+        return self._labelled.get((task.name, frozen.name), make)
+
+    def score(self, case: Case) -> Score:
+        """Score one case, write its predictions, note the score for the reporter."""
+        frozen = self.encoder(case.spec)
+        evaluated = evaluate(self.labelled(case.task, frozen), frozen, case.probe, self.plan.settings)
+        self._write(evaluated)
+        self._note({"score": asdict(evaluated.score)})
+        return evaluated.score
+
+    def time(self, load: Load, benchmark: Benchmark) -> dict[str, Any]:
+        """Time one load and note the figures for the reporter."""
+        frozen = self.encoder(load.spec)
+        figures = measure(
+            frozen,
+            batch_size=load.batch_size,
+            seconds=load.seconds,
+            threads=self.plan.settings.threads,
+            benchmark=benchmark,
+        )
+        self._note({"throughput": figures})
+        return figures
+
+    def _write(self, evaluated: Evaluated) -> None:
+        predictions.write(
+            self.plan.run / evaluated.score.predictions,
+            keys=evaluated.keys,
+            targets=evaluated.targets,
+            predictions=evaluated.predictions,
+            folds=evaluated.folds,
+            clusters=evaluated.clusters,
+            classes=evaluated.classes,
+        )
+
+    def _note(self, what: dict[str, Any]) -> None:
+        self.record(PROPERTY, json.dumps(what, allow_nan=False))
+
+
+def described(spec: EncoderSpec, frozen: Frozen) -> dict[str, Any]:
+    """An encoder's row: where it comes from and what its certificate says."""
+    return {
+        "name": frozen.name,
+        "fingerprint": frozen.fingerprint,
+        "source": spec.source,
+        "revision": spec.revision,
+        "licence": spec.licence,
+        "trained_on": list(spec.trained_on),
+        "sampling_rate": frozen.encoder.sampling_rate,
+        "output_dim": frozen.encoder.output_dim,
+        "hop_size_in_ms": frozen.encoder.hop_size_in_ms,
+        "policy": frozen.policy,
+        "certified": frozen.certificate.passed,
+        "checks": [asdict(check) for check in frozen.certificate.checks],
+    }
+
+
+@pytest.fixture(scope="session")
+def bench_session(request: pytest.FixtureRequest) -> Bench:
+    plan = request.config.stash.get(PLAN, None)
+    if plan is None:
+        raise pytest.UsageError("this test needs a benchmark run: pytest bench")
+    return Bench(plan, Progress(request.config))
+
+
+@pytest.fixture
+def bench(bench_session: Bench, record_property: Callable[[str, object], None]) -> Bench:
+    bench_session.record = record_property
+    return bench_session

@@ -1,0 +1,94 @@
+"""Command-line options, each checked before anything runs: a wrong value exits 4 and lists the choices."""
+
+from __future__ import annotations
+
+import argparse
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+import pytest
+
+from bench.types import PRECISIONS, PROTOCOLS, SUITES
+
+BENCH = Path(__file__).parents[1]
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    group = parser.getgroup("otoscope", "Otoscope, the benchmark of frozen audio encoders (pytest bench)")
+    group.addoption(
+        "--encoder",
+        action="append",
+        default=[],
+        metavar="ENCODER",
+        help="a bundled name, hf:ID[@REVISION], a local transformers folder, FILE.py[:Name] or package.module:Name; "
+        "repeatable; default: the bundled encoders that need no weights",
+    )
+    group.addoption(
+        "--tasks",
+        action="append",
+        default=[],
+        type=_file,
+        metavar="FILE.py",
+        help="your own tasks instead of the bundled",
+    )
+    group.addoption(
+        "--data", type=_folder, metavar="DIR", help="folder of shards, one folder per task; implies --suite full"
+    )
+    group.addoption("--suite", type=_one_of("suite", SUITES), help=f"{' or '.join(SUITES)} (default: mini)")
+    group.addoption("--protocol", type=_one_of("protocol", PROTOCOLS), default="strict", help=" or ".join(PROTOCOLS))
+    group.addoption(
+        "--device", type=_device, default="auto", metavar="DEVICE", help="auto (default), cpu, cuda, cuda:N, mps"
+    )
+    group.addoption("--precision", type=_one_of("precision", PRECISIONS), default="fp32", help=", ".join(PRECISIONS))
+    group.addoption("--seeds", type=_positive, default=3, metavar="N", help="probe seeds (default: 3)")
+    group.addoption(
+        "--cache", type=Path, metavar="DIR", help="embeddings and generated shards (default: the user's cache)"
+    )
+    group.addoption("--results", type=Path, default=Path("results"), metavar="DIR", help="where runs are kept")
+    group.addoption("--run-name", metavar="NAME", help="folder of this run below --results (default: the time)")
+    group.addoption("--offline", action="store_true", help="forbid every download")
+    group.addoption("--list-encoders", action="store_true", help="list the bundled encoders and exit")
+    group.addoption("--list-tasks", action="store_true", help="list the tasks and exit")
+
+
+def wanted(config: pytest.Config) -> bool:
+    """Whether this pytest run is a benchmark run, that is, whether its arguments reach into ``bench/``."""
+    for argument in config.args:
+        path = (config.invocation_params.dir / argument.partition("::")[0]).resolve()
+        if path == BENCH or BENCH in path.parents or path in BENCH.parents:
+            return True
+    return False
+
+
+def _one_of(what: str, choices: Sequence[str]) -> Callable[[str], str]:
+    def check(value: str) -> str:
+        if value not in choices:
+            raise argparse.ArgumentTypeError(f"unknown {what} {value!r}; choices: {', '.join(choices)}")
+        return value
+
+    return check
+
+
+def _device(value: str) -> str:
+    kind, _, index = value.partition(":")
+    if kind not in ("auto", "cpu", "cuda", "mps") or (index and not (kind == "cuda" and index.isdigit())):
+        raise argparse.ArgumentTypeError(f"unknown device {value!r}; choices: auto, cpu, cuda, cuda:N, mps")
+    return value
+
+
+def _positive(value: str) -> int:
+    if not value.isdigit() or int(value) < 1:
+        raise argparse.ArgumentTypeError(f"{value!r} is not a whole number of at least 1")
+    return int(value)
+
+
+def _file(value: str) -> Path:
+    if not Path(value).is_file():
+        raise argparse.ArgumentTypeError(f"no such file: {value!r}; expected a Python file that defines a Task")
+    return Path(value).resolve()
+
+
+def _folder(value: str) -> Path:
+    if not Path(value).is_dir():
+        raise argparse.ArgumentTypeError(f"no such folder: {value!r}; expected a folder of shards")
+    return Path(value).resolve()

@@ -1,0 +1,104 @@
+"""What a person sees while audio is encoded: a bar with clips per second and the time left.
+
+pytest captures what tests print, so the bar is drawn with capture suspended, one refresh at a time, on the line below
+pytest's own; afterwards the cursor goes back to where pytest left it. On anything but a terminal nothing is drawn.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import sys
+import time
+from collections.abc import Callable, Iterator
+from typing import TYPE_CHECKING
+
+import pytest
+
+from bench.audio import shards
+from bench.data import Dataset
+
+if TYPE_CHECKING:
+    from rich.progress import Progress as RichProgress
+    from rich.progress import Task
+
+REFRESH_IN_S = 0.2
+
+
+class Progress:
+    """Draws one stage of work at a time on the terminal of a serial run."""
+
+    def __init__(self, config: pytest.Config) -> None:
+        self._capture = config.pluginmanager.getplugin("capturemanager")
+        self._reporter = config.pluginmanager.getplugin("terminalreporter")
+
+    @contextlib.contextmanager
+    def _terminal(self) -> Iterator[bool]:
+        """Suspend capture; yields whether there is a terminal to draw on."""
+        suspended = self._capture.global_and_fixture_disabled() if self._capture else contextlib.nullcontext()
+        with suspended:
+            yield self._reporter is not None and sys.stdout is not None and os.isatty(1)
+
+    @contextlib.contextmanager
+    def stage(self, label: str) -> Iterator[None]:
+        """Show a line while something without countable parts goes on."""
+        with self._drawing(label, None):
+            yield
+
+    @contextlib.contextmanager
+    def encoding(self, label: str, data: Dataset) -> Iterator[Callable[[int, bool], None]]:
+        """Show a bar over the clips of a dataset; yields what to call with each finished number of clips."""
+        with self._terminal() as visible:
+            total = sum(shards.count(shard) for found in data.splits.values() for shard in found) if visible else None
+        with self._drawing(f"encoding {label}", total) as advance:
+            yield advance
+
+    @contextlib.contextmanager
+    def _drawing(self, label: str, total: int | None) -> Iterator[Callable[[int, bool], None]]:
+        with self._terminal() as visible:
+            if not visible:
+                yield lambda clips, encoded: None
+                return
+            bar = _bar()
+            task = bar.add_task(label, total=total)
+            column = self._reporter._tw.width_of_current_line
+            sys.stdout.write("\n")
+            bar.start()
+            bar.refresh()
+        last = time.monotonic()
+
+        def advance(clips: int, encoded: bool) -> None:
+            nonlocal last
+            bar.advance(task, clips)
+            if time.monotonic() - last > REFRESH_IN_S:
+                last = time.monotonic()
+                with self._terminal():
+                    bar.refresh()
+
+        try:
+            yield advance
+        finally:
+            with self._terminal():
+                bar.stop()
+                sys.stdout.write(f"\x1b[1A\x1b[{column}C" if column else "\x1b[1A")
+                sys.stdout.flush()
+
+
+def _bar() -> RichProgress:
+    from rich.console import Console
+    from rich.progress import BarColumn, MofNCompleteColumn, ProgressColumn, TextColumn, TimeRemainingColumn
+    from rich.progress import Progress as RichProgress
+    from rich.text import Text
+
+    class Speed(ProgressColumn):
+        def render(self, task: Task) -> Text:
+            return Text(f"{task.speed:.0f} clips/s" if task.speed else "")
+
+    columns = [
+        TextColumn("{task.description}", markup=False),
+        BarColumn(bar_width=30),
+        MofNCompleteColumn(),
+        Speed(),
+        TimeRemainingColumn(compact=True),
+    ]
+    return RichProgress(*columns, console=Console(file=sys.__stdout__), auto_refresh=False, transient=True)

@@ -1,0 +1,192 @@
+"""The reporter: gathers what tests noted, on the controller, and writes the run's files and the closing table.
+
+Results arrive as properties of test reports, so they survive a worker that dies later. A case whose worker died before
+it reported is found by the node id that the plan gives it.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from typing import Any
+
+import pytest
+
+from bench.leaderboard import build, io, table
+from bench.plugin import environment
+from bench.plugin.collection import PLAN, Plan
+from bench.plugin.fixtures import PROPERTY
+from bench.plugin.scheduling import is_worker, workers
+from bench.store import locked, written
+from bench.types import BenchError, Failure, Leaderboard, Score
+
+QUALITY = "bench/test_quality.py::test_quality"
+
+
+@dataclass
+class Reporter:
+    """Everything that reached the controller."""
+
+    plan: Plan
+    started: datetime
+    scores: list[Score] = field(default_factory=list)
+    failures: dict[str, Failure] = field(default_factory=dict)  # by node id
+    encoders: dict[str, dict[str, Any]] = field(default_factory=dict)
+    throughput: list[dict[str, Any]] = field(default_factory=list)
+    tests: list[dict[str, Any]] = field(default_factory=list)
+    deselected: list[str] = field(default_factory=list)
+    board: Leaderboard | None = None
+
+    def take(self, report: pytest.TestReport) -> None:
+        """Keep what a report carries; a failed test of a case becomes a failure row."""
+        noted = [json.loads(str(value)) for name, value in report.user_properties if name == PROPERTY]
+        if report.when == "teardown":
+            noted = []
+        for note in noted:
+            if "encoder" in note:
+                self.encoders[note["encoder"]["name"]] = note["encoder"]
+            if "score" in note and report.when == "call":
+                self.scores.append(io.score_of(note["score"]))
+            if "throughput" in note and report.when == "call":
+                self.throughput.append(note["throughput"])
+        if report.failed:
+            self._failed(report)
+        if report.when == "call":
+            self.tests.append({"test": report.nodeid, "outcome": report.outcome, "seconds": round(report.duration, 3)})
+
+    def _failed(self, report: pytest.TestReport) -> None:
+        for case in self.plan.cases:
+            if report.nodeid.endswith(f"{QUALITY}[{case.id}]"):
+                self.scores = [score for score in self.scores if not _same(score, case.id)]
+                row = Failure(case.task.name, case.spec.name, case.probe.name, _message(report))
+                self.failures.setdefault(report.nodeid, row)
+
+    @property
+    def empty(self) -> bool:
+        return not self.scores and not self.throughput
+
+
+REPORTER = pytest.StashKey[Reporter]()
+
+
+def _same(score: Score, case_id: str) -> bool:
+    return f"{score.task}-{score.probe}-{score.encoder}" == case_id
+
+
+def _message(report: pytest.TestReport) -> str:
+    lines = [line for line in report.longreprtext.strip().splitlines() if line.strip()]
+    crash = getattr(report.longrepr, "reprcrash", None)
+    return str(crash.message if crash else lines[-1] if lines else "no message").splitlines()[0]
+
+
+@pytest.hookimpl(trylast=True)
+def pytest_configure(config: pytest.Config) -> None:
+    plan = config.stash.get(PLAN, None)
+    if plan is None or is_worker(config):
+        return
+    config.stash[REPORTER] = Reporter(plan, datetime.now(UTC))
+    config.pluginmanager.register(_Hooks(config), "otoscope-reporter")
+
+
+@pytest.hookimpl(hookwrapper=True)
+def pytest_runtest_makereport(item: pytest.Item, call: pytest.CallInfo[None]) -> Iterator[None]:
+    """Bad input is told in its one line, without a traceback through our code."""
+    outcome = yield
+    if call.excinfo is not None and isinstance(call.excinfo.value, BenchError):
+        outcome.get_result().longrepr = str(call.excinfo.value)  # type: ignore[attr-defined]
+
+
+class _Hooks:
+    """Hooks of the controller of a benchmark run."""
+
+    def __init__(self, config: pytest.Config) -> None:
+        self.config = config
+        self.reporter = config.stash[REPORTER]
+
+    def pytest_report_header(self) -> list[str]:
+        settings = self.reporter.plan.settings
+        names = ", ".join(spec.name for spec in self.reporter.plan.specs)
+        return [
+            f"otoscope: suite {settings.suite}, protocol {settings.protocol}, encoders {names}, "
+            f"{settings.device} {settings.precision}",
+            f"otoscope: cache {settings.cache}",
+        ]
+
+    def pytest_collection_finish(self, session: pytest.Session) -> None:
+        """pytest-benchmark's own JSON goes into the run's folder, its table gives way to ours."""
+        measuring = self.config.pluginmanager.getplugin("pytest-benchmark")
+        timed = any(item.get_closest_marker("throughput") for item in session.items)
+        if measuring is not None and timed and not measuring.json:
+            measuring.json = str(self.reporter.plan.run / "benchmark.json")
+            measuring.quiet = not measuring.verbose
+            self.reporter.plan.run.mkdir(parents=True, exist_ok=True)
+
+    def pytest_deselected(self, items: list[pytest.Item]) -> None:
+        self.reporter.deselected += [item.nodeid for item in items]
+
+    def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
+        self.reporter.take(report)
+
+    @pytest.hookimpl(tryfirst=True)
+    def pytest_sessionfinish(self, session: pytest.Session, exitstatus: int) -> None:
+        if self.config.getoption("collectonly"):
+            return
+        reporter = self.reporter
+        if reporter.empty and not reporter.failures:
+            if exitstatus == pytest.ExitCode.OK:
+                session.exitstatus = pytest.ExitCode.NO_TESTS_COLLECTED
+            return
+        _write(reporter, self.config)
+
+    def pytest_terminal_summary(self, terminalreporter: pytest.TerminalReporter) -> None:
+        if self.config.getoption("collectonly"):
+            return
+        if self.reporter.board is None:
+            terminalreporter.write_line("otoscope: nothing was scored", red=True)
+            return
+        width = max(terminalreporter._tw.fullwidth, 0 if terminalreporter._tw.hasmarkup else 120)
+        terminalreporter.section("Otoscope")
+        colour = terminalreporter._tw.hasmarkup
+        terminalreporter.write(table.render(self.reporter.board, width=width, colour=colour))
+        if self.reporter.throughput:
+            terminalreporter.write(table.render_throughput(self.reporter.throughput, width=width, colour=colour))
+        elif workers(self.config) > 1:
+            terminalreporter.write_line("throughput is not measured under -n: pytest bench -m throughput -n 0")
+        terminalreporter.write_line(f"files: {self.reporter.plan.run}/leaderboard.json, run.json, predictions/")
+
+
+def _write(reporter: Reporter, config: pytest.Config) -> None:
+    plan = reporter.plan
+    board = build.build(
+        suite=plan.settings.suite,
+        protocol=plan.settings.protocol,
+        scores=reporter.scores,
+        failures=list(reporter.failures.values()),
+        encoders=list(reporter.encoders.values()),
+        tasks=plan.tasks,
+    )
+    with locked(plan.run / ".lock"):
+        io.write(plan.run / "leaderboard.json", board)
+        with written(plan.run / "run.json") as temporary:
+            temporary.write_text(json.dumps(_run(reporter, config), indent=1) + "\n")
+    (plan.run / ".lock").unlink(missing_ok=True)
+    reporter.board = board
+
+
+def _run(reporter: Reporter, config: pytest.Config) -> dict[str, Any]:
+    """What varies from one run to the next: times, speed, machine and versions."""
+    finished = datetime.now(UTC)
+    return {
+        "started": reporter.started.isoformat(timespec="seconds"),
+        "finished": finished.isoformat(timespec="seconds"),
+        "seconds": round((finished - reporter.started).total_seconds(), 3),
+        "arguments": list(config.invocation_params.args),
+        "workers": workers(config),
+        "tests": sorted(reporter.tests, key=lambda test: str(test["test"])),
+        "deselected": sorted(reporter.deselected),
+        "throughput": reporter.throughput,
+        "machine": environment.machine(),
+        "versions": environment.versions(),
+    }

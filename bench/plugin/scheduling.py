@@ -1,0 +1,97 @@
+"""Work over processes: how many workers, which GPU and how many threads each has, and what must not run in parallel."""
+
+from __future__ import annotations
+
+import os
+import signal
+from types import FrameType
+from typing import TYPE_CHECKING
+
+import pytest
+
+from bench.plugin.options import wanted
+
+if TYPE_CHECKING:
+    from xdist.workermanage import WorkerController
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_cmdline_main(config: pytest.Config) -> None:
+    """With -n, idle workers steal tests. Never set otherwise: any --dist disables pytest-benchmark, even without -n."""
+    if config.option.numprocesses and config.option.dist == "no" and wanted(config):
+        config.option.dist = "worksteal"
+        config.option.benchmark_disable = True
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_auto_num_workers(config: pytest.Config) -> int | None:
+    """``-n auto``: one worker per visible GPU; without one, xdist's own count of cores."""
+    if not wanted(config) or str(config.getoption("device")).partition(":")[0] not in ("auto", "cuda"):
+        return None
+    return len(_visible_gpus()) or None
+
+
+def _visible_gpus() -> list[str]:
+    """Ids of the GPUs that this run may use, without touching one: CUDA_VISIBLE_DEVICES is respected."""
+    visible = os.environ.get("CUDA_VISIBLE_DEVICES")
+    if visible is not None:
+        return [gpu for gpu in visible.split(",") if gpu.strip() not in ("", "-1")]
+    import torch
+
+    return [str(index) for index in range(torch.cuda.device_count())]
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_configure_node(node: WorkerController) -> None:
+    """Give every worker a GPU of its own, told before it imports torch."""
+    if wanted(node.config) and node.config.getoption("device") in ("auto", "cuda") and (gpus := _visible_gpus()):
+        worker = int(str(node.workerinput["workerid"]).removeprefix("gw"))
+        node.workerinput["otoscope_gpu"] = gpus[worker % len(gpus)]
+
+
+def is_worker(config: pytest.Config) -> bool:
+    return hasattr(config, "workerinput")
+
+
+def workers(config: pytest.Config) -> int:
+    """How many processes share this machine: 1 when serial."""
+    if is_worker(config):
+        return int(config.workerinput["workercount"])  # type: ignore[attr-defined]
+    return int(config.option.numprocesses or 1)
+
+
+def threads(config: pytest.Config) -> int:
+    """Threads of this process: the cores that it may use, shared between the workers."""
+    usable = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    return max(1, usable // workers(config))
+
+
+def prepare_process(config: pytest.Config) -> None:
+    """Before torch is first used: pin a worker to its GPU, keep waiting threads from spinning, end on SIGTERM."""
+    if is_worker(config):
+        gpu = config.workerinput.get("otoscope_gpu")  # type: ignore[attr-defined]
+        if gpu is not None:
+            os.environ["CUDA_VISIBLE_DEVICES"] = gpu
+    else:
+        signal.signal(signal.SIGTERM, _interrupt)
+    os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
+    os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")
+    import torch
+
+    torch.set_num_threads(1)
+
+
+def _interrupt(signum: int, frame: FrameType | None) -> None:
+    """As Ctrl-C does: what was scored is reported, what was encoded is kept."""
+    raise KeyboardInterrupt
+
+
+@pytest.hookimpl(trylast=True)
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """Speed is measured alone: under xdist pytest-benchmark measures nothing and says nothing."""
+    if not (is_worker(config) and wanted(config)):
+        return
+    measured = [item for item in items if item.get_closest_marker("throughput")]
+    if measured:
+        config.hook.pytest_deselected(items=measured)
+        items[:] = [item for item in items if item not in measured]

@@ -1,0 +1,12 @@
+"""What ``pytest bench`` scores: one test for each task, probe and encoder."""
+
+import pytest
+
+from bench.plugin.collection import Case
+from bench.plugin.fixtures import Bench
+
+
+@pytest.mark.filterwarnings("default")
+def test_quality(case: Case, bench: Bench) -> None:
+    score = bench.score(case)
+    assert score.n > 0

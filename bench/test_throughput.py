@@ -1,0 +1,14 @@
+"""What ``pytest bench`` times, alone and last: one test for each encoder, batch size and duration."""
+
+import pytest
+from pytest_benchmark.fixture import BenchmarkFixture
+
+from bench.plugin.collection import Load
+from bench.plugin.fixtures import Bench
+
+
+@pytest.mark.throughput
+@pytest.mark.filterwarnings("default")
+def test_throughput(load: Load, bench: Bench, benchmark: BenchmarkFixture) -> None:
+    figures = bench.time(load, benchmark)
+    assert figures["audio_seconds_per_second"] > 0

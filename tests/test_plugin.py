@@ -1,0 +1,249 @@
+"""``pytest bench`` from outside, as a user runs it: serial, parallel, reversed, killed, interrupted, misused."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from bench.leaderboard import io, predictions
+from tests import toys
+
+pytest_plugins = ["pytester"]
+ROOT = Path(__file__).parents[1]
+Run = Callable[..., pytest.RunResult]
+
+
+@pytest.fixture(scope="module")
+def shards(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("shards")
+    toys.write_dataset(folder / "tones")
+    toys.write_dataset(folder / "again")
+    return folder
+
+
+def arguments(folder: Path, shards: Path, *more: str, name: str = "run") -> list[str]:
+    files = [toys.task_file(folder, task) for task in ("tones", "again")]
+    return [
+        str(ROOT / "bench"),
+        f"--rootdir={ROOT}",
+        "-c",
+        str(ROOT / "pyproject.toml"),
+        "-p",
+        "no:cacheprovider",
+        f"--tasks={files[0]}",
+        f"--tasks={files[1]}",
+        f"--data={shards}",
+        f"--results={folder / 'results'}",
+        f"--run-name={name}",
+        "--device=cpu",
+        *([] if any(one.startswith("--cache") for one in more) else [f"--cache={folder / name}-cache"]),
+        *more,
+    ]
+
+
+@pytest.fixture
+def bench(pytester: pytest.Pytester, shards: Path, monkeypatch: pytest.MonkeyPatch) -> Run:
+    """Run ``pytest bench`` on the toy tasks in a process of its own; quality tests alone unless told otherwise."""
+    monkeypatch.setenv("PYTHONPATH", f"{ROOT}{os.pathsep}{pytester.path}")
+
+    def run(*more: str, name: str = "run", marks: str = "not throughput") -> pytest.RunResult:
+        return pytester.runpytest_subprocess(*arguments(pytester.path, shards, "-m", marks, *more, name=name))
+
+    return run
+
+
+def board(pytester: pytest.Pytester, name: str = "run") -> bytes:
+    return (pytester.path / "results" / name / "leaderboard.json").read_bytes()
+
+
+def test_a_run_leaves_its_files_and_its_table(bench: Run, pytester: pytest.Pytester) -> None:
+    result = bench("--encoder=logmel", marks="")
+    result.assert_outcomes(passed=10)  # two tasks, two probes; six loads
+    result.stdout.fnmatch_lines(
+        ["*otoscope: suite full, protocol strict*", "*tones*logmel*knn*accuracy*1.000*", "files: *"]
+    )
+    folder = pytester.path / "results" / "run"
+    assert sorted(path.name for path in folder.iterdir()) == [
+        "benchmark.json",
+        "leaderboard.json",
+        "predictions",
+        "run.json",
+    ]
+    read = io.read(folder / "leaderboard.json")
+    assert [(score.task, score.probe) for score in read.scores] == [
+        ("again", "knn"),
+        ("again", "linear"),
+        ("tones", "knn"),
+        ("tones", "linear"),
+    ]
+    assert all(summary["missing"] == [] for summary in read.summaries)
+    for score in read.scores:
+        stored = predictions.read(folder / score.predictions)
+        assert (stored.predictions == stored.targets).mean() == pytest.approx(score.value)
+    run = json.loads((folder / "run.json").read_text())
+    assert len(run["throughput"]) == 6
+    assert all(row["audio_seconds_per_second"] > 0 for row in run["throughput"])
+    assert {"torch", "numpy", "python"} <= set(run["versions"])
+
+
+def test_the_same_bytes_however_run(bench: Run, pytester: pytest.Pytester) -> None:
+    (pytester.path / "backwards.py").write_text("def pytest_collection_modifyitems(items):\n    items.reverse()\n")
+    bench().assert_outcomes(passed=8)
+    bench("-p", "backwards", name="reversed").assert_outcomes(passed=8)
+    parallel = bench("-n2", name="parallel")
+    parallel.assert_outcomes(passed=8)
+    parallel.stdout.fnmatch_lines(["throughput is not measured under -n*"])
+    assert board(pytester) == board(pytester, "reversed") == board(pytester, "parallel")
+    first, second = (pytester.path / "results" / name / "predictions" for name in ("run", "parallel"))
+    for path in first.iterdir():
+        assert path.read_bytes() == (second / path.name).read_bytes()
+
+
+@pytest.mark.parametrize("workers", ["-n0", "-n2"])
+def test_a_case_that_kills_its_process_costs_one_row(workers: str, bench: Run, pytester: pytest.Pytester) -> None:
+    if workers == "-n0":
+        killer = toys.encoder_file(pytester.path, "Killer", then="raise MemoryError('too big')")
+    else:
+        killer = toys.encoder_file(pytester.path, "Killer", then="import os; os._exit(3)")
+    result = bench(f"--encoder={killer}", "--encoder=logmel", workers)
+    assert result.ret == 1
+    result.assert_outcomes(passed=4, **({"errors": 0, "failed": 4}))
+    read = io.read(pytester.path / "results" / "run" / "leaderboard.json")
+    assert {score.encoder for score in read.scores} == {"logmel"}
+    assert len(read.scores) == 4
+    assert len(read.failures) == 4
+    assert all("too big" in row.error or "crashed" in row.error for row in read.failures)
+    by_encoder = {summary["encoder"]: summary for summary in read.summaries}
+    assert by_encoder["logmel"]["mean"] is not None
+    assert by_encoder["KillerEncoder"]["mean"] is None
+    assert by_encoder["KillerEncoder"]["missing"] == ["again", "tones"]
+
+
+def started(arguments_: list[str], cwd: Path) -> subprocess.Popen[str]:
+    environment = {**os.environ, "PYTHONPATH": str(ROOT)}
+    command = [sys.executable, "-m", "pytest", *arguments_]
+    return subprocess.Popen(
+        command,
+        cwd=cwd,
+        env=environment,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+        start_new_session=True,
+    )
+
+
+@pytest.mark.parametrize("how", [signal.SIGKILL, signal.SIGTERM, signal.SIGINT])
+def test_after_an_interruption_the_next_run_goes_on_and_ends_with_the_same_bytes(
+    how: signal.Signals, bench: Run, pytester: pytest.Pytester, shards: Path
+) -> None:
+    slow = toys.encoder_file(pytester.path, "Slow", then="__import__('time').sleep(0.02)")
+    cache = f"--cache={pytester.path / 'cache'}"
+    stored = pytester.path / "cache" / "embeddings"
+    arguments_ = arguments(pytester.path, shards, "-m", "not throughput", f"--encoder={slow}", cache, name="first")
+    process = started(arguments_, pytester.path)
+    deadline = time.monotonic() + 60
+    while len(list(stored.rglob("*.safetensors"))) < 2 and time.monotonic() < deadline:
+        time.sleep(0.02)
+    if how is signal.SIGKILL:
+        os.killpg(process.pid, how)
+    else:
+        process.send_signal(how)
+    process.communicate(timeout=60)
+    assert process.returncode == (-signal.SIGKILL if how is signal.SIGKILL else pytest.ExitCode.INTERRUPTED)
+    kept = {path: path.stat().st_mtime_ns for path in stored.rglob("*.safetensors")}
+    assert 2 <= len(kept) < 8
+    bench(f"--encoder={slow}", cache, name="second").assert_outcomes(passed=4)
+    assert {path: path.stat().st_mtime_ns for path in kept} == kept
+    assert not list((pytester.path / "cache").rglob("*.tmp"))
+    bench(f"--encoder={slow}", name="clean").assert_outcomes(passed=4)
+    assert board(pytester, "second") == board(pytester, "clean")
+
+
+def test_two_runs_share_a_cache(pytester: pytest.Pytester, shards: Path) -> None:
+    cache = f"--cache={pytester.path / 'cache'}"
+    runs = [
+        started(arguments(pytester.path, shards, "-m", "not throughput", cache, name=name), pytester.path)
+        for name in ("one", "two")
+    ]
+    for process in runs:
+        out, _ = process.communicate(timeout=120)
+        assert process.returncode == 0, out
+    assert board(pytester, "one") == board(pytester, "two")
+
+
+@pytest.mark.parametrize(
+    ("option", "choices"),
+    [
+        ("--encoder=nosuch", "constant, logmel, random_conv"),
+        ("--suite=huge", "choices: mini, full"),
+        ("--protocol=lax", "choices: strict"),
+        ("--precision=int4", "choices: fp32, bf16, fp16"),
+        ("--device=tpu", "choices: auto, cpu, cuda, cuda:N, mps"),
+        ("--device=cuda:99", "expected cpu"),
+        ("--seeds=0", "at least 1"),
+        ("--tasks=nowhere.py", "no such file"),
+        ("--data=nowhere", "no such folder"),
+        ("--encoder=nowhere.py", "nowhere.py"),
+        ("--suite=mini", "no task has an embedded version"),
+    ],
+)
+def test_a_wrong_value_exits_4_and_lists_the_choices(option: str, choices: str, bench: Run) -> None:
+    result = bench(option)
+    assert result.ret == pytest.ExitCode.USAGE_ERROR
+    assert choices in result.stderr.str() + result.stdout.str()
+    assert "Traceback" not in result.stderr.str()
+
+
+def test_selecting_nothing_is_not_green(bench: Run, pytester: pytest.Pytester) -> None:
+    assert bench("-k", "nosuchtask").ret != 0
+    assert not (pytester.path / "results").exists()
+    assert bench("-k", "nosuchtask", "-n2").ret != 0
+
+
+def test_selecting_some_is_said_to_be_incomplete(bench: Run, pytester: pytest.Pytester) -> None:
+    result = bench("-k", "tones", "--encoder=logmel", marks="music and knn")
+    result.assert_outcomes(passed=1, deselected=9)
+    read = io.read(pytester.path / "results" / "run" / "leaderboard.json")
+    assert [score.task for score in read.scores] == ["tones"]
+    summaries = {summary["probe"]: summary for summary in read.summaries}
+    assert summaries["knn"]["missing"] == ["again"]
+    assert summaries["knn"]["weighted"] is None
+
+
+def test_bad_data_is_one_line_and_one_row(bench: Run, pytester: pytest.Pytester) -> None:
+    broken = pytester.path / "broken"
+    toys.write_dataset(broken / "tones")
+    toys.write_dataset(broken / "again", {"train": 24, "valid": 9})
+    result = bench(f"--data={broken}", "--encoder=logmel")
+    result.assert_outcomes(passed=2, failed=2)
+    assert "Traceback" not in result.stdout.str()
+    read = io.read(pytester.path / "results" / "run" / "leaderboard.json")
+    assert {score.task for score in read.scores} == {"tones"}
+    assert all(row.error.startswith("no shard found: got [") for row in read.failures)
+
+
+def test_lists(bench: Run) -> None:
+    result = bench("--list-encoders")
+    assert result.ret == 0
+    result.stdout.fnmatch_lines(["*logmel*", "*random_conv*"])
+    result = bench("--list-tasks")
+    assert result.ret == 0
+    result.stdout.fnmatch_lines(["tones *music*", "again *music*"])
+
+
+def test_the_plugin_stays_out_of_other_runs(pytester: pytest.Pytester, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("PYTHONPATH", str(ROOT))
+    pytester.makeconftest('pytest_plugins = ["bench.plugin"]')
+    pytester.makepyfile("def test_ok():\n    import sys\n    assert 'torch' not in sys.modules\n")
+    result = pytester.runpytest_subprocess("-p", "no:cacheprovider")
+    result.assert_outcomes(passed=1)
+    assert "otoscope" not in result.stdout.str()
