@@ -10,5 +10,9 @@ from bench.plugin.fixtures import Bench
 @pytest.mark.throughput
 @pytest.mark.filterwarnings("default")
 def test_throughput(load: Load, bench: Bench, benchmark: BenchmarkFixture) -> None:
+    if benchmark.disabled:
+        pytest.skip(
+            "pytest-benchmark is disabled (--benchmark-disable, or a worker of xdist): nothing would be measured"
+        )
     figures = bench.time(load, benchmark)
     assert figures["audio_seconds_per_second"] > 0

@@ -53,6 +53,8 @@ def arguments(folder: Path, shards: Path, *more: str, name: str = "run") -> list
 def bench(pytester: pytest.Pytester, shards: Path, monkeypatch: pytest.MonkeyPatch) -> Run:
     """Run ``pytest bench`` on the toy tasks in a process of its own; quality tests alone unless told otherwise."""
     monkeypatch.setenv("PYTHONPATH", f"{ROOT}{os.pathsep}{pytester.path}")
+    for name in [name for name in os.environ if name.startswith("PYTEST_XDIST")]:
+        monkeypatch.delenv(name)  # these tests may run in a worker themselves
 
     def run(*more: str, name: str = "run", marks: str = "not throughput") -> pytest.RunResult:
         return pytester.runpytest_subprocess(*arguments(pytester.path, shards, "-m", marks, *more, name=name))
@@ -128,7 +130,8 @@ def test_a_case_that_kills_its_process_costs_one_row(workers: str, bench: Run, p
 
 
 def started(arguments_: list[str], cwd: Path) -> subprocess.Popen[str]:
-    environment = {**os.environ, "PYTHONPATH": str(ROOT)}
+    environment = {name: value for name, value in os.environ.items() if not name.startswith("PYTEST_XDIST")}
+    environment["PYTHONPATH"] = str(ROOT)
     command = [sys.executable, "-m", "pytest", *arguments_]
     return subprocess.Popen(
         command,
@@ -201,6 +204,13 @@ def test_a_wrong_value_exits_4_and_lists_the_choices(option: str, choices: str, 
     assert result.ret == pytest.ExitCode.USAGE_ERROR
     assert choices in result.stderr.str() + result.stdout.str()
     assert "Traceback" not in result.stderr.str()
+
+
+def test_measuring_nothing_is_said(bench: Run) -> None:
+    result = bench("--encoder=logmel", "--benchmark-disable", marks="throughput")
+    result.assert_outcomes(skipped=6, deselected=4)
+    result.stdout.fnmatch_lines(["*nothing was scored*"])
+    assert result.ret != 0
 
 
 def test_selecting_nothing_is_not_green(bench: Run, pytester: pytest.Pytester) -> None:

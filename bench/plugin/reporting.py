@@ -18,7 +18,7 @@ from bench.leaderboard import build, io, table
 from bench.plugin import environment
 from bench.plugin.collection import PLAN, Plan
 from bench.plugin.fixtures import PROPERTY
-from bench.plugin.scheduling import is_worker, workers
+from bench.plugin.scheduling import distributed, is_worker, workers
 from bench.store import locked, written
 from bench.types import BenchError, Failure, Leaderboard, Score
 
@@ -118,7 +118,7 @@ class _Hooks:
         """pytest-benchmark's own JSON goes into the run's folder, its table gives way to ours."""
         measuring = self.config.pluginmanager.getplugin("pytest-benchmark")
         timed = any(item.get_closest_marker("throughput") for item in session.items)
-        if measuring is not None and timed and not measuring.json:
+        if measuring is not None and timed and not measuring.json and not self.config.getoption("collectonly"):
             measuring.json = str(self.reporter.plan.run / "benchmark.json")
             measuring.quiet = not measuring.verbose
             self.reporter.plan.run.mkdir(parents=True, exist_ok=True)
@@ -152,7 +152,7 @@ class _Hooks:
         terminalreporter.write(table.render(self.reporter.board, width=width, colour=colour))
         if self.reporter.throughput:
             terminalreporter.write(table.render_throughput(self.reporter.throughput, width=width, colour=colour))
-        elif workers(self.config) > 1:
+        elif distributed(self.config):
             terminalreporter.write_line("throughput is not measured under -n: pytest bench -m throughput -n 0")
         terminalreporter.write_line(f"files: {self.reporter.plan.run}/leaderboard.json, run.json, predictions/")
 

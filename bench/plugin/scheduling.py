@@ -20,7 +20,6 @@ def pytest_cmdline_main(config: pytest.Config) -> None:
     """With -n, idle workers steal tests. Never set otherwise: any --dist disables pytest-benchmark, even without -n."""
     if config.option.numprocesses and config.option.dist == "no" and wanted(config):
         config.option.dist = "worksteal"
-        config.option.benchmark_disable = True
 
 
 @pytest.hookimpl(optionalhook=True)
@@ -53,6 +52,11 @@ def is_worker(config: pytest.Config) -> bool:
     return hasattr(config, "workerinput")
 
 
+def distributed(config: pytest.Config) -> bool:
+    """Whether tests run in worker processes, be it one."""
+    return is_worker(config) or bool(config.option.numprocesses)
+
+
 def workers(config: pytest.Config) -> int:
     """How many processes share this machine: 1 when serial."""
     if is_worker(config):
@@ -74,6 +78,8 @@ def prepare_process(config: pytest.Config) -> None:
             os.environ["CUDA_VISIBLE_DEVICES"] = gpu
     else:
         signal.signal(signal.SIGTERM, _interrupt)
+    if distributed(config):
+        config.option.benchmark_disable = True  # as pytest-benchmark does by itself, without its warning
     os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
     os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")
     import torch

@@ -1,0 +1,102 @@
+"""The contract of every bundled task, and the published facts against a second copy (X-ARES 0.1.3, commit 161f0ef)."""
+
+from __future__ import annotations
+
+import json
+import re
+from fnmatch import fnmatch
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from bench.data import in_suite, names
+from bench.plugin.discovery import bundled_tasks
+from bench.probes import KNN, LinearProbe
+from bench.types import DOMAINS, ClassLabel, DataError, Folds, Task
+
+FACTS: dict[str, dict[str, Any]] = json.loads((Path(__file__).parent / "facts" / "xares_tasks.json").read_text())
+TASKS = bundled_tasks()
+every_task = pytest.mark.parametrize("task", TASKS, ids=lambda task: task.name)
+published_task = pytest.mark.parametrize("task", [t for t in TASKS if t.name in FACTS], ids=lambda task: task.name)
+
+
+def test_two_tasks_in_each_domain_at_least() -> None:
+    for domain in DOMAINS:
+        assert sum(task.domain == domain for task in TASKS) >= 2
+
+
+@every_task
+def test_a_task_is_complete(task: Task) -> None:
+    assert re.fullmatch(r"[a-z0-9_]+", task.name)
+    assert set(names(task)) <= set(task.shards.patterns)
+    assert task.version >= 1
+    assert task.weight > 0
+    assert task.description
+    assert task.source
+    assert task.licence
+    assert len({probe.name for probe in task.probes}) == len(task.probes) >= 1
+    classes = task.target.classes  # type: ignore[attr-defined]
+    assert len(set(classes)) == len(classes) == task.target.n_classes >= 2
+
+
+@every_task
+def test_the_embedded_version_has_the_same_shape(task: Task) -> None:
+    assert task.mini is not None
+    small = in_suite(task, "mini")
+    assert isinstance(small.target, ClassLabel)
+    assert isinstance(task.target, ClassLabel)
+    assert set(small.target.classes) <= set(task.target.classes)
+    assert task.mini.licence
+    assert all(re.fullmatch(r"[0-9a-f]{64}", digest) for digest in task.mini.sha256.values())
+    for name in names(task):
+        assert any(fnmatch(shard, task.shards.patterns[name]) for shard in task.mini.sha256), name
+    for shard in task.mini.sha256:
+        assert sum(fnmatch(shard, task.shards.patterns[name]) for name in names(task)) == 1, shard
+
+
+@every_task
+def test_every_class_is_its_own_target(task: Task) -> None:
+    assert isinstance(task.target, ClassLabel)
+    key = task.target.key
+    assert [task.target({key: value}, "x") for value in task.target.classes] == list(range(task.target.n_classes))
+    with pytest.raises(DataError, match="unknown label"):
+        task.target({key: "no such class"}, "x")
+    with pytest.raises(DataError, match="label missing"):
+        task.target({}, "x")
+
+
+@published_task
+def test_published_facts(task: Task) -> None:
+    facts = FACTS[task.name]
+    assert task.domain == facts["domain"]
+    assert task.shards.zenodo == facts["zenodo"]
+    assert task.weight == facts["weight"]
+    assert task.crop_in_s == facts["crop_in_s"]
+    assert task.private == facts["private"]
+    assert isinstance(task.target, ClassLabel)
+    assert task.target.key == facts["label_key"]
+    assert task.target.n_classes == facts["classes"]
+    if isinstance(task.split, Folds):
+        assert list(task.split.names) == facts["folds"]
+        assert dict(task.shards.patterns) == facts["patterns"]
+    else:
+        for role in ("train", "valid", "test"):
+            name = getattr(task.split, role)
+            assert task.shards.patterns[name] == facts["patterns"][facts["splits"][role]]
+
+
+@published_task
+def test_published_heads(task: Task) -> None:
+    facts = FACTS[task.name]
+    linear = next(probe for probe in task.probes if isinstance(probe, LinearProbe))
+    assert (linear.epochs, linear.learning_rate, linear.batch_size) == (
+        facts["epochs"],
+        facts["learning_rate"],
+        facts["batch_size"],
+    )
+    assert any(isinstance(probe, KNN) for probe in task.probes) == facts["knn"]
+    for probe in task.probes:
+        if isinstance(probe, KNN):
+            assert (probe.k, probe.temperature) == (10, 0.07)
+    assert task.metric.name == facts["metric"]
