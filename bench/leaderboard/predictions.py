@@ -1,15 +1,16 @@
 """The per-clip proof of a score: enough to score, bootstrap or pair it again without audio, encoder or GPU.
 
-One safetensors file per score. Tensors: ``targets`` [N], ``predictions`` [S, N], ``folds`` [N] and, where clips were
-resampled in clusters, ``clusters`` [N], all int64. Metadata: one JSON text ``otoscope`` with ``schema``, ``keys``
-(N clip keys) and ``classes`` (C names), in one piece because the format does not keep the order of several.
+One safetensors file per score. Tensors: ``folds`` int64 [N] and, where clips were resampled in clusters, ``clusters``
+int64 [N]; with one label per clip ``targets`` int64 [N] and ``predictions`` int64 [S, N], else k-hot ``targets`` uint8
+[N, C] and scores ``predictions`` float32 [S, N, C]. Metadata: one JSON text ``otoscope`` with ``schema``, ``keys`` (N
+clip keys) and ``classes`` (C names), in one piece because the format does not keep the order of several.
 """
 
 from __future__ import annotations
 
 import json
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -22,6 +23,9 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
+    from bench.types import Predictions as Answers
+    from bench.types import Targets
+
 SCHEMA = 1
 
 
@@ -30,8 +34,8 @@ class Predictions:
     """What a predictions file holds, in the order of the test clips."""
 
     keys: tuple[str, ...]
-    targets: NDArray[np.int64]  # [N]
-    predictions: NDArray[np.int64]  # [S, N]
+    targets: Targets  # [N] or [N, C]
+    predictions: Answers  # [S, N] or [S, N, C]
     folds: NDArray[np.int64]  # [N]
     clusters: NDArray[np.int64] | None  # [N]
     classes: tuple[str, ...]
@@ -41,16 +45,16 @@ def write(
     path: Path,
     *,
     keys: Sequence[str],
-    targets: NDArray[np.int64],
-    predictions: NDArray[np.int64],
+    targets: Targets,
+    predictions: Answers,
     folds: NDArray[np.int64],
     clusters: NDArray[np.int64] | None,
     classes: Sequence[str],
 ) -> None:
     """Write a predictions file whole or not at all; equal content gives equal bytes.
 
-    Shapes as in ``Predictions``. Raises DataError when they do not fit together or a class index is out of range,
-    and BenchError when the disk is full.
+    Shapes as in ``Predictions``. Raises DataError when they do not fit together, a class index is out of range, a
+    k-hot value is not 0 or 1 or a score is not finite, and BenchError when the disk is full.
     """
     from safetensors.numpy import save
 
@@ -59,7 +63,8 @@ def write(
         tensors["clusters"] = clusters
     _check(tensors, len(keys), len(classes), path)
     about = json.dumps({"schema": SCHEMA, "keys": list(keys), "classes": list(classes)}, sort_keys=True)
-    whole = {name: np.ascontiguousarray(tensor, dtype=np.int64) for name, tensor in tensors.items()}
+    kinds = {"targets": np.uint8, "predictions": np.float32} if targets.ndim == 2 else {}
+    whole = {name: np.ascontiguousarray(tensor, dtype=kinds.get(name, np.int64)) for name, tensor in tensors.items()}
     content = save(whole, metadata={"otoscope": about})
     with written(path) as temporary:
         temporary.write_bytes(content)
@@ -90,14 +95,22 @@ def read(path: Path) -> Predictions:
     )
 
 
-def _check(tensors: dict[str, NDArray[np.int64]], n: int, n_classes: int, where: object) -> None:
+def _check(tensors: dict[str, NDArray[Any]], n: int, n_classes: int, where: object) -> None:
+    k_hot = tensors["targets"].ndim == 2
+    of_clip = (n, n_classes) if k_hot else (n,)
+    shapes = {"targets": of_clip, "predictions": (*tensors["predictions"].shape[:1], *of_clip)}
     for name, tensor in tensors.items():
-        dimensions = 2 if name == "predictions" else 1
-        if tensor.ndim != dimensions or tensor.shape[-1] != n or not np.issubdtype(tensor.dtype, np.integer):
+        kind = np.floating if k_hot and name == "predictions" else np.integer
+        if tensor.shape != shapes.get(name, (n,)) or not np.issubdtype(tensor.dtype, kind):
             got = f"{tensor.dtype} {list(tensor.shape)}"
-            raise DataError(f"{name} do not fit the keys", got=got, expected=f"integers [..., {n}]", where=where)
-    for name in ("targets", "predictions"):
-        outside = (tensors[name] < 0) | (tensors[name] >= n_classes)
+            expected = f"{kind.__name__} [..., {n}{f', {n_classes}' if k_hot else ''}]"
+            raise DataError(f"{name} do not fit the keys", got=got, expected=expected, where=where)
+    if k_hot and not np.isfinite(tensors["predictions"]).all():
+        raise DataError("predictions hold no score", got="NaN or infinity", expected="finite scores", where=where)
+    limits = {"targets": 2} if k_hot else {"targets": n_classes, "predictions": n_classes}
+    for name, limit in limits.items():
+        outside = (tensors[name] < 0) | (tensors[name] >= limit)
         if outside.any():
             first = int(tensors[name][outside][0])
-            raise DataError(f"{name} hold no class", got=first, expected=f"0 to {n_classes - 1}", where=where)
+            what = "are not k-hot" if k_hot else "hold no class"
+            raise DataError(f"{name} {what}", got=first, expected=f"0 to {limit - 1}", where=where)

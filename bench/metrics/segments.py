@@ -1,0 +1,111 @@
+"""F1 of sound events on a grid of segments.
+
+Conventions: ``targets`` and ``predictions`` are k-hot [M, C], a row for each segment (of all clips, one after the
+other) and 1 where the event is active or was said to be. Everything follows from three counts per class: hits (both),
+false alarms (prediction only) and misses (target only). F1 = 2 hits / (2 hits + false alarms + misses), a fraction in
+[0, 1], higher is better. Agreement that nothing is there does not count.
+
+- micro: F1 of the counts summed over classes. macro: the unweighted mean of the classes' F1.
+- A class that is neither in targets nor in predictions has no F1. With ``zero_division`` NaN, the default, it is left
+  out of the macro mean; 0.0 counts it as 0, as X-ARES (scikit-learn's default) does. A class that is predicted but
+  never a target has F1 0 either way. Where nothing at all is active the metric is undefined, and DataError.
+- Chance: the F1 of answering "active" everywhere, 2 p / (1 + p) for a share p of active segments. It is the best that
+  can be done without listening (Lipton et al., "Optimal thresholding of classifiers to maximize F1 measure", 2014).
+
+Source: Mesaros, Heittola and Virtanen, "Metrics for polyphonic sound event detection", Applied Sciences 6(6), 2016.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Literal
+
+import numpy as np
+
+from bench.metrics.k_hot import check_k_hot, check_shapes
+from bench.types import DataError, Metric
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+    from bench.types import Predictions, Targets, Weighted
+
+Average = Literal["macro", "micro"]
+NAN = float("nan")
+WHERE = "segment F1"
+
+
+def segment_counts(
+    targets: Targets, predictions: Predictions, units: NDArray[np.int64] | None = None
+) -> NDArray[np.int64]:
+    """Hits, false alarms and misses [U, C, 3] of each unit: of each segment, or of those with equal ``units``.
+
+    ``units`` [M] holds 0, 1, ..., e.g. which clip a segment is of; U is its largest value + 1, and a unit without a
+    segment has zeros. Counts of units add up, which makes a bootstrap over clips one matrix product. Raises DataError
+    for input that is not k-hot, unequal shapes and units that are no indices.
+    """
+    check_k_hot("targets", targets, WHERE)
+    check_k_hot("predictions", predictions, WHERE)
+    check_shapes(targets, predictions, WHERE)
+    active, said = targets.astype(bool), predictions.astype(bool)
+    counts = np.stack([active & said, ~active & said, active & ~said], axis=2)
+    if units is None:
+        return counts.astype(np.int64)
+    if units.shape != (len(targets),) or not np.issubdtype(units.dtype, np.integer) or units.min() < 0:
+        got = f"{units.dtype} {list(units.shape)}"
+        raise DataError("units are no indices", got=got, expected=f"0, 1, ... [{len(targets)}]", where=WHERE)
+    summed = np.zeros((int(units.max()) + 1, *counts.shape[1:]), dtype=np.int64)
+    order = np.argsort(units, kind="stable")
+    present, starts = np.unique(units[order], return_index=True)
+    summed[present] = np.add.reduceat(counts[order], starts, axis=0, dtype=np.int64)
+    return summed
+
+
+def f1_of_counts(
+    counts: NDArray[np.int64] | NDArray[np.float64], average: Average, zero_division: float = NAN
+) -> NDArray[np.float64]:
+    """F1 [...] of hits, false alarms and misses [..., C, 3]; NaN where it is undefined."""
+    counts = np.asarray(counts, dtype=np.float64)
+    if average == "micro":
+        counts = counts.sum(axis=-2, keepdims=True)
+    double = 2 * counts[..., 0]
+    whole = double + counts[..., 1] + counts[..., 2]
+    defined = whole > 0
+    values = np.divide(double, whole, out=np.zeros_like(whole), where=defined)
+    if average == "macro" and not np.isnan(zero_division):
+        mean = np.where(defined, values, zero_division).mean(axis=-1)
+    else:
+        mean = values.sum(axis=-1) / np.maximum(defined.sum(axis=-1), 1)
+    return np.where(defined.any(axis=-1), np.minimum(1.0, mean), np.nan)
+
+
+def weighted_f1(counts: NDArray[np.int64], average: Average, zero_division: float = NAN) -> Weighted:
+    """F1 as a function of unit weights [R, U], of the units' counts [U, C, 3]."""
+    flat = counts.reshape(len(counts), -1).astype(np.float64)
+
+    def weighted(weights: NDArray[np.int64]) -> NDArray[np.float64]:
+        summed = (weights.astype(np.float64) @ flat).reshape(len(weights), *counts.shape[1:])
+        return f1_of_counts(summed, average, zero_division)
+
+    return weighted
+
+
+def segment_f1(average: Average, zero_division: float = NAN) -> Metric:
+    """Segment F1 as a metric, of targets and predictions [M, C]; its functions raise as ``segment_counts`` does."""
+
+    def compute(targets: Targets, predictions: Predictions) -> float:
+        value = float(f1_of_counts(segment_counts(targets, predictions).sum(axis=0), average, zero_division))
+        if np.isnan(value):
+            raise DataError("nothing to score", got="no active segment", expected="at least one", where=WHERE)
+        return value
+
+    def chance(targets: Targets, n_classes: int) -> float:
+        return compute(targets, np.ones_like(targets))
+
+    def weighted(targets: Targets, predictions: Predictions) -> Weighted:
+        return weighted_f1(segment_counts(targets, predictions), average, zero_division)
+
+    return Metric(name=f"segment-F1 {average}", compute=compute, chance=chance, weighted=weighted)
+
+
+segment_f1_macro = segment_f1("macro")
+segment_f1_micro = segment_f1("micro")
