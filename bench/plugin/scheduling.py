@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import signal
 from types import FrameType
@@ -42,10 +43,21 @@ def _visible_gpus() -> list[str]:
 
 @pytest.hookimpl(optionalhook=True)
 def pytest_configure_node(node: WorkerController) -> None:
-    """Give every worker a GPU of its own, told before it imports torch."""
-    if wanted(node.config) and node.config.getoption("device") in ("auto", "cuda") and (gpus := _visible_gpus()):
+    """Give every worker a GPU of its own, told before it imports torch, and outlive a worker's death."""
+    if not wanted(node.config):
+        return
+    if node.config.getoption("device") in ("auto", "cuda") and (gpus := _visible_gpus()):
         worker = int(str(node.workerinput["workerid"]).removeprefix("gw"))
         node.workerinput["otoscope_gpu"] = gpus[worker % len(gpus)]
+    send = node.sendcommand
+
+    def patient(name: str, **options: object) -> None:
+        # A worker that died a moment ago cannot be told anything. The news of its death is on its way and hands its
+        # tests on; without this the whole run would end in an internal error of xdist.
+        with contextlib.suppress(OSError):
+            send(name, **options)
+
+    node.sendcommand = patient
 
 
 def is_worker(config: pytest.Config) -> bool:

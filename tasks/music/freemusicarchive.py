@@ -1,0 +1,28 @@
+"""FMA small: which of eight genres is it? (Defferrard et al. 2017, arXiv:1612.01840)"""
+
+from __future__ import annotations
+
+from bench.metrics import accuracy
+from bench.probes import KNN, LinearProbe
+from bench.types import ClassLabel, ShardSet, Splits, Task
+from tasks.labels import labels
+
+NAME = "freemusicarchive"
+
+TASK = Task(
+    name=NAME,
+    domain="music",
+    description="music genre",
+    shards=ShardSet(
+        patterns={"train": "fma_small_train*.tar", "valid": "fma_small_valid*.tar", "test": "fma_small_test*.tar"},
+        zenodo="14725056",
+    ),
+    split=Splits(),
+    target=ClassLabel("genre", labels(NAME)),
+    metric=accuracy,
+    probes=(LinearProbe(epochs=3, learning_rate=1e-3, batch_size=32), KNN()),
+    weight=800,
+    crop_in_s=10.0,
+    source="arXiv:1612.01840",
+    licence="Creative Commons, stated per track",
+)
