@@ -12,6 +12,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from bench.audio import shards
+from bench.events import Events
 from bench.store import locked
 from bench.types import ClassLabel, Data, DataError, Folds, Shard, Task
 
@@ -67,8 +68,9 @@ def dataset(task: Task, suite: str, *, cache: Path, data: Path | None) -> Datase
 def in_suite(task: Task, suite: str) -> Task:
     """The task as a suite asks it: the embedded version of a large vocabulary may have fewer classes."""
     if suite == "mini" and task.mini is not None and task.mini.classes is not None:
-        if not isinstance(task.target, ClassLabel):
-            raise DataError("reduced classes", got=type(task.target).__name__, expected="ClassLabel", where=task.name)
+        if not isinstance(task.target, ClassLabel | Events):
+            expected = "ClassLabel or Events"
+            raise DataError("reduced classes", got=type(task.target).__name__, expected=expected, where=task.name)
         return replace(task, target=replace(task.target, classes=task.mini.classes))
     return task
 
@@ -79,6 +81,13 @@ def names(task: Task) -> tuple[str, ...]:
         return task.split.names
     wanted = (task.split.train, task.split.valid, task.split.test)
     return tuple(dict.fromkeys(name for name in wanted if name is not None))
+
+
+def check_complete(task: Task, split: str, clips: int, suite: str) -> None:
+    """Raises DataError when a split of the full suite has not the published number of clips."""
+    expected = task.shards.samples.get(split) if suite == "full" else None
+    if expected is not None and clips != expected:
+        raise DataError(f"split {split} is incomplete", got=f"{clips} clips", expected=expected, where=task.name)
 
 
 def _given(task: Task, data: Path | None) -> Path:

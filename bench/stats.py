@@ -124,6 +124,50 @@ def bootstrap_statistic(
     return _percentiles(values, estimate, bounds)
 
 
+def bootstrap_counts(
+    counts: NDArray[np.int64],
+    statistic: Callable[[NDArray[np.float64]], NDArray[np.float64]],
+    *,
+    folds: NDArray[np.int64] | None = None,
+    clusters: NDArray[np.int64] | None = None,
+    resamples: int = 2000,
+    seed: int = 0,
+    bounds: tuple[float, float] = (0.0, 1.0),
+) -> tuple[float, float]:
+    """95% interval of a metric of summed counts: ``statistic`` maps sums [R, ...] over clips to values [R].
+
+    ``counts`` [N, ...] are those of each clip; ``folds`` and ``clusters`` [N] and the resamples as in ``bootstrap_ci``,
+    but the value of a resample is one matrix product away. Raises DataError for no clips, unequal lengths and values
+    that are not finite or outside ``bounds``.
+    """
+    unit = _units(len(counts), clusters)
+    fold = np.zeros(len(counts), dtype=np.int64) if folds is None else _units(len(counts), folds)
+    n_units, n_folds = int(unit.max()) + 1, int(fold.max()) + 1
+    flat = counts.reshape(len(counts), -1)
+    sums = np.zeros((n_folds, n_units, flat.shape[1]))
+    np.add.at(sums, (fold, unit), flat)
+    sizes = np.zeros((n_units, n_folds))
+    np.add.at(sizes, (unit, fold), 1.0)
+
+    def value(drawn: NDArray[np.float64]) -> NDArray[np.float64]:
+        values = np.stack([statistic((drawn @ own).reshape(-1, *counts.shape[1:])) for own in sums], axis=-1)
+        filled = drawn @ sizes > 0
+        result = np.where(filled, values, 0.0).sum(axis=-1) / filled.sum(axis=-1)
+        if not ((result >= bounds[0]) & (result <= bounds[1])).all():
+            got = f"{result.min()} to {result.max()}"
+            raise DataError("value out of range", got=got, expected=f"{bounds[0]} to {bounds[1]}", where=WHERE)
+        return np.asarray(result)
+
+    estimate = float(value(np.ones((1, n_units)))[0])
+    if n_units == 1:
+        return bounds
+    width = max(n_units, flat.shape[1])
+    values = np.concatenate([value(block.astype(np.float64)) for block in _counts(n_units, resamples, seed, width)])
+    if values.min() == values.max() == estimate:
+        return _uninformed(estimate, n_units, bounds)
+    return _percentiles(values, estimate, bounds)
+
+
 def _units(n: int, labels: NDArray[np.int64] | None) -> NDArray[np.int64]:
     """[n] indices 0, 1, ... of the distinct labels, or of the clips themselves."""
     if n == 0:

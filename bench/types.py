@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 Domain = Literal["speech", "environment", "music"]
 Sidecar = Mapping[str, Any]
-"""What ``<key>.json`` of a WebDataset sample holds."""
+"""What ``<key>.json`` of a WebDataset sample holds; where the sample has events, a list."""
 
 DOMAINS: tuple[Domain, ...] = ("speech", "environment", "music")
 SUITES = ("mini", "full")
@@ -165,6 +165,7 @@ class Clip:
     sampling_rate: int  # Hz
     sidecar: Sidecar
     where: str  # shard and member, for messages
+    seconds: float  # before resampling: the same for every encoder
 
 
 # ---------------------------------------------------------------------------------------------------------- tasks
@@ -177,7 +178,7 @@ class Target(Protocol):
     @property
     def n_classes(self) -> int: ...
 
-    def __call__(self, sidecar: Sidecar, where: str) -> int: ...
+    def __call__(self, sidecar: Sidecar, where: str) -> Any: ...
 
 
 @dataclass(frozen=True, slots=True)
@@ -195,8 +196,9 @@ class ClassLabel:
         return len(self.classes)
 
     def __call__(self, sidecar: Sidecar, where: str) -> int:
-        if self.key not in sidecar:
-            raise DataError("label missing", got=sorted(sidecar), expected=f"a key {self.key!r}", where=where)
+        if not isinstance(sidecar, Mapping) or self.key not in sidecar:
+            got = sorted(sidecar) if isinstance(sidecar, Mapping) else f"a {type(sidecar).__name__}"
+            raise DataError("label missing", got=got, expected=f"a key {self.key!r}", where=where)
         value = sidecar[self.key]
         try:
             return self.classes.index(value)
@@ -211,12 +213,14 @@ class Metric:
     """A pure function of targets and predictions, and what its values mean."""
 
     name: str
-    compute: Callable[[NDArray[np.int64], NDArray[np.int64]], float]  # (targets [N], predictions [N])
-    chance: Callable[[NDArray[np.int64], int], float]  # (test targets [N], n_classes) -> value of guessing
+    compute: Callable[[NDArray[Any], NDArray[Any]], float]  # (targets [N], predictions [N]), for events [M, C] each
+    chance: Callable[[NDArray[Any], int], float]  # (test targets [N], n_classes) -> value of guessing
     best: float = 1.0
     worst: float = 0.0
     per_clip: Callable[[NDArray[np.int64], NDArray[np.int64]], NDArray[np.float64]] | None = None
     """[N] contributions whose mean is the metric, where it is such a mean: makes the bootstrap one matrix product."""
+    of_counts: Callable[[NDArray[Any]], NDArray[np.float64]] | None = None
+    """[...] values of [..., C, 3] true positives, false positives and false negatives, where these are all it needs."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -230,9 +234,12 @@ class Problem:
 
 @dataclass(frozen=True, slots=True)
 class ProbeResult:
-    """Predictions of one problem: ``predictions`` [S, n_test] (S probe seeds; 1 for a deterministic probe)."""
+    """Predictions of one problem: ``predictions`` [S, n_test] (S probe seeds; 1 for a deterministic probe).
 
-    predictions: NDArray[np.int64]
+    For events [S, M, C]: what sounds in each of the M segments of the test clips, 0 or 1.
+    """
+
+    predictions: NDArray[Any]
     info: Mapping[str, Any]  # plain values, e.g. {"epoch": [9, 10, 10]}
 
 
@@ -248,8 +255,8 @@ class Probe(Protocol):
 
     def run(
         self,
-        vectors: NDArray[np.float32],  # [N, D]
-        targets: NDArray[np.int64],  # [N]
+        vectors: Any,  # [N, D] float32; for events N arrays [T, D]
+        targets: Any,  # [N] int64; for events an ``EventTargets``
         problems: Sequence[Problem],
         *,
         n_classes: int,
@@ -339,7 +346,7 @@ class Score:
     normalized: float  # (value - worst) / (best - worst)
     chance_corrected: float  # (value - chance) / (best - chance)
     ci95: tuple[float, float]
-    n: int  # scored clips
+    n: int  # scored clips; of an event task scored segments, whose clusters are the clips
     clusters: int | None  # resampled units, None when clips were resampled one by one
     weight: float
     chance: float

@@ -11,11 +11,14 @@ import pytest
 ROOT = Path(__file__).parents[1]
 FLOORS = {
     "bench.types": 0,
+    "bench.events": 1,
+    "bench.grid": 1,
     "bench.audio": 1,
     "bench.probes": 1,
     "bench.metrics": 1,
     "bench.stats": 1,
     "bench.store": 2,
+    "bench.frame_store": 2,
     "bench.data": 3,
     "bench.adapt": 3,
     "bench.fingerprint": 3,
@@ -25,15 +28,17 @@ FLOORS = {
     "bench.engine": 3,
     "bench.freeze": 3,
     "bench.extract": 3,
+    "bench.extract_frames": 3,
     "bench.throughput": 4,
     "bench.evaluate": 4,
+    "bench.evaluate_frames": 4,
     "bench.leaderboard": 5,
     "bench.plugin": 6,
     "bench.test_quality": 7,
     "bench.test_throughput": 7,
 }
 ALLOWED = {
-    "tasks": ("bench.types", "bench.probes", "bench.metrics", "tasks"),
+    "tasks": ("bench.types", "bench.events", "bench.probes", "bench.metrics", "tasks"),
     "encoders": ("bench.types", "bench.audio.torchaudio_safe", "encoders"),
 }
 FILES = sorted(path for top in ("bench", "tasks", "encoders") for path in (ROOT / top).rglob("*.py"))

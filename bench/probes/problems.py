@@ -47,8 +47,8 @@ def check_input(
         _check_rows(problem, targets, f"{where}, problem {index + 1} of {len(problems)}")
 
 
-def _check_rows(problem: Problem, targets: NDArray[np.int64], where: str) -> None:
-    n = len(targets)
+def check_split(problem: Problem, n: int, where: str) -> None:
+    """Raises DataError for an empty train, valid or test set, rows outside [0, n), and training rows in the others."""
     for name, rows in (("train", problem.train), ("valid", problem.valid), ("test", problem.test)):
         if rows is None:
             continue
@@ -60,6 +60,10 @@ def _check_rows(problem: Problem, targets: NDArray[np.int64], where: str) -> Non
         if name != "train" and (shared := np.intersect1d(rows, problem.train)).size:
             got = f"{shared.size} shared rows, first {shared[0]}"
             raise DataError(f"train and {name} overlap", got=got, expected="none", where=where)
+
+
+def _check_rows(problem: Problem, targets: NDArray[np.int64], where: str) -> None:
+    check_split(problem, len(targets), where)
     classes = np.unique(targets[problem.train])
     if len(classes) < 2:
         got = f"only class {classes[0]}"
