@@ -25,6 +25,8 @@ from bench.stats import bootstrap_counts
 from bench.store import Store
 from bench.types import DataError, Metric, Probe, ProbeResult, Problem, Score, Settings, Task
 
+CEILING = "ceiling"  # what this encoder's frames, each answered perfectly, would score: the price of a long hop
+
 
 @dataclass(frozen=True, slots=True)
 class LabelledFrames:
@@ -125,7 +127,7 @@ def evaluate_frames(labelled: LabelledFrames, frozen: Frozen, probe: Probe, sett
         majority=_majority(labelled),
         seeds=seeds,
         seed_values=tuple(float(fold_values.mean()) for fold_values in values) if seeds else (),
-        secondary={},
+        secondary={CEILING: by_fold(metric, rows.targets, rows.ceiling, rows.folds).mean().item()},
         data=labelled.data.described(round(float(labelled.targets.seconds.sum()) / 3600, 6), n_classes),
         rates={"missing": 0.0, "late events": labelled.late},
         subsets=subsets(task, values),
@@ -149,6 +151,7 @@ class Rows:
     predictions: NDArray[np.uint8]  # [S, M, C]
     folds: NDArray[np.int64]  # [M]
     clips: NDArray[np.int64]  # [M] 0, 1, ... in order
+    ceiling: NDArray[np.uint8]  # [M, C] what perfect answers for every frame would say
 
 
 def _rows(labelled: LabelledFrames, results: Sequence[ProbeResult]) -> Rows:
@@ -161,6 +164,7 @@ def _rows(labelled: LabelledFrames, results: Sequence[ProbeResult]) -> Rows:
         np.concatenate([result.predictions for result in results], axis=1),
         np.repeat([fold for fold, _ in tested], sizes),
         np.repeat(np.arange(len(tested)), sizes),
+        np.concatenate([labelled.targets.answers(clip, labelled.targets.frames(clip)) for _, clip in tested]),
     )
 
 

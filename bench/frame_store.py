@@ -4,7 +4,7 @@ A shard's frames may be larger than memory. So the file begins with a header of 
 is written and checked passes through memory in small parts. Address, lock and rename are those of ``bench.store``.
 
 Tensors: ``frames`` [sum T, D], ``spans`` [sum T, 2] and ``seconds`` [N] float64, ``offsets`` [N + 1] int64, ``clips``
-uint8: keys and sidecars as JSON text. Metadata: ``sha256`` over all of their bytes.
+uint8: keys and sidecars as JSON text. Metadata: ``sha256`` over their bytes and the header.
 """
 
 from __future__ import annotations
@@ -91,6 +91,7 @@ class Writer:
             header[name] = _entry(str(values.dtype), list(values.shape), at, at + values.nbytes)
             at += values.nbytes
             self._write(values)
+        self.digest.update(json.dumps(header).encode())
         header["__metadata__"] = {"sha256": self.digest.hexdigest()}
         content = json.dumps(header).encode().ljust(_HEADER - 8)
         self.file.seek(0)
@@ -145,16 +146,15 @@ def _open(path: Path) -> Frames | None:
     with path.open("rb") as file:
         try:
             header = json.loads(file.read(_HEADER)[8:])
-            wanted = header["__metadata__"]["sha256"]
-            places = {
-                name: (entry["shape"], *entry["data_offsets"]) for name, entry in header.items() if name[0] != "_"
-            }
+            wanted = header.pop("__metadata__")["sha256"]
+            places = {name: (entry["shape"], *entry["data_offsets"]) for name, entry in header.items()}
             whole = max(stop for _, _, stop in places.values())
         except (ValueError, KeyError, TypeError, AttributeError):
             return None
         digest = hashlib.sha256()
         while block := file.read(_BLOCK):
             digest.update(block)
+        digest.update(json.dumps(header).encode())
         if digest.hexdigest() != wanted or size != _HEADER + whole:
             return None
 

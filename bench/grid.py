@@ -7,11 +7,11 @@ encoders of different hops answer the same questions.
 - A frame or segment is positive for a class when an event of that class overlaps it, however little: no event is
   lost because it is shorter than a frame, and an event without length marks the frame that it lies in.
 - A segment's answer is the largest answer of the frames whose spans overlap it.
-- Times closer than EPSILON_IN_S are equal, so that 7 * 0.01 s begins frame 7 although it is 0.07000000000000001.
+- Times closer than EPSILON_IN_S are equal: 0.07 s begins frame 7 of 10 ms, though 0.07 / 0.01 is 7.000000000000001.
 - A rest of less than SHORTEST_TAIL_IN_S belongs to the last segment: 160001 samples are 10 s.
 - An event that begins when the audio is over cannot be heard and is no target; ``audible`` counts such events.
 
-X-ARES rounds both ends of an event up (and, in float64, 7 * hop to 8 frames), drops the last partial segment and
+X-ARES rounds both ends of an event up (in float64, 7 hops to 8 frames), drops the last partial segment and
 lets segments last a whole number of frames.
 """
 
