@@ -66,13 +66,17 @@ def dataset(task: Task, suite: str, *, cache: Path, data: Path | None) -> Datase
 
 
 def in_suite(task: Task, suite: str) -> Task:
-    """The task as a suite asks it: the embedded version of a large vocabulary may have fewer classes."""
-    if suite == "mini" and task.mini is not None and task.mini.classes is not None:
-        if not isinstance(task.target, ClassLabel | Events):
-            expected = "ClassLabel or Events"
-            raise DataError("reduced classes", got=type(task.target).__name__, expected=expected, where=task.name)
-        return replace(task, target=replace(task.target, classes=task.mini.classes))
-    return task
+    """The task as a suite asks it: its embedded version may have fewer classes and other probe hyperparameters."""
+    mini = task.mini
+    if suite != "mini" or mini is None:
+        return task
+    task = replace(task, probes=mini.probes or task.probes)
+    if mini.classes is None:
+        return task
+    if not isinstance(task.target, ClassLabel | Events):
+        expected = "ClassLabel or Events"
+        raise DataError("reduced classes", got=type(task.target).__name__, expected=expected, where=task.name)
+    return replace(task, target=replace(task.target, classes=mini.classes))
 
 
 def names(task: Task) -> tuple[str, ...]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from itertools import chain, islice
 from typing import NamedTuple, Protocol, TypeVar
@@ -14,12 +15,15 @@ from bench.engine.local import Engine, Frozen, engine
 from bench.store import Store, address
 from bench.types import Clip, DataError, Embeddings, EncoderError, Shard
 
-WINDOW_IN_S = 1200.0  # audio held in memory at a time
+WINDOW_IN_S = 1200.0  # audio held in memory at a time, at most
+WINDOW_IN_CLIPS = 256  # at most; a killed run loses no more than one window
 BATCH_IN_S = 40.0  # padded audio of one batch
 POOLING = "mean over the valid frames of all crops"
 
 Progress = Callable[[int, bool], None]
 """Called with a number of clips and whether they were encoded now (True) or found in the store (False)."""
+Keep = Callable[[int, Callable[[], Embeddings]], Embeddings]
+"""Called with a window's index and what makes its embeddings; gives them, made or kept from an earlier run."""
 
 T = TypeVar("T")
 T_co = TypeVar("T_co", covariant=True)
@@ -51,7 +55,7 @@ def stored_as(shard: Shard, frozen: Frozen, crop_in_s: float | None, pooling: ob
         layer="output",
         precision=frozen.precision,
         device=frozen.device.partition(":")[0],
-        batching=[frozen.policy, BATCH_IN_S, WINDOW_IN_S, frozen.certificate.first_frame_in_samples],
+        batching=[frozen.policy, BATCH_IN_S, WINDOW_IN_S, WINDOW_IN_CLIPS, frozen.certificate.first_frame_in_samples],
     )
 
 
@@ -65,13 +69,16 @@ def extract(
     """
     parts = []
     for shard in found:
+        key = stored_as(shard, frozen, crop_in_s)
         computed: list[Embeddings] = []
 
-        def make(shard: Shard = shard, computed: list[Embeddings] = computed) -> Embeddings:
-            computed.append(encode(shard, frozen, crop_in_s=crop_in_s, threads=threads, progress=progress))
-            return computed[0]
+        def make(shard: Shard = shard, key: str = key, computed: list[Embeddings] = computed) -> Embeddings:
+            keep = functools.partial(store.part, key)
+            made = encode(shard, frozen, crop_in_s=crop_in_s, threads=threads, progress=progress, keep=keep)
+            computed.append(made)
+            return made
 
-        parts.append(store.embeddings(stored_as(shard, frozen, crop_in_s), make))
+        parts.append(store.embeddings(key, make))
         if not computed:
             progress(len(parts[-1].keys), False)
     return joined(parts)
@@ -87,21 +94,40 @@ def joined(parts: Sequence[Embeddings]) -> Embeddings:
     )
 
 
-def encode(shard: Shard, frozen: Frozen, *, crop_in_s: float | None, threads: int, progress: Progress) -> Embeddings:
-    """Pooled embeddings of one shard, computed now."""
-    vectors, clips = [], []
+def encode(
+    shard: Shard,
+    frozen: Frozen,
+    *,
+    crop_in_s: float | None,
+    threads: int,
+    progress: Progress,
+    keep: Keep = lambda index, make: make(),
+) -> Embeddings:
+    """Pooled embeddings of one shard, computed now but for the windows that ``keep`` already has."""
+    parts = []
     with engine(frozen, threads) as running:
-        for window in windows(shard, running):
-            vectors.append(_pooled(window, running, crop_in_s, progress))
-            clips += [(clip.key, len(clip.audio) / clip.sampling_rate, clip.sidecar) for clip in window]
-    if not clips:
+        for index, window in enumerate(windows(shard, running)):
+            computed: list[int] = []
+
+            def make(window: Sequence[Clip] = window, computed: list[int] = computed) -> Embeddings:
+                computed.append(len(window))
+                return Embeddings(
+                    _pooled(window, running, crop_in_s, progress),
+                    tuple(clip.key for clip in window),
+                    np.array([len(clip.audio) / clip.sampling_rate for clip in window], dtype=np.float64),
+                    tuple(clip.sidecar for clip in window),
+                )
+
+            parts.append(keep(index, make))
+            if not computed:
+                progress(len(window), False)
+    if not parts:
         raise DataError("shard is empty", got="0 clips", expected="at least one", where=shard.path)
-    keys, seconds, sidecars = zip(*clips, strict=True)
-    return Embeddings(np.concatenate(vectors), keys, np.array(seconds, dtype=np.float64), sidecars)
+    return joined(parts)
 
 
 def windows(shard: Shard, running: Engine) -> Iterator[list[Clip]]:
-    """Decoded clips, in groups of about WINDOW_IN_S whose borders depend on the shard alone."""
+    """Decoded clips, in groups whose borders depend on the shard alone."""
     rate = running.frozen.encoder.sampling_rate
     window: list[Clip] = []
     total_in_s = 0.0
@@ -116,7 +142,7 @@ def windows(shard: Shard, running: Engine) -> Iterator[list[Clip]]:
         for decoded in running.pool.map(clip, group):
             window.append(decoded)
             total_in_s += len(decoded.audio) / rate
-            if total_in_s >= WINDOW_IN_S:
+            if total_in_s >= WINDOW_IN_S or len(window) == WINDOW_IN_CLIPS:
                 yield window
                 window, total_in_s = [], 0.0
     if window:

@@ -70,14 +70,27 @@ class Store:
 
     def embeddings(self, key: str, make: Callable[[], Embeddings]) -> Embeddings:
         """What is stored under ``key``, made and stored now if it is not there; one process makes it, others wait."""
-        stored = self._read(key)
+        stored = self._read(self.path(key))
         if stored is None:
             with locked(self.root / "locks" / f"{key[:3]}.lock"):
-                stored = self._read(key)
+                stored = self._read(self.path(key))
                 if stored is None:
                     stored = make()
-                    with written(self.path(key)) as temporary:
-                        _save(temporary, stored)
+                    self._write(self.path(key), stored)
+                    for part in self.path(key).parent.glob(f"{key}.part-*"):
+                        part.unlink()
+        return stored
+
+    def part(self, key: str, index: int, make: Callable[[], Embeddings]) -> Embeddings:
+        """A part of what is being made under ``key``, kept until the whole is stored, so that a killed run goes on.
+
+        To be called inside the ``make`` of ``embeddings``: it relies on the lock that is held there.
+        """
+        path = self.path(key).with_suffix(f".part-{index}")
+        stored = self._read(path)
+        if stored is None:
+            stored = make()
+            self._write(path, stored)
         return stored
 
     def certificate(self, key: str, make: Callable[[], Mapping[str, Any]]) -> Mapping[str, Any]:
@@ -92,8 +105,11 @@ class Store:
                 temporary.write_text(json.dumps(made, sort_keys=True))
             return made
 
-    def _read(self, key: str) -> Embeddings | None:
-        path = self.path(key)
+    def _write(self, path: Path, embeddings: Embeddings) -> None:
+        with written(path) as temporary:
+            _save(temporary, embeddings)
+
+    def _read(self, path: Path) -> Embeddings | None:
         if not path.exists():
             return None
         stored = _load(path)

@@ -116,7 +116,8 @@ class Whisper(_Model):
         hidden = []
         for start in range(0, len(pieces), WHISPER_ROWS):
             some = pieces[start : start + WHISPER_ROWS]
-            mel = self.extractor(some, sampling_rate=self.sampling_rate, return_tensors="pt").input_features
+            with torch.autocast("cpu", enabled=False):  # the spectrogram is computed there, and in fp32
+                mel = self.extractor(some, sampling_rate=self.sampling_rate, return_tensors="pt").input_features
             hidden.extend(self.model(mel.to(audio.device, self.dtype)).last_hidden_state)
         rows, first = [], 0
         for size in sizes:

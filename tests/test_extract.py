@@ -177,3 +177,31 @@ def test_second_extraction_does_not_call_the_encoder(shard: Shard, tmp_path: Pat
     assert len(encoder.calls) == 1
     assert seen == [(12, True), (12, False)]
     assert len(out.keys) == 12
+
+
+def test_a_killed_run_goes_on_within_a_shard(shard: Shard, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("bench.extract.WINDOW_IN_CLIPS", 5)
+    store, counts = Store(tmp_path / "cache"), []
+
+    class Dies(Mean):
+        def forward(self, audio: torch.Tensor, lengths: torch.Tensor | None = None) -> torch.Tensor:
+            if len(self.calls) == 2:
+                raise KeyboardInterrupt
+            return super().forward(audio, lengths)
+
+    def run(encoder: Encoder) -> np.ndarray:
+        found = extract(
+            [shard], frozen(encoder), crop_in_s=None, store=store, threads=1, progress=lambda *n: counts.append(n)
+        )
+        return found.vectors
+
+    with pytest.raises(KeyboardInterrupt):
+        run(Dies())
+    assert len(list((tmp_path / "cache").rglob("*.part-*"))) == 2
+    encoder = Mean()
+    resumed = run(encoder)
+    assert [size for size, _ in encoder.calls] == [2]
+    assert counts == [(5, True), (5, True), (5, False), (5, False), (2, True)]
+    assert not list((tmp_path / "cache").rglob("*.part-*"))
+    whole = encode(shard, frozen(Mean()), crop_in_s=None, threads=1, progress=nothing)
+    assert resumed.tobytes() == whole.vectors.tobytes()

@@ -81,6 +81,8 @@ def prepare_process(config: pytest.Config) -> None:
     if distributed(config):
         config.option.benchmark_disable = True  # as pytest-benchmark does by itself, without its warning
     os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
+    # oneDNN keeps code and buffers for the last 1024 shapes, and every batch has another length: gigabytes
+    os.environ.setdefault("ONEDNN_PRIMITIVE_CACHE_CAPACITY", "16")
     os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")
     import torch
 

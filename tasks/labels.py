@@ -1,0 +1,26 @@
+"""Label vocabularies: ``tasks/labels/<name>.txt``, one label a line, in the order of the class index."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from bench.types import ChoiceError
+
+FOLDER = Path(__file__).parent / "labels"
+
+
+def labels(name: str) -> tuple[str, ...]:
+    """The classes of a dataset, exactly as its sidecars spell them (some end in a blank).
+
+    Raises ChoiceError when there is no such vocabulary.
+    """
+    path = FOLDER / f"{name}.txt"
+    if not path.is_file():
+        known = ", ".join(sorted(file.stem for file in FOLDER.glob("*.txt")))
+        raise ChoiceError("unknown label vocabulary", got=name, expected=known, where=FOLDER.name)
+    return tuple(path.read_text(encoding="utf-8").removesuffix("\n").split("\n"))
+
+
+def indices(name: str) -> tuple[int, ...]:
+    """0, 1, ..: the classes of a dataset whose sidecars hold class numbers (ESC-50)."""
+    return tuple(range(len(labels(name))))

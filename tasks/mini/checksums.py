@@ -1,0 +1,64 @@
+"""The reference bytes of the embedded suite: ``checksums.json`` holds {task: {shard: sha256}}.
+
+``python -m tasks.mini.checksums [TASK ...]`` makes the shards anew and rewrites the file; an entry changes only
+together with its ``Mini.version``.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import importlib
+import json
+import sys
+import tempfile
+from collections.abc import Mapping
+from pathlib import Path
+
+from bench.types import ChoiceError, Task
+
+FILE = Path(__file__).with_name("checksums.json")
+TASKS = Path(__file__).parents[1]
+
+
+def _load() -> dict[str, dict[str, str]]:
+    content: dict[str, dict[str, str]] = json.loads(FILE.read_text(encoding="utf-8")) if FILE.is_file() else {}
+    return content
+
+
+def checksums(task: str) -> Mapping[str, str]:
+    """Shard name to sha256 of a task's embedded shards; empty for a task that has no entry yet."""
+    return _load().get(task, {})
+
+
+def digests(task: Task) -> dict[str, str]:
+    """Make a task's embedded shards in a temporary folder and digest them."""
+    if task.mini is None:
+        raise ChoiceError("task without an embedded version", got=task.name, expected="Task.mini", where="checksums")
+    with tempfile.TemporaryDirectory() as folder:
+        task.mini.make(Path(folder))
+        return {path.name: hashlib.sha256(path.read_bytes()).hexdigest() for path in sorted(Path(folder).iterdir())}
+
+
+def embedded() -> dict[str, Task]:
+    """Every task of this repository that has an embedded version, by name."""
+    files = [path for path in sorted(TASKS.glob("*/*.py")) if path.parent.name != "mini" and path.stem != "__init__"]
+    modules = [importlib.import_module(f"tasks.{path.parent.name}.{path.stem}") for path in files]
+    tasks = [value for module in modules for value in vars(module).values() if isinstance(value, Task)]
+    return {task.name: task for task in tasks if task.mini is not None}
+
+
+def main(names: list[str]) -> None:
+    """Rewrite the entries of ``names`` (all when empty)."""
+    tasks = embedded()
+    for name in names:
+        if name not in tasks:
+            known = ", ".join(tasks)
+            raise ChoiceError("unknown embedded task", got=name, expected=known, where="tasks.mini.checksums")
+    for name in names or list(tasks):
+        made = digests(tasks[name])
+        FILE.write_text(json.dumps({**_load(), name: made}, indent=1, sort_keys=True) + "\n", encoding="utf-8")
+        sys.stdout.write(f"{name}: {len(made)} shards\n")
+
+
+if __name__ == "__main__":
+    main(sys.argv[1:])

@@ -1,0 +1,182 @@
+"""Sampled instruments: a General MIDI sound bank, what it is made of, and notes rendered from it.
+
+The bank is TimGM6mb (GPL-2, Tim Brechbill), which the package ``pretty_midi`` carries; it is only played, never copied
+into the project or a shard's side data. ``midirenderer`` (MIT, a Rust synthesiser) plays, ``mido`` writes the MIDI.
+"""
+
+from __future__ import annotations
+
+import io
+import struct
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from functools import cache
+from importlib import import_module
+from importlib.util import find_spec
+from itertools import pairwise
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy import signal
+
+from bench.types import DataError
+
+RATE = 16_000  # Hz, of what render() returns
+TICKS = 480  # per second: one beat of one second
+BANK = "TimGM6mb.sf2"
+LICENCE = "CC0-1.0 audio, played from the TimGM6mb bank (GPL-2.0, not distributed)"
+_NEEDED = "pip install pretty_midi mido midirenderer (or --data with the real dataset, which needs none of them)"
+_INSTRUMENT, _KEYS, _SAMPLE = 41, 43, 53  # SoundFont generator numbers
+_ALL_KEYS = 127 << 8
+
+Array = NDArray[np.float64]
+
+
+@dataclass(frozen=True, slots=True)
+class Event:
+    """One thing a synthesiser does: ``kind`` note_on | note_off | program_change | control_change | pitchwheel."""
+
+    seconds: float
+    channel: int
+    kind: str
+    values: tuple[int, ...]
+
+
+def note(channel: int, start: float, length: float, pitch: int, velocity: int) -> tuple[Event, Event]:
+    """A note as its two events, in seconds."""
+    on = Event(start, channel, "note_on", (pitch, velocity))
+    return on, Event(start + length, channel, "note_off", (pitch, 0))
+
+
+def _module(name: str) -> Any:
+    try:
+        return import_module(name)
+    except ImportError as error:
+        raise DataError("sampled instruments", got=f"no package {name}", expected=_NEEDED, where="mini") from error
+
+
+@cache
+def bank_bytes() -> bytes:
+    """The sound bank. Raises DataError, with what to install, when it is not there."""
+    spec = find_spec("pretty_midi")  # found, not imported: its own imports are of no use here
+    for folder in (spec.submodule_search_locations or ()) if spec else ():
+        path = Path(folder) / BANK
+        if path.is_file():
+            return path.read_bytes()
+    raise DataError("sampled instruments", got=f"no {BANK}", expected=_NEEDED, where="mini")
+
+
+def midi_bytes(events: Sequence[Event]) -> bytes:
+    """A type-0 MIDI file; simultaneous events keep note_off before the rest, then the given order."""
+    mido = _module("mido")
+    names = {
+        "note_on": ("note", "velocity"),
+        "note_off": ("note", "velocity"),
+        "program_change": ("program",),
+        "control_change": ("control", "value"),
+        "pitchwheel": ("pitch",),
+    }
+    track = mido.MidiTrack()
+    track.append(mido.MetaMessage("set_tempo", tempo=1_000_000, time=0))
+    order = sorted(
+        range(len(events)), key=lambda i: (round(events[i].seconds * TICKS), events[i].kind != "note_off", i)
+    )
+    now = 0
+    for event in (events[i] for i in order):
+        tick = round(event.seconds * TICKS)
+        values = dict(zip(names[event.kind], event.values, strict=True))
+        track.append(mido.Message(event.kind, channel=event.channel, time=tick - now, **values))
+        now = tick
+    file = mido.MidiFile(type=0, ticks_per_beat=TICKS)
+    file.tracks.append(track)
+    out = io.BytesIO()
+    file.save(file=out)
+    return out.getvalue()
+
+
+def render(events: Sequence[Event], seconds: float) -> Array:
+    """Events to mono audio [seconds * RATE] float64, cut or padded; reverberation and chorus of the bank are off."""
+    dry = [Event(0.0, channel, "control_change", (effect, 0)) for channel in range(16) for effect in (91, 93)]
+    wave = bytes(_module("midirenderer").render_wave_from(bank_bytes(), midi_bytes([*dry, *events])))
+    rate, stereo = _pcm16(wave)
+    mono = stereo.astype(np.float64).mean(axis=1) / 32768.0
+    divisor = int(np.gcd(rate, RATE))
+    low: Array = signal.resample_poly(mono, RATE // divisor, rate // divisor)
+    n = round(seconds * RATE)
+    return np.pad(low, (0, max(0, n - len(low))))[:n]
+
+
+def _pcm16(wave: bytes) -> tuple[int, NDArray[np.int16]]:
+    """Sampling rate and samples [N, channels] of a 16-bit RIFF file; sizes of a streamed header are not trusted."""
+    at, rate, channels = 12, 0, 0
+    while at + 8 <= len(wave):
+        tag, size = wave[at : at + 4], struct.unpack_from("<I", wave, at + 4)[0]
+        if tag == b"fmt ":
+            channels, rate, bits = *struct.unpack_from("<HI", wave, at + 10), struct.unpack_from("<H", wave, at + 22)[0]
+            if bits != 16:
+                raise DataError("rendered music", got=f"{bits} bits", expected="16 bits", where="midirenderer")
+        if tag == b"data" and channels:
+            body = wave[at + 8 : at + 8 + size]
+            usable = len(body) - len(body) % (2 * channels)
+            return rate, np.frombuffer(body[:usable], dtype="<i2").reshape(-1, channels)
+        at += 8 + size + size % 2
+    raise DataError("rendered music", got="no audio", expected="a RIFF file", where="midirenderer")
+
+
+def _chunks(data: bytes) -> Iterator[tuple[bytes, bytes]]:
+    at = 0
+    while at + 8 <= len(data):
+        size = struct.unpack_from("<I", data, at + 4)[0]
+        yield data[at : at + 4], data[at + 8 : at + 8 + size]
+        at += 8 + size + size % 2
+
+
+def _records(data: bytes, layout: str) -> list[tuple[Any, ...]]:
+    return list(struct.iter_unpack(layout, data))
+
+
+@dataclass(frozen=True, slots=True)
+class Zone:
+    """Keys ``low`` to ``high`` (MIDI, inclusive) of a program that sound the recording numbered ``sample``."""
+
+    low: int
+    high: int
+    sample: int
+
+
+def zones(bank: bytes) -> dict[tuple[int, int], tuple[Zone, ...]]:
+    """(bank, program) -> which recordings its keys play, at any velocity (SoundFont 2 preset data, ``pdta``)."""
+    pdta: dict[bytes, bytes] = {}
+    for tag, body in _chunks(bank[12:]):
+        if tag == b"LIST" and body[:4] == b"pdta":
+            pdta = dict(_chunks(body[4:]))
+    if not {b"phdr", b"pbag", b"pgen", b"inst", b"ibag", b"igen"} <= set(pdta):
+        raise DataError("sound bank", got=sorted(pdta), expected="SoundFont 2 preset data", where=BANK)
+    presets = _records(pdta[b"phdr"], "<20sHHHIII")
+    instruments = [first for _, first in _records(pdta[b"inst"], "<20sH")]
+    outer = _spans(_records(pdta[b"pbag"], "<HH"), _records(pdta[b"pgen"], "<HH"))
+    inner = _spans(_records(pdta[b"ibag"], "<HH"), _records(pdta[b"igen"], "<HH"))
+    out = {}
+    for preset, following in pairwise(presets):
+        found = []
+        for whole in _pointing(outer[preset[3] : following[3]], _INSTRUMENT):
+            for part in _pointing(inner[instruments[whole.sample] : instruments[whole.sample + 1]], _SAMPLE):
+                low, high = max(whole.low, part.low), min(whole.high, part.high)
+                if low <= high:
+                    found.append(Zone(low, high, part.sample))
+        out[(preset[2], preset[1])] = tuple(found)
+    return out
+
+
+def _spans(bags: Sequence[Any], generators: Sequence[Any]) -> list[dict[int, int]]:
+    """The generators of each bag: number -> amount."""
+    return [dict(generators[bag[0] : after[0]]) for bag, after in pairwise(bags)]
+
+
+def _pointing(bags: Sequence[dict[int, int]], kind: int) -> list[Zone]:
+    """The bags that point at something, with its number as ``sample``; a first bag that does not holds the defaults."""
+    default = bags[0].get(_KEYS, _ALL_KEYS) if bags and kind not in bags[0] else _ALL_KEYS
+    keys = ((bag.get(_KEYS, default), bag[kind]) for bag in bags if kind in bag)
+    return [Zone(span & 0xFF, span >> 8, target) for span, target in keys]
