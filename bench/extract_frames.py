@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+import functools
+from collections.abc import Callable, Iterable, Sequence
 
 import numpy as np
 from numpy.typing import NDArray
@@ -15,6 +16,8 @@ from bench.frame_store import Frames, Writer
 from bench.store import Store
 from bench.types import Certificate, Clip, DataError, Shard
 
+Keep = Callable[[int, Callable[[Writer], None]], Frames]
+"""Called with a window's index and what makes its frames; gives them, made or kept from an earlier run."""
 LAYOUT = 1  # a change of what is stored, or of how frames get their times, bumps it
 
 
@@ -29,32 +32,49 @@ def extract_frames(
 ) -> list[Frames]:
     """Frames of every clip of ``found``, shard by shard, from the store where they are there.
 
-    Shards that were finished before an interruption are not encoded again. Raises as ``bench.extract.extract`` does.
+    Windows that were finished before an interruption are not encoded again. Raises as ``bench.extract.extract`` does.
     """
     parts = []
     for shard in found:
+        key = frames_stored_as(shard, frozen, crop_in_s)
         computed: list[bool] = []
 
-        def make(writer: Writer, shard: Shard = shard, computed: list[bool] = computed) -> None:
+        def make(writer: Writer, shard: Shard = shard, key: str = key, computed: list[bool] = computed) -> None:
             computed.append(True)
-            encode_frames(shard, frozen, writer, crop_in_s=crop_in_s, threads=threads, progress=progress)
+            keep = functools.partial(frame_store.part, store, key)
+            encode_frames(shard, frozen, writer, keep, crop_in_s=crop_in_s, threads=threads, progress=progress)
 
-        parts.append(frame_store.frames(store, frames_stored_as(shard, frozen, crop_in_s), make))
+        parts.append(frame_store.frames(store, key, make))
         if not computed:
             progress(len(parts[-1].keys), False)
     return parts
 
 
 def encode_frames(
-    shard: Shard, frozen: Frozen, writer: Writer, *, crop_in_s: float | None, threads: int, progress: Progress
+    shard: Shard,
+    frozen: Frozen,
+    writer: Writer,
+    keep: Keep,
+    *,
+    crop_in_s: float | None,
+    threads: int,
+    progress: Progress,
 ) -> None:
-    """Add the frames of every clip of one shard to ``writer``, computed now."""
-    empty = True
+    """Add the frames of every clip of one shard to ``writer``, computed now but for the windows that ``keep`` has."""
     with engine(frozen, threads) as running:
-        for window in windows(shard, running):
-            empty = False
-            _encode(window, running, writer, crop_in_s, progress)
-    if empty:
+        for index, window in enumerate(windows(shard, running)):
+            computed: list[bool] = []
+
+            def make(inner: Writer, window: Sequence[Clip] = window, computed: list[bool] = computed) -> None:
+                computed.append(True)
+                _encode(window, running, inner, crop_in_s, progress)
+
+            part = keep(index, make)
+            for clip, (key, seconds, sidecar) in enumerate(zip(part.keys, part.seconds, part.sidecars, strict=True)):
+                writer.add(*part.clip(clip), key, float(seconds), sidecar)
+            if not computed:
+                progress(len(window), False)
+    if not writer.keys:
         raise DataError("shard is empty", got="0 clips", expected="at least one", where=shard.path)
 
 

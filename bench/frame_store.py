@@ -107,7 +107,7 @@ def frames(store: Store, key: str, make: Callable[[Writer], None]) -> Frames:
 
     ``make`` adds every clip to the writer that it is given. Raises DataError when it adds none.
     """
-    path = store.root / "frames" / key[:2] / f"{key}.safetensors"
+    path = _path(store, key)
     stored = _read(path)
     if stored is None:
         with locked(store.root / "locks" / f"frames-{key[:3]}.lock"):
@@ -116,6 +116,30 @@ def frames(store: Store, key: str, make: Callable[[Writer], None]) -> Frames:
                 with written(path) as temporary:
                     _write(temporary, make)
                 stored = _open(path)
+                for part_path in path.parent.glob(f"{key}.part-*"):
+                    part_path.unlink()
+    return _whole(stored, path)
+
+
+def part(store: Store, key: str, index: int, make: Callable[[Writer], None]) -> Frames:
+    """A part of what is being made under ``key``, kept until the whole is stored, so that a killed run goes on.
+
+    To be called inside the ``make`` of ``frames``: it relies on the lock that is held there.
+    """
+    path = _path(store, key).with_suffix(f".part-{index}")
+    stored = _read(path)
+    if stored is None:
+        with written(path) as temporary:
+            _write(temporary, make)
+        stored = _open(path)
+    return _whole(stored, path)
+
+
+def _path(store: Store, key: str) -> Path:
+    return store.root / "frames" / key[:2] / f"{key}.safetensors"
+
+
+def _whole(stored: Frames | None, path: Path) -> Frames:
     if stored is None:
         raise DataError("stored frames are damaged", got="other bytes", expected="what was written", where=path)
     return stored

@@ -106,6 +106,35 @@ def test_found_again_without_the_encoder_and_resumed_by_shard(found: list[Shard]
     assert sum(len(part.keys) for part in parts) == 12
 
 
+def test_goes_on_within_a_shard(found: list[Shard], tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("bench.extract.WINDOW_IN_CLIPS", 2)
+    whole = extracted(found[:1], frozen(Mean()), tmp_path / "whole")[0]
+
+    class Dies(Mean):
+        def forward(self, audio: torch.Tensor, lengths: torch.Tensor | None = None) -> torch.Tensor:
+            if len(self.calls) == 2:
+                raise KeyboardInterrupt
+            return super().forward(audio, lengths)
+
+    cache, encoder, seen = tmp_path / "cache", Mean(), []
+    with pytest.raises(KeyboardInterrupt):
+        extract_frames(found[:1], frozen(Dies()), crop_in_s=None, store=Store(cache), threads=1, progress=nothing)
+    assert len(list((cache / "frames").rglob("*.part-*"))) == 2
+    (again,) = extract_frames(
+        found[:1],
+        frozen(encoder),
+        crop_in_s=None,
+        store=Store(cache),
+        threads=1,
+        progress=lambda *what: seen.append(what),
+    )
+    assert len(encoder.calls) == 1
+    assert seen == [(2, False), (2, False), (2, True)]
+    assert np.array_equal(again.frames, whole.frames)
+    assert again.keys == whole.keys
+    assert [path.suffix for path in (cache / "frames").rglob("*") if path.is_file()] == [".safetensors"]
+
+
 def test_frames_are_mapped(found: list[Shard], tmp_path: Path) -> None:
     part = extracted(found, frozen(Mean()), tmp_path)[0]
     assert isinstance(part.frames, np.memmap)
