@@ -12,9 +12,8 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from bench.audio import shards
-from bench.events import Events
 from bench.store import locked
-from bench.types import ClassLabel, Data, DataError, Folds, Shard, Task
+from bench.types import ClassLabel, Data, DataError, Events, Folds, MultiLabel, Shard, Task
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,10 +72,12 @@ def in_suite(task: Task, suite: str) -> Task:
     task = replace(task, probes=mini.probes or task.probes)
     if mini.classes is None:
         return task
-    if not isinstance(task.target, ClassLabel | Events):
-        expected = "ClassLabel or Events"
-        raise DataError("reduced classes", got=type(task.target).__name__, expected=expected, where=task.name)
-    return replace(task, target=replace(task.target, classes=mini.classes))
+    if isinstance(task.target, ClassLabel | Events):
+        return replace(task, target=replace(task.target, classes=mini.classes))
+    if isinstance(task.target, MultiLabel):
+        return replace(task, target=replace(task.target, classes=tuple(map(str, mini.classes))))
+    got = type(task.target).__name__
+    raise DataError("reduced classes", got=got, expected="ClassLabel, MultiLabel or Events", where=task.name)
 
 
 def names(task: Task) -> tuple[str, ...]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import re
+import statistics
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -15,11 +16,24 @@ from bench.data import Dataset, check_complete, names
 from bench.engine.local import Frozen
 from bench.extract import Progress, extract
 from bench.metrics import balanced_accuracy
-from bench.stats import bootstrap_ci, bootstrap_statistic
+from bench.stats import bootstrap_ci, bootstrap_statistic, bootstrap_weighted, by_seed_and_fold
 from bench.store import Store
-from bench.types import DataError, Embeddings, Folds, Metric, Probe, Problem, Score, Settings, Task
+from bench.types import (
+    DataError,
+    Embeddings,
+    Folds,
+    Metric,
+    Predictions,
+    Probe,
+    Problem,
+    Score,
+    Settings,
+    Targets,
+    Task,
+)
 
 RESAMPLES = 2000
+FEWER_RESAMPLES = 1000  # of a metric that is no mean over clips, and slower to resample
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,8 +42,8 @@ class Evaluated:
 
     score: Score
     keys: tuple[str, ...]
-    targets: NDArray[Any]  # [n]; for events [n, C]
-    predictions: NDArray[Any]  # [S, n]; for events [S, n, C]
+    targets: Targets  # [n], or k-hot [n, C]
+    predictions: Predictions  # [S, n] class indices, or [S, n, C] scores
     folds: NDArray[np.int64]  # [n] which problem tested the clip
     clusters: NDArray[np.int64] | None  # [n]
     classes: tuple[str, ...]
@@ -42,7 +56,7 @@ class Labelled:
     task: Task
     data: Dataset
     embeddings: Embeddings
-    targets: NDArray[np.int64]
+    targets: Targets
     problems: tuple[Problem, ...]
     clusters: NDArray[np.int64] | None
 
@@ -87,13 +101,12 @@ def problems(task: Task, rows: Mapping[str, NDArray[np.int64]]) -> tuple[Problem
     return (Problem(rows[split.train], rows[split.valid] if selectable and split.valid else None, rows[split.test]),)
 
 
-def _targets(task: Task, split: str, part: Embeddings) -> NDArray[np.int64]:
-    return np.array(
+def _targets(task: Task, split: str, part: Embeddings) -> Targets:
+    return task.target.stack(
         [
             task.target(sidecar, f"{task.name}/{split}:{key}")
             for key, sidecar in zip(part.keys, part.sidecars, strict=True)
-        ],
-        dtype=np.int64,
+        ]
     )
 
 
@@ -128,7 +141,7 @@ def evaluate(labelled: Labelled, frozen: Frozen, probe: Probe, settings: Setting
     clusters = None if labelled.clusters is None else labelled.clusters[order]
     values = [by_fold(task.metric, targets, row, folds) for row in predictions]
     value = float(np.mean([fold_values.mean() for fold_values in values]))
-    metric, chance = task.metric, task.metric.chance(targets, n_classes)
+    metric, chance = task.metric, _chance(task.metric, targets, folds, n_classes)
     score = Score(
         task=task.name,
         version=task.version,
@@ -146,7 +159,7 @@ def evaluate(labelled: Labelled, frozen: Frozen, probe: Probe, settings: Setting
         n=len(targets),
         clusters=None if clusters is None else len(np.unique(clusters)),
         weight=float(task.weight),
-        chance=float(chance),
+        chance=chance,
         majority=_majority(labelled),
         seeds=seeds,
         seed_values=tuple(float(fold_values.mean()) for fold_values in values) if seeds else (),
@@ -167,7 +180,7 @@ def evaluate(labelled: Labelled, frozen: Frozen, probe: Probe, settings: Setting
 
 
 def by_fold(
-    metric: Metric, targets: NDArray[Any], predictions: NDArray[Any], folds: NDArray[np.int64]
+    metric: Metric, targets: Targets, predictions: Predictions, folds: NDArray[np.int64]
 ) -> NDArray[np.float64]:
     """The metric in each fold, [F]; a score is their unweighted mean."""
     return np.array([metric.compute(targets[folds == fold], predictions[folds == fold]) for fold in np.unique(folds)])
@@ -175,31 +188,47 @@ def by_fold(
 
 def interval(
     metric: Metric,
-    targets: NDArray[np.int64],
-    predictions: NDArray[np.int64],
+    targets: Targets,
+    predictions: Predictions,
     folds: NDArray[np.int64],
     clusters: NDArray[np.int64] | None,
 ) -> tuple[float, float]:
     """95% bootstrap interval of the mean over seeds of the metric, resampling clips or whole clusters."""
-    how: dict[str, Any] = {"folds": folds, "clusters": clusters, "seed": 0, "bounds": (metric.worst, metric.best)}
-    if metric.per_clip is None:
-        low, high = bootstrap_statistic(metric.compute, targets, predictions, **how)
-    else:
+    bounds = (min(metric.worst, metric.best), max(metric.worst, metric.best))
+    how: dict[str, Any] = {"clusters": clusters, "seed": 0, "bounds": bounds}
+    if metric.per_clip is not None:
         per_clip = np.mean([metric.per_clip(targets, row) for row in predictions], axis=0)
-        low, high = bootstrap_ci(per_clip, resamples=RESAMPLES, **how)
+        low, high = bootstrap_ci(per_clip, folds=folds, resamples=RESAMPLES, **how)
+    elif metric.weighted is not None:
+        values = by_seed_and_fold(metric.weighted, targets, predictions, folds)
+        low, high = bootstrap_weighted(values, len(targets), resamples=FEWER_RESAMPLES, **how)
+    else:
+        low, high = bootstrap_statistic(
+            metric.compute, targets, predictions, folds=folds, resamples=FEWER_RESAMPLES, **how
+        )
     return float(low), float(high)
 
 
+def _chance(metric: Metric, targets: Targets, folds: NDArray[np.int64], n_classes: int) -> float:
+    """Mean over folds, exact so that equal ones give the same number."""
+    return statistics.mean([float(metric.chance(targets[folds == fold], n_classes)) for fold in np.unique(folds)])
+
+
 def _majority(labelled: Labelled) -> float:
+    """The metric of one answer for all clips of a fold: what its training set says without listening."""
     values = []
     for problem in labelled.problems:
-        most = np.bincount(labelled.targets[problem.train]).argmax()
-        values.append(labelled.task.metric.compute(labelled.targets[problem.test], np.full(len(problem.test), most)))
+        train, test = labelled.targets[problem.train], labelled.targets[problem.test]
+        if train.ndim == 1:
+            answers = np.full(len(test), np.bincount(train).argmax())
+        else:
+            answers = np.tile(train.mean(axis=0).astype(np.float32), (len(test), 1))
+        values.append(labelled.task.metric.compute(test, answers))
     return float(np.mean(values))
 
 
 def _secondary(
-    metric: Metric, targets: NDArray[np.int64], predictions: NDArray[np.int64], folds: NDArray[np.int64]
+    metric: Metric, targets: Targets, predictions: Predictions, folds: NDArray[np.int64]
 ) -> dict[str, float]:
     if metric.name != "accuracy":
         return {}

@@ -6,8 +6,9 @@ A row of the result is a segment: targets [M, C] and predictions [S, M, C] of 0 
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -15,15 +16,14 @@ from numpy.typing import NDArray
 from bench.data import Dataset, check_complete, names
 from bench.engine.local import Frozen
 from bench.evaluate import RESAMPLES, Evaluated, by_fold, problems, safe, subsets
-from bench.events import Events
 from bench.extract import Progress
 from bench.extract_frames import extract_frames
 from bench.frame_store import Frames
 from bench.grid import EventTargets, audible
 from bench.metrics.segments import segment_counts
-from bench.stats import bootstrap_counts
+from bench.stats import bootstrap_weighted
 from bench.store import Store
-from bench.types import DataError, Metric, Probe, ProbeResult, Problem, Score, Settings, Task
+from bench.types import DataError, Events, Metric, Probe, ProbeResult, Problem, Score, Settings, Task, Weighted
 
 CEILING = "ceiling"  # what this encoder's frames, each answered perfectly, would score: the price of a long hop
 
@@ -173,16 +173,23 @@ def interval(metric: Metric, rows: Rows) -> tuple[float, float]:
     of_counts = metric.of_counts
     if of_counts is None:
         raise DataError("metric of events", got=metric.name, expected="a metric of counts", where="interval")
-    counts = np.stack([segment_counts(rows.targets, row, rows.clips) for row in rows.predictions], axis=1)
-    first = np.unique(rows.clips, return_index=True)[1]
-    low, high = bootstrap_counts(
-        counts,  # [clips, S, C, 3]
-        lambda sums: of_counts(sums).mean(axis=1),
-        folds=rows.folds[first],
-        resamples=RESAMPLES,
-        bounds=(metric.worst, metric.best),
-    )
+    fold_of_clip = rows.folds[np.unique(rows.clips, return_index=True)[1]]
+    values = [
+        _weighted(segment_counts(rows.targets, row, rows.clips), of_counts, fold_of_clip == fold)
+        for row in rows.predictions
+        for fold in np.unique(fold_of_clip)
+    ]
+    bounds = (metric.worst, metric.best)
+    low, high = bootstrap_weighted(values, len(fold_of_clip), resamples=RESAMPLES, bounds=bounds)
     return float(low), float(high)
+
+
+def _weighted(
+    counts: NDArray[np.int64], of_counts: Callable[[NDArray[Any]], NDArray[np.float64]], own: NDArray[np.bool_]
+) -> Weighted:
+    """The metric of the clips of one fold by how often each clip counts, of the counts [N, C, 3] of all clips."""
+    flat = (counts * own[:, None, None]).reshape(len(counts), -1).astype(np.float64)
+    return lambda weights: of_counts((weights.astype(np.float64) @ flat).reshape(len(weights), *counts.shape[1:]))
 
 
 def _majority(labelled: LabelledFrames) -> float:

@@ -26,7 +26,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from bench.events import Event
+from bench.types import Event
 
 EPSILON_IN_S = 1e-6
 SHORTEST_TAIL_IN_S = 1e-3

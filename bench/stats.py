@@ -23,9 +23,11 @@ import numpy as np
 from bench.types import DataError
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable, Iterator, Sequence
 
     from numpy.typing import NDArray
+
+    from bench.types import Predictions, Targets, Weighted
 
 TAIL = 0.025  # left out on each side of a 95% interval
 BLOCK = 1 << 22  # drawn units held at a time: 32 MiB
@@ -82,10 +84,51 @@ def bootstrap_ci(
     return _percentiles(np.concatenate(means), estimate, bounds)
 
 
+def bootstrap_weighted(
+    values: Sequence[Weighted],
+    n: int,
+    *,
+    clusters: NDArray[np.int64] | None = None,
+    resamples: int = 1000,
+    seed: int = 0,
+    bounds: tuple[float, float] = (0.0, 1.0),
+) -> tuple[float, float]:
+    """95% interval of the mean of ``values``, metrics of ``n`` clips by how often each counts: [R, n] -> [R].
+
+    There is one of them for each probe seed and fold. A value that is NaN, because nothing or too little of its fold
+    was drawn, is left out of that resample's mean, and a resample without any value is left out. Resamples are those
+    of ``bootstrap_ci``. Raises DataError for no values, no clips, clusters of another length, a value outside
+    ``bounds`` and one that is NaN with every clip counted once.
+    """
+    if not values:
+        raise DataError("nothing to resample", got="no metric", expected="at least 1", where=WHERE)
+
+    def means(weights: NDArray[np.int64]) -> NDArray[np.float64]:
+        each = np.stack([value(weights) for value in values], axis=1)  # [R, S x F]
+        defined = ~np.isnan(each)
+        count = defined.sum(axis=1)
+        return np.where(count > 0, np.where(defined, each, 0.0).sum(axis=1) / np.maximum(count, 1), np.nan)
+
+    n_units = int(_units(n, clusters).max()) + 1
+    whole = np.ones((1, n), dtype=np.int64)
+    _check_range(np.concatenate([value(whole) for value in values]), bounds)
+    estimate = float(means(whole)[0])
+    if n_units == 1:
+        return bounds
+    drawn = np.concatenate([means(block) for block in bootstrap_weights(n, resamples, seed, clusters)])
+    drawn = drawn[~np.isnan(drawn)]
+    if drawn.size == 0:
+        return bounds
+    _check_range(drawn, bounds)
+    if drawn.min() == drawn.max() == estimate:
+        return _uninformed(estimate, n_units, bounds)
+    return _percentiles(drawn, estimate, bounds)
+
+
 def bootstrap_statistic(
-    statistic: Callable[[NDArray[np.int64], NDArray[np.int64]], float],
-    targets: NDArray[np.int64],
-    predictions: NDArray[np.int64],
+    statistic: Callable[[Targets, Predictions], float],
+    targets: Targets,
+    predictions: Predictions,
     *,
     folds: NDArray[np.int64] | None = None,
     clusters: NDArray[np.int64] | None = None,
@@ -95,77 +138,53 @@ def bootstrap_statistic(
 ) -> tuple[float, float]:
     """95% interval of a metric that is no mean over clips: ``statistic(targets, predictions)`` of each resample.
 
-    ``targets`` [N]; ``predictions`` [N] or [S, N], over whose S rows the statistic is averaged, as over folds.
-    Resamples are those of ``bootstrap_ci``. Raises DataError for empty or unequal input and for a statistic that is
-    not finite or outside ``bounds``.
+    ``targets`` [N] or [N, C]; ``predictions`` as one seed's, or [S, ...], over whose S rows the statistic is averaged,
+    as over folds. Resamples are those of ``bootstrap_ci``. Raises DataError for empty or unequal input and for a
+    statistic that is not finite or outside ``bounds``.
     """
-    rows = np.atleast_2d(predictions)
-    if rows.shape[1:] != targets.shape:
-        raise DataError("lengths differ", got=list(rows.shape), expected=list(targets.shape), where=WHERE)
-    unit = _units(len(targets), clusters)
-    fold = np.zeros(len(targets), dtype=np.int64) if folds is None else _units(len(targets), folds)
-    members = [np.flatnonzero(fold == value) for value in range(int(fold.max()) + 1)]
 
-    def value(weights: NDArray[np.int64]) -> float:
-        chosen = [drawn for own in members if (drawn := np.repeat(own, weights[own])).size]
-        result = float(np.mean([[statistic(targets[drawn], row[drawn]) for drawn in chosen] for row in rows]))
-        if not bounds[0] <= result <= bounds[1]:
-            raise DataError("value out of range", got=result, expected=f"{bounds[0]} to {bounds[1]}", where=WHERE)
-        return result
+    def weighted(own: Targets, row: Predictions) -> Weighted:
+        def value(weights: NDArray[np.int64]) -> NDArray[np.float64]:
+            drawn = [np.repeat(np.arange(len(own)), counts) for counts in weights]
+            found = [statistic(own[clips], row[clips]) for clips in drawn if clips.size]
+            _check_range(np.array(found), bounds)
+            all_of_them = np.full(len(weights), np.nan)
+            all_of_them[[clips.size > 0 for clips in drawn]] = found
+            return all_of_them
 
-    estimate = value(np.ones(len(targets), dtype=np.int64))
-    n_units = int(unit.max()) + 1
-    if n_units == 1:
-        return bounds
-    blocks = bootstrap_weights(len(targets), resamples, seed, clusters)
-    values = np.array([value(weights) for block in blocks for weights in block])
-    if values.min() == values.max() == estimate:
-        return _uninformed(estimate, n_units, bounds)
-    return _percentiles(values, estimate, bounds)
+        return value
+
+    values = by_seed_and_fold(weighted, targets, predictions, folds)
+    return bootstrap_weighted(values, len(targets), clusters=clusters, resamples=resamples, seed=seed, bounds=bounds)
 
 
-def bootstrap_counts(
-    counts: NDArray[np.int64],
-    statistic: Callable[[NDArray[np.float64]], NDArray[np.float64]],
-    *,
+def by_seed_and_fold(
+    weighted: Callable[[Targets, Predictions], Weighted],
+    targets: Targets,
+    predictions: Predictions,
     folds: NDArray[np.int64] | None = None,
-    clusters: NDArray[np.int64] | None = None,
-    resamples: int = 2000,
-    seed: int = 0,
-    bounds: tuple[float, float] = (0.0, 1.0),
-) -> tuple[float, float]:
-    """95% interval of a metric of summed counts: ``statistic`` maps sums [R, ...] over clips to values [R].
+) -> list[Weighted]:
+    """``weighted`` of each seed and fold, as functions of the weights of all clips.
 
-    ``counts`` [N, ...] are those of each clip; ``folds`` and ``clusters`` [N] and the resamples as in ``bootstrap_ci``,
-    but the value of a resample is one matrix product away. Raises DataError for no clips, unequal lengths and values
-    that are not finite or outside ``bounds``.
+    Shapes as for ``bootstrap_statistic``. Raises DataError for unequal lengths.
     """
-    unit = _units(len(counts), clusters)
-    fold = np.zeros(len(counts), dtype=np.int64) if folds is None else _units(len(counts), folds)
-    n_units, n_folds = int(unit.max()) + 1, int(fold.max()) + 1
-    flat = counts.reshape(len(counts), -1)
-    sums = np.zeros((n_folds, n_units, flat.shape[1]))
-    np.add.at(sums, (fold, unit), flat)
-    sizes = np.zeros((n_units, n_folds))
-    np.add.at(sizes, (unit, fold), 1.0)
+    rows = predictions if predictions.ndim > targets.ndim else predictions[None]
+    if len(targets) != rows.shape[1]:
+        raise DataError("lengths differ", got=list(rows.shape), expected=[len(rows), *targets.shape], where=WHERE)
+    fold = np.zeros(len(targets), dtype=np.int64) if folds is None else _units(len(targets), folds)
+    members = [np.flatnonzero(fold == value) for value in np.unique(fold)]
+    return [_of_members(weighted(targets[own], row[own]), own) for row in rows for own in members]
 
-    def value(drawn: NDArray[np.float64]) -> NDArray[np.float64]:
-        values = np.stack([statistic((drawn @ own).reshape(-1, *counts.shape[1:])) for own in sums], axis=-1)
-        filled = drawn @ sizes > 0
-        result = np.where(filled, values, 0.0).sum(axis=-1) / filled.sum(axis=-1)
-        if not ((result >= bounds[0]) & (result <= bounds[1])).all():
-            got = f"{result.min()} to {result.max()}"
-            raise DataError("value out of range", got=got, expected=f"{bounds[0]} to {bounds[1]}", where=WHERE)
-        return np.asarray(result)
 
-    estimate = float(value(np.ones((1, n_units)))[0])
-    if n_units == 1:
-        return bounds
-    width = max(n_units, flat.shape[1])
-    values = np.concatenate([value(block.astype(np.float64)) for block in _counts(n_units, resamples, seed, width)])
-    if values.min() == values.max() == estimate:
-        return _uninformed(estimate, n_units, bounds)
-    return _percentiles(values, estimate, bounds)
+def _of_members(value: Weighted, own: NDArray[np.int64]) -> Weighted:
+    return lambda weights: value(weights[:, own])
+
+
+def _check_range(values: NDArray[np.float64], bounds: tuple[float, float]) -> None:
+    outside = ~((values >= bounds[0]) & (values <= bounds[1]))
+    if outside.any():
+        got = values[outside][0]
+        raise DataError("value out of range", got=got, expected=f"{bounds[0]} to {bounds[1]}", where=WHERE)
 
 
 def _units(n: int, labels: NDArray[np.int64] | None) -> NDArray[np.int64]:

@@ -13,39 +13,40 @@ from typing import TYPE_CHECKING, Any, Literal, Protocol, runtime_checkable
 import numpy as np
 from numpy.typing import NDArray
 
+from bench.errors import BenchError, ChoiceError, DataError, EncoderError
+from bench.targets import ClassLabel, Event, Events, MultiLabel, Sidecar, Target, Targets
+
 if TYPE_CHECKING:
     from pathlib import Path
 
     from torch import Tensor
 
+__all__ = [  # what is defined elsewhere and imported from here; the nouns of this module need no listing
+    "BenchError",
+    "ChoiceError",
+    "ClassLabel",
+    "DataError",
+    "EncoderError",
+    "Event",
+    "Events",
+    "MultiLabel",
+    "Sidecar",
+    "Target",
+    "Targets",
+]
+
 Domain = Literal["speech", "environment", "music"]
-Sidecar = Mapping[str, Any]
-"""What ``<key>.json`` of a WebDataset sample holds; where the sample has events, a list."""
+Predictions = NDArray[Any]
+"""What a probe answered, for one seed: class indices int64 [N] or, to k-hot targets, scores float32 [N, C]. A leading
+axis S, where there is one, holds the probe seeds."""
+Weighted = Callable[[NDArray[np.int64]], NDArray[np.float64]]
+"""A metric of fixed answers as a function of how often each clip counts: weights [R, N] -> values [R], NaN where the
+metric is undefined. It makes a bootstrap of a metric that is no mean over clips cheap."""
 
 DOMAINS: tuple[Domain, ...] = ("speech", "environment", "music")
 SUITES = ("mini", "full")
 PROTOCOLS = ("strict",)
 PRECISIONS = ("fp32", "bf16", "fp16")
-
-
-class BenchError(Exception):
-    """Bad input or a broken contract: one line naming what, got, expected and where."""
-
-    def __init__(self, what: str, *, got: object, expected: object, where: object) -> None:
-        super().__init__(f"{what}: got {got}, expected {expected} [{where}]")
-        self.what, self.got, self.expected, self.where = what, str(got), str(expected), str(where)
-
-
-class DataError(BenchError):
-    """A shard, clip or sidecar is not what it should be."""
-
-
-class EncoderError(BenchError):
-    """An encoder breaks its contract."""
-
-
-class ChoiceError(BenchError):
-    """The user named something that does not exist; ``expected`` lists the choices."""
 
 
 # ------------------------------------------------------------------------------------------------------ encoders
@@ -172,56 +173,21 @@ class Clip:
 # ---------------------------------------------------------------------------------------------------------- tasks
 
 
-@runtime_checkable
-class Target(Protocol):
-    """How a sidecar becomes a target."""
-
-    @property
-    def n_classes(self) -> int: ...
-
-    def __call__(self, sidecar: Sidecar, where: str) -> Any: ...
-
-
-@dataclass(frozen=True, slots=True)
-class ClassLabel:
-    """A single label: ``sidecar[key]`` must be one of ``classes``; its position is the target.
-
-    Raises DataError when the key is absent or the value is not a known class.
-    """
-
-    key: str
-    classes: tuple[str | int, ...]
-
-    @property
-    def n_classes(self) -> int:
-        return len(self.classes)
-
-    def __call__(self, sidecar: Sidecar, where: str) -> int:
-        if not isinstance(sidecar, Mapping) or self.key not in sidecar:
-            got = sorted(sidecar) if isinstance(sidecar, Mapping) else f"a {type(sidecar).__name__}"
-            raise DataError("label missing", got=got, expected=f"a key {self.key!r}", where=where)
-        value = sidecar[self.key]
-        try:
-            return self.classes.index(value)
-        except ValueError:
-            known = ", ".join(map(repr, self.classes[:8])) + (", ..." if len(self.classes) > 8 else "")
-            expected = f"one of {len(self.classes)} classes ({known})"
-            raise DataError(f"unknown label {self.key!r}", got=repr(value), expected=expected, where=where) from None
-
-
 @dataclass(frozen=True, slots=True)
 class Metric:
     """A pure function of targets and predictions, and what its values mean."""
 
     name: str
-    compute: Callable[[NDArray[Any], NDArray[Any]], float]  # (targets [N], predictions [N]), for events [M, C] each
-    chance: Callable[[NDArray[Any], int], float]  # (test targets [N], n_classes) -> value of guessing
+    compute: Callable[[Targets, Predictions], float]  # of one seed
+    chance: Callable[[Targets, int], float]  # (test targets, n_classes) -> value of guessing
     best: float = 1.0
-    worst: float = 0.0
-    per_clip: Callable[[NDArray[np.int64], NDArray[np.int64]], NDArray[np.float64]] | None = None
+    worst: float = 0.0  # above ``best`` where lower is better
+    per_clip: Callable[[Targets, Predictions], NDArray[np.float64]] | None = None
     """[N] contributions whose mean is the metric, where it is such a mean: makes the bootstrap one matrix product."""
+    weighted: Callable[[Targets, Predictions], Weighted] | None = None
+    """Where it is no such mean: the metric prepared for many resamples, what does not depend on them computed once."""
     of_counts: Callable[[NDArray[Any]], NDArray[np.float64]] | None = None
-    """[...] values of [..., C, 3] true positives, false positives and false negatives, where these are all it needs."""
+    """[...] values of counts [..., C, 3] (hits, false alarms, misses), where the metric is a function of their sums."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -235,12 +201,13 @@ class Problem:
 
 @dataclass(frozen=True, slots=True)
 class ProbeResult:
-    """Predictions of one problem: ``predictions`` [S, n_test] (S probe seeds; 1 for a deterministic probe).
+    """Predictions of one problem, S probe seeds (1 for a deterministic probe) of them.
 
-    For events [S, M, C]: what sounds in each of the M segments of the test clips, 0 or 1.
+    ``predictions`` are class indices int64 [S, n_test] or, to k-hot targets, scores float32 [S, n_test, C].
+    For events they are answers uint8 [S, M, C]: 1 for what sounds in each of the M segments of the test clips.
     """
 
-    predictions: NDArray[Any]
+    predictions: Predictions
     info: Mapping[str, Any]  # plain values, e.g. {"epoch": [9, 10, 10]}
 
 
@@ -351,7 +318,7 @@ class Score:
     clusters: int | None  # resampled units, None when clips were resampled one by one
     weight: float
     chance: float
-    majority: float  # metric of always answering the most frequent training class
+    majority: float  # metric of one answer for all: the most frequent training class, or each class's training share
     seeds: tuple[int, ...]
     seed_values: tuple[float, ...]
     secondary: Mapping[str, float]  # further metrics

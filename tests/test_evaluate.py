@@ -8,13 +8,28 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from sklearn.metrics import average_precision_score
 
 from bench.data import dataset, in_suite
 from bench.engine.local import Frozen
-from bench.evaluate import Evaluated, embed, evaluate, problems, safe
+from bench.evaluate import Evaluated, embed, evaluate, interval, problems, safe
 from bench.freeze import freeze
+from bench.leaderboard import predictions
+from bench.metrics import equal_error_rate, mean_average_precision
 from bench.plugin.discovery import bundled_encoders
-from bench.types import ClassLabel, DataError, EncoderError, EncoderSpec, Mini, Settings, ShardSet, Splits, Task
+from bench.types import (
+    ClassLabel,
+    DataError,
+    EncoderError,
+    EncoderSpec,
+    Folds,
+    Mini,
+    MultiLabel,
+    Settings,
+    ShardSet,
+    Splits,
+    Task,
+)
 from tasks.mini.write import Sample, write_shards
 from tests import planted, toys
 from tests.test_shards import SOUND, tar
@@ -71,6 +86,79 @@ def test_folds_are_each_the_test_set_once(data: Path, tmp_path: Path) -> None:
     assert len(set(knn.keys)) == 36
 
 
+@pytest.fixture(scope="module")
+def chords(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("chords")
+    for split, n in {"train": 60, "valid": 20, "test": 30}.items():
+        write_shards(folder, split, toys.chords(split, n))
+    return folder
+
+
+def test_several_labels_per_clip_from_shards_to_proof(chords: Path, tmp_path: Path) -> None:
+    (found,) = run(toys.many(), chords, tmp_path / "cache")
+    score = found.score
+    assert (found.targets.shape, found.targets.dtype) == ((30, 3), np.uint8)
+    assert (found.predictions.shape, found.predictions.dtype) == ((3, 30, 3), np.float32)
+    assert (score.metric, score.n, score.clusters, score.secondary) == ("mAP", 30, 15, {})
+    expected = [average_precision_score(found.targets, row) for row in found.predictions]
+    assert score.seed_values == pytest.approx(expected)
+    assert score.value == pytest.approx(np.mean(expected))
+    assert score.value > 0.9
+    assert score.ci95[0] < score.value <= score.ci95[1] <= 1
+    assert score.majority == pytest.approx(found.targets.mean())
+    assert score.majority < score.chance < 0.6
+    assert score.chance_corrected == pytest.approx((score.value - score.chance) / (1 - score.chance))
+    content = {
+        name: getattr(found, name) for name in ("keys", "targets", "predictions", "folds", "clusters", "classes")
+    }
+    predictions.write(tmp_path / "proof", **content)
+    again = predictions.read(tmp_path / "proof")
+    assert again.predictions.dtype == np.float32
+    assert again.targets.dtype == np.uint8
+    assert interval(mean_average_precision, again.targets, again.predictions, again.folds, again.clusters) == score.ci95
+
+
+def test_the_floor_of_several_labels_is_its_majority(chords: Path, tmp_path: Path) -> None:
+    (found,) = run(toys.many(), chords, tmp_path, bundled_encoders()["constant"])
+    assert found.score.value == pytest.approx(found.score.majority, abs=0.02)  # pooling rounds by length
+
+
+def test_several_labels_in_folds(chords: Path, tmp_path: Path) -> None:
+    names = ("train", "valid", "test")
+    (found,) = run(toys.many(split=Folds(names)), chords, tmp_path)
+    assert found.score.n == 110
+    assert found.score.value == pytest.approx(np.mean([found.score.subsets[f"fold {name}"] for name in names]))
+    parts = [found.targets[found.folds == fold] for fold in range(3)]
+    chances = [mean_average_precision.chance(part, 3) for part in parts]
+    assert found.score.chance == pytest.approx(np.mean(chances))
+
+
+def test_several_labels_have_no_neighbours_votes(chords: Path, tmp_path: Path) -> None:
+    with pytest.raises(DataError, match="votes need one label per clip"):
+        run(toys.many(probes=(toys.KNN(),)), chords, tmp_path)
+    with pytest.raises(DataError, match=r"empty label 'tags': got '', expected at least one class \[chords/train:"):
+        run(toys.many(target=MultiLabel("tags", toys.CLASSES)), chords, tmp_path)
+
+
+def test_a_metric_prepared_for_resampling_has_the_interval_of_one_that_is_not() -> None:
+    rng = np.random.default_rng(0)
+    targets = (rng.random((40, 3)) < 0.3).astype(np.uint8)
+    scores = (rng.random((2, 40, 3)) + 0.4 * targets).astype(np.float32)
+    folds, clusters = np.arange(40) % 2, np.arange(40) // 3
+    slow = replace(mean_average_precision, weighted=None)
+    one, other = (interval(metric, targets, scores, folds, clusters) for metric in (mean_average_precision, slow))
+    assert one == pytest.approx(other, abs=1e-12)
+
+
+def test_the_interval_of_a_metric_where_less_is_better() -> None:
+    rng = np.random.default_rng(0)
+    targets = np.arange(60) % 2
+    scores = (rng.normal(size=(2, 60)) + targets).astype(np.float32)
+    low, high = interval(equal_error_rate, targets, scores, np.zeros(60, int), None)
+    value = np.mean([equal_error_rate.compute(targets, row) for row in scores])
+    assert 0 < low < value < high < 0.6
+
+
 def test_test_data_is_never_validation_data() -> None:
     rows = {"train": np.arange(4), "valid": np.arange(4, 6), "test": np.arange(6, 8)}
     assert problems(toys.task(), rows)[0].valid is not None
@@ -125,6 +213,8 @@ def test_reduced_classes_of_the_embedded_version() -> None:
     task = toys.task(mini=Mini(make=lambda folder: None, version=1, sha256={}, classes=("low", "high")))
     assert in_suite(task, "mini").target.n_classes == 2
     assert in_suite(task, "full").target.n_classes == 3
+    several = in_suite(replace(task, target=MultiLabel("tags", toys.CLASSES)), "mini").target
+    assert several({"tags": "high"}, "x").tolist() == [0, 1]
 
 
 def sample(name: str, sidecar: object) -> Sample:

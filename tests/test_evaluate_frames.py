@@ -14,7 +14,6 @@ from bench.data import dataset, in_suite
 from bench.engine.local import Frozen
 from bench.evaluate import Evaluated
 from bench.evaluate_frames import CEILING, LabelledFrames, embed_frames, evaluate_frames
-from bench.events import Events
 from bench.freeze import freeze
 from bench.leaderboard import predictions
 from bench.leaderboard.build import build
@@ -24,7 +23,7 @@ from bench.plugin.collection import Plan
 from bench.plugin.fixtures import Bench
 from bench.plugin.progress import Progress
 from bench.probes import FrameProbe
-from bench.types import DataError, Encoder, Mini, Settings, Splits, Task
+from bench.types import DataError, Encoder, Events, Mini, Settings, Splits, Task
 from tasks.mini.write import Sample, write_shards
 from tests import toys
 
@@ -265,7 +264,7 @@ def test_the_plugin_scores_an_event_task(data: Path, tmp_path: Path, pytestconfi
     score = bench.score(plan.cases[0])
     assert score.value > 0.9
     assert predictions.read(tmp_path / "run" / score.predictions).targets.shape == (score.n, 4)
-    assert json.loads(str(noted[-1][1]))["score"]["metric"] == "segment_f1_macro"
+    assert json.loads(str(noted[-1][1]))["score"]["metric"] == "segment-F1 macro"
     board = build(suite="full", protocol="strict", scores=[score], failures=[], encoders=[], tasks=[task()])
     assert json.loads(to_json(board))["scores"][0]["secondary"].keys() == {CEILING}
     with pytest.raises(DataError, match="metric of events"):

@@ -10,9 +10,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from bench import grid
-from bench.events import Event, Events
 from bench.frame_rule import frame_borders, frames
-from bench.types import ClassLabel, DataError
+from bench.types import ClassLabel, DataError, Event, Events
 from tests import toys
 
 DESED = Events(("Speech", "Dog", "Cat"), separator=",")

@@ -124,6 +124,15 @@ def test_fewer_clips_than_neighbours_is_an_error_naming_both():
         solve(vectors, targets, np.arange(9), np.arange(80, 120))
 
 
+def test_several_labels_per_clip_are_refused():
+    vectors, targets = clips()
+    k_hot = np.eye(C, dtype=np.uint8)[targets]
+    with pytest.raises(
+        DataError, match=r"votes need one label per clip: got targets \[120, 5\], expected targets \[N\]"
+    ):
+        solve(vectors, k_hot, np.arange(80), np.arange(80, 120))
+
+
 def test_not_finite_is_refused():
     vectors, targets = clips()
     vectors[90, 0] = np.nan

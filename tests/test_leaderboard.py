@@ -398,6 +398,37 @@ def test_predictions_that_do_not_fit_are_refused(change, message, tmp_path):
     assert not (tmp_path / "p").exists()
 
 
+def several(**changes):
+    targets = np.array([[0, 1], [1, 1], [0, 0]], dtype=np.uint8)
+    scores = np.array([[[0.1, 0.9], [0.5, 0.25], [0, 1]]], dtype=np.float32)
+    return proof(**{"targets": targets, "predictions": scores, **changes})
+
+
+def test_predictions_of_several_labels_round_trip(tmp_path):
+    predictions.write(tmp_path / "p", **several(targets=several()["targets"].astype(int)))
+    found = predictions.read(tmp_path / "p")
+    for name, value in several().items():
+        np.testing.assert_array_equal(getattr(found, name), value)
+    assert (found.targets.dtype, found.predictions.dtype, found.folds.dtype) == (np.uint8, np.float32, np.int64)
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ({"targets": np.zeros((3, 3), dtype=int)}, r"targets do not fit the keys: got int64 \[3, 3\]"),
+        ({"targets": np.full((3, 2), 2)}, "targets are not k-hot: got 2, expected 0 to 1"),
+        ({"targets": np.zeros((3, 2))}, "targets do not fit the keys: got float64"),
+        ({"predictions": np.zeros((1, 3))}, r"predictions do not fit the keys: .* expected floating \[..., 3, 2\]"),
+        ({"predictions": np.zeros((1, 3, 2), dtype=int)}, "predictions do not fit the keys: got int64"),
+        ({"predictions": np.full((1, 3, 2), np.nan)}, "predictions hold no score"),
+    ],
+    ids=lambda value: next(iter(value)) if isinstance(value, dict) else "",
+)
+def test_predictions_of_several_labels_that_do_not_fit_are_refused(change, message, tmp_path):
+    with pytest.raises(DataError, match=message):
+        predictions.write(tmp_path / "p", **several(**change))
+
+
 def test_damaged_or_foreign_predictions_are_refused(tmp_path):
     from safetensors.numpy import save_file
 

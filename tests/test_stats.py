@@ -8,7 +8,7 @@ from scipy import stats as scipy_stats
 
 from bench import stats
 from bench.metrics import accuracy, balanced_accuracy
-from bench.stats import bootstrap_ci, bootstrap_statistic, bootstrap_weights
+from bench.stats import bootstrap_ci, bootstrap_statistic, bootstrap_weighted, bootstrap_weights, by_seed_and_fold
 from bench.types import DataError
 
 values = st.lists(st.floats(0, 1), min_size=1, max_size=30).map(np.array)
@@ -45,7 +45,7 @@ def test_better_clips_never_lower_the_interval(case, share):
         assert new[1] >= old[1] - 1e-9
 
 
-@given(values.filter(lambda v: v.min() < v.max()))
+@given(values.filter(lambda v: v.min() < v.max() and (1 - v).min() < (1 - v).max()))
 def test_mirrored_values_mirror_the_interval(per_clip):
     low, high = bootstrap_ci(per_clip, resamples=50)
     assert bootstrap_ci(1 - per_clip, resamples=50) == pytest.approx((1 - high, 1 - low))
@@ -165,6 +165,33 @@ def test_all_right_or_all_wrong_is_the_exact_binomial_interval(n):
     assert low == pytest.approx(exact.low)
 
 
+def test_prepared_metrics_are_averaged_over_seeds_and_folds():
+    rng = np.random.default_rng(0)
+    per_clip = rng.random((2, 60))
+    folds, clusters = np.arange(60) % 4, np.arange(60) // 4
+
+    def weighted(values, answers):
+        return lambda weights: np.where(
+            weights.any(axis=1), weights @ answers / np.maximum(weights.sum(axis=1), 1), np.nan
+        )
+
+    values = by_seed_and_fold(weighted, np.zeros(60), per_clip, folds)
+    assert len(values) == 8
+    found = bootstrap_weighted(values, 60, clusters=clusters, resamples=200)
+    assert found == pytest.approx(bootstrap_ci(per_clip.mean(axis=0), folds=folds, clusters=clusters, resamples=200))
+
+
+def test_resamples_without_a_value_are_left_out():
+    def of_the_first(weights):
+        return np.where(weights[:, 0] > 0, 0.25, np.nan)
+
+    def all_or_nothing(weights):
+        return np.where((weights == 1).all(axis=1), 0.25, np.nan)
+
+    assert bootstrap_weighted([of_the_first], 20) == pytest.approx(bootstrap_ci(np.full(20, 0.25)))
+    assert bootstrap_weighted([all_or_nothing], 20, resamples=50) == (0.0, 1.0)
+
+
 def test_one_clip_or_one_cluster_says_nothing():
     assert bootstrap_ci(np.array([1.0])) == (0.0, 1.0)
     assert bootstrap_ci(np.array([0.0, 1.0, 1.0]), clusters=np.zeros(3)) == (0.0, 1.0)
@@ -182,6 +209,9 @@ def test_one_clip_or_one_cluster_says_nothing():
         (lambda: bootstrap_ci(np.ones(3), clusters=np.zeros(2)), "lengths differ"),
         (lambda: bootstrap_ci(np.array([0.0, 1.0]), resamples=0), "no resamples"),
         (lambda: bootstrap_statistic(accuracy.compute, np.zeros(3, int), np.zeros(2, int)), "lengths differ"),
+        (lambda: bootstrap_weighted([], 3), "nothing to resample"),
+        (lambda: bootstrap_weighted([lambda w: np.full(len(w), np.nan)], 3), "value out of range: got nan"),
+        (lambda: bootstrap_weighted([lambda w: w.sum(axis=1)], 3), "value out of range: got 3"),
         (lambda: bootstrap_statistic(lambda t, p: float("nan"), np.zeros(3, int), np.zeros(3, int)), "out of range"),
     ],
 )

@@ -7,9 +7,20 @@ from pathlib import Path
 
 import numpy as np
 
-from bench.metrics import accuracy
+from bench.metrics import accuracy, mean_average_precision
 from bench.probes import KNN, LinearProbe
-from bench.types import Certificate, ClassLabel, Encoder, EncoderSpec, Folds, Policy, ShardSet, Splits, Task
+from bench.types import (
+    Certificate,
+    ClassLabel,
+    Encoder,
+    EncoderSpec,
+    Folds,
+    MultiLabel,
+    Policy,
+    ShardSet,
+    Splits,
+    Task,
+)
 from tasks.mini.write import Sample, write_shards
 
 RATE = 16000
@@ -67,6 +78,32 @@ def folded() -> Task:
     """The toy task as three folds."""
     names = ("a", "b", "c")
     return task(name="folded", shards=ShardSet({n: f"{n}_*.tar" for n in names}), split=Folds(names))
+
+
+def chords(split: str, n: int) -> list[Sample]:
+    """``n`` clips of one to three of the tones at once, named in one string; every seventh is silent but for noise."""
+    rng = np.random.default_rng(ord(split[1]))
+    made = []
+    for i in range(n):
+        present = np.flatnonzero(rng.random(3) < 0.45) if i % 7 else np.array([], dtype=int)
+        seconds = 0.2 + 0.02 * (i % 10)
+        waves = [tone(int(label), 1000 * i + int(label), seconds).astype(float) for label in present]
+        noise = 600 * rng.standard_normal(round(seconds * RATE))
+        wave = np.rint(np.sum([noise, *waves], axis=0) / 3).astype(np.int16)
+        tags = ";".join(CLASSES[label] for label in present)
+        made.append(Sample(f"{split}-{i:03d}", wave, RATE, {"tags": tags, "speaker": f"{split}{i // 2}"}))
+    return made
+
+
+def many(**changes: object) -> Task:
+    """Which of the tones sound: a task of several labels per clip, in the splits of the toy task."""
+    values: dict[str, object] = {
+        "name": "chords",
+        "target": MultiLabel("tags", CLASSES, allow_empty=True),
+        "metric": mean_average_precision,
+        "probes": (LinearProbe(epochs=30, learning_rate=0.01),),
+    }
+    return task(**{**values, **changes})
 
 
 TASK_FILE = """

@@ -1,10 +1,11 @@
 """The per-clip proof of a score: enough to score, bootstrap or pair it again without audio, encoder or GPU.
 
-One safetensors file per score. Tensors: ``targets`` [N], ``predictions`` [S, N], ``folds`` [N] and, where clips were
-resampled in clusters, ``clusters`` [N], all int64. Metadata: one JSON text ``otoscope`` with ``schema``, ``keys``
-(N clip keys) and ``classes`` (C names), in one piece because the format does not keep the order of several.
+One safetensors file per score. Tensors: ``folds`` int64 [N] and, where clips were resampled in clusters, ``clusters``
+int64 [N]; with one label per clip ``targets`` int64 [N] and ``predictions`` int64 [S, N], else k-hot ``targets`` uint8
+[N, C] and scores ``predictions`` float32 [S, N, C]. Metadata: one JSON text ``otoscope`` with ``schema``, ``keys`` (N
+clip keys) and ``classes`` (C names), in one piece because the format does not keep the order of several.
 
-Where several classes may be right at once, ``targets`` is [N, C] and ``predictions`` [S, N, C], 0 or 1, stored as bits:
+K-hot answers instead of scores, those for segments of event tasks, are many: they and their targets are stored as bits,
 uint8 [..., ceil(C / 8)], the first class in the highest bit.
 """
 
@@ -25,6 +26,9 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
+    from bench.types import Predictions as Answers
+    from bench.types import Targets
+
 SCHEMA = 1
 
 
@@ -33,8 +37,8 @@ class Predictions:
     """What a predictions file holds, in the order of the test clips."""
 
     keys: tuple[str, ...]
-    targets: NDArray[Any]  # [N] int64, or [N, C] uint8
-    predictions: NDArray[Any]  # [S, N] int64, or [S, N, C] uint8
+    targets: Targets  # [N] or [N, C]
+    predictions: Answers  # [S, N] or [S, N, C]
     folds: NDArray[np.int64]  # [N]
     clusters: NDArray[np.int64] | None  # [N]
     classes: tuple[str, ...]
@@ -44,28 +48,28 @@ def write(
     path: Path,
     *,
     keys: Sequence[str],
-    targets: NDArray[Any],
-    predictions: NDArray[Any],
+    targets: Targets,
+    predictions: Answers,
     folds: NDArray[np.int64],
     clusters: NDArray[np.int64] | None,
     classes: Sequence[str],
 ) -> None:
     """Write a predictions file whole or not at all; equal content gives equal bytes.
 
-    Shapes as in ``Predictions``. Raises DataError when they do not fit together or a class index is out of range,
-    and BenchError when the disk is full.
+    Shapes as in ``Predictions``. Raises DataError when they do not fit together, a class index is out of range, a
+    k-hot value is not 0 or 1 or a score is not finite, and BenchError when the disk is full.
     """
     from safetensors.numpy import save
 
-    tensors: dict[str, NDArray[Any]] = {"targets": targets, "predictions": predictions, "folds": folds}
+    tensors = {"targets": targets, "predictions": predictions, "folds": folds}
     if clusters is not None:
         tensors["clusters"] = clusters
     _check(tensors, len(keys), len(classes), path)
     about = json.dumps({"schema": SCHEMA, "keys": list(keys), "classes": list(classes)}, sort_keys=True)
-    whole: dict[str, NDArray[Any]] = {}
-    for name, tensor in tensors.items():
-        bits = targets.ndim == 2 and name in ("targets", "predictions")
-        whole[name] = np.ascontiguousarray(np.packbits(tensor, axis=-1) if bits else tensor.astype(np.int64))
+    kinds = {"targets": np.uint8, "predictions": np.float32} if targets.ndim == 2 else {}
+    whole = {name: np.ascontiguousarray(tensor, dtype=kinds.get(name, np.int64)) for name, tensor in tensors.items()}
+    if _answered(targets, predictions):
+        whole |= {name: np.packbits(tensors[name], axis=-1) for name in ("targets", "predictions")}
     content = save(whole, metadata={"otoscope": about})
     with written(path) as temporary:
         temporary.write_bytes(content)
@@ -85,7 +89,7 @@ def read(path: Path) -> Predictions:
     if about.get("schema") != SCHEMA or not names <= set(tensors) <= names | {"clusters"}:
         got = f"schema {about.get('schema')}, tensors {sorted(tensors)}"
         raise DataError("no predictions file", got=got, expected=f"schema {SCHEMA}", where=path)
-    if tensors["targets"].ndim == 2:
+    if _answered(tensors["targets"], tensors["predictions"]):
         for name in ("targets", "predictions"):
             tensors[name] = np.unpackbits(tensors[name], axis=-1, count=len(about["classes"]))
     _check(tensors, len(about["keys"]), len(about["classes"]), path)
@@ -99,21 +103,29 @@ def read(path: Path) -> Predictions:
     )
 
 
+def _answered(targets: NDArray[Any], predictions: NDArray[Any]) -> bool:
+    """Whether k-hot targets come with k-hot answers, uint8."""
+    return targets.ndim == 2 and predictions.dtype == np.uint8
+
+
 def _check(tensors: dict[str, NDArray[Any]], n: int, n_classes: int, where: object) -> None:
-    several = tensors["targets"].ndim == 2
+    k_hot, answered = tensors["targets"].ndim == 2, _answered(tensors["targets"], tensors["predictions"])
+    of_clip = (n, n_classes) if k_hot else (n,)
+    shapes = {"targets": of_clip, "predictions": (*tensors["predictions"].shape[:1], *of_clip)}
     for name, tensor in tensors.items():
-        shape = (n, n_classes) if several and name in ("targets", "predictions") else (n,)
-        ends = tensor.shape[1:] if name == "predictions" else tensor.shape
-        if ends != shape or not np.issubdtype(tensor.dtype, np.integer):
-            got, expected = f"{tensor.dtype} {list(tensor.shape)}", f"integers [..., {', '.join(map(str, shape))}]"
+        kind = np.floating if k_hot and not answered and name == "predictions" else np.integer
+        if tensor.shape != shapes.get(name, (n,)) or not np.issubdtype(tensor.dtype, kind):
+            got = f"{tensor.dtype} {list(tensor.shape)}"
+            expected = f"{kind.__name__} [..., {n}{f', {n_classes}' if k_hot else ''}]"
             raise DataError(f"{name} do not fit the keys", got=got, expected=expected, where=where)
-    for name in ("targets", "predictions"):
-        outside = (tensors[name] < 0) | (tensors[name] >= (2 if several else n_classes))
+    if k_hot and not np.isfinite(tensors["predictions"]).all():
+        raise DataError("predictions hold no score", got="NaN or infinity", expected="finite scores", where=where)
+    limits = {"targets": 2 if k_hot else n_classes}
+    if answered or not k_hot:
+        limits["predictions"] = limits["targets"]
+    for name, limit in limits.items():
+        outside = (tensors[name] < 0) | (tensors[name] >= limit)
         if outside.any():
             first = int(tensors[name][outside][0])
-            raise DataError(
-                f"{name} hold no class",
-                got=first,
-                expected="0 or 1" if several else f"0 to {n_classes - 1}",
-                where=where,
-            )
+            what = "are not k-hot" if k_hot else "hold no class"
+            raise DataError(f"{name} {what}", got=first, expected=f"0 to {limit - 1}", where=where)

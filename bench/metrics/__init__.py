@@ -1,6 +1,20 @@
-"""Metrics: pure functions of integer targets and predictions, each bundled with its chance level and range."""
+"""Metrics: pure functions of targets and predictions, each bundled with its chance level and range."""
 
 from bench.metrics.classification import accuracy, balanced_accuracy
+from bench.metrics.multilabel import mean_average_precision
+from bench.metrics.retrieval import recall_at_k
 from bench.metrics.segments import segment_f1_macro, segment_f1_micro
+from bench.metrics.transcripts import character_error_rate_inverse, word_error_rate_inverse
+from bench.metrics.verification import equal_error_rate
 
-__all__ = ["accuracy", "balanced_accuracy", "segment_f1_macro", "segment_f1_micro"]
+__all__ = [
+    "accuracy",
+    "balanced_accuracy",
+    "character_error_rate_inverse",
+    "equal_error_rate",
+    "mean_average_precision",
+    "recall_at_k",
+    "segment_f1_macro",
+    "segment_f1_micro",
+    "word_error_rate_inverse",
+]

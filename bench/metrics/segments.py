@@ -1,100 +1,115 @@
-"""What sounds in which segment: F1 over segments, of each class on its own (macro) or of all together (micro).
+"""F1 of sound events on a grid of segments.
 
-Conventions: ``targets`` and ``predictions`` are [M, C], 1 where class c sounds in segment m, else 0; M >= 1. Values are
-in [0, 1], higher is better. F1 = 2 TP / (2 TP + FP + FN). A class that is neither there nor predicted has no F1 and is
-left out of the macro average; one that is only predicted has F1 = 0. Nothing there and nothing predicted at all is 0.
+Conventions: ``targets`` and ``predictions`` are k-hot [M, C], a row for each segment (of all clips, one after the
+other) and 1 where the event is active or was said to be. Everything follows from three counts per class: hits (both),
+false alarms (prediction only) and misses (target only). F1 = 2 hits / (2 hits + false alarms + misses), a fraction in
+[0, 1], higher is better. Agreement that nothing is there does not count.
 
-The chance level is that of answering that every class sounds in every segment, 2 p / (1 + p) for a class that sounds
-in a fraction p: the most that an answer given without listening can reach in a class.
+- micro: F1 of the counts summed over classes. macro: the unweighted mean of the classes' F1.
+- A class that is neither in targets nor in predictions has no F1. With ``zero_division`` NaN, the default, it is left
+  out of the macro mean; 0.0 counts it as 0, as X-ARES (scikit-learn's default) does. A class that is predicted but
+  never a target has F1 0 either way. Where nothing at all is active the metric is undefined, and DataError.
+- Chance: the F1 of answering "active" everywhere, 2 p / (1 + p) for a share p of active segments. It is the best that
+  can be done without listening (Lipton et al., "Optimal thresholding of classifiers to maximize F1 measure", 2014).
 
-Sources: Mesaros et al., "Metrics for Polyphonic Sound Event Detection", Applied Sciences 6(6), 2016 (segment-based F1);
-scikit-learn's ``f1_score`` with ``zero_division=nan`` (macro) defines the same numbers.
+Source: Mesaros, Heittola and Virtanen, "Metrics for polyphonic sound event detection", Applied Sciences 6(6), 2016.
 """
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 
+from bench.metrics.k_hot import check_k_hot, check_shapes
 from bench.types import DataError, Metric
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
-
     from numpy.typing import NDArray
+
+    from bench.types import Predictions, Targets, Weighted
+
+Average = Literal["macro", "micro"]
+NAN = float("nan")
+WHERE = "segment F1"
 
 
 def segment_counts(
-    targets: NDArray[Any], predictions: NDArray[Any], groups: NDArray[np.int64] | None = None
+    targets: Targets, predictions: Predictions, units: NDArray[np.int64] | None = None
 ) -> NDArray[np.int64]:
-    """[G, C, 3] true positives, false positives and false negatives of each group 0, 1, ..., G - 1 of segments.
+    """Hits, false alarms and misses [U, C, 3] of each unit: of each segment, or of those with equal ``units``.
 
-    ``groups`` [M] is which clip a segment belongs to; None: one group. Raises DataError for anything but two equal
-    shapes [M >= 1, C >= 1] of 0 and 1.
+    ``units`` [M] holds 0, 1, ..., e.g. which clip a segment is of; U is its largest value + 1, and a unit without a
+    segment has zeros. Counts of units add up, which makes a bootstrap over clips one matrix product. Raises DataError
+    for input that is not k-hot, unequal shapes and units that are no indices.
     """
-    for name, values in (("targets", targets), ("predictions", predictions)):
-        fits = values.ndim == 2 and values.size > 0 and values.shape == targets.shape
-        if not fits or ((values != 0) & (values != 1)).any():
-            got = f"{values.dtype} {list(values.shape)}"
-            expected = "0 or 1 [M, C], M and C at least 1"
-            raise DataError(f"{name} are no segments", got=got, expected=expected, where="segment F1")
-    there, said = targets.astype(bool), predictions.astype(bool)
-    group = np.zeros(len(there), dtype=np.int64) if groups is None else groups
-    shape = (int(group.max()) + 1, there.shape[1])
-    counts = []
-    for hits in (there & said, ~there & said, there & ~said):
-        rows, classes = np.nonzero(hits)
-        counts.append(np.bincount(group[rows] * shape[1] + classes, minlength=shape[0] * shape[1]).reshape(shape))
-    return np.stack(counts, axis=-1).astype(np.int64)
+    check_k_hot("targets", targets, WHERE)
+    check_k_hot("predictions", predictions, WHERE)
+    check_shapes(targets, predictions, WHERE)
+    active, said = targets.astype(bool), predictions.astype(bool)
+    counts = np.stack([active & said, ~active & said, active & ~said], axis=2)
+    if units is None:
+        return counts.astype(np.int64)
+    if units.shape != (len(targets),) or not np.issubdtype(units.dtype, np.integer) or units.min() < 0:
+        got = f"{units.dtype} {list(units.shape)}"
+        raise DataError("units are no indices", got=got, expected=f"0, 1, ... [{len(targets)}]", where=WHERE)
+    summed = np.zeros((int(units.max()) + 1, *counts.shape[1:]), dtype=np.int64)
+    order = np.argsort(units, kind="stable")
+    present, starts = np.unique(units[order], return_index=True)
+    summed[present] = np.add.reduceat(counts[order], starts, axis=0, dtype=np.int64)
+    return summed
 
 
-def _f1(counts: NDArray[Any]) -> NDArray[np.float64]:
-    """[...] of [..., 3]; NaN where nothing is there and nothing predicted."""
-    found, false, missed = (counts[..., index].astype(np.float64) for index in range(3))
-    whole = 2 * found + false + missed
-    return np.asarray(np.divide(2 * found, whole, out=np.full(whole.shape, np.nan), where=whole > 0))
+def f1_of_counts(
+    counts: NDArray[np.int64] | NDArray[np.float64], average: Average, zero_division: float = NAN
+) -> NDArray[np.float64]:
+    """F1 [...] of hits, false alarms and misses [..., C, 3]; NaN where it is undefined."""
+    counts = np.asarray(counts, dtype=np.float64)
+    if average == "micro":
+        counts = counts.sum(axis=-2, keepdims=True)
+    double = 2 * counts[..., 0]
+    whole = double + counts[..., 1] + counts[..., 2]
+    defined = whole > 0
+    values = np.divide(double, whole, out=np.zeros_like(whole), where=defined)
+    if average == "macro" and not np.isnan(zero_division):
+        mean = np.where(defined, values, zero_division).mean(axis=-1)
+    else:
+        mean = values.sum(axis=-1) / np.maximum(defined.sum(axis=-1), 1)
+    return np.where(defined.any(axis=-1), np.minimum(1.0, mean), np.nan)
 
 
-def macro_f1(counts: NDArray[Any]) -> NDArray[np.float64]:
-    """[...] of counts [..., C, 3]: the mean over the classes that have an F1."""
-    values = _f1(counts)
-    defined = ~np.isnan(values)
-    total = np.where(defined, values, 0.0).sum(axis=-1)
-    return np.asarray(total / np.maximum(defined.sum(axis=-1), 1))
+def weighted_f1(counts: NDArray[np.int64], average: Average, zero_division: float = NAN) -> Weighted:
+    """F1 as a function of unit weights [R, U], of the units' counts [U, C, 3]."""
+    flat = counts.reshape(len(counts), -1).astype(np.float64)
+
+    def weighted(weights: NDArray[np.int64]) -> NDArray[np.float64]:
+        summed = (weights.astype(np.float64) @ flat).reshape(len(weights), *counts.shape[1:])
+        return f1_of_counts(summed, average, zero_division)
+
+    return weighted
 
 
-def micro_f1(counts: NDArray[Any]) -> NDArray[np.float64]:
-    """[...] of counts [..., C, 3]: the F1 of their sum over classes."""
-    return np.asarray(np.nan_to_num(_f1(counts.sum(axis=-2)), nan=0.0))
+def segment_f1(average: Average, zero_division: float = NAN) -> Metric:
+    """Segment F1 as a metric, of targets and predictions [M, C]; its functions raise as ``segment_counts`` does."""
+
+    def compute(targets: Targets, predictions: Predictions) -> float:
+        value = float(f1_of_counts(segment_counts(targets, predictions).sum(axis=0), average, zero_division))
+        if np.isnan(value):
+            raise DataError("nothing to score", got="no active segment", expected="at least one", where=WHERE)
+        return value
+
+    def chance(targets: Targets, n_classes: int) -> float:
+        return compute(targets, np.ones_like(targets))
+
+    def weighted(targets: Targets, predictions: Predictions) -> Weighted:
+        return weighted_f1(segment_counts(targets, predictions), average, zero_division)
+
+    def of_counts(counts: NDArray[Any]) -> NDArray[np.float64]:
+        return f1_of_counts(counts, average, zero_division)
+
+    name = f"segment-F1 {average}"
+    return Metric(name=name, compute=compute, chance=chance, weighted=weighted, of_counts=of_counts)
 
 
-def segment_f1_macro_score(targets: NDArray[Any], predictions: NDArray[Any]) -> float:
-    """Mean over classes of F1 over segments. Raises DataError as ``segment_counts`` does."""
-    return float(macro_f1(segment_counts(targets, predictions)[0]))
-
-
-def segment_f1_micro_score(targets: NDArray[Any], predictions: NDArray[Any]) -> float:
-    """F1 over all pairs of segment and class. Raises DataError as ``segment_counts`` does."""
-    return float(micro_f1(segment_counts(targets, predictions)[0]))
-
-
-def _always(score: Callable[[NDArray[Any], NDArray[Any]], float]) -> Callable[[NDArray[Any], int], float]:
-    def chance(targets: NDArray[Any], n_classes: int) -> float:
-        return score(targets, np.ones_like(targets))
-
-    return chance
-
-
-segment_f1_macro = Metric(
-    name="segment_f1_macro",
-    compute=segment_f1_macro_score,
-    chance=_always(segment_f1_macro_score),
-    of_counts=macro_f1,
-)
-segment_f1_micro = Metric(
-    name="segment_f1_micro",
-    compute=segment_f1_micro_score,
-    chance=_always(segment_f1_micro_score),
-    of_counts=micro_f1,
-)
+segment_f1_macro = segment_f1("macro")
+segment_f1_micro = segment_f1("micro")

@@ -14,13 +14,12 @@ from bench.data import Dataset, dataset
 from bench.engine.local import Frozen
 from bench.evaluate import Evaluated, Labelled, embed, evaluate
 from bench.evaluate_frames import LabelledFrames, embed_frames, evaluate_frames
-from bench.events import Events
 from bench.freeze import freeze
 from bench.leaderboard import predictions
 from bench.plugin.collection import PLAN, Case, Load, Plan
 from bench.plugin.progress import Progress
 from bench.throughput import Benchmark, measure
-from bench.types import EncoderSpec, Score, Task
+from bench.types import EncoderSpec, Events, Score, Task
 
 V = TypeVar("V")
 PROPERTY = "otoscope"

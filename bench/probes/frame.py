@@ -88,15 +88,16 @@ class FrameProbe:
         ``vectors`` are the frames of N clips, [T, D] each; targets of test clips are never read. Returns one result
         per problem: ``predictions`` [S, M, C] (0 or 1) for the M segments of its test clips one after another, and
         ``info`` with the chosen ``epoch`` of each seed and, if there are validation clips, their ``valid`` score.
-        Raises DataError for no seeds, splits that are empty or overlap, and a training set without events.
+        Raises DataError for no seeds, splits that are empty or overlap, and a train or valid set without events.
         """
         if not seeds:
             raise DataError("no probe seeds", got="none", expected="at least one", where="frame probe")
         results = []
         for place, problem in enumerate(problems):
             check_split(problem, len(vectors), f"frame probe, problem {place + 1} of {len(problems)}")
-            if not any(targets.segments(clip).any() for clip in problem.train):
-                raise DataError("train set has no event", got="0", expected="at least 1", where="frame probe")
+            for name, rows in (("train", problem.train), ("valid", problem.valid)):
+                if rows is not None and not any(targets.segments(clip).any() for clip in rows.tolist()):
+                    raise DataError(f"{name} set has no event", got="0", expected="at least 1", where="frame probe")
             fitted = [
                 _fit(self, vectors, targets, problem, source=(seed, place), n_classes=n_classes, device=device)
                 for seed in seeds

@@ -10,7 +10,7 @@ import numpy as np
 import torch
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Sequence
 
     from numpy.typing import NDArray
     from torch import Tensor
@@ -36,13 +36,13 @@ class Heads:
         """[P, B, C] of x [P, B, D]."""
         return torch.baddbmm(self.offset, x * self.gain + self.bias, self.weight)
 
-    def classify(self, p: int, x: Tensor, rows: Tensor) -> Tensor:
-        """[M] class indices that head ``p`` gives to ``rows`` [M] of x [N, D]."""
-        answers = [
-            torch.addmm(self.offset[p], x[block] * self.gain[p] + self.bias[p], self.weight[p]).argmax(dim=1)
+    def answers(self, p: int, x: Tensor, rows: Tensor, answer: Callable[[Tensor], Tensor]) -> Tensor:
+        """[M, ...] what ``answer`` makes of the logits [M, C] of head ``p`` on ``rows`` [M] of x [N, D]."""
+        blocks = [
+            answer(torch.addmm(self.offset[p], x[block] * self.gain[p] + self.bias[p], self.weight[p]))
             for block in torch.split(rows, ROWS)
         ]
-        return torch.cat(answers)
+        return torch.cat(blocks)
 
     def copy(self, p: int, other: Heads) -> None:
         """Take head ``p`` from ``other``."""

@@ -22,6 +22,8 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
     from torch import Tensor
 
+    from bench.types import Targets
+
 BLOCK = 1 << 22  # floats of a block of similarities: 16 MiB
 
 
@@ -46,7 +48,7 @@ class KNN:
     def run(
         self,
         vectors: NDArray[np.float32],
-        targets: NDArray[np.int64],
+        targets: Targets,
         problems: Sequence[Problem],
         *,
         n_classes: int,
@@ -56,9 +58,12 @@ class KNN:
         """Classify every test row of every problem.
 
         ``vectors`` [N, D] float32, ``targets`` [N] class indices; ``seeds`` are not used. Returns one result per
-        problem with ``predictions`` [1, n_test]. Raises DataError for what ``check_input`` refuses and for fewer
-        training clips than ``k``.
+        problem with ``predictions`` [1, n_test]. Raises DataError for what ``check_input`` refuses, k-hot targets
+        and fewer training clips than ``k``.
         """
+        if targets.ndim > 1:
+            got = f"targets {list(targets.shape)}"
+            raise DataError("votes need one label per clip", got=got, expected="targets [N]", where="knn probe")
         check_input(vectors, targets, problems, n_classes, "knn probe")
         for problem in problems:
             if len(problem.train) < self.k:

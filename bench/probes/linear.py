@@ -1,8 +1,9 @@
 """The linear probe: LayerNorm(D) -> Linear(D, C) trained on frozen embeddings, all folds and seeds at once.
 
-X-ARES's head and recipe (it calls the head "MLP"): cross-entropy, Adam with torch's defaults, a cosine from the
-learning rate to a tenth of it, the batch order drawn anew every epoch. Unlike X-ARES, the order and the initial
-weights depend on (seed, problem, epoch) and on nothing else, and no test clip takes part in choosing the epoch.
+X-ARES's head and recipe (it calls the head "MLP"): Adam with torch's defaults, a cosine from the learning rate to a
+tenth of it, the batch order drawn anew every epoch, and a loss that follows from the kind of targets (``objectives``).
+Unlike X-ARES, the order and the initial weights depend on (seed, problem, epoch) and on nothing else, and no test
+clip takes part in choosing the epoch.
 
 The jobs (problem x seed) are slices of stacked parameters [P, D, C], so one step of all of them is a few batched
 products. LayerNorm without its gain and bias has no parameters: it is applied to the matrix once.
@@ -21,16 +22,18 @@ from torch.nn import functional
 from bench.probes.heads import Adam, Heads, cosine
 from bench.probes.heads import initial as _initial
 from bench.probes.heads import random_bits as _random_bits
+from bench.probes.objectives import ManyLabels, OneLabel
 from bench.probes.problems import check_input
 from bench.types import DataError, ProbeResult
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Sequence
 
     from numpy.typing import NDArray
     from torch import Tensor
 
-    from bench.types import Problem
+    from bench.probes.objectives import Objective
+    from bench.types import Problem, Targets
 
 GROUP = 1 << 24  # floats of one stacked weight; gradient, both Adam moments and the best epoch take as much again
 
@@ -48,16 +51,17 @@ class Fitted(NamedTuple):
 
     heads: Heads
     epochs: list[int]  # 1-based
-    valid: list[float | None]  # accuracy on the validation rows at that epoch
+    valid: list[float | None]  # what the epoch was chosen by: its quality on the validation rows
 
 
 @dataclass(frozen=True, slots=True)
 class LinearProbe:
-    """LayerNorm + Linear. The defaults are those of most X-ARES tasks."""
+    """LayerNorm + Linear. The defaults are those of most X-ARES tasks; ``pos_weight`` is for k-hot targets only."""
 
     epochs: int = 10
     learning_rate: float = 1e-3
     batch_size: int = 32
+    pos_weight: float | None = None  # how often a positive counts in the loss
 
     @property
     def name(self) -> str:
@@ -70,36 +74,40 @@ class LinearProbe:
     def run(
         self,
         vectors: NDArray[np.float32],
-        targets: NDArray[np.int64],
+        targets: Targets,
         problems: Sequence[Problem],
         *,
         n_classes: int,
         seeds: Sequence[int],
         device: str = "cpu",
     ) -> list[ProbeResult]:
-        """Train one head per problem and seed, and classify the test rows of each problem.
+        """Train one head per problem and seed, and answer for the test rows of each problem.
 
-        ``vectors`` [N, D] float32, ``targets`` [N] class indices; targets of test rows are never read. Where a
-        problem has validation rows, the epoch with the highest accuracy on them counts, the earliest of equals;
-        otherwise the last epoch. Returns one result per problem: ``predictions`` [S, n_test], and ``info`` with
-        the chosen ``epoch`` of each seed and, if there are validation rows, their ``valid`` accuracy.
+        ``vectors`` [N, D] float32, ``targets`` [N] class indices or [N, C] k-hot; targets of test rows are never
+        read. Where a problem has validation rows, the epoch with the highest accuracy (k-hot: mean average
+        precision) on them counts, the earliest of equals; otherwise the last epoch. Returns one result per problem:
+        ``predictions`` [S, n_test] class indices (k-hot: [S, n_test, C] float32 scores in [0, 1]), and ``info`` with
+        the chosen ``epoch`` of each seed and, if there are validation rows, their ``valid`` accuracy or mAP.
         The result depends on the arguments only, not on the global random state; for the same bits every time,
-        the caller keeps torch to one thread. Raises DataError for what ``check_input`` refuses.
+        the caller keeps torch to one thread. Raises DataError for what ``check_input`` refuses and for a
+        ``pos_weight`` that does not fit the targets.
         """
         check_input(vectors, targets, problems, n_classes, "linear probe")
         if not seeds:
             raise DataError("no probe seeds", got="none", expected="at least one", where="linear probe")
         x = _normalise(vectors, device)
-        labels = torch.from_numpy(np.ascontiguousarray(targets, dtype=np.int64)).to(device)
+        aim = self._objective(targets)
+        kind = np.int64 if targets.ndim == 1 else np.uint8
+        labels = torch.from_numpy(np.ascontiguousarray(targets, dtype=kind)).to(device)
         jobs = [Job(problem, place, seed) for place, problem in enumerate(problems) for seed in seeds]
         at_once = max(1, GROUP // (x.shape[1] * n_classes))
         predictions, info = [], []
         for start in range(0, len(jobs), at_once):
             group = jobs[start : start + at_once]
-            fitted = fit(self, x, labels, group, n_classes)
+            fitted = fit(self, x, labels, group, n_classes, aim)
             for p, job in enumerate(group):
                 test = torch.from_numpy(job.problem.test).to(device)
-                predictions.append(fitted.heads.classify(p, x, test).cpu().numpy())
+                predictions.append(fitted.heads.answers(p, x, test, aim.answer).cpu().numpy())
                 info.append((fitted.epochs[p], fitted.valid[p]))
         results = []
         for first in range(0, len(jobs), len(seeds)):
@@ -109,9 +117,23 @@ class LinearProbe:
             results.append(ProbeResult(np.stack(predictions[own]), notes))
         return results
 
+    def _objective(self, targets: Targets) -> Objective:
+        weight = self.pos_weight
+        if weight is not None and (targets.ndim == 1 or not 0 < weight < math.inf):
+            got = f"{weight} for targets {list(targets.shape)}"
+            expected = "above 0, and targets [N, C]"
+            raise DataError("pos_weight does not fit", got=got, expected=expected, where="linear probe")
+        return OneLabel() if targets.ndim == 1 else ManyLabels(weight)
 
-def fit(probe: LinearProbe, x: Tensor, labels: Tensor, jobs: Sequence[Job], n_classes: int) -> Fitted:
-    """Train the heads of ``jobs`` on normalised x [N, D] and labels [N]; each ends as it would if trained alone."""
+
+def fit(
+    probe: LinearProbe, x: Tensor, labels: Tensor, jobs: Sequence[Job], n_classes: int, aim: Objective | None = None
+) -> Fitted:
+    """Train the heads of ``jobs`` on normalised x [N, D] and labels [N, ...]; each ends as if trained alone.
+
+    ``aim`` is OneLabel, labels [N], unless given.
+    """
+    aim = aim or OneLabel()
     heads = _initial([(job.seed, job.place) for job in jobs], x.shape[1], n_classes, x.device)
     best = Heads(*(tensor.clone() for tensor in heads.tensors))
     chosen, scores = [probe.epochs] * len(jobs), [-1.0] * len(jobs)
@@ -119,13 +141,14 @@ def fit(probe: LinearProbe, x: Tensor, labels: Tensor, jobs: Sequence[Job], n_cl
     for tensor in heads.tensors:
         tensor.requires_grad_()
     for epoch in range(1, probe.epochs + 1):
-        _train_epoch(heads, adams, learning_rate(probe, epoch), x, labels, _batches(probe, jobs, epoch, x.device))
+        batches = _batches(probe, jobs, epoch, x.device)
+        _train_epoch(heads, adams, learning_rate(probe, epoch), x, labels, batches, aim.loss)
         with torch.no_grad():
             for p, job in enumerate(jobs):
                 if job.problem.valid is None:
                     continue
                 rows = torch.from_numpy(job.problem.valid).to(x.device)
-                score = float((heads.classify(p, x, rows) == labels[rows]).double().mean())
+                score = aim.quality(heads.answers(p, x, rows, aim.answer), labels[rows])
                 if score > scores[p]:
                     scores[p], chosen[p] = score, epoch
                     best.copy(p, heads)
@@ -149,12 +172,12 @@ def _train_epoch(
     x: Tensor,
     labels: Tensor,
     batches: tuple[Tensor, Tensor],
+    loss_of: Callable[[Tensor, Tensor], Tensor],
 ) -> None:
     """One pass over ``batches``: rows and weights, each [steps, P, batch]."""
     steps = batches[1].any(dim=2).tolist()
     for rows, weights, active in zip(*batches, steps, strict=True):
-        logits = heads.logits(x[rows])
-        loss = functional.cross_entropy(logits.flatten(0, 1), labels[rows].flatten(), reduction="none")
+        loss = loss_of(heads.logits(x[rows]), labels[rows])
         gradients = torch.autograd.grad((loss * weights.flatten()).sum(), heads.tensors)
         with torch.no_grad():
             for p, adam in enumerate(adams):

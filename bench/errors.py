@@ -1,0 +1,23 @@
+"""What the user or a plugged-in part did wrong; imported from ``bench.types``."""
+
+from __future__ import annotations
+
+
+class BenchError(Exception):
+    """Bad input or a broken contract: one line naming what, got, expected and where."""
+
+    def __init__(self, what: str, *, got: object, expected: object, where: object) -> None:
+        super().__init__(f"{what}: got {got}, expected {expected} [{where}]")
+        self.what, self.got, self.expected, self.where = what, str(got), str(expected), str(where)
+
+
+class DataError(BenchError):
+    """A shard, clip or sidecar is not what it should be."""
+
+
+class EncoderError(BenchError):
+    """An encoder breaks its contract."""
+
+
+class ChoiceError(BenchError):
+    """The user named something that does not exist; ``expected`` lists the choices."""

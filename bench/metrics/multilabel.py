@@ -1,0 +1,127 @@
+"""Multi-label classification: mean average precision (mAP).
+
+Conventions: ``targets`` k-hot [N, C], ``predictions`` float scores [N, C] of which only the order within a class
+counts; the value is a fraction in [0, 1], higher is better.
+
+- Average precision of a class: the sum over thresholds of (increase of recall) x precision, without interpolation.
+  Clips with equal scores fall under one threshold, so their order never matters and constant scores give exactly the
+  class's share of clips.
+- mAP: the unweighted mean over the classes that have a positive clip. A class without one has no average precision:
+  it is left out, where scikit-learn counts it as 0 and warns. In a bootstrap the classes of each resample count.
+- Chance: the expectation for a random order, which in small test sets is well above the share of positives:
+  (H + (N - H) (P - 1) / (N - 1)) / N for P positives of N clips, H = 1 + 1/2 + ... + 1/N.
+
+Sources: scikit-learn's ``average_precision_score``; the expectation is derived in Bestgen, "Exact expected average
+precision of the random baseline for system evaluation", Prague Bulletin of Mathematical Linguistics 103, 2015.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from bench.metrics.k_hot import check_k_hot, check_scores, check_shapes
+from bench.types import DataError, Metric
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+    from bench.types import Predictions, Targets, Weighted
+
+WHERE = "mean average precision"
+
+
+def average_precisions(targets: Targets, predictions: Predictions) -> Weighted:
+    """The average precision of each class as a function of clip weights [R, N]: [R, C], NaN without a positive.
+
+    Scores are sorted here, once; a resample then costs one pass over them. Raises DataError for targets that are not
+    k-hot, scores that are not finite and unequal shapes.
+    """
+    check_k_hot("targets", targets, WHERE)
+    check_shapes(targets, predictions, WHERE)
+    check_scores(predictions, WHERE)
+    n, n_classes = targets.shape
+    order = np.argsort(-predictions.T, axis=1, kind="stable")  # [C, N], best first
+    ranked = np.take_along_axis(predictions.T, order, axis=1)
+    is_last = np.ones((n_classes, n), dtype=bool)  # of its threshold
+    is_last[:, :-1] = ranked[:, :-1] != ranked[:, 1:]
+    lasts = np.where(is_last, np.arange(n), n)
+    lasts = np.minimum.accumulate(lasts[:, ::-1], axis=1)[:, ::-1]
+    # Precision matters at positives only. They are P (class, place) pairs, sorted; ``hits_until`` counts in that list.
+    classes, places = np.nonzero(np.take_along_axis(targets.T, order, axis=1))
+    lasts = lasts[classes, places]
+    hits_until = np.searchsorted(classes * n + places, classes * n + lasts, side="right")
+    first = np.searchsorted(classes, np.arange(n_classes))
+    clips = order[classes, places]
+
+    def weighted(weights: NDArray[np.int64]) -> NDArray[np.float64]:
+        values = np.full((len(weights), n_classes), np.nan)
+        for row, counts in enumerate(weights.astype(np.int32)):
+            seen = np.cumsum(counts.take(order), axis=1, dtype=np.int32)[classes, lasts]
+            own = counts[clips].astype(np.float64)
+            hits = np.concatenate([[0.0], np.cumsum(own)])
+            precision = (hits[hits_until] - hits[first[classes]]) / np.maximum(seen, 1)
+            positives = np.bincount(classes, weights=own, minlength=n_classes)
+            sums = np.bincount(classes, weights=own * precision, minlength=n_classes)
+            np.divide(sums, positives, out=values[row], where=positives > 0)
+        return values
+
+    return weighted
+
+
+def weighted_mean_average_precision(targets: Targets, predictions: Predictions) -> Weighted:
+    """mAP as a function of clip weights [R, N]: [R], NaN where no class has a positive. Raises as its parts do."""
+    by_class = average_precisions(targets, predictions)
+
+    def weighted(weights: NDArray[np.int64]) -> NDArray[np.float64]:
+        values = by_class(weights)
+        present = ~np.isnan(values)
+        count = present.sum(axis=1)
+        sums = np.where(present, values, 0.0).sum(axis=1)
+        # A mean of ones may come out a rounding above 1.
+        return np.where(count > 0, np.minimum(1.0, sums / np.maximum(count, 1)), np.nan)
+
+    return weighted
+
+
+def mean_average_precision_score(targets: Targets, predictions: Predictions) -> float:
+    """Mean over the classes with a positive clip of their average precision.
+
+    Raises DataError for targets that are not k-hot, scores that are not finite, unequal shapes and targets without
+    any positive.
+    """
+    weighted = weighted_mean_average_precision(targets, predictions)
+    _check_positive(targets)
+    return float(weighted(np.ones((1, len(targets)), dtype=np.int64))[0])
+
+
+def random_order(targets: Targets, n_classes: int) -> float:
+    """The expected mAP of scores without information: a random order of the clips, without ties.
+
+    Raises DataError for targets that are not k-hot [N, ``n_classes``] or without any positive.
+    """
+    check_k_hot("targets", targets, WHERE)
+    if targets.shape[1] != n_classes:
+        raise DataError("targets do not fit", got=f"{targets.shape[1]} classes", expected=n_classes, where=WHERE)
+    _check_positive(targets)
+    n = len(targets)
+    positives = targets.sum(axis=0, dtype=np.float64)
+    positives = positives[positives > 0]
+    harmonic = float((1.0 / np.arange(1, n + 1)).sum())
+    expected = (harmonic + (n - harmonic) * (positives - 1) / max(n - 1, 1)) / n
+    return float(expected.mean())
+
+
+def _check_positive(targets: Targets) -> None:
+    if not targets.any():
+        got = f"none in {len(targets)} clips"
+        raise DataError("no class has a positive clip", got=got, expected="at least one", where=WHERE)
+
+
+mean_average_precision = Metric(
+    name="mAP",
+    compute=mean_average_precision_score,
+    chance=random_order,
+    weighted=weighted_mean_average_precision,
+)

@@ -1,0 +1,115 @@
+"""Transcripts: one minus the word or character error rate (iWER, iCER).
+
+Conventions: ``targets`` and ``predictions`` are strings [N] (a list or an array of them), the reference and the
+hypothesis of each clip. The error rate is that of the corpus: substitutions, deletions and insertions of all clips,
+found by jiwer clip by clip, over the words (or characters, a space being one) of all references. The value is
+max(0, 1 - rate), a fraction in [0, 1], higher is better.
+
+Both sides first go through a normaliser that the caller names, since the score depends on it; then runs of white
+space become one space. X-ARES uses ``lower_case``. A reference that is empty after that adds no words, and whatever is
+said to it counts as insertions; where all references are empty the rate is undefined, and DataError.
+
+Chance is 0: words without the recording get a rate of about 1 or more.
+"""
+
+from __future__ import annotations
+
+import unicodedata
+from collections.abc import Callable, Sequence
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from bench.types import DataError, Metric
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+    from bench.types import Predictions, Targets, Weighted
+
+Normaliser = Callable[[str], str]
+WHERE = "error rate"
+
+
+def lower_case(text: str) -> str:
+    """Lower case and nothing else: what X-ARES does."""
+    return text.lower()
+
+
+def plain_words(text: str) -> str:
+    """Lower case, compatible forms of characters made one (NFKC), and of punctuation only apostrophes inside a word.
+
+    Other punctuation and symbols separate words: "Twenty-two, isn't it?" becomes "twenty two isn't it".
+    """
+    text = unicodedata.normalize("NFKC", text).replace("\u2019", "'").lower()
+    kept = "".join(c if c == "'" or unicodedata.category(c)[0] in "LMN" else " " for c in text)
+    return " ".join(word for raw in kept.split() if (word := raw.strip("'")))
+
+
+def error_counts(
+    references: Sequence[str], hypotheses: Sequence[str], *, normaliser: Normaliser, characters: bool = False
+) -> NDArray[np.int64]:
+    """Errors and reference words (or ``characters``) of each clip, [N, 2]; they add up over clips.
+
+    Raises DataError for no clips, unequal lengths and anything but strings.
+    """
+    import jiwer
+
+    if len(references) != len(hypotheses):
+        raise DataError("lengths differ", got=f"{len(hypotheses)} hypotheses", expected=len(references), where=WHERE)
+    if len(references) == 0:
+        raise DataError("nothing to score", got="0 clips", expected="at least 1", where=WHERE)
+    sides = [[_normalised(text, normaliser) for text in side] for side in (references, hypotheses)]
+    found = (jiwer.process_characters if characters else jiwer.process_words)(*sides)
+    errors = [
+        sum(
+            max(chunk.ref_end_idx - chunk.ref_start_idx, chunk.hyp_end_idx - chunk.hyp_start_idx)
+            for chunk in clip
+            if chunk.type != "equal"
+        )
+        for clip in found.alignments
+    ]
+    return np.array([errors, [len(reference) for reference in found.references]], dtype=np.int64).T
+
+
+def weighted_inverse_rate(counts: NDArray[np.int64]) -> Weighted:
+    """max(0, 1 - error rate) as a function of clip weights [R, N], of the clips' counts [N, 2]."""
+
+    def weighted(weights: NDArray[np.int64]) -> NDArray[np.float64]:
+        errors, words = (weights @ counts).T
+        return np.where(words > 0, np.maximum(0.0, (words - errors) / np.maximum(words, 1)), np.nan)
+
+    return weighted
+
+
+def word_error_rate_inverse(normaliser: Normaliser) -> Metric:
+    """iWER under ``normaliser``. The functions of the metric raise as ``error_counts`` does."""
+    return _inverse("iWER", normaliser, characters=False)
+
+
+def character_error_rate_inverse(normaliser: Normaliser) -> Metric:
+    """iCER under ``normaliser``. The functions of the metric raise as ``error_counts`` does."""
+    return _inverse("iCER", normaliser, characters=True)
+
+
+def _inverse(name: str, normaliser: Normaliser, *, characters: bool) -> Metric:
+    def weighted(targets: Targets, predictions: Predictions) -> Weighted:
+        counts = error_counts(list(targets), list(predictions), normaliser=normaliser, characters=characters)
+        return weighted_inverse_rate(counts)
+
+    def compute(targets: Targets, predictions: Predictions) -> float:
+        value = float(weighted(targets, predictions)(np.ones((1, len(targets)), dtype=np.int64))[0])
+        if np.isnan(value):
+            raise DataError("nothing to score", got="empty references", expected="at least one word", where=WHERE)
+        return value
+
+    def chance(targets: Targets, n_classes: int) -> float:
+        return 0.0
+
+    return Metric(name=name, compute=compute, chance=chance, weighted=weighted)
+
+
+def _normalised(text: str, normaliser: Normaliser) -> str:
+    if not isinstance(text, str):
+        raise DataError("no transcript", got=repr(text), expected="a string", where=WHERE)
+    return " ".join(normaliser(text).split())
