@@ -23,8 +23,9 @@ from bench.grid import EventTargets, audible
 from bench.metrics.segments import segment_counts
 from bench.stats import bootstrap_weighted
 from bench.store import Store
-from bench.types import DataError, Events, Metric, Probe, ProbeResult, Problem, Score, Settings, Task, Weighted
+from bench.types import DataError, Events, Probe, ProbeResult, Problem, Score, Settings, Task, Weighted
 
+OfCounts = Callable[[NDArray[Any]], NDArray[np.float64]]
 CEILING = "ceiling"  # what this encoder's frames, each answered perfectly, would score: the price of a long hop
 
 
@@ -43,6 +44,8 @@ class LabelledFrames:
 
 def embed_frames(task: Task, data: Dataset, frozen: Frozen, settings: Settings, progress: Progress) -> LabelledFrames:
     """Frames, targets and problems of an event task. Raises DataError for events that are not what they should be."""
+    segment_in_s = _events(task).segment_in_s
+    _of_counts(task)  # raises before anything is encoded
     store = Store(settings.cache)
     parts: dict[str, list[Frames]] = {}
     for name in names(task):
@@ -70,7 +73,7 @@ def embed_frames(task: Task, data: Dataset, frozen: Frozen, settings: Settings, 
         events=[events for events, _ in heard],
         spans=[spans for _, spans in views],
         seconds=np.array([part.seconds[index] for _, part, index in everything]),
-        segment_in_s=_events(task).segment_in_s,
+        segment_in_s=segment_in_s,
         n_classes=task.target.n_classes,
         score=task.metric.compute,
     )
@@ -82,9 +85,13 @@ def embed_frames(task: Task, data: Dataset, frozen: Frozen, settings: Settings, 
 def _events(task: Task) -> Events:
     if not isinstance(task.target, Events):
         raise DataError("no event task", got=type(task.target).__name__, expected="Events", where=task.name)
+    return task.target
+
+
+def _of_counts(task: Task) -> OfCounts:
     if task.metric.of_counts is None:
         raise DataError("metric of events", got=task.metric.name, expected="a metric of counts", where=task.name)
-    return task.target
+    return task.metric.of_counts
 
 
 def evaluate_frames(labelled: LabelledFrames, frozen: Frozen, probe: Probe, settings: Settings) -> Evaluated:
@@ -119,12 +126,12 @@ def evaluate_frames(labelled: LabelledFrames, frozen: Frozen, probe: Probe, sett
         value=value,
         normalized=(value - metric.worst) / (metric.best - metric.worst),
         chance_corrected=(value - chance) / (metric.best - chance),
-        ci95=interval(metric, rows),
+        ci95=interval(rows, _of_counts(task), (metric.worst, metric.best)),
         n=len(rows.targets),
         clusters=len(np.unique(rows.clips)),
         weight=float(task.weight),
         chance=chance,
-        majority=_majority(labelled),
+        majority=_majority(labelled, _of_counts(task)),
         seeds=seeds,
         seed_values=tuple(float(fold_values.mean()) for fold_values in values) if seeds else (),
         secondary={CEILING: by_fold(metric, rows.targets, rows.ceiling, rows.folds).mean().item()},
@@ -168,43 +175,41 @@ def _rows(labelled: LabelledFrames, results: Sequence[ProbeResult]) -> Rows:
     )
 
 
-def interval(metric: Metric, rows: Rows) -> tuple[float, float]:
-    """95% bootstrap interval over clips of the mean over seeds of a metric of counts."""
-    of_counts = metric.of_counts
-    if of_counts is None:
-        raise DataError("metric of events", got=metric.name, expected="a metric of counts", where="interval")
+def interval(rows: Rows, of_counts: OfCounts, bounds: tuple[float, float]) -> tuple[float, float]:
+    """95% bootstrap interval over clips of the mean over seeds and folds of a metric of counts."""
     fold_of_clip = rows.folds[np.unique(rows.clips, return_index=True)[1]]
     values = [
         _weighted(segment_counts(rows.targets, row, rows.clips), of_counts, fold_of_clip == fold)
         for row in rows.predictions
         for fold in np.unique(fold_of_clip)
     ]
-    bounds = (metric.worst, metric.best)
     low, high = bootstrap_weighted(values, len(fold_of_clip), resamples=RESAMPLES, bounds=bounds)
     return float(low), float(high)
 
 
-def _weighted(
-    counts: NDArray[np.int64], of_counts: Callable[[NDArray[Any]], NDArray[np.float64]], own: NDArray[np.bool_]
-) -> Weighted:
+def _weighted(counts: NDArray[np.int64], of_counts: OfCounts, own: NDArray[np.bool_]) -> Weighted:
     """The metric of the clips of one fold by how often each clip counts, of the counts [N, C, 3] of all clips."""
     flat = (counts * own[:, None, None]).reshape(len(counts), -1).astype(np.float64)
     return lambda weights: of_counts((weights.astype(np.float64) @ flat).reshape(len(weights), *counts.shape[1:]))
 
 
-def _majority(labelled: LabelledFrames) -> float:
+def _majority(labelled: LabelledFrames, of_counts: OfCounts) -> float:
     """The metric of the constant answer (the same classes in every segment) that does best in training."""
-    metric = labelled.task.metric
     values = []
     for problem in labelled.problems:
-        train, test = (
-            np.concatenate([labelled.targets.segments(int(clip)) for clip in clips])
-            for clips in (problem.train, problem.test)
-        )
-        order = np.argsort(-train.sum(axis=0, dtype=np.int64), kind="stable")
-        answers = np.zeros((train.shape[1], train.shape[1]), dtype=np.uint8)  # the most frequent class, two, three, ...
-        for count in range(len(order)):
-            answers[count, order[: count + 1]] = 1
-        best = max(answers, key=lambda answer: metric.compute(train, np.broadcast_to(answer, train.shape)))
-        values.append(metric.compute(test, np.broadcast_to(best, test.shape)))
+        train, test = (_constant_answers(labelled.targets, clips) for clips in (problem.train, problem.test))
+        order = np.argsort(-train[:, 0, 0], kind="stable")
+        said = np.zeros((len(order), len(order)), dtype=np.int64)  # the most frequent class, the two most frequent, ...
+        said[:, order] = np.tri(len(order), dtype=np.int64)
+        classes = np.arange(len(order))
+        best = int(np.argmax(np.nan_to_num(of_counts(train[classes, 1 - said]))))
+        values.append(float(of_counts(test[classes, 1 - said[best]])))
     return float(np.mean(values))
+
+
+def _constant_answers(targets: EventTargets, clips: NDArray[np.int64]) -> NDArray[np.int64]:
+    """[C, 2, 3] hits, false alarms and misses of always answering yes (0) or no (1) for a class."""
+    truths = [targets.segments(clip) for clip in clips.tolist()]
+    active = np.sum([truth.sum(axis=0, dtype=np.int64) for truth in truths], axis=0)
+    silent, none = sum(map(len, truths)) - active, np.zeros_like(active)
+    return np.stack([np.stack([active, silent, none], axis=1), np.stack([none, none, active], axis=1)], axis=1)

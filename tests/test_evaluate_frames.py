@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import json
 from dataclasses import replace
 from pathlib import Path
@@ -23,7 +24,7 @@ from bench.plugin.collection import Plan
 from bench.plugin.fixtures import Bench
 from bench.plugin.progress import Progress
 from bench.probes import FrameProbe
-from bench.types import DataError, Encoder, Events, Mini, Settings, Splits, Task
+from bench.types import DataError, Encoder, Events, Folds, Mini, Settings, ShardSet, Splits, Task
 from tasks.mini.write import Sample, write_shards
 from tests import toys
 
@@ -236,6 +237,29 @@ def test_late_events_are_counted_and_bad_ones_named(data: Path, tmp_path: Path) 
     write_shards(folder, "test", clips)
     with pytest.raises(DataError, match=r"unknown label 'label': got 'huge'.*\[scenes/test:clip0201, event 1\]"):
         run(task(), folder, tmp_path / "cache", Spectrum())
+
+
+def test_folds_and_the_best_constant_answer(tmp_path: Path) -> None:
+    for name, first in (("a", 0), ("b", 100), ("c", 200)):
+        write_shards(tmp_path, name, [scene(first + i) for i in range(8)])
+    names = ("a", "b", "c")
+    patterns = ShardSet({name: f"{name}_*.tar" for name in names})
+    chosen = task(shards=patterns, split=Folds(names), metric=segment_f1_micro)
+    labelled, ready, how = embedded(chosen, tmp_path, tmp_path / "cache", Spectrum())
+    evaluated = evaluate_frames(labelled, ready, chosen.probes[0], how)
+    score = evaluated.score
+    assert (score.n, score.clusters) == (240, 24)
+    assert score.value == pytest.approx(np.mean(list(score.subsets.values())))
+    assert score.ci95[0] < score.value < score.ci95[1] <= 1
+    majority, chance = [], []
+    for fold in range(3):
+        train, test = (evaluated.targets[pick] for pick in (evaluated.folds != fold, evaluated.folds == fold))
+        answers = [np.array(bits, dtype=np.uint8) for bits in itertools.product((0, 1), repeat=4) if any(bits)]
+        every = [[segment_f1_micro.compute(t, np.tile(a, (len(t), 1))) for t in (train, test)] for a in answers]
+        majority.append(max(every)[1])
+        chance.append(segment_f1_micro.chance(test, 4))
+    assert score.majority == pytest.approx(np.mean(majority))
+    assert score.chance == pytest.approx(np.mean(chance))
 
 
 def test_what_is_no_event_task(data: Path, tmp_path: Path) -> None:
