@@ -13,7 +13,7 @@ import torch
 
 from bench.data import dataset, in_suite
 from bench.engine.local import Frozen
-from bench.evaluate import Evaluated
+from bench.evaluate import RESAMPLES, Evaluated
 from bench.evaluate_frames import CEILING, LabelledFrames, embed_frames, evaluate_frames
 from bench.freeze import freeze
 from bench.leaderboard import predictions
@@ -24,6 +24,7 @@ from bench.plugin.collection import Plan
 from bench.plugin.fixtures import Bench
 from bench.plugin.progress import Progress
 from bench.probes import FrameProbe
+from bench.stats import bootstrap_weights
 from bench.types import DataError, Encoder, Events, Folds, Mini, Settings, ShardSet, Splits, Task
 from tasks.mini.write import Sample, write_shards
 from tests import toys
@@ -251,6 +252,22 @@ def test_folds_and_the_best_constant_answer(tmp_path: Path) -> None:
     assert (score.n, score.clusters) == (240, 24)
     assert score.value == pytest.approx(np.mean(list(score.subsets.values())))
     assert score.ci95[0] < score.value < score.ci95[1] <= 1
+    clips, folds = evaluated.clusters, evaluated.folds
+    assert clips is not None
+    picks = [folds == fold for fold in range(3)]
+    drawn = [  # by hand: each resample repeats whole clips, and a score is the mean over seeds and folds
+        np.mean(
+            [
+                segment_f1_micro.compute(
+                    *(np.repeat(a[own], weights[clips[own]], axis=0) for a in (evaluated.targets, row))
+                )
+                for row in evaluated.predictions
+                for own in picks
+            ]
+        )
+        for weights in itertools.chain.from_iterable(bootstrap_weights(24, RESAMPLES, 0))
+    ]
+    assert score.ci95 == pytest.approx(tuple(np.quantile(drawn, [0.025, 0.975])))
     majority, chance = [], []
     for fold in range(3):
         train, test = (evaluated.targets[pick] for pick in (evaluated.folds != fold, evaluated.folds == fold))

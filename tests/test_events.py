@@ -72,6 +72,12 @@ def test_a_multiple_of_the_hop_is_that_frame(hop_in_ms: int) -> None:
         assert first.tolist() == last.tolist() == list(range(1500))
 
 
+def test_an_offset_just_past_a_border_does_not_reach_into_the_next_frame() -> None:
+    borders = np.arange(11) * 0.1
+    first, last = grid.touched(borders, borders[2:3], borders[4:5] + 1e-9)
+    assert (first.tolist(), last.tolist()) == ([2], [3])
+
+
 def test_an_event_inside_one_frame_is_kept() -> None:
     borders = np.arange(26) * 0.04
     assert np.flatnonzero(grid.k_hot(rows((0.085, 0.119, 0)), borders, 1)[:, 0]).tolist() == [2]
@@ -163,6 +169,8 @@ def test_overlapping_crops_are_told_apart_and_both_count() -> None:
     assert labels.tolist() == [[0, 0], [1, 0], [1, 0], [0, 1]]
     answers = grid.segment_answers(np.array([[0], [0], [1], [0]], dtype=np.uint8), spans, grid.segments(1.7, 0.5))
     assert answers[:, 0].tolist() == [0, 1, 1, 0]
+    answers = grid.segment_answers(np.array([[1], [0], [0], [1]], dtype=np.uint8), spans, grid.segments(1.7, 0.5))
+    assert answers[:, 0].tolist() == [1, 0, 1, 1]
 
 
 @pytest.mark.parametrize(

@@ -13,12 +13,13 @@ from hypothesis import strategies as st
 
 from bench import frame_store
 from bench.audio import shards
+from bench.engine import local
 from bench.engine.local import Frozen
-from bench.extract import stored_as
-from bench.extract_frames import extract_frames, frames_stored_as
+from bench.extract import Piece, stored_as
+from bench.extract_frames import extract_frames, frames_stored_as, timed
 from bench.frame_store import Frames, Writer
 from bench.store import Store
-from bench.types import DataError, Encoder, EncoderError, Policy, Shard
+from bench.types import Clip, DataError, Encoder, EncoderError, Policy, Shard
 from tasks.mini.write import write_shards
 from tests import toys
 from tests.test_extract import Broken, Mean, nothing
@@ -82,6 +83,23 @@ def test_resampling_does_not_move_the_end(tmp_path: Path) -> None:
     part = extracted([shards.verified(tmp_path / "test_0000000.tar")], frozen(Mean()), tmp_path / "cache")[0]
     assert part.seconds[0] == 22051 / 22050
     assert part.spans[-1, 1] == part.seconds[0]
+
+
+def test_frames_outside_the_clip_are_left_out_and_its_end_is_that_of_the_file() -> None:
+    output = np.arange(5, dtype=np.float32)[:, None]
+    clip = Clip("a", np.zeros(320, dtype=np.float32), toys.RATE, {}, "x", 320 / toys.RATE)
+    frames, spans = timed(output, Piece(0, 0, clip.audio), clip, toys.certificate(hop=160.0, first=-320.0))
+    assert frames[:, 0].tolist() == [1, 2, 3]
+    assert spans == pytest.approx(np.array([[0, 80], [80, 240], [240, 320]]) / toys.RATE)
+    short = replace(clip, audio=clip.audio[:4], seconds=3.3 / toys.RATE)  # resampling rounded 3.3 samples up
+    _, spans = timed(output, Piece(0, 0, short.audio), short, toys.certificate(hop=1.0, first=0.0))
+    assert spans[:, 1] * toys.RATE == pytest.approx([0.5, 1.5, 2.5, 3.3, 3.3])
+    assert (spans[:, 1] >= spans[:, 0]).all()
+
+
+def test_frames_of_padding_are_not_kept() -> None:
+    audio = [np.zeros(n, dtype=np.float32) for n in (320, 640, 100)]
+    assert [len(one) for one in local.frames(Mean(), audio, frozen(Mean()), where="x")] == [2, 4, 1]
 
 
 def test_found_again_without_the_encoder_and_resumed_by_shard(found: list[Shard], tmp_path: Path) -> None:
