@@ -7,13 +7,16 @@ import json
 import os
 import shutil
 import warnings
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from bench.audio import shards
+from bench.audio import manifest, shards
+from bench.audio.fetch import complete, fetch
 from bench.store import locked
 from bench.types import ClassLabel, Data, DataError, Events, Folds, MultiLabel, Shard, Task
+
+MADE = "made.json"  # in the folder of a generated dataset: the digests of its shards
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,16 +34,29 @@ class Dataset:
         return Data(self.id, self.sha256, self.licence, self.synthetic, self.reference, hours, classes)
 
 
-def dataset(task: Task, suite: str, *, cache: Path, data: Path | None) -> Dataset:
-    """Find a task's shards (made first, if the suite is the embedded one) and verify every byte.
+def silent(_: int) -> None:
+    """No progress shown."""
 
-    Raises DataError when the suite has no such task, a split has no shard, a shard is damaged, or a training shard is
-    also a test shard.
+
+def dataset(
+    task: Task,
+    suite: str,
+    *,
+    cache: Path,
+    data: Path | None,
+    offline: bool = False,
+    progress: Callable[[int], None] = silent,
+) -> Dataset:
+    """Find a task's shards and verify every byte; they are made first for the embedded suite, fetched for the full one.
+
+    ``progress`` is told the bytes that arrive. Raises DataError when the suite has no such task, shards are missing
+    and may or can not be fetched, a split has no shard, a shard is damaged or not what it was at first use, or a
+    training shard is also a test shard.
     """
     if suite == "mini":
         folder, digests = _made(task, cache)
     else:
-        folder, digests = _given(task, data), {}
+        folder, digests = _given(task, cache, data, offline, progress)
     splits = {
         name: tuple(
             shards.verified(path, digests.get(path.name)) for path in shards.find(folder, task.shards.patterns[name])
@@ -48,6 +64,8 @@ def dataset(task: Task, suite: str, *, cache: Path, data: Path | None) -> Datase
         for name in names(task)
     }
     _refuse_overlap(task, splits)
+    if suite != "mini" and task.shards.zenodo:
+        manifest.pin(folder, [shard for found in splits.values() for shard in found])
     everything = sorted({shard.sha256 for found in splits.values() for shard in found})
     mini = task.mini if suite == "mini" else None
     return Dataset(
@@ -95,12 +113,26 @@ def check_complete(task: Task, split: str, clips: int, suite: str) -> None:
         raise DataError(f"split {split} is incomplete", got=f"{clips} clips", expected=expected, where=task.name)
 
 
-def _given(task: Task, data: Path | None) -> Path:
-    if data is None:
-        expected = "--data DIR with the dataset's shards"
-        raise DataError(f"no data for {task.name}", got="no --data", expected=expected, where="--suite full")
-    folder = data / (task.shards.folder or task.name)
-    return folder if folder.is_dir() else data
+def _given(
+    task: Task, cache: Path, data: Path | None, offline: bool, progress: Callable[[int], None]
+) -> tuple[Path, dict[str, str]]:
+    """The folder of a dataset's shards, complete, and the digests noted at first use.
+
+    That is the task's folder below ``data`` (or ``data`` itself, if the shards lie there), else below the cache.
+    """
+    folder = (data or cache / "full") / (task.shards.folder or task.name)
+    patterns = tuple(task.shards.patterns[name] for name in names(task))
+    if data is not None and not folder.is_dir() and complete(patterns, data):
+        folder = data
+    if task.shards.zenodo is None:
+        if data is None:
+            expected = "--data DIR with the dataset's shards"
+            raise DataError(f"no data for {task.name}", got="no --data", expected=expected, where="--suite full")
+        return folder if folder.is_dir() else data, {}
+    if not complete(patterns, folder):
+        fetch(task.shards.zenodo, patterns, folder, offline=offline, progress=progress, deep=False)
+    known = manifest.recorded(folder)
+    return folder, {name: entry.sha256 for name, entry in known.items() if entry.sha256 is not None}
 
 
 def _made(task: Task, cache: Path) -> tuple[Path, dict[str, str]]:
@@ -118,9 +150,9 @@ def _made(task: Task, cache: Path) -> tuple[Path, dict[str, str]]:
 
 def _manifest(folder: Path) -> dict[str, str] | None:
     """The digests noted when the folder was made, or None when it is absent or no longer holds those files."""
-    if not (folder / "manifest.json").exists():
+    if not (folder / MADE).exists():
         return None
-    digests: dict[str, str] = json.loads((folder / "manifest.json").read_text())
+    digests: dict[str, str] = json.loads((folder / MADE).read_text())
     try:
         for name, digest in digests.items():
             shards.verified(folder / name, digest)
@@ -139,7 +171,7 @@ def _make(task: Task, folder: Path) -> dict[str, str]:
     try:
         task.mini.make(temporary)
         digests = {path.name: shards.checksum(path) for path in sorted(temporary.glob("*.tar"))}
-        (temporary / "manifest.json").write_text(json.dumps(digests))
+        (temporary / MADE).write_text(json.dumps(digests))
         shutil.rmtree(folder, ignore_errors=True)
         temporary.rename(folder)
     except OSError as error:

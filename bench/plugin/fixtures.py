@@ -66,8 +66,15 @@ class Bench:
         settings = self.plan.settings
 
         def make() -> Dataset:
-            with self.progress.stage(f"preparing the shards of {task.name}"):
-                return dataset(task, settings.suite, cache=settings.cache, data=settings.data)
+            with self.progress.stage(f"preparing the shards of {task.name}") as arrived:
+                return dataset(
+                    task,
+                    settings.suite,
+                    cache=settings.cache,
+                    data=settings.data,
+                    offline=settings.offline,
+                    progress=arrived,
+                )
 
         return self._datasets.get(task.name, make)
 

@@ -40,10 +40,17 @@ class Progress:
             yield self._reporter is not None and sys.stdout is not None and os.isatty(1)
 
     @contextlib.contextmanager
-    def stage(self, label: str) -> Iterator[None]:
-        """Show a line while something without countable parts goes on."""
-        with self._drawing(label, None):
-            yield
+    def stage(self, label: str) -> Iterator[Callable[[int], None]]:
+        """Show a line while something without countable parts goes on; yields what to call with bytes that arrive."""
+        arrived = 0
+        with self._drawing(label, None, "MB") as advance:
+
+            def count(size: int) -> None:
+                nonlocal arrived
+                before, arrived = arrived, arrived + size
+                advance(arrived // 1_000_000 - before // 1_000_000, True)  # MB
+
+            yield count
 
     @contextlib.contextmanager
     def encoding(self, label: str, data: Dataset) -> Iterator[Callable[[int, bool], None]]:
@@ -54,13 +61,13 @@ class Progress:
             yield advance
 
     @contextlib.contextmanager
-    def _drawing(self, label: str, total: int | None) -> Iterator[Callable[[int, bool], None]]:
+    def _drawing(self, label: str, total: int | None, unit: str = "clips") -> Iterator[Callable[[int, bool], None]]:
         with self._terminal() as visible:
             if not visible:
                 yield lambda clips, encoded: None
                 return
             bar = _bar()
-            task = bar.add_task(label, total=total)
+            task = bar.add_task(label, total=total, unit=unit)
             column = self._reporter._tw.width_of_current_line
             sys.stdout.write("\n")
             bar.start()
@@ -92,7 +99,7 @@ def _bar() -> RichProgress:
 
     class Speed(ProgressColumn):
         def render(self, task: Task) -> Text:
-            return Text(f"{task.speed:.0f} clips/s" if task.speed else "")
+            return Text(f"{task.speed:.0f} {task.fields['unit']}/s" if task.speed else "")
 
     columns = [
         TextColumn("{task.description}", markup=False),
