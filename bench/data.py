@@ -14,7 +14,7 @@ from pathlib import Path
 from bench.audio import manifest, shards
 from bench.audio.fetch import complete, fetch
 from bench.store import locked
-from bench.types import ClassLabel, Data, DataError, Folds, MultiLabel, Shard, Task
+from bench.types import ClassLabel, Data, DataError, Events, Folds, MultiLabel, Shard, Task
 
 MADE = "made.json"  # in the folder of a generated dataset: the digests of its shards
 
@@ -90,12 +90,12 @@ def in_suite(task: Task, suite: str) -> Task:
     task = replace(task, probes=mini.probes or task.probes)
     if mini.classes is None:
         return task
-    if isinstance(task.target, ClassLabel):
+    if isinstance(task.target, ClassLabel | Events):
         return replace(task, target=replace(task.target, classes=mini.classes))
     if isinstance(task.target, MultiLabel):
         return replace(task, target=replace(task.target, classes=tuple(map(str, mini.classes))))
     got = type(task.target).__name__
-    raise DataError("reduced classes", got=got, expected="ClassLabel or MultiLabel", where=task.name)
+    raise DataError("reduced classes", got=got, expected="ClassLabel, MultiLabel or Events", where=task.name)
 
 
 def names(task: Task) -> tuple[str, ...]:
@@ -104,6 +104,13 @@ def names(task: Task) -> tuple[str, ...]:
         return task.split.names
     wanted = (task.split.train, task.split.valid, task.split.test)
     return tuple(dict.fromkeys(name for name in wanted if name is not None))
+
+
+def check_complete(task: Task, split: str, clips: int, suite: str) -> None:
+    """Raises DataError when a split of the full suite has not the published number of clips."""
+    expected = task.shards.samples.get(split) if suite == "full" else None
+    if expected is not None and clips != expected:
+        raise DataError(f"split {split} is incomplete", got=f"{clips} clips", expected=expected, where=task.name)
 
 
 def _given(

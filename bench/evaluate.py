@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from bench.data import Dataset, names
+from bench.data import Dataset, check_complete, names
 from bench.engine.local import Frozen
 from bench.extract import Progress, extract
 from bench.metrics import balanced_accuracy
@@ -74,10 +74,7 @@ def embed(task: Task, data: Dataset, frozen: Frozen, settings: Settings, progres
             threads=settings.threads,
             progress=progress,
         )
-        expected = task.shards.samples.get(name) if settings.suite == "full" else None
-        if expected is not None and len(parts[name].keys) != expected:
-            got = f"{len(parts[name].keys)} clips"
-            raise DataError(f"split {name} is incomplete", got=got, expected=expected, where=task.name)
+        check_complete(task, name, len(parts[name].keys), settings.suite)
     targets = np.concatenate([_targets(task, name, part) for name, part in parts.items()])
     sidecars = [sidecar for part in parts.values() for sidecar in part.sidecars]
     everything = Embeddings(
@@ -169,7 +166,7 @@ def evaluate(labelled: Labelled, frozen: Frozen, probe: Probe, settings: Setting
         secondary=_secondary(metric, targets, predictions, folds),
         data=labelled.data.described(round(float(labelled.embeddings.seconds.sum()) / 3600, 6), n_classes),
         rates={"missing": 0.0},
-        subsets=_subsets(task, values),
+        subsets=subsets(task, values),
         predictions=f"predictions/{safe(task.name)}.{safe(frozen.name)}.{safe(probe.name)}.safetensors",
         device=frozen.device.partition(":")[0],
         precision=frozen.precision,
@@ -239,7 +236,8 @@ def _secondary(
     return {balanced_accuracy.name: float(np.mean(values))}
 
 
-def _subsets(task: Task, values: Sequence[NDArray[np.float64]]) -> dict[str, float]:
+def subsets(task: Task, values: Sequence[NDArray[np.float64]]) -> dict[str, float]:
+    """The mean over seeds of each fold's value, [F] each; nothing for a task without folds."""
     if not isinstance(task.split, Folds):
         return {}
     means = np.mean(values, axis=0)

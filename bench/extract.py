@@ -5,6 +5,7 @@ from __future__ import annotations
 import functools
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from itertools import chain, islice
+from typing import NamedTuple, Protocol, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -24,16 +25,33 @@ Progress = Callable[[int, bool], None]
 Keep = Callable[[int, Callable[[], Embeddings]], Embeddings]
 """Called with a window's index and what makes its embeddings; gives them, made or kept from an earlier run."""
 
+T = TypeVar("T")
+T_co = TypeVar("T_co", covariant=True)
 
-def stored_as(shard: Shard, frozen: Frozen, crop_in_s: float | None) -> str:
-    """The address of a shard's pooled embeddings: a digest of everything that they depend on."""
+
+class Piece(NamedTuple):
+    """A crop of a clip of a window."""
+
+    clip: int
+    start: int  # sample of the clip
+    audio: NDArray[np.float32]
+
+
+class Compute(Protocol[T_co]):
+    """What to do with the audio of one batch."""
+
+    def __call__(self, audio: Sequence[NDArray[np.float32]], *, where: str) -> T_co: ...
+
+
+def stored_as(shard: Shard, frozen: Frozen, crop_in_s: float | None, pooling: object = POOLING) -> str:
+    """The address of a shard's embeddings: a digest of everything that they depend on."""
     return address(
         shard=shard.sha256,
         encoder=frozen.fingerprint,
         recipe=decode.RECIPE,
         sampling_rate=frozen.encoder.sampling_rate,
         crop_in_s=crop_in_s,
-        pooling=POOLING,
+        pooling=pooling,
         layer="output",
         precision=frozen.precision,
         device=frozen.device.partition(":")[0],
@@ -88,7 +106,7 @@ def encode(
     """Pooled embeddings of one shard, computed now but for the windows that ``keep`` already has."""
     parts = []
     with engine(frozen, threads) as running:
-        for index, window in enumerate(_windows(shard, running)):
+        for index, window in enumerate(windows(shard, running)):
             computed: list[int] = []
 
             def make(window: Sequence[Clip] = window, computed: list[int] = computed) -> Embeddings:
@@ -108,7 +126,7 @@ def encode(
     return joined(parts)
 
 
-def _windows(shard: Shard, running: Engine) -> Iterator[list[Clip]]:
+def windows(shard: Shard, running: Engine) -> Iterator[list[Clip]]:
     """Decoded clips, in groups whose borders depend on the shard alone."""
     rate = running.frozen.encoder.sampling_rate
     window: list[Clip] = []
@@ -116,7 +134,8 @@ def _windows(shard: Shard, running: Engine) -> Iterator[list[Clip]]:
 
     def clip(sample: shards.Sample) -> Clip:
         audio, native = decode.decode(sample.audio, where=sample.where)
-        return Clip(sample.key, decode.resample(audio, native, rate), rate, sample.sidecar, sample.where)
+        resampled, seconds = decode.resample(audio, native, rate), len(audio) / native
+        return Clip(sample.key, resampled, rate, sample.sidecar, sample.where, seconds)
 
     samples = shards.samples(shard)
     while group := list(islice(samples, 64)):
@@ -130,42 +149,56 @@ def _windows(shard: Shard, running: Engine) -> Iterator[list[Clip]]:
         yield window
 
 
+def pieces_of(window: Sequence[Clip], crop_in_s: float | None) -> list[Piece]:
+    """The crops of all clips of a window, clip by clip."""
+    return [
+        Piece(index, start, clip.audio[start:stop])
+        for index, clip in enumerate(window)
+        for start, stop in decode.crops(len(clip.audio), clip.sampling_rate, crop_in_s)
+    ]
+
+
+def in_batches(
+    window: Sequence[Clip], pieces: Sequence[Piece], running: Engine, compute: Compute[T], progress: Progress
+) -> Iterator[tuple[list[int], T]]:
+    """Indices of the pieces of each batch and what ``compute`` makes of their audio, batch by batch."""
+    frozen = running.frozen
+    budget = round(BATCH_IN_S * frozen.encoder.sampling_rate)
+    batches = batching.plan([len(piece.audio) for piece in pieces], frozen.policy, budget=budget)
+
+    def run(batch: list[int]) -> T:
+        where = ", ".join(window[pieces[i].clip].where for i in batch[:2]) + (", ..." if len(batch) > 2 else "")
+        return compute([pieces[i].audio for i in batch], where=where)
+
+    left = np.bincount([piece.clip for piece in pieces], minlength=len(window))
+    for batch, made in zip(batches, running.pool.map(run, batches), strict=True):
+        yield batch, made
+        owners = [pieces[piece].clip for piece in batch]
+        np.subtract.at(left, owners, 1)
+        progress(int(np.count_nonzero(left[np.unique(owners)] == 0)), True)
+
+
 def _pooled(
     window: Sequence[Clip], running: Engine, crop_in_s: float | None, progress: Progress
 ) -> NDArray[np.float32]:
     """One vector per clip of the window: the mean over the valid frames of all of the clip's crops, [n, D]."""
-    frozen = running.frozen
-    rate = frozen.encoder.sampling_rate
-    pieces = [
-        (index, clip.audio[start:stop])
-        for index, clip in enumerate(window)
-        for start, stop in decode.crops(len(clip.audio), rate, crop_in_s)
-    ]
-    batches = batching.plan([len(audio) for _, audio in pieces], frozen.policy, budget=round(BATCH_IN_S * rate))
-
-    def run(batch: list[int]) -> tuple[NDArray[np.float64], list[int]]:
-        where = ", ".join(window[pieces[i][0]].where for i in batch[:2]) + (", ..." if len(batch) > 2 else "")
-        return running.forward([pieces[i][1] for i in batch], where=where)
-
-    sums = np.zeros((len(pieces), frozen.encoder.output_dim))
+    pieces = pieces_of(window, crop_in_s)
+    sums = np.zeros((len(pieces), running.frozen.encoder.output_dim))
     frames = np.zeros(len(pieces))
-    left = np.bincount([index for index, _ in pieces], minlength=len(window))
-    for batch, (batch_sums, batch_frames) in zip(batches, running.pool.map(run, batches), strict=True):
+    for batch, (batch_sums, batch_frames) in in_batches(window, pieces, running, running.forward, progress):
         sums[batch], frames[batch] = batch_sums, batch_frames
-        owners = [pieces[piece][0] for piece in batch]
-        np.subtract.at(left, owners, 1)
-        progress(int(np.count_nonzero(left[np.unique(owners)] == 0)), True)
-    clip_of = np.array([index for index, _ in pieces])
+    clip_of = np.array([piece.clip for piece in pieces])
     totals, counts = np.zeros((len(window), sums.shape[1])), np.zeros(len(window))
     np.add.at(totals, clip_of, sums)
     np.add.at(counts, clip_of, frames)
     vectors = (totals / counts[:, None]).astype(np.float32)
-    _check_finite(vectors, window, frozen.name)
+    for clip, vector in zip(window, vectors, strict=True):
+        check_finite(vector, clip, running.frozen.name)
     return vectors
 
 
-def _check_finite(vectors: NDArray[np.float32], window: Sequence[Clip], name: str) -> None:
-    for clip, vector in zip(window, vectors, strict=True):
-        if not np.isfinite(vector).all():
-            got = f"{np.count_nonzero(~np.isfinite(vector))} of {len(vector)} values NaN or infinite"
-            raise EncoderError(f"output of {name}", got=got, expected="finite embeddings", where=clip.where)
+def check_finite(values: NDArray[np.float32], clip: Clip, name: str) -> None:
+    """Raises EncoderError, naming the clip, for output of encoder ``name`` that holds NaN or infinity."""
+    if not np.isfinite(values).all():
+        got = f"{np.count_nonzero(~np.isfinite(values))} of {values.size} values NaN or infinite"
+        raise EncoderError(f"output of {name}", got=got, expected="finite embeddings", where=clip.where)

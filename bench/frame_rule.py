@@ -2,6 +2,10 @@
 
 n is the clip's length in samples, hop the distance between frames in samples, and c the shortest clip that fills the
 first frame: 400 for an encoder whose frames need 25 ms at 16 kHz, 1 for one that starts a frame every hop.
+
+When a frame is follows from c as well. A window that must be filled (c >= hop) has its centre at c / 2; frames every
+hop that may be part padding (0 < c < hop) have theirs at hop / 2; one frame more than that (c <= 0) means frames
+centred on 0, hop, ... with padding on both sides. It can be off by half a hop for an encoder that pads in another way.
 """
 
 from __future__ import annotations
@@ -27,6 +31,22 @@ def valid_frames(certificate: Certificate, n_samples: int) -> int:
     if certificate.first_frame_in_samples is None:
         raise EncoderError("frames of a padded clip", got="no frame rule", expected=FORMULA, where="certificate")
     return frames(n_samples, certificate.first_frame_in_samples, certificate.hop_in_samples)
+
+
+def frame_borders(certificate: Certificate, n_samples: int, count: int) -> tuple[int, list[float]]:
+    """Which stretch of a clip each of its ``count`` frames speaks for, in samples.
+
+    Returns how many frames at the start speak for nothing (their time lies before the clip) and the borders of those
+    that remain, halfway between neighbouring centres, from 0 to ``n_samples``: frames beyond the clip's end get none
+    either. Without a rule the frames share the clip evenly.
+    """
+    hop, start = certificate.hop_in_samples, certificate.first_frame_in_samples
+    if start is None:
+        return 0, [n_samples * t / count for t in range(count + 1)]
+    centre = start / 2 if start <= 0 or start >= hop else hop / 2
+    between = [centre + (t + 0.5) * hop for t in range(count - 1)]
+    skipped = sum(border <= 0 for border in between)
+    return skipped, [0.0, *(border for border in between if 0 < border < n_samples), float(n_samples)]
 
 
 def exact_hop(declared: float) -> float:

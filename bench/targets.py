@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, Protocol, runtime_checkable
+from typing import Any, NamedTuple, Protocol, runtime_checkable
 
 import numpy as np
 from numpy.typing import NDArray
@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from bench.errors import DataError
 
 Sidecar = Mapping[str, Any]
-"""What ``<key>.json`` of a WebDataset sample holds."""
+"""What ``<key>.json`` of a WebDataset sample holds; where the sample has events, a list (see ``Events``)."""
 Targets = NDArray[Any]
 """What is right: class indices int64 [N], or k-hot uint8 [N, C] where a clip may have several labels."""
 
@@ -87,14 +87,81 @@ class MultiLabel:
         return np.array(labels, dtype=np.uint8).reshape(len(labels), self.n_classes)
 
 
+class Event(NamedTuple):
+    """Something that sounds from ``onset`` to ``offset`` (seconds from the start of the clip, onset <= offset)."""
+
+    onset: float
+    offset: float
+    label: int  # position in the vocabulary
+
+
+@dataclass(frozen=True, slots=True)
+class Events:
+    """What sounds when: the sidecar is a list of ``{onset_key: s, offset_key: s, label_key: class}``.
+
+    With a ``separator`` the label is a text of several classes that share the times. An empty list is a clip in which
+    nothing of the vocabulary sounds. Answers are scored on segments of ``segment_in_s``, whatever the encoder's hop.
+    """
+
+    classes: tuple[str | int, ...]
+    onset_key: str = "onset"
+    offset_key: str = "offset"
+    label_key: str = "label"
+    separator: str | None = None
+    segment_in_s: float = 1.0
+
+    @property
+    def n_classes(self) -> int:
+        return len(self.classes)
+
+    def stack(self, labels: Sequence[Sequence[Event]]) -> Targets:
+        """k-hot uint8 [N, C]: which classes sound at all in each clip."""
+        stacked = np.zeros((len(labels), self.n_classes), dtype=np.uint8)
+        for clip, events in enumerate(labels):
+            stacked[clip, [event.label for event in events]] = 1
+        return stacked
+
+    def __call__(self, sidecar: Sidecar | Sequence[Sidecar], where: str) -> tuple[Event, ...]:
+        """The events in the sidecar's order.
+
+        Raises DataError for a sidecar that is no list of events, an unknown label, and times that are no numbers, not
+        finite, negative or out of order.
+        """
+        if not isinstance(sidecar, list | tuple):
+            raise DataError("events missing", got=f"a {type(sidecar).__name__}", expected="a list", where=where)
+        return tuple(
+            event for at, entry in enumerate(sidecar) for event in self._events(entry, f"{where}, event {at + 1}")
+        )
+
+    def _events(self, entry: object, where: str) -> list[Event]:
+        wanted = (self.onset_key, self.offset_key, self.label_key)
+        if not isinstance(entry, Mapping) or not all(key in entry for key in wanted):
+            got = sorted(entry) if isinstance(entry, Mapping) else repr(entry)
+            raise DataError("no event", got=got, expected=f"keys {', '.join(wanted)}", where=where)
+        onset, offset, label = (entry[key] for key in wanted)
+        for key, time in ((self.onset_key, onset), (self.offset_key, offset)):
+            if isinstance(time, bool) or not isinstance(time, int | float) or not 0 <= time < float("inf"):
+                raise DataError(f"time {key!r}", got=repr(time), expected="seconds, 0 or more", where=where)
+        if offset < onset:
+            got = f"{self.onset_key} {onset}, {self.offset_key} {offset}"
+            raise DataError("event ends before it begins", got=got, expected="onset <= offset", where=where)
+        parts = label.split(self.separator) if self.separator and isinstance(label, str) else [label]
+        parts = [part.strip() if isinstance(part, str) else part for part in parts]
+        places = [_place(part, self.classes, self.label_key, where) for part in parts]
+        return [Event(float(onset), float(offset), place) for place in places]
+
+
 def _value(sidecar: Sidecar, key: str, where: str) -> Any:
-    if key not in sidecar:
-        raise DataError("label missing", got=sorted(sidecar), expected=f"a key {key!r}", where=where)
+    if not isinstance(sidecar, Mapping) or key not in sidecar:
+        got = sorted(sidecar) if isinstance(sidecar, Mapping) else f"a {type(sidecar).__name__}"
+        raise DataError("label missing", got=got, expected=f"a key {key!r}", where=where)
     return sidecar[key]
 
 
 def _place(value: Any, classes: tuple[str | int, ...] | tuple[str, ...], key: str, where: str) -> int:
     try:
+        if isinstance(value, bool):
+            raise ValueError  # True == 1, but it is no class 1
         return classes.index(value)
     except ValueError:
         known = ", ".join(map(repr, classes[:8])) + (", ..." if len(classes) > 8 else "")

@@ -14,7 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from bench.errors import BenchError, ChoiceError, DataError, EncoderError
-from bench.targets import ClassLabel, MultiLabel, Sidecar, Target, Targets
+from bench.targets import ClassLabel, Event, Events, MultiLabel, Sidecar, Target, Targets
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -27,6 +27,8 @@ __all__ = [  # what is defined elsewhere and imported from here; the nouns of th
     "ClassLabel",
     "DataError",
     "EncoderError",
+    "Event",
+    "Events",
     "MultiLabel",
     "Sidecar",
     "Target",
@@ -165,6 +167,7 @@ class Clip:
     sampling_rate: int  # Hz
     sidecar: Sidecar
     where: str  # shard and member, for messages
+    seconds: float  # before resampling: the same for every encoder
 
 
 # ---------------------------------------------------------------------------------------------------------- tasks
@@ -183,6 +186,8 @@ class Metric:
     """[N] contributions whose mean is the metric, where it is such a mean: makes the bootstrap one matrix product."""
     weighted: Callable[[Targets, Predictions], Weighted] | None = None
     """Where it is no such mean: the metric prepared for many resamples, what does not depend on them computed once."""
+    of_counts: Callable[[NDArray[Any]], NDArray[np.float64]] | None = None
+    """[...] values of counts [..., C, 3] (hits, false alarms, misses), where the metric is a function of their sums."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -199,6 +204,7 @@ class ProbeResult:
     """Predictions of one problem, S probe seeds (1 for a deterministic probe) of them.
 
     ``predictions`` are class indices int64 [S, n_test] or, to k-hot targets, scores float32 [S, n_test, C].
+    For events they are answers uint8 [S, M, C]: 1 for what sounds in each of the M segments of the test clips.
     """
 
     predictions: Predictions
@@ -217,8 +223,8 @@ class Probe(Protocol):
 
     def run(
         self,
-        vectors: NDArray[np.float32],  # [N, D]
-        targets: Targets,  # [N] or [N, C]
+        vectors: Any,  # [N, D] float32; for events N arrays [T, D]
+        targets: Any,  # [N] int64; for events an ``EventTargets``
         problems: Sequence[Problem],
         *,
         n_classes: int,
@@ -308,7 +314,7 @@ class Score:
     normalized: float  # (value - worst) / (best - worst)
     chance_corrected: float  # (value - chance) / (best - chance)
     ci95: tuple[float, float]
-    n: int  # scored clips
+    n: int  # scored clips; of an event task scored segments, whose clusters are the clips
     clusters: int | None  # resampled units, None when clips were resampled one by one
     weight: float
     chance: float

@@ -10,7 +10,7 @@ from sklearn.metrics import f1_score, roc_curve
 from torchmetrics.functional.classification import binary_eer, multilabel_f1_score
 
 from bench.metrics import equal_error_rate, segment_f1_macro, segment_f1_micro
-from bench.metrics.segments import f1_of_counts, segment_counts, segment_f1, weighted_f1
+from bench.metrics.segments import f1_of_counts, segment_counts, segment_f1, total_counts, weighted_f1
 from bench.stats import bootstrap_weighted
 from bench.types import DataError
 
@@ -88,6 +88,7 @@ class TestSegmentF1:
             np.testing.assert_array_equal(own, expected)
         whole = segment_counts(*pair).sum(axis=0)
         np.testing.assert_array_equal(counts.sum(axis=0), whole)
+        np.testing.assert_array_equal(total_counts(*pair), whole)
         for average in ("macro", "micro"):
             everything = weighted_f1(counts, average)(np.ones((1, len(counts)), dtype=int))
             assert everything[0] == pytest.approx(float(f1_of_counts(whole, average)), abs=1e-12)

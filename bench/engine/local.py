@@ -14,13 +14,16 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 from queue import SimpleQueue
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from bench.certify import valid_frames
 from bench.types import Certificate, Encoder, EncoderError, Policy
+
+if TYPE_CHECKING:
+    from torch import Tensor
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,6 +60,14 @@ class Engine:
         encoder = self.copies.get()
         try:
             return forward(encoder, audio, self.frozen, where=where)
+        finally:
+            self.copies.put(encoder)
+
+    def frames(self, audio: Sequence[NDArray[np.float32]], *, where: str) -> list[NDArray[np.float32]]:
+        """Valid frames [T, D] of each clip, on the next free copy."""
+        encoder = self.copies.get()
+        try:
+            return frames(encoder, audio, self.frozen, where=where)
         finally:
             self.copies.put(encoder)
 
@@ -107,6 +118,26 @@ def forward(
     """
     import torch
 
+    output, counts = _output(encoder, audio, frozen, where)
+    sums = torch.stack([output[row, :count].to(torch.float64).sum(0) for row, count in enumerate(counts)])
+    return sums.cpu().numpy(), counts
+
+
+def frames(
+    encoder: Encoder, audio: Sequence[NDArray[np.float32]], frozen: Frozen, *, where: str
+) -> list[NDArray[np.float32]]:
+    """Valid frames [T, D] of each clip of one batch. Raises EncoderError as ``forward`` does."""
+    output, counts = _output(encoder, audio, frozen, where)
+    whole = output.float().cpu().numpy()
+    return [whole[row, :count].copy() for row, count in enumerate(counts)]
+
+
+def _output(
+    encoder: Encoder, audio: Sequence[NDArray[np.float32]], frozen: Frozen, where: str
+) -> tuple[Tensor, list[int]]:
+    """What the encoder makes of one batch, [B, T, D], and the number of valid frames of each clip."""
+    import torch
+
     lengths = [len(one) for one in audio]
     padded = np.zeros((len(audio), max(lengths)), dtype=np.float32)
     for row, one in enumerate(audio):
@@ -120,11 +151,10 @@ def forward(
     if output.ndim != 3 or len(output) != len(audio) or output.shape[2] != encoder.output_dim or output.shape[1] == 0:
         expected = f"[{len(audio)}, T >= 1, {encoder.output_dim}]"
         raise EncoderError(f"{frozen.name} output", got=list(output.shape), expected=expected, where=where)
-    frames = [output.shape[1]] * len(audio)
+    counts = [output.shape[1]] * len(audio)
     if frozen.policy == "padded":
-        frames = [min(valid_frames(frozen.certificate, n), output.shape[1]) for n in lengths]
-    sums = torch.stack([output[row, :count].to(torch.float64).sum(0) for row, count in enumerate(frames)])
-    return sums.cpu().numpy(), frames
+        counts = [min(valid_frames(frozen.certificate, n), output.shape[1]) for n in lengths]
+    return output, counts
 
 
 def autocast(device: str, precision: str) -> AbstractContextManager[Any]:

@@ -4,6 +4,9 @@ One safetensors file per score. Tensors: ``folds`` int64 [N] and, where clips we
 int64 [N]; with one label per clip ``targets`` int64 [N] and ``predictions`` int64 [S, N], else k-hot ``targets`` uint8
 [N, C] and scores ``predictions`` float32 [S, N, C]. Metadata: one JSON text ``otoscope`` with ``schema``, ``keys`` (N
 clip keys) and ``classes`` (C names), in one piece because the format does not keep the order of several.
+
+K-hot answers instead of scores, those for segments of event tasks, are many: they and their targets are stored as bits,
+uint8 [..., ceil(C / 8)], the first class in the highest bit.
 """
 
 from __future__ import annotations
@@ -65,6 +68,8 @@ def write(
     about = json.dumps({"schema": SCHEMA, "keys": list(keys), "classes": list(classes)}, sort_keys=True)
     kinds = {"targets": np.uint8, "predictions": np.float32} if targets.ndim == 2 else {}
     whole = {name: np.ascontiguousarray(tensor, dtype=kinds.get(name, np.int64)) for name, tensor in tensors.items()}
+    if _answered(targets, predictions):
+        whole |= {name: np.packbits(tensors[name], axis=-1) for name in ("targets", "predictions")}
     content = save(whole, metadata={"otoscope": about})
     with written(path) as temporary:
         temporary.write_bytes(content)
@@ -84,6 +89,9 @@ def read(path: Path) -> Predictions:
     if about.get("schema") != SCHEMA or not names <= set(tensors) <= names | {"clusters"}:
         got = f"schema {about.get('schema')}, tensors {sorted(tensors)}"
         raise DataError("no predictions file", got=got, expected=f"schema {SCHEMA}", where=path)
+    if _answered(tensors["targets"], tensors["predictions"]):
+        for name in ("targets", "predictions"):
+            tensors[name] = np.unpackbits(tensors[name], axis=-1, count=len(about["classes"]))
     _check(tensors, len(about["keys"]), len(about["classes"]), path)
     return Predictions(
         tuple(about["keys"]),
@@ -95,19 +103,26 @@ def read(path: Path) -> Predictions:
     )
 
 
+def _answered(targets: NDArray[Any], predictions: NDArray[Any]) -> bool:
+    """Whether k-hot targets come with k-hot answers, uint8."""
+    return targets.ndim == 2 and predictions.dtype == np.uint8
+
+
 def _check(tensors: dict[str, NDArray[Any]], n: int, n_classes: int, where: object) -> None:
-    k_hot = tensors["targets"].ndim == 2
+    k_hot, answered = tensors["targets"].ndim == 2, _answered(tensors["targets"], tensors["predictions"])
     of_clip = (n, n_classes) if k_hot else (n,)
     shapes = {"targets": of_clip, "predictions": (*tensors["predictions"].shape[:1], *of_clip)}
     for name, tensor in tensors.items():
-        kind = np.floating if k_hot and name == "predictions" else np.integer
+        kind = np.floating if k_hot and not answered and name == "predictions" else np.integer
         if tensor.shape != shapes.get(name, (n,)) or not np.issubdtype(tensor.dtype, kind):
             got = f"{tensor.dtype} {list(tensor.shape)}"
             expected = f"{kind.__name__} [..., {n}{f', {n_classes}' if k_hot else ''}]"
             raise DataError(f"{name} do not fit the keys", got=got, expected=expected, where=where)
     if k_hot and not np.isfinite(tensors["predictions"]).all():
         raise DataError("predictions hold no score", got="NaN or infinity", expected="finite scores", where=where)
-    limits = {"targets": 2} if k_hot else {"targets": n_classes, "predictions": n_classes}
+    limits = {"targets": 2 if k_hot else n_classes}
+    if answered or not k_hot:
+        limits["predictions"] = limits["targets"]
     for name, limit in limits.items():
         outside = (tensors[name] < 0) | (tensors[name] >= limit)
         if outside.any():

@@ -17,7 +17,7 @@ Source: Mesaros, Heittola and Virtanen, "Metrics for polyphonic sound event dete
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 
@@ -60,6 +60,16 @@ def segment_counts(
     return summed
 
 
+def total_counts(targets: Targets, predictions: Predictions) -> NDArray[np.int64]:
+    """Hits, false alarms and misses [C, 3] of all segments; raises as ``segment_counts``, whose sum this is."""
+    check_k_hot("targets", targets, WHERE)
+    check_k_hot("predictions", predictions, WHERE)
+    check_shapes(targets, predictions, WHERE)
+    active, said = targets.astype(bool), predictions.astype(bool)
+    hits = np.count_nonzero(active & said, axis=0)
+    return np.stack([hits, np.count_nonzero(said, axis=0) - hits, np.count_nonzero(active, axis=0) - hits], axis=1)
+
+
 def f1_of_counts(
     counts: NDArray[np.int64] | NDArray[np.float64], average: Average, zero_division: float = NAN
 ) -> NDArray[np.float64]:
@@ -93,7 +103,7 @@ def segment_f1(average: Average, zero_division: float = NAN) -> Metric:
     """Segment F1 as a metric, of targets and predictions [M, C]; its functions raise as ``segment_counts`` does."""
 
     def compute(targets: Targets, predictions: Predictions) -> float:
-        value = float(f1_of_counts(segment_counts(targets, predictions).sum(axis=0), average, zero_division))
+        value = float(f1_of_counts(total_counts(targets, predictions), average, zero_division))
         if np.isnan(value):
             raise DataError("nothing to score", got="no active segment", expected="at least one", where=WHERE)
         return value
@@ -104,7 +114,11 @@ def segment_f1(average: Average, zero_division: float = NAN) -> Metric:
     def weighted(targets: Targets, predictions: Predictions) -> Weighted:
         return weighted_f1(segment_counts(targets, predictions), average, zero_division)
 
-    return Metric(name=f"segment-F1 {average}", compute=compute, chance=chance, weighted=weighted)
+    def of_counts(counts: NDArray[Any]) -> NDArray[np.float64]:
+        return f1_of_counts(counts, average, zero_division)
+
+    name = f"segment-F1 {average}"
+    return Metric(name=name, compute=compute, chance=chance, weighted=weighted, of_counts=of_counts)
 
 
 segment_f1_macro = segment_f1("macro")

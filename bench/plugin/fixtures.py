@@ -13,12 +13,13 @@ import pytest
 from bench.data import Dataset, dataset
 from bench.engine.local import Frozen
 from bench.evaluate import Evaluated, Labelled, embed, evaluate
+from bench.evaluate_frames import LabelledFrames, embed_frames, evaluate_frames
 from bench.freeze import freeze
 from bench.leaderboard import predictions
 from bench.plugin.collection import PLAN, Case, Load, Plan
 from bench.plugin.progress import Progress
 from bench.throughput import Benchmark, measure
-from bench.types import EncoderSpec, Score, Task
+from bench.types import EncoderSpec, Events, Score, Task
 
 V = TypeVar("V")
 PROPERTY = "otoscope"
@@ -77,10 +78,12 @@ class Bench:
 
         return self._datasets.get(task.name, make)
 
-    def labelled(self, task: Task, frozen: Frozen) -> Labelled:
-        def make() -> Labelled:
+    def labelled(self, task: Task, frozen: Frozen) -> Labelled | LabelledFrames:
+        def make() -> Labelled | LabelledFrames:
             data = self.data(task)
             with self.progress.encoding(f"{task.name} with {frozen.name}", data) as count:
+                if isinstance(task.target, Events):
+                    return embed_frames(task, data, frozen, self.plan.settings, count)
                 return embed(task, data, frozen, self.plan.settings, count)
 
         return self._labelled.get((task.name, frozen.name), make)
@@ -88,7 +91,11 @@ class Bench:
     def score(self, case: Case) -> Score:
         """Score one case, write its predictions, note the score for the reporter."""
         frozen = self.encoder(case.spec)
-        evaluated = evaluate(self.labelled(case.task, frozen), frozen, case.probe, self.plan.settings)
+        labelled = self.labelled(case.task, frozen)
+        if isinstance(labelled, LabelledFrames):
+            evaluated = evaluate_frames(labelled, frozen, case.probe, self.plan.settings)
+        else:
+            evaluated = evaluate(labelled, frozen, case.probe, self.plan.settings)
         self._write(evaluated)
         self._note({"score": asdict(evaluated.score)})
         return evaluated.score

@@ -19,7 +19,9 @@ import numpy as np
 import torch
 from torch.nn import functional
 
-from bench.probes.heads import Adam, Heads
+from bench.probes.heads import Adam, Heads, cosine
+from bench.probes.heads import initial as _initial
+from bench.probes.heads import random_bits as _random_bits
 from bench.probes.objectives import ManyLabels, OneLabel
 from bench.probes.problems import check_input
 from bench.types import DataError, ProbeResult
@@ -34,7 +36,6 @@ if TYPE_CHECKING:
     from bench.types import Problem, Targets
 
 GROUP = 1 << 24  # floats of one stacked weight; gradient, both Adam moments and the best epoch take as much again
-INITIAL = 0  # stands where an epoch (1, 2, ...) would, to draw the initial weights
 
 
 class Job(NamedTuple):
@@ -161,8 +162,7 @@ def fit(
 
 def learning_rate(probe: LinearProbe, epoch: int) -> float:
     """Of epoch 1, 2, ..., E: a cosine from the probe's learning rate towards a tenth of it."""
-    cosine = (1 + math.cos(math.pi * (epoch - 1) / probe.epochs)) / 2
-    return probe.learning_rate * (0.1 + 0.9 * cosine)
+    return cosine(probe.learning_rate, epoch, probe.epochs)
 
 
 def _train_epoch(
@@ -205,28 +205,6 @@ def _batches(probe: LinearProbe, jobs: Sequence[Job], epoch: int, device: torch.
         weights[p, n - last : n] = 1.0 / max(last, 1)
     shape = (len(jobs), steps, size)
     return tuple(torch.from_numpy(a.reshape(shape)).transpose(0, 1).contiguous().to(device) for a in (rows, weights))  # type: ignore[return-value]
-
-
-def _initial(sources: Sequence[tuple[int, int]], dim: int, n_classes: int, device: torch.device) -> Heads:
-    """torch's default initialisation, U(-1/sqrt(D), 1/sqrt(D)) for Linear, one head per (seed, place)."""
-    bound = 1.0 / math.sqrt(dim)
-    weight = np.empty((len(sources), n_classes * (dim + 1)), dtype=np.float32)
-    for p, (seed, place) in enumerate(sources):
-        uniform = (_random_bits(weight.shape[1], seed, place, INITIAL) >> np.uint64(40)) * 2.0**-24
-        weight[p] = bound * (2.0 * uniform - 1.0)
-    both = torch.from_numpy(weight).to(device)
-    count = len(sources)
-    return Heads(
-        gain=torch.ones(count, 1, dim, device=device),
-        bias=torch.zeros(count, 1, dim, device=device),
-        weight=both[:, : n_classes * dim].reshape(count, n_classes, dim).transpose(1, 2).contiguous(),
-        offset=both[:, n_classes * dim :].reshape(count, 1, n_classes).contiguous(),
-    )
-
-
-def _random_bits(n: int, seed: int, place: int, epoch: int) -> NDArray[np.uint64]:
-    """[n] 64-bit integers. The raw stream: numpy and torch may change what they make of it between versions."""
-    return np.random.PCG64(np.random.SeedSequence((seed, place, epoch))).random_raw(n)
 
 
 def _normalise(vectors: NDArray[np.float32], device: str) -> Tensor:

@@ -62,8 +62,8 @@ def _check_targets(targets: Targets, n_classes: int, where: str) -> None:
         raise DataError(f"class index of row {row} out of range", got=targets[row], expected=expected, where=where)
 
 
-def _check_rows(problem: Problem, targets: Targets, where: str) -> None:
-    n = len(targets)
+def check_split(problem: Problem, n: int, where: str) -> None:
+    """Raises DataError for an empty train, valid or test set, rows outside [0, n), and training rows in the others."""
     for name, rows in (("train", problem.train), ("valid", problem.valid), ("test", problem.test)):
         if rows is None:
             continue
@@ -75,6 +75,10 @@ def _check_rows(problem: Problem, targets: Targets, where: str) -> None:
         if name != "train" and (shared := np.intersect1d(rows, problem.train)).size:
             got = f"{shared.size} shared rows, first {shared[0]}"
             raise DataError(f"train and {name} overlap", got=got, expected="none", where=where)
+
+
+def _check_rows(problem: Problem, targets: Targets, where: str) -> None:
+    check_split(problem, len(targets), where)
     if targets.ndim > 1:
         _check_labels(problem, targets, where)
         return

@@ -1,0 +1,215 @@
+"""The story of one score of an event task: shards -> clips -> frames -> probe -> segments -> F1 -> Score.
+
+A row of the result is a segment: targets [M, C] and predictions [S, M, C] of 0 and 1, keys
+``<clip>@<segment>``. Segments of a clip are not independent, so clips are the clusters that are resampled.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from bench.data import Dataset, check_complete, names
+from bench.engine.local import Frozen
+from bench.evaluate import RESAMPLES, Evaluated, by_fold, problems, safe, subsets
+from bench.extract import Progress
+from bench.extract_frames import extract_frames
+from bench.frame_store import Frames
+from bench.grid import EventTargets, audible
+from bench.metrics.segments import segment_counts
+from bench.stats import bootstrap_weighted
+from bench.store import Store
+from bench.types import DataError, Events, Probe, ProbeResult, Problem, Score, Settings, Task, Weighted
+
+OfCounts = Callable[[NDArray[Any]], NDArray[np.float64]]
+CEILING = "ceiling"  # what this encoder's frames, each answered perfectly, would score: the price of a long hop
+
+
+@dataclass(frozen=True, slots=True)
+class LabelledFrames:
+    """All clips of an event task: what its probes work on."""
+
+    task: Task
+    data: Dataset
+    frames: tuple[NDArray[np.float32], ...]  # N of [T, D], views of memory maps
+    targets: EventTargets
+    keys: tuple[str, ...]
+    problems: tuple[Problem, ...]
+    late: float  # fraction of clips with an event that begins after their audio
+
+
+def embed_frames(task: Task, data: Dataset, frozen: Frozen, settings: Settings, progress: Progress) -> LabelledFrames:
+    """Frames, targets and problems of an event task. Raises DataError for events that are not what they should be."""
+    segment_in_s = _events(task).segment_in_s
+    _of_counts(task)  # raises before anything is encoded
+    store = Store(settings.cache)
+    parts: dict[str, list[Frames]] = {}
+    for name in names(task):
+        parts[name] = extract_frames(
+            data.splits[name],
+            frozen,
+            crop_in_s=task.crop_in_s,
+            store=store,
+            threads=settings.threads,
+            progress=progress,
+        )
+        check_complete(task, name, sum(len(part.keys) for part in parts[name]), settings.suite)
+    rows, start = {}, 0
+    for name, found in parts.items():
+        count = sum(len(part.keys) for part in found)
+        rows[name] = np.arange(start, start + count)
+        start += count
+    everything = [(name, part, index) for name in parts for part in parts[name] for index in range(len(part.keys))]
+    views = [part.clip(index) for _, part, index in everything]
+    heard = [
+        audible(task.target(part.sidecars[index], f"{task.name}/{name}:{part.keys[index]}"), float(part.seconds[index]))
+        for name, part, index in everything
+    ]
+    targets = EventTargets(
+        events=[events for events, _ in heard],
+        spans=[spans for _, spans in views],
+        seconds=np.array([part.seconds[index] for _, part, index in everything]),
+        segment_in_s=segment_in_s,
+        n_classes=task.target.n_classes,
+        score=task.metric.compute,
+    )
+    keys = tuple(part.keys[index] for _, part, index in everything)
+    late = sum(count > 0 for _, count in heard) / len(heard)
+    return LabelledFrames(task, data, tuple(frames for frames, _ in views), targets, keys, problems(task, rows), late)
+
+
+def _events(task: Task) -> Events:
+    if not isinstance(task.target, Events):
+        raise DataError("no event task", got=type(task.target).__name__, expected="Events", where=task.name)
+    return task.target
+
+
+def _of_counts(task: Task) -> OfCounts:
+    if task.metric.of_counts is None:
+        raise DataError("metric of events", got=task.metric.name, expected="a metric of counts", where=task.name)
+    return task.metric.of_counts
+
+
+def evaluate_frames(labelled: LabelledFrames, frozen: Frozen, probe: Probe, settings: Settings) -> Evaluated:
+    """Fit ``probe`` on the frames of a task and score it on segments. ``n`` counts segments, ``clusters`` clips."""
+    task, metric, n_classes = labelled.task, labelled.task.metric, labelled.task.target.n_classes
+    seeds = settings.seeds if probe.seeded else ()
+    results = probe.run(
+        labelled.frames,
+        labelled.targets,
+        labelled.problems,
+        n_classes=n_classes,
+        seeds=seeds or (0,),
+        device=frozen.device,
+    )
+    rows = _rows(labelled, results)
+    values = [by_fold(metric, rows.targets, row, rows.folds) for row in rows.predictions]
+    value = float(np.mean([fold_values.mean() for fold_values in values]))
+    chance = float(np.mean([metric.chance(rows.targets[rows.folds == f], n_classes) for f in np.unique(rows.folds)]))
+    if not chance < metric.best:
+        got = "every class in every segment"
+        raise DataError("nothing to tell apart", got=got, expected="segments without an event", where=task.name)
+    score = Score(
+        task=task.name,
+        version=task.version,
+        domain=task.domain,
+        encoder=frozen.name,
+        fingerprint=frozen.fingerprint,
+        suite=settings.suite,
+        protocol=settings.protocol,
+        probe=probe.name,
+        metric=metric.name,
+        value=value,
+        normalized=(value - metric.worst) / (metric.best - metric.worst),
+        chance_corrected=(value - chance) / (metric.best - chance),
+        ci95=interval(rows, _of_counts(task), (metric.worst, metric.best)),
+        n=len(rows.targets),
+        clusters=len(np.unique(rows.clips)),
+        weight=float(task.weight),
+        chance=chance,
+        majority=_majority(labelled, _of_counts(task)),
+        seeds=seeds,
+        seed_values=tuple(float(fold_values.mean()) for fold_values in values) if seeds else (),
+        secondary={CEILING: by_fold(metric, rows.targets, rows.ceiling, rows.folds).mean().item()},
+        data=labelled.data.described(round(float(labelled.targets.seconds.sum()) / 3600, 6), n_classes),
+        rates={"missing": 0.0, "late events": labelled.late},
+        subsets=subsets(task, values),
+        predictions=f"predictions/{safe(task.name)}.{safe(frozen.name)}.{safe(probe.name)}.safetensors",
+        device=frozen.device.partition(":")[0],
+        precision=frozen.precision,
+        policy=frozen.policy,
+        certified=frozen.certificate.passed,
+        private=task.private,
+    )
+    classes = tuple(map(str, _events(task).classes))
+    return Evaluated(score, rows.keys, rows.targets, rows.predictions, rows.folds, rows.clips, classes)
+
+
+@dataclass(frozen=True, slots=True)
+class Rows:
+    """The segments of all test clips, one clip after another."""
+
+    keys: tuple[str, ...]
+    targets: NDArray[np.uint8]  # [M, C]
+    predictions: NDArray[np.uint8]  # [S, M, C]
+    folds: NDArray[np.int64]  # [M]
+    clips: NDArray[np.int64]  # [M] 0, 1, ... in order
+    ceiling: NDArray[np.uint8]  # [M, C] what perfect answers for every frame would say
+
+
+def _rows(labelled: LabelledFrames, results: Sequence[ProbeResult]) -> Rows:
+    tested = [(fold, int(clip)) for fold, problem in enumerate(labelled.problems) for clip in problem.test]
+    truths = [labelled.targets.segments(clip) for _, clip in tested]
+    sizes = [len(truth) for truth in truths]
+    return Rows(
+        tuple(f"{labelled.keys[clip]}@{k}" for (_, clip), size in zip(tested, sizes, strict=True) for k in range(size)),
+        np.concatenate(truths),
+        np.concatenate([result.predictions for result in results], axis=1),
+        np.repeat([fold for fold, _ in tested], sizes),
+        np.repeat(np.arange(len(tested)), sizes),
+        np.concatenate([labelled.targets.answers(clip, labelled.targets.frames(clip)) for _, clip in tested]),
+    )
+
+
+def interval(rows: Rows, of_counts: OfCounts, bounds: tuple[float, float]) -> tuple[float, float]:
+    """95% bootstrap interval over clips of the mean over seeds and folds of a metric of counts."""
+    fold_of_clip = rows.folds[np.unique(rows.clips, return_index=True)[1]]
+    values = [
+        _weighted(segment_counts(rows.targets, row, rows.clips), of_counts, fold_of_clip == fold)
+        for row in rows.predictions
+        for fold in np.unique(fold_of_clip)
+    ]
+    low, high = bootstrap_weighted(values, len(fold_of_clip), resamples=RESAMPLES, bounds=bounds)
+    return float(low), float(high)
+
+
+def _weighted(counts: NDArray[np.int64], of_counts: OfCounts, own: NDArray[np.bool_]) -> Weighted:
+    """The metric of the clips of one fold by how often each clip counts, of the counts [N, C, 3] of all clips."""
+    flat = (counts * own[:, None, None]).reshape(len(counts), -1).astype(np.float64)
+    return lambda weights: of_counts((weights.astype(np.float64) @ flat).reshape(len(weights), *counts.shape[1:]))
+
+
+def _majority(labelled: LabelledFrames, of_counts: OfCounts) -> float:
+    """The metric of the constant answer (the same classes in every segment) that does best in training."""
+    values = []
+    for problem in labelled.problems:
+        train, test = (_constant_answers(labelled.targets, clips) for clips in (problem.train, problem.test))
+        order = np.argsort(-train[:, 0, 0], kind="stable")
+        said = np.zeros((len(order), len(order)), dtype=np.int64)  # the most frequent class, the two most frequent, ...
+        said[:, order] = np.tri(len(order), dtype=np.int64)
+        classes = np.arange(len(order))
+        best = int(np.argmax(np.nan_to_num(of_counts(train[classes, 1 - said]))))
+        values.append(float(of_counts(test[classes, 1 - said[best]])))
+    return float(np.mean(values))
+
+
+def _constant_answers(targets: EventTargets, clips: NDArray[np.int64]) -> NDArray[np.int64]:
+    """[C, 2, 3] hits, false alarms and misses of always answering yes (0) or no (1) for a class."""
+    truths = [targets.segments(clip) for clip in clips.tolist()]
+    active = np.sum([truth.sum(axis=0, dtype=np.int64) for truth in truths], axis=0)
+    silent, none = sum(map(len, truths)) - active, np.zeros_like(active)
+    return np.stack([np.stack([active, silent, none], axis=1), np.stack([none, none, active], axis=1)], axis=1)

@@ -1,0 +1,107 @@
+"""Shards in, frame embeddings out: as ``bench.extract``, but every valid frame is kept, with the time that it is of."""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Callable, Iterable, Sequence
+
+import numpy as np
+from numpy.typing import NDArray
+
+from bench import frame_store
+from bench.engine.local import Engine, Frozen, engine
+from bench.extract import Piece, Progress, check_finite, in_batches, pieces_of, stored_as, windows
+from bench.frame_rule import frame_borders
+from bench.frame_store import Frames, Writer
+from bench.store import Store
+from bench.types import Certificate, Clip, DataError, Shard
+
+Keep = Callable[[int, Callable[[Writer], None]], Frames]
+"""Called with a window's index and what makes its frames; gives them, made or kept from an earlier run."""
+LAYOUT = 1  # a change of what is stored, or of how frames get their times, bumps it
+
+
+def frames_stored_as(shard: Shard, frozen: Frozen, crop_in_s: float | None) -> str:
+    """The address of a shard's frames: a digest of everything that they and their times depend on."""
+    kept = ["every valid frame", LAYOUT, frame_store.DTYPE, frozen.certificate.hop_in_samples]
+    return stored_as(shard, frozen, crop_in_s, kept)
+
+
+def extract_frames(
+    found: Iterable[Shard], frozen: Frozen, *, crop_in_s: float | None, store: Store, threads: int, progress: Progress
+) -> list[Frames]:
+    """Frames of every clip of ``found``, shard by shard, from the store where they are there.
+
+    Windows that were finished before an interruption are not encoded again. Raises as ``bench.extract.extract`` does.
+    """
+    parts = []
+    for shard in found:
+        key = frames_stored_as(shard, frozen, crop_in_s)
+        computed: list[bool] = []
+
+        def make(writer: Writer, shard: Shard = shard, key: str = key, computed: list[bool] = computed) -> None:
+            computed.append(True)
+            keep = functools.partial(frame_store.part, store, key)
+            encode_frames(shard, frozen, writer, keep, crop_in_s=crop_in_s, threads=threads, progress=progress)
+
+        parts.append(frame_store.frames(store, key, make))
+        if not computed:
+            progress(len(parts[-1].keys), False)
+    return parts
+
+
+def encode_frames(
+    shard: Shard,
+    frozen: Frozen,
+    writer: Writer,
+    keep: Keep,
+    *,
+    crop_in_s: float | None,
+    threads: int,
+    progress: Progress,
+) -> None:
+    """Add the frames of every clip of one shard to ``writer``, computed now but for the windows that ``keep`` has."""
+    with engine(frozen, threads) as running:
+        for index, window in enumerate(windows(shard, running)):
+            computed: list[bool] = []
+
+            def make(inner: Writer, window: Sequence[Clip] = window, computed: list[bool] = computed) -> None:
+                computed.append(True)
+                _encode(window, running, inner, crop_in_s, progress)
+
+            part = keep(index, make)
+            for clip, (key, seconds, sidecar) in enumerate(zip(part.keys, part.seconds, part.sidecars, strict=True)):
+                writer.add(*part.clip(clip), key, float(seconds), sidecar)
+            if not computed:
+                progress(len(window), False)
+    if not writer.keys:
+        raise DataError("shard is empty", got="0 clips", expected="at least one", where=shard.path)
+
+
+def _encode(
+    window: Sequence[Clip], running: Engine, writer: Writer, crop_in_s: float | None, progress: Progress
+) -> None:
+    pieces = pieces_of(window, crop_in_s)
+    made: dict[int, NDArray[np.float32]] = {}
+    for batch, outputs in in_batches(window, pieces, running, running.frames, progress):
+        made.update(zip(batch, outputs, strict=True))
+    of_clip: list[list[int]] = [[] for _ in window]
+    for index, piece in enumerate(pieces):
+        of_clip[piece.clip].append(index)
+    for clip, own in zip(window, of_clip, strict=True):
+        parts = [timed(made.pop(index), pieces[index], clip, running.frozen.certificate) for index in own]
+        frames = np.concatenate([frames for frames, _ in parts])
+        check_finite(frames, clip, running.frozen.name)
+        writer.add(frames, np.concatenate([spans for _, spans in parts]), clip.key, clip.seconds, clip.sidecar)
+
+
+def timed(
+    output: NDArray[np.float32], piece: Piece, clip: Clip, certificate: Certificate
+) -> tuple[NDArray[np.float32], NDArray[np.float64]]:
+    """The frames of ``output`` [T, D] that speak for some of the clip, and for what, [T', 2] in seconds of the clip."""
+    skipped, borders = frame_borders(certificate, len(piece.audio), len(output))
+    times = (piece.start + np.array(borders)) / clip.sampling_rate
+    if piece.start + len(piece.audio) == len(clip.audio):
+        times = np.minimum(times, clip.seconds)  # resampling rounds to whole samples
+        times[-1] = clip.seconds
+    return output[skipped : skipped + len(times) - 1], np.stack([times[:-1], times[1:]], axis=1)

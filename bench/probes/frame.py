@@ -1,0 +1,205 @@
+"""The frame probe: LayerNorm(D) -> Linear(D, C) on every frame, to tell what sounds when.
+
+X-ARES's head and recipe for frames: binary cross-entropy over all frames and classes of a batch of clips, Adam, the
+cosine of the linear probe, a frame's answer is yes where the logit is above 0. Unlike X-ARES, frames of padding take no
+part (frames of a batch are put one after another, so there are none), the batch order and initial weights depend on
+(seed, problem, epoch) alone, and the epoch is chosen on a validation split that is not the test split, or is the last.
+
+Frames come from a memory map: at most BLOCK floats of them are in memory at a time, however long the clips. Gradients
+of the blocks of a batch are added up, so blocks change nothing but rounding.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
+
+import numpy as np
+import torch
+from torch.nn import functional
+
+from bench.probes.heads import Adam, Heads, cosine, initial, random_bits
+from bench.probes.problems import check_split
+from bench.types import DataError, ProbeResult
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator, Sequence
+
+    from numpy.typing import NDArray
+    from torch import Tensor
+
+    from bench.types import Problem
+
+BLOCK = 1 << 24  # floats of frames computed with at a time: 64 MiB
+
+
+class Targets(Protocol):
+    """What the probe needs to know of its clips; ``bench.grid.EventTargets`` with a metric is one."""
+
+    def frames(self, clip: int) -> NDArray[np.uint8]:
+        """[T, C] what sounds in each frame."""
+
+    def segments(self, clip: int) -> NDArray[np.uint8]:
+        """[K, C] what sounds in each segment."""
+
+    def answers(self, clip: int, frames: NDArray[np.uint8]) -> NDArray[np.uint8]:
+        """[K, C] what frames' answers [T, C] say of each segment."""
+
+    @property
+    def score(self) -> Callable[[NDArray[Any], NDArray[Any]], float]:
+        """Of segments and answers [M, C]; higher is better. Chooses the epoch."""
+
+
+class Block(NamedTuple):
+    """Some frames of some clips: (clip, first frame, end)."""
+
+    parts: tuple[tuple[int, int, int], ...]
+
+
+@dataclass(frozen=True, slots=True)
+class FrameProbe:
+    """LayerNorm + Linear on frames. ``pos_weight`` is the weight of a yes in the loss (maestro: 10)."""
+
+    epochs: int = 10
+    learning_rate: float = 1e-3
+    batch_size: int = 32  # clips
+    pos_weight: float | None = None
+
+    @property
+    def name(self) -> str:
+        return "linear"
+
+    @property
+    def seeded(self) -> bool:
+        return True
+
+    def run(
+        self,
+        vectors: Sequence[NDArray[Any]],
+        targets: Targets,
+        problems: Sequence[Problem],
+        *,
+        n_classes: int,
+        seeds: Sequence[int],
+        device: str = "cpu",
+    ) -> list[ProbeResult]:
+        """Train one head per problem and seed, and answer for the segments of each problem's test clips.
+
+        ``vectors`` are the frames of N clips, [T, D] each; targets of test clips are never read. Returns one result
+        per problem: ``predictions`` [S, M, C] (0 or 1) for the M segments of its test clips one after another, and
+        ``info`` with the chosen ``epoch`` of each seed and, if there are validation clips, their ``valid`` score.
+        Raises DataError for no seeds, splits that are empty or overlap, and a train or valid set without events.
+        """
+        if not seeds:
+            raise DataError("no probe seeds", got="none", expected="at least one", where="frame probe")
+        results = []
+        for place, problem in enumerate(problems):
+            check_split(problem, len(vectors), f"frame probe, problem {place + 1} of {len(problems)}")
+            for name, rows in (("train", problem.train), ("valid", problem.valid)):
+                if rows is not None and not any(targets.segments(clip).any() for clip in rows.tolist()):
+                    raise DataError(f"{name} set has no event", got="0", expected="at least 1", where="frame probe")
+            fitted = [
+                _fit(self, vectors, targets, problem, source=(seed, place), n_classes=n_classes, device=device)
+                for seed in seeds
+            ]
+            predictions = np.stack([_answers(heads, vectors, targets, problem.test) for heads, _, _ in fitted])
+            info: dict[str, Any] = {"epoch": [epoch for _, epoch, _ in fitted]}
+            if problem.valid is not None:
+                info["valid"] = [score for _, _, score in fitted]
+            results.append(ProbeResult(predictions, info))
+        return results
+
+
+def _fit(
+    probe: FrameProbe,
+    vectors: Sequence[NDArray[Any]],
+    targets: Targets,
+    problem: Problem,
+    *,
+    source: tuple[int, int],
+    n_classes: int,
+    device: str,
+) -> tuple[Heads, int, float]:
+    """The head of a problem and seed, the epoch (1-based) it is of, and the validation score there."""
+    heads = initial([source], vectors[0].shape[1], n_classes, torch.device(device))
+    best, chosen, highest = Heads(*(tensor.clone() for tensor in heads.tensors)), probe.epochs, -1.0
+    adam = Adam.of([tensor[0] for tensor in heads.tensors])
+    for tensor in heads.tensors:
+        tensor.requires_grad_()
+    truth = None if problem.valid is None else _segments(targets, problem.valid)
+    for epoch in range(1, probe.epochs + 1):
+        order = np.argsort(random_bits(len(problem.train), *source, epoch), kind="stable")
+        rate = cosine(probe.learning_rate, epoch, probe.epochs)
+        for start in range(0, len(order), probe.batch_size):
+            batch = problem.train[order[start : start + probe.batch_size]]
+            gradients = _gradients(probe, heads, vectors, targets, batch)
+            with torch.no_grad():
+                adam.step([gradient[0] for gradient in gradients], rate)
+        if problem.valid is not None and truth is not None:
+            score = targets.score(truth, _answers(heads, vectors, targets, problem.valid))
+            if score > highest:
+                highest, chosen = score, epoch
+                with torch.no_grad():
+                    best.copy(0, heads)
+    return (heads if problem.valid is None else best), chosen, highest
+
+
+def _gradients(
+    probe: FrameProbe, heads: Heads, vectors: Sequence[NDArray[Any]], targets: Targets, batch: NDArray[np.int64]
+) -> list[Tensor]:
+    """Gradients of the mean loss over all frames and classes of a batch of clips."""
+    device = heads.weight.device
+    count = sum(len(vectors[clip]) for clip in batch) * heads.weight.shape[2]
+    weight = None if probe.pos_weight is None else torch.tensor(probe.pos_weight, device=device)
+    total = [torch.zeros_like(tensor) for tensor in heads.tensors]
+    for block in _blocks(vectors, batch):
+        y = np.concatenate([targets.frames(clip)[start:stop] for clip, start, stop in block.parts])
+        truth = torch.from_numpy(y).to(device, torch.float32)
+        logits = heads.logits(_normalised(vectors, block, device)[None])[0]
+        loss = functional.binary_cross_entropy_with_logits(logits, truth, pos_weight=weight, reduction="sum") / count
+        for so_far, gradient in zip(total, torch.autograd.grad(loss, heads.tensors), strict=True):
+            so_far.add_(gradient)
+    return total
+
+
+def _blocks(vectors: Sequence[NDArray[Any]], clips: NDArray[np.int64]) -> Iterator[Block]:
+    """The frames of ``clips`` in their order, at most BLOCK floats at a time."""
+    limit = max(1, BLOCK // vectors[0].shape[1])
+    parts: list[tuple[int, int, int]] = []
+    room = limit
+    for clip in clips.tolist():
+        start, length = 0, len(vectors[clip])
+        while start < length:
+            stop = min(length, start + room)
+            parts.append((clip, start, stop))
+            room -= stop - start
+            start = stop
+            if room == 0:
+                yield Block(tuple(parts))
+                parts, room = [], limit
+    if parts:
+        yield Block(tuple(parts))
+
+
+def _normalised(vectors: Sequence[NDArray[Any]], block: Block, device: torch.device) -> Tensor:
+    """[T, D] frames of a block at mean 0 and variance 1: LayerNorm without its parameters."""
+    frames = np.concatenate([vectors[clip][start:stop] for clip, start, stop in block.parts], dtype=np.float32)
+    x = torch.from_numpy(frames).to(device)
+    return functional.layer_norm(x, (x.shape[1],))
+
+
+def _answers(
+    heads: Heads, vectors: Sequence[NDArray[Any]], targets: Targets, clips: NDArray[np.int64]
+) -> NDArray[np.uint8]:
+    """[M, C] answers for the segments of ``clips``, one clip after another."""
+    answers = []
+    with torch.no_grad():
+        for clip in clips.tolist():
+            blocks = _blocks(vectors, np.array([clip]))
+            said = [heads.logits(_normalised(vectors, block, heads.weight.device)[None])[0] > 0 for block in blocks]
+            answers.append(targets.answers(clip, torch.cat(said).to(torch.uint8).cpu().numpy()))
+    return np.concatenate(answers)
+
+
+def _segments(targets: Targets, clips: NDArray[np.int64]) -> NDArray[np.uint8]:
+    return np.concatenate([targets.segments(clip) for clip in clips.tolist()])
