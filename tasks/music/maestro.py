@@ -1,0 +1,30 @@
+"""MAESTRO: which piano keys sound when? (Hawthorne et al. 2019, arXiv:1810.12247)
+
+X-ARES knows 87 notes, 21 to 107; a piano has 88, and so has this task.
+"""
+
+from __future__ import annotations
+
+from bench.metrics import segment_f1_micro
+from bench.probes import FrameProbe
+from bench.types import Events, ShardSet, Splits, Task
+
+NAME = "maestro"
+KEYS = tuple(range(21, 109))  # MIDI
+
+TASK = Task(
+    name=NAME,
+    domain="music",
+    description="piano note transcription (frame)",
+    shards=ShardSet(
+        patterns={split: f"maestro_{split}*.tar" for split in ("train", "valid", "test")},
+        zenodo="14858022",
+    ),
+    split=Splits(),
+    target=Events(KEYS, "start", "end", "note", segment_in_s=0.1),
+    metric=segment_f1_micro,
+    probes=(FrameProbe(epochs=50, learning_rate=1e-3, batch_size=1, pos_weight=10.0),),
+    weight=65,
+    source="arXiv:1810.12247",
+    licence="CC-BY-NC-SA-4.0",
+)
