@@ -178,12 +178,12 @@ def pytest_cmdline_main(config: pytest.Config) -> int | None:
         return None
     if config.getoption("list_encoders"):
         for spec in discovery.bundled_encoders().values():
-            sys.stdout.write(f"{spec.name:20} {'default' if spec.default else '':8} {spec.source}\n")
+            sys.stdout.write(f"{spec.name:22} {'default' if spec.default else '':8} {spec.source}\n")
     if config.getoption("list_tasks"):
         files = config.getoption("tasks")
         for task in [t for file in files for t in discovery.tasks_of(file)] or discovery.bundled_tasks():
             mini = "mini" if task.mini else ""
-            sys.stdout.write(f"{task.name:20} {task.domain:12} {mini:5} {task.metric.name:12} {task.description}\n")
+            sys.stdout.write(f"{task.name:22} {task.domain:12} {mini:5} {task.metric.name:17} {task.description}\n")
     return 0
 
 
