@@ -135,6 +135,16 @@ def test_broken_output_names_the_clip_and_stores_nothing(
     assert not list((tmp_path / "cache").rglob("*.safetensors"))
 
 
+def test_an_encoder_that_raises_is_told_by_the_clip(shard: Shard) -> None:
+    class TooShort(Mean):
+        def forward(self, audio: torch.Tensor, lengths: torch.Tensor | None = None) -> torch.Tensor:
+            raise RuntimeError("kernel larger than the clip\nand more")
+
+    message = r"mean fails: got RuntimeError: kernel larger than the clip, .* 0\.42 s \[test_0000000\.tar:test-"
+    with pytest.raises(EncoderError, match=message):
+        encode(shard, frozen(TooShort(), "single"), crop_in_s=None, threads=1, progress=nothing)
+
+
 def test_a_clip_that_does_not_decode_stops_its_shard(tmp_path: Path) -> None:
     from tests.test_shards import LABEL, SOUND, tar
 

@@ -143,11 +143,15 @@ def _output(
     for row, one in enumerate(audio):
         padded[row, : len(one)] = one
     batch = torch.from_numpy(padded).to(frozen.device)
-    with torch.inference_mode(), autocast(frozen.device, frozen.precision):
-        if frozen.policy == "padded":
-            output = encoder(batch, lengths=torch.tensor(lengths, device=frozen.device))
-        else:
-            output = encoder(batch)
+    given = {"lengths": torch.tensor(lengths, device=frozen.device)} if frozen.policy == "padded" else {}
+    try:
+        with torch.inference_mode(), autocast(frozen.device, frozen.precision):
+            output = encoder(batch, **given)
+    except Exception as error:  # somebody else's code may raise anything
+        shortest = min(lengths) / encoder.sampling_rate
+        got = f"{type(error).__name__}: {error}".splitlines()[0]
+        expected = f"an output for [{len(audio)}, {batch.shape[1]}], the shortest clip being {shortest:.3g} s"
+        raise EncoderError(f"{frozen.name} fails", got=got, expected=expected, where=where) from error
     if output.ndim != 3 or len(output) != len(audio) or output.shape[2] != encoder.output_dim or output.shape[1] == 0:
         expected = f"[{len(audio)}, T >= 1, {encoder.output_dim}]"
         raise EncoderError(f"{frozen.name} output", got=list(output.shape), expected=expected, where=where)
