@@ -4,15 +4,19 @@ from __future__ import annotations
 
 from bench.metrics import segment_f1_macro
 from bench.probes import FrameProbe
-from bench.types import Events, ShardSet, Splits, Task
+from bench.types import Events, Mini, ShardSet, Splits, Task
 from tasks.labels import labels
+from tasks.mini.checksums import checksums
+from tasks.mini.environment import LICENCE
+from tasks.mini.events import make_desed
+from tasks.mini.probes import FRAME_PROBES
 
 NAME = "desed"
 
 TASK = Task(
     name=NAME,
     domain="environment",
-    description="sound event detection (frame)",
+    description="sound event detection (frame); embedded: synthetic sources",
     shards=ShardSet(
         patterns={"train": "wds-audio-train*.tar", "valid": "wds-audio-eval*.tar", "test": "wds-audio-eval*.tar"},
         zenodo="14808180",
@@ -22,6 +26,7 @@ TASK = Task(
     metric=segment_f1_macro,
     probes=(FrameProbe(epochs=10, learning_rate=1e-3, batch_size=32),),
     weight=1153,
+    mini=Mini(make=make_desed, version=1, sha256=checksums(NAME), probes=FRAME_PROBES, licence=LICENCE),
     source="hal-02160855",
     licence="as stated by the Zenodo record",
 )

@@ -31,7 +31,7 @@ from tasks.mini.signals import (
 )
 
 
-def _glide(
+def glide(
     clip: Generator,
     pitch: Array,
     tract: tuple[Sequence[float], Sequence[float]],
@@ -60,7 +60,7 @@ def dog(source: Generator, clip: Generator, n: int) -> Array:
             m = samples(length * clip.uniform(0.8, 1.3))
             contour = pitch * clip.uniform(0.9, 1.1) * curve(m, [(0, 0.75), (0.3, 1.2), (1, 0.6)])
             mouth = ([450 / size, 1100 / size, 2500 / size], [900 / size, 1600 / size, 2900 / size])
-            bark = _glide(clip, contour, mouth, rough=rough, breath=0.25)
+            bark = glide(clip, contour, mouth, rough=rough, breath=0.25)
             add(out, now, bark * swell(m, 0.12, 0.6), clip.uniform(0.6, 1.0))
             now += m / RATE + gap * clip.uniform(0.7, 1.3)
         now += clip.uniform(0.1, 0.9)
@@ -76,7 +76,7 @@ def cow(source: Generator, clip: Generator, n: int) -> Array:
         m = samples(length * clip.uniform(0.8, 1.2))
         contour = pitch * curve(m, [(0, 0.8), (0.3, 1.0), (0.7, clip.uniform(1.0, 1.35)), (1, 0.75)])
         mouth = ([240 / size, 800 / size, 2100 / size], [480 / size, 1050 / size, 2300 / size])
-        moo = _glide(clip, contour * wander(clip, m, 5, 0.98, 1.02), mouth, rough=rough)
+        moo = glide(clip, contour * wander(clip, m, 5, 0.98, 1.02), mouth, rough=rough)
         add(out, now, moo * swell(m, 0.15, 0.25))
         now += m / RATE + clip.uniform(0.3, 1.2)
     return out
@@ -93,7 +93,7 @@ def cat(source: Generator, clip: Generator, n: int) -> Array:
         half = m // 2
         opening = ([600 / size, 2200 / size, 3600 / size], [1100 / size, 1700 / size, 3900 / size])
         closing = (opening[1], [650 / size, 1100 / size, 3200 / size])
-        meow = np.concatenate([_glide(clip, contour[:half], opening), _glide(clip, contour[half:], closing)])
+        meow = np.concatenate([glide(clip, contour[:half], opening), glide(clip, contour[half:], closing)])
         add(out, now, meow * swell(m, 0.2, 0.3), clip.uniform(0.6, 1.0))
         now += m / RATE + clip.uniform(0.3, 1.3)
     return out
@@ -109,7 +109,7 @@ def crow(source: Generator, clip: Generator, n: int) -> Array:
             m = samples(length * clip.uniform(0.9, 1.1))
             contour = pitch * curve(m, [(0, 0.9), (0.25, 1.1), (1, 0.85)])
             beak = ([1000 / size, 1700 / size, 2900 / size], [1300 / size, 1800 / size, 3000 / size])
-            add(out, now, _glide(clip, contour, beak, rough=rough, breath=0.5) * swell(m, 0.1, 0.35))
+            add(out, now, glide(clip, contour, beak, rough=rough, breath=0.5) * swell(m, 0.1, 0.35))
             now += m / RATE + gap * clip.uniform(0.9, 1.1)
         now += clip.uniform(0.3, 1.2)
     return out
@@ -185,7 +185,7 @@ def laughing(source: Generator, clip: Generator, n: int) -> Array:
         for k in range(count):
             m = samples(open_part / rate)
             contour = pitch * (1.25 - 0.4 * k / count) * curve(m, [(0, 1.0), (0.3, 1.1), (1, 0.85)])
-            ha = _glide(clip, contour, (vowel, vowel), breath=0.35) * swell(m, 0.25, 0.5)
+            ha = glide(clip, contour, (vowel, vowel), breath=0.35) * swell(m, 0.25, 0.5)
             add(out, now, ha, 1.0 - 0.6 * k / count)
             add(out, now - 0.05, band(burst(clip, 0.09, 0.03), 700, 4500, 1), 0.25)
             now += clip.uniform(0.9, 1.1) / rate
@@ -201,7 +201,7 @@ def crying_baby(source: Generator, clip: Generator, n: int) -> Array:
     while now < n / RATE:
         m = samples(length * clip.uniform(0.7, 1.2))
         contour = pitch * curve(m, [(0, 0.85), (0.2, 1.1), (0.6, clip.uniform(1.0, 1.3)), (1, 0.8)])
-        wail = _glide(clip, contour * wander(clip, m, 9, 0.97, 1.03), (vowel, vowel), rough=rough)
+        wail = glide(clip, contour * wander(clip, m, 9, 0.97, 1.03), (vowel, vowel), rough=rough)
         add(out, now, wail * swell(m, 0.15, 0.25))
         gasp = band(burst(clip, 0.2, 0.08), 800, 4000, 1)
         add(out, now + m / RATE + 0.05, gasp, 0.3)
@@ -222,5 +222,5 @@ def children_playing(source: Generator, clip: Generator, n: int) -> Array:
                 [clip.uniform(450, 1100), clip.uniform(1400, 2900), 3700.0],
                 [clip.uniform(450, 1100), clip.uniform(1400, 2900), 3700.0],
             )
-            add(out, now, _glide(clip, contour, mouth) * swell(m, 0.2, 0.35), loud)
+            add(out, now, glide(clip, contour, mouth) * swell(m, 0.2, 0.35), loud)
     return out
