@@ -14,7 +14,7 @@ import pytest
 from bench.data import in_suite, names
 from bench.plugin.discovery import bundled_tasks
 from bench.probes import KNN, FrameProbe, LinearProbe
-from bench.types import DOMAINS, ClassLabel, DataError, Folds, MultiLabel, Task
+from bench.types import DOMAINS, ClassLabel, DataError, Events, Folds, MultiLabel, Task
 
 FACTS: dict[str, dict[str, Any]] = json.loads((Path(__file__).parent / "facts" / "xares_tasks.json").read_text())
 TASKS = bundled_tasks()
@@ -46,8 +46,8 @@ def test_a_task_is_complete(task: Task) -> None:
 def test_the_embedded_version_has_the_same_shape(task: Task) -> None:
     assert task.mini is not None
     small = in_suite(task, "mini")
-    assert isinstance(small.target, ClassLabel)
-    assert isinstance(task.target, ClassLabel)
+    assert isinstance(small.target, ClassLabel | Events)
+    assert isinstance(task.target, ClassLabel | Events)
     assert set(small.target.classes) <= set(task.target.classes)
     assert task.mini.licence
     assert all(re.fullmatch(r"[0-9a-f]{64}", digest) for digest in task.mini.sha256.values())
