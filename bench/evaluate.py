@@ -201,7 +201,7 @@ def interval(
         low, high = bootstrap_ci(per_clip, folds=folds, resamples=RESAMPLES, **how)
     elif metric.weighted is not None:
         values = by_seed_and_fold(metric.weighted, targets, predictions, folds)
-        low, high = bootstrap_weighted(values, len(targets), resamples=FEWER_RESAMPLES, **how)
+        low, high = bootstrap_weighted(values, len(targets), resamples=FEWER_RESAMPLES, centred=metric.centred, **how)
     else:
         low, high = bootstrap_statistic(
             metric.compute, targets, predictions, folds=folds, resamples=FEWER_RESAMPLES, **how

@@ -92,13 +92,15 @@ def bootstrap_weighted(
     resamples: int = 1000,
     seed: int = 0,
     bounds: tuple[float, float] = (0.0, 1.0),
+    centred: bool = False,
 ) -> tuple[float, float]:
     """95% interval of the mean of ``values``, metrics of ``n`` clips by how often each counts: [R, n] -> [R].
 
     There is one of them for each probe seed and fold. A value that is NaN, because nothing or too little of its fold
     was drawn, is left out of that resample's mean, and a resample without any value is left out. Resamples are those
-    of ``bootstrap_ci``. Raises DataError for no values, no clips, clusters of another length, a value outside
-    ``bounds`` and one that is NaN with every clip counted once.
+    of ``bootstrap_ci``; ``centred`` moves their values so that the mean is the estimate, for a metric that repeated
+    clips bias. Raises DataError for no values, no clips, clusters of another length, a value outside ``bounds`` and
+    one that is NaN with every clip counted once.
     """
     if not values:
         raise DataError("nothing to resample", got="no metric", expected="at least 1", where=WHERE)
@@ -122,6 +124,8 @@ def bootstrap_weighted(
     _check_range(drawn, bounds)
     if drawn.min() == drawn.max() == estimate:
         return _uninformed(estimate, n_units, bounds)
+    if centred:
+        drawn = np.clip(drawn + (estimate - drawn.mean()), *bounds)
     return _percentiles(drawn, estimate, bounds)
 
 

@@ -186,6 +186,8 @@ class Metric:
     """[N] contributions whose mean is the metric, where it is such a mean: makes the bootstrap one matrix product."""
     weighted: Callable[[Targets, Predictions], Weighted] | None = None
     """Where it is no such mean: the metric prepared for many resamples, what does not depend on them computed once."""
+    centred: bool = False
+    """Whether a clip that is drawn twice biases the metric, so that resamples are moved back to the estimate."""
     of_counts: Callable[[NDArray[Any]], NDArray[np.float64]] | None = None
     """[...] values of counts [..., C, 3] (hits, false alarms, misses), where the metric is a function of their sums."""
 

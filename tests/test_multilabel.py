@@ -183,3 +183,17 @@ def test_a_clip_without_labels_must_be_allowed():
 def test_each_bad_label_has_its_message(sidecar, message):
     with pytest.raises(DataError, match=message):
         MultiLabel("k", CLASSES, allow_empty=True)(sidecar, "x")
+
+
+def test_the_interval_of_map_lies_around_it() -> None:
+    """Repeated positives raise average precision; without a correction the estimate would lie at the lower end."""
+    from bench.evaluate import interval
+    from bench.metrics import mean_average_precision
+
+    rng = np.random.default_rng(3)
+    targets = (rng.random((200, 20)) < 0.08).astype(np.uint8)
+    scores = (0.3 * targets + rng.random(targets.shape)).astype(np.float32)[None]
+    value = mean_average_precision.compute(targets, scores[0])
+    low, high = interval(mean_average_precision, targets, scores, np.zeros(200, dtype=np.int64), None)
+    assert low < value < high
+    assert abs((value - low) - (high - value)) < 0.35 * (high - low)

@@ -124,4 +124,5 @@ mean_average_precision = Metric(
     compute=mean_average_precision_score,
     chance=random_order,
     weighted=weighted_mean_average_precision,
+    centred=True,  # a positive that is drawn twice stands behind itself, and precision there is higher
 )
