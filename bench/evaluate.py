@@ -199,13 +199,13 @@ def interval(
     if metric.per_clip is not None:
         per_clip = np.mean([metric.per_clip(targets, row) for row in predictions], axis=0)
         low, high = bootstrap_ci(per_clip, folds=folds, resamples=RESAMPLES, **how)
-    elif metric.weighted is not None:
-        values = by_seed_and_fold(metric.weighted, targets, predictions, folds)
-        low, high = bootstrap_weighted(values, len(targets), resamples=FEWER_RESAMPLES, centred=metric.centred, **how)
     else:
-        low, high = bootstrap_statistic(
-            metric.compute, targets, predictions, folds=folds, resamples=FEWER_RESAMPLES, **how
-        )
+        how |= {"resamples": FEWER_RESAMPLES, "centred": metric.centred}
+        if metric.weighted is not None:
+            values = by_seed_and_fold(metric.weighted, targets, predictions, folds)
+            low, high = bootstrap_weighted(values, len(targets), **how)
+        else:
+            low, high = bootstrap_statistic(metric.compute, targets, predictions, folds=folds, **how)
     return float(low), float(high)
 
 

@@ -139,6 +139,7 @@ def bootstrap_statistic(
     resamples: int = 1000,
     seed: int = 0,
     bounds: tuple[float, float] = (0.0, 1.0),
+    centred: bool = False,
 ) -> tuple[float, float]:
     """95% interval of a metric that is no mean over clips: ``statistic(targets, predictions)`` of each resample.
 
@@ -159,7 +160,9 @@ def bootstrap_statistic(
         return value
 
     values = by_seed_and_fold(weighted, targets, predictions, folds)
-    return bootstrap_weighted(values, len(targets), clusters=clusters, resamples=resamples, seed=seed, bounds=bounds)
+    return bootstrap_weighted(
+        values, len(targets), clusters=clusters, resamples=resamples, seed=seed, bounds=bounds, centred=centred
+    )
 
 
 def by_seed_and_fold(
