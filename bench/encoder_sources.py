@@ -1,11 +1,13 @@
 """From what a user types after ``--encoder`` to an EncoderSpec.
 
-NAME (bundled), ``hf:ID[@REVISION]``, a folder with ``config.json``, ``file.py[:Name]`` or ``package.module:Name``.
+NAME (bundled), NAME=PATH (bundled, with your copy of its weights), ``hf:ID[@REVISION]``, a folder with ``config.json``,
+``file.py[:Name]`` or ``package.module:Name``.
 """
 
 from __future__ import annotations
 
 import dataclasses
+import functools
 import hashlib
 import importlib
 import importlib.util
@@ -19,7 +21,7 @@ from bench.adapt import adapt
 from bench.audio import torchaudio_safe
 from bench.types import ChoiceError, Encoder, EncoderError, EncoderSpec
 
-FORMS = "hf:ID, a folder with config.json, file.py[:Name], package.module:Name"
+FORMS = "hf:ID, a folder with config.json, file.py[:Name], package.module:Name, NAME=PATH of its weights"
 
 
 def resolve(text: str, bundled: Mapping[str, EncoderSpec], hf: Callable[[str], EncoderSpec]) -> EncoderSpec:
@@ -30,6 +32,9 @@ def resolve(text: str, bundled: Mapping[str, EncoderSpec], hf: Callable[[str], E
     """
     if text in bundled:
         return bundled[text]
+    bundled_name, equals, weights = text.partition("=")
+    if equals and bundled_name in bundled:
+        return with_weights(bundled[bundled_name], Path(weights))
     if text.startswith("hf:"):
         return hf(text.removeprefix("hf:"))
     location, name = _split(text)
@@ -43,6 +48,20 @@ def resolve(text: str, bundled: Mapping[str, EncoderSpec], hf: Callable[[str], E
         return _choose(_import_module(location), name, where=location)
     choices = f"one of {', '.join(sorted(bundled))}; or {FORMS}"
     raise ChoiceError("unknown encoder", got=repr(text), expected=choices, where="--encoder")
+
+
+def with_weights(spec: EncoderSpec, path: Path) -> EncoderSpec:
+    """A bundled encoder with the weights at ``path``. Raises ChoiceError when it has none or there is no such path."""
+    if spec.load_weights is None:
+        raise ChoiceError(
+            "weights of an encoder", got=spec.name, expected="an encoder that has some", where="--encoder"
+        )
+    if not path.exists():
+        raise ChoiceError(
+            "weights of an encoder", got=path, expected="a file or folder", where=f"--encoder {spec.name}="
+        )
+    load = functools.partial(spec.load_weights, path.resolve())
+    return dataclasses.replace(spec, load=_loader(load, spec.name), revision=f"{path.name} of the user")
 
 
 def discover(folder: Path) -> tuple[dict[str, EncoderSpec], dict[str, Callable[[str], EncoderSpec]]]:

@@ -78,6 +78,9 @@ class EncoderSpec:
     licence: str = ""
     trained_on: tuple[str, ...] = ()  # dataset names, to mark contaminated rows
     default: bool = False  # runs when no --encoder is given
+    load_weights: Callable[[Path, str], Encoder] | None = None
+    """From the user's own copy of the weights (file or folder) and a device: ``--encoder NAME=PATH``."""
+    extra: str = ""  # the optional dependencies it needs: pip install ".[extra]"
 
 
 @dataclass(frozen=True, slots=True)

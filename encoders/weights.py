@@ -1,0 +1,154 @@
+"""Published weights: from a hub at a pinned revision or by URL and sha256, read without unpickling code, loaded whole.
+
+``Weights`` says where a checkpoint lies. ``tensors`` reads safetensors, and ``torch.load`` files only with
+``weights_only=True``, so that nothing in them is executed. ``fill`` maps the authors' names onto a module and fails on
+any name that is missing, left over or of another shape.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import tempfile
+import urllib.error
+import urllib.request
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from bench.types import EncoderError
+
+Rename = Callable[[str], str | None]
+"""An author's tensor name to ours; None for one that is not part of the encoder (a decoder, a classifier)."""
+TIMEOUT_IN_S = 60
+BLOCK = 1 << 20  # bytes
+
+
+@dataclass(frozen=True, slots=True)
+class Weights:
+    """Where a checkpoint is published: ``hub`` id with a ``revision`` (commit) and ``file``, or ``url``; its digest."""
+
+    hub: str = ""
+    revision: str = ""
+    file: str = ""
+    url: str = ""
+    sha256: str = ""  # of the file; demanded of a URL
+
+    @property
+    def source(self) -> str:
+        return f"https://huggingface.co/{self.hub}" if self.hub else self.url
+
+
+def fetched(weights: Weights) -> Path:
+    """The checkpoint on this disk, downloaded if need be. Raises EncoderError when it cannot be had or differs."""
+    path = _from_hub(weights) if weights.hub else _from_url(weights)
+    if weights.hub and weights.sha256:
+        _check_digest(path, weights)
+    return path
+
+
+def tensors(path: Path) -> dict[str, Tensor]:
+    """Every tensor of a safetensors or torch file by its full name; nested mappings are joined by dots.
+
+    Raises EncoderError for a file that is neither, or that holds anything but tensors and plain values.
+    """
+    if not path.is_file():
+        raise EncoderError("weights", got="no such file", expected="a .safetensors, .pt or .ckpt file", where=path)
+    try:
+        if path.suffix == ".safetensors":
+            from safetensors.torch import load_file
+
+            found: dict[str, Tensor] = load_file(path)
+            return found
+        stored = torch.load(path, map_location="cpu", weights_only=True)
+    except Exception as error:  # a broken file may raise anything
+        lines = str(error).strip().splitlines() or [type(error).__name__]
+        raise EncoderError("weights", got=lines[0], expected="tensors, readable without code", where=path) from error
+    return dict(_flat(stored, ""))
+
+
+def fill(module: nn.Module, given: Mapping[str, Tensor], rename: Rename, *, where: object) -> None:
+    """Load ``given`` into ``module``. Raises EncoderError naming tensors that are missing, left over or do not fit."""
+    renamed: dict[str, Tensor] = {}
+    for name, tensor in given.items():
+        own = rename(name)
+        if own is not None and own in renamed:
+            raise EncoderError("weights", got=f"two tensors for {own}", expected="one", where=where)
+        if own is not None:
+            renamed[own] = tensor
+    wanted = module.state_dict()
+    for what, names in (("missing", wanted.keys() - renamed.keys()), ("unexpected", renamed.keys() - wanted.keys())):
+        if names:
+            got = ", ".join(sorted(names)[:5]) + (f" and {len(names) - 5} more" if len(names) > 5 else "")
+            raise EncoderError(f"{what} weights", got=got, expected=f"the {len(wanted)} tensors", where=where)
+    for name, tensor in renamed.items():
+        if tensor.shape != wanted[name].shape:
+            raise EncoderError(
+                f"shape of {name}", got=list(tensor.shape), expected=list(wanted[name].shape), where=where
+            )
+    module.load_state_dict(renamed, strict=True)
+
+
+def _flat(value: object, prefix: str) -> list[tuple[str, Tensor]]:
+    if isinstance(value, Tensor):
+        return [(prefix, value)]
+    if isinstance(value, Mapping):
+        return [
+            pair for key, inner in value.items() for pair in _flat(inner, f"{prefix}.{key}" if prefix else str(key))
+        ]
+    return []
+
+
+def _from_hub(weights: Weights) -> Path:
+    from huggingface_hub import hf_hub_download
+
+    if not weights.revision:
+        raise EncoderError("weights", got="no revision", expected="a pinned commit", where=weights.hub)
+    try:
+        return Path(hf_hub_download(weights.hub, weights.file, revision=weights.revision))
+    except Exception as error:  # offline, absent, refused: the hub's many errors
+        lines = str(error).strip().splitlines() or [type(error).__name__]
+        expected = "a connection, or your own copy: --encoder NAME=FILE"
+        raise EncoderError("weights cannot be had", got=lines[0], expected=expected, where=weights.source) from error
+
+
+def _from_url(weights: Weights) -> Path:
+    from huggingface_hub.constants import HF_HOME
+
+    if not weights.sha256 or not weights.url.startswith("https://"):
+        raise EncoderError("weights", got=weights.url, expected="an https URL and its sha256", where="encoders")
+    path = Path(HF_HOME) / "otoscope" / weights.sha256 / weights.url.rpartition("/")[2].partition("?")[0]
+    if path.is_file():
+        _check_digest(path, weights)
+        return path
+    expected = "a connection, or your own copy: --encoder NAME=FILE"
+    if os.environ.get("HF_HUB_OFFLINE") == "1":
+        raise EncoderError("weights cannot be had", got="offline", expected=expected, where=weights.url)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    descriptor, temporary = tempfile.mkstemp(dir=path.parent)
+    try:
+        with os.fdopen(descriptor, "wb") as out, _opened(weights.url) as answer:
+            while block := answer.read(BLOCK):
+                out.write(block)
+        _check_digest(Path(temporary), weights)
+        Path(temporary).replace(path)
+    except (OSError, urllib.error.URLError) as error:
+        raise EncoderError("weights cannot be had", got=error, expected=expected, where=weights.url) from error
+    finally:
+        Path(temporary).unlink(missing_ok=True)
+    return path
+
+
+def _opened(url: str) -> Any:
+    return urllib.request.urlopen(url, timeout=TIMEOUT_IN_S)  # noqa: S310  (https, which the caller checks)
+
+
+def _check_digest(path: Path, weights: Weights) -> None:
+    with path.open("rb") as file:
+        digest = hashlib.file_digest(file, "sha256").hexdigest()
+    if digest != weights.sha256:
+        raise EncoderError("weights are others", got=f"sha256 {digest}", expected=weights.sha256, where=weights.source)
