@@ -28,6 +28,7 @@ FLOORS = {
     "bench.encoder_sources": 3,
     "bench.engine": 3,
     "bench.freeze": 3,
+    "bench.layers": 3,
     "bench.extract": 3,
     "bench.extract_frames": 3,
     "bench.gather": 3,

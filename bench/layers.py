@@ -1,0 +1,120 @@
+"""Hidden layers of an encoder, as encoders of their own: one layer, or all of them side by side in one pass.
+
+An encoder offers them by ``hidden_states(audio [B, N][, lengths [B]]) -> sequence of [B, T, D]``: entry 0 is what goes
+into the first block, entry i what comes out of block i, all with the frames of ``forward``.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Callable, Sequence
+from typing import Any, cast
+
+import torch
+from torch import Tensor, nn
+
+from bench.adapt import accepts_lengths, adapt
+from bench.types import ChoiceError, Encoder, EncoderError, EncoderSpec
+
+ALL = "all"
+PROBE_IN_S = 1.0
+
+
+class _Layers(nn.Module):
+    """What one layer and all layers have in common; an ``Adapter``, so the fingerprint sees the encoder inside."""
+
+    def __init__(self, encoder: Encoder, name: str, widths: tuple[int, ...]) -> None:
+        super().__init__()
+        self.encoder = encoder
+        self.name = name
+        self.sampling_rate, self.hop_size_in_ms = encoder.sampling_rate, encoder.hop_size_in_ms
+        self.widths = widths
+        self.output_dim = sum(widths)
+
+    @property
+    def wrapped(self) -> nn.Module:
+        return cast(nn.Module, self.encoder)
+
+    def chosen(self, states: Sequence[Tensor]) -> Tensor:
+        raise NotImplementedError
+
+    def forward(self, audio: Tensor) -> Tensor:
+        return self.chosen(cast(Any, self.encoder).hidden_states(audio))
+
+
+class OneLayer(_Layers):
+    """[B, N] -> [B, T, D] of the hidden layer ``index``."""
+
+    def __init__(self, encoder: Encoder, index: int, widths: tuple[int, ...]) -> None:
+        super().__init__(encoder, f"layer {index}", (widths[index],))
+        self.index = index
+
+    def chosen(self, states: Sequence[Tensor]) -> Tensor:
+        return states[self.index]
+
+
+class AllLayers(_Layers):
+    """[B, N] -> [B, T, sum of widths]: every hidden layer, one after another."""
+
+    def __init__(self, encoder: Encoder, widths: tuple[int, ...]) -> None:
+        super().__init__(encoder, "layers", widths)
+
+    def chosen(self, states: Sequence[Tensor]) -> Tensor:
+        return torch.cat(list(states), dim=2)
+
+
+class _WithLengths(_Layers):
+    def forward(self, audio: Tensor, lengths: Tensor | None = None) -> Tensor:
+        return self.chosen(cast(Any, self.encoder).hidden_states(audio, lengths))
+
+
+class OneLayerWithLengths(_WithLengths, OneLayer):
+    """``OneLayer`` of an encoder that takes ``lengths``."""
+
+
+class AllLayersWithLengths(_WithLengths, AllLayers):
+    """``AllLayers`` of an encoder that takes ``lengths``."""
+
+
+def at_layer(spec: EncoderSpec, layer: str) -> EncoderSpec:
+    """The encoder at hidden layer ``layer``, a number or ``all``, under a name that says so.
+
+    Raises ChoiceError for anything else; loading raises EncoderError for an encoder without such a layer.
+    """
+    if layer != ALL and not layer.isdigit():
+        raise ChoiceError("layer", got=repr(layer), expected="a number from 0, or all", where="--layer")
+    name = f"{spec.name}.layers" if layer == ALL else f"{spec.name}.layer{int(layer)}"
+    return dataclasses.replace(spec, name=name, load=_loader(spec.load, layer, spec.name))
+
+
+def _loader(load: Callable[[str], Encoder], layer: str, name: str) -> Callable[[str], Encoder]:
+    def loaded(device: str) -> Encoder:
+        encoder = adapt(load(device), device)
+        widths = _widths(encoder, device, name)
+        with_lengths = accepts_lengths(encoder)
+        if layer == ALL:
+            kind = AllLayersWithLengths if with_lengths else AllLayers
+            return cast(Encoder, kind(encoder, widths).eval())
+        if int(layer) >= len(widths):
+            expected = f"0 to {len(widths) - 1}, or all"
+            raise EncoderError("no such layer", got=layer, expected=expected, where=name)
+        one = OneLayerWithLengths if with_lengths else OneLayer
+        return cast(Encoder, one(encoder, int(layer), widths).eval())
+
+    return loaded
+
+
+def _widths(encoder: Encoder, device: str, name: str) -> tuple[int, ...]:
+    """D of every hidden layer, measured. Raises EncoderError when there are none, or their frames are not forward's."""
+    hidden = getattr(encoder, "hidden_states", None)
+    if hidden is None:
+        expected = "hidden_states(audio) -> one [B, T, D] a layer"
+        raise EncoderError("hidden layers", got="no hidden_states", expected=expected, where=name)
+    generator = torch.Generator().manual_seed(0)
+    audio = 0.1 * torch.randn(1, int(PROBE_IN_S * encoder.sampling_rate), generator=generator)
+    with torch.inference_mode():
+        states, frames = hidden(audio.to(device)), encoder(audio.to(device)).shape[1]
+    shapes = [list(state.shape) for state in states]
+    if not shapes or any(len(shape) != 3 or shape[:2] != [1, frames] for shape in shapes):
+        raise EncoderError("hidden layers", got=shapes, expected=f"[1, {frames}, D] each, for 1 s", where=name)
+    return tuple(shape[2] for shape in shapes)

@@ -1,0 +1,90 @@
+"""A probe on every hidden layer of an encoder, which answers with the layer that does best on validation data.
+
+The layers lie side by side in the embeddings. For each problem the layer is chosen on its validation rows or, where it
+has none, on a fifth of its training rows that the probe has not seen (whole clusters would need the task; rows are
+drawn by their place). Test rows take no part. The chosen layer is then fitted to the problem as it is; so is every
+other layer, for the curve.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from bench.types import ProbeResult, Problem
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
+    from numpy.typing import NDArray
+
+    from bench.types import Predictions, Probe, Targets
+
+HELD_OUT = 5  # every fifth training cluster of a problem without validation rows
+
+
+@dataclass(frozen=True, slots=True)
+class LayeredProbe:
+    """``probe`` on the layers of ``widths`` [L] dimensions each; ``score(targets, predictions)``: higher is better."""
+
+    probe: Probe
+    widths: tuple[int, ...]
+    score: Callable[[Targets, Predictions], float]
+    clusters: NDArray[np.int64] | None = None  # [N]
+
+    @property
+    def name(self) -> str:
+        return self.probe.name
+
+    @property
+    def seeded(self) -> bool:
+        return self.probe.seeded
+
+    def run(
+        self,
+        vectors: NDArray[np.float32],
+        targets: Targets,
+        problems: Sequence[Problem],
+        *,
+        n_classes: int,
+        seeds: Sequence[int],
+        device: str = "cpu",
+    ) -> list[ProbeResult]:
+        """As the probe's own ``run``, on vectors [N, sum of widths].
+
+        ``info`` has the chosen ``layer`` of each problem and ``layers``: the predictions of every layer.
+        """
+        how: dict[str, Any] = {"n_classes": n_classes, "device": device}
+        inner = [selection(problem, self.clusters) for problem in problems]
+        quality, answers = [], []
+        for part in self.parts(vectors):
+            tried = self.probe.run(part, targets, inner, seeds=seeds[:1], **how)
+            quality.append([self._quality(targets, p, result) for p, result in zip(inner, tried, strict=True)])
+            answers.append(self.probe.run(part, targets, problems, seeds=seeds, **how))
+        best = np.argmax(np.array(quality), axis=0).tolist()  # the first of equals
+        results = []
+        for place, layer in enumerate(best):
+            own = answers[layer][place]
+            layers = [of_layer[place].predictions for of_layer in answers]
+            results.append(ProbeResult(own.predictions, {**own.info, "layer": layer, "layers": layers}))
+        return results
+
+    def parts(self, vectors: NDArray[np.float32]) -> list[NDArray[np.float32]]:
+        """[N, D] of each layer."""
+        return np.split(vectors, np.cumsum(self.widths)[:-1], axis=1)
+
+    def _quality(self, targets: Targets, problem: Problem, result: ProbeResult) -> float:
+        return float(np.mean([self.score(targets[problem.test], row) for row in result.predictions]))
+
+
+def selection(problem: Problem, clusters: NDArray[np.int64] | None) -> Problem:
+    """The problem that layers are compared on: its validation rows, or held-out training rows, as the test."""
+    if problem.valid is not None:
+        return Problem(problem.train, None, problem.valid)
+    own = problem.train if clusters is None else clusters[problem.train]
+    _, first, cluster = np.unique(own, return_index=True, return_inverse=True)
+    place = np.argsort(np.argsort(first))[cluster]  # clusters by where they come first, so that classes are mixed
+    held_out = place % HELD_OUT == HELD_OUT - 1
+    return Problem(problem.train[~held_out], None, problem.train[held_out])
