@@ -48,7 +48,8 @@ def mel_filters(
 ) -> NDArray[np.float64]:
     """[bands, fft / 2 + 1]: triangles between neighbouring points that are equally far apart on the mel scale."""
     to_mel, to_hz = (_slaney_mel, _slaney_hz) if slaney else (_htk_mel, _htk_hz)
-    points = to_hz(np.linspace(*to_mel(np.array([low, high], dtype=np.float64)), bands + 2))[:, None]
+    bottom, top = to_mel(np.array([low, high], dtype=np.float64)).tolist()
+    points = to_hz(np.linspace(bottom, top, bands + 2))[:, None]
     bins = np.arange(fft // 2 + 1) * rate / fft
     rising = (bins - points[:-2]) / (points[1:-1] - points[:-2])
     falling = (points[2:] - bins) / (points[2:] - points[1:-1])
