@@ -2,18 +2,22 @@
 
 ``Mel`` is what ``torchaudio.transforms.MelSpectrogram`` (HTK mel scale, triangles of height 1) and nnAudio's and
 librosa's (Slaney's mel scale, triangles of area 1) compute: Hann window, frames centred on 0, hop, ... with the signal
-reflected at both ends, power. The filters are no weights: they are computed, not loaded.
+reflected at both ends, power. The filters are no weights: they are computed, not loaded. ``kaldi`` is torchaudio's.
 """
 
 from __future__ import annotations
 
 import math
 from collections.abc import Callable
+from typing import Any
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
+
+from bench.audio import torchaudio_safe
+from bench.types import EncoderError
 
 AMIN = 1e-10  # of ``AmplitudeToDB``: power below it counts as that
 
@@ -55,6 +59,20 @@ def mel_filters(
     falling = (points[2:] - bins) / (points[2:] - points[1:-1])
     filters: NDArray[np.float64] = np.clip(np.minimum(rising, falling), 0, None)
     return filters * 2 / (points[2:] - points[:-2]) if slaney else filters
+
+
+def kaldi(audio: Tensor, **options: Any) -> Tensor:
+    """[B, N] -> log mel energies [B, bands, T] as Kaldi computes them.
+
+    Options are those of ``torchaudio.compliance.kaldi.fbank``. T = floor((N - 400) / 160) + 1 for its usual 25 ms every
+    10 ms: frames are not centred, a rest is left out. Raises EncoderError where there is no torchaudio.
+    """
+    torchaudio = torchaudio_safe.load()
+    if torchaudio is None:
+        raise EncoderError("torchaudio", got="none", expected="a torchaudio that can be imported", where="encoders")
+    with torch.autocast(audio.device.type, enabled=False):
+        rows = [torchaudio.compliance.kaldi.fbank(clip[None].float(), **options) for clip in audio]
+    return torch.stack(rows).transpose(1, 2)
 
 
 def decibels(power: Tensor, span: float) -> Tensor:
