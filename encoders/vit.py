@@ -56,14 +56,15 @@ class Block(nn.Module):
 
 def encode(
     blocks: Iterable[nn.Module], norm: nn.Module, patches: Tensor, position: Tensor, *, counts: Tensor | None = None,
-    first: Tensor | None = None, every: bool = False,
+    first: Tensor | None = None, join_first: bool = False, every: bool = False,
 ) -> list[Tensor]:  # fmt: skip
     """Patches [B, rows, columns, D] through the blocks: [B, rows, columns, D], of every block if asked for.
 
     ``position`` [1, rows, longest, D] is added. More columns than ``longest`` are encoded in consecutive pieces of
     ``longest`` that do not hear each other; the last is as long as it comes. ``counts`` [B] are the columns that belong
-    to each clip. ``first`` [1, 1, D] goes before the patches (a class token with its position) and is cut again. The
-    last of the returned list is ``norm`` of the last block's output, the others are as the blocks leave them.
+    to each clip. ``first`` [1, 1, D] goes before the patches (a class token with its position) and is cut again, or
+    with ``join_first`` its output comes before that of every patch, [B, rows, columns, 2 D]. The last of the returned
+    list is ``norm`` of the last block's output, the others are as the blocks leave them.
     """
     rows, longest = position.shape[1:3]
     done: list[list[Tensor]] = []
@@ -85,5 +86,10 @@ def encode(
             if every:
                 outputs.append(x)
         outputs[-1:] = [norm(x)]
-        done.append([y[:, x.shape[1] - rows * columns :].unflatten(1, (rows, columns)) for y in outputs])
+        if first is not None:
+            tokens = [y[:, :1].expand_as(y[:, 1:]) for y in outputs]
+            outputs = [y[:, 1:] for y in outputs]
+            if join_first:
+                outputs = [torch.cat(pair, dim=2) for pair in zip(tokens, outputs, strict=True)]
+        done.append([y.reshape(len(y), rows, columns, y.shape[2]) for y in outputs])
     return [torch.cat(parts, dim=2) for parts in zip(*done, strict=True)]
