@@ -19,6 +19,7 @@ from torch import Tensor, nn
 from bench.audio import torchaudio_safe
 from bench.types import EncoderError
 
+SMALLEST = torch.finfo(torch.float32).eps
 AMIN = 1e-10  # of ``AmplitudeToDB``: power below it counts as that
 
 
@@ -79,6 +80,13 @@ def decibels(power: Tensor, span: float) -> Tensor:
     """[B, bands, T] in dB, each clip cut off ``span`` dB below its own loudest point."""
     level = 10 * power.clamp(min=AMIN).log10()
     return torch.maximum(level, level.amax(dim=(1, 2), keepdim=True) - span)
+
+
+def standardised(level: Tensor) -> Tensor:
+    """[B, bands, T] with mean 0 and deviation 1 over each clip; zero where nothing varies."""
+    mean: Tensor = level.mean(dim=(1, 2), keepdim=True)
+    deviation: Tensor = level.std(dim=(1, 2), keepdim=True)
+    return (level - mean) / deviation.clamp(min=SMALLEST)
 
 
 def of_each(

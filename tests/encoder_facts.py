@@ -100,7 +100,7 @@ def assert_golden(module: nn.Module, names: Mapping[str, Sequence[int]], rename:
             output = module(signal(case["samples"], seed=case["seed"])[None])[0]
         assert list(output.shape) == case["shape"]
         wanted = torch.tensor(case["frames"])
-        got = output[case["at"]]
+        got = output[case["at"]][:, :: case["step"]]
         assert nn.functional.cosine_similarity(got, wanted).min() > 0.9999
         torch.testing.assert_close(got, wanted, atol=golden.get("atol", 1e-3), rtol=1e-3)
 
@@ -113,12 +113,14 @@ def torchaudio(module: str) -> Any:
 
 
 def case_of(output: Tensor, samples: int, seed: int) -> dict[str, Any]:
-    """How such a case is recorded: three frames of [T, D]."""
+    """How such a case is recorded: three frames of [T, D], at most 32 numbers of each."""
+    step = math.ceil(output.shape[1] / 32)
     at = sorted({0, len(output) // 2, len(output) - 1})
     return {
         "samples": samples,
         "seed": seed,
         "shape": list(output.shape),
         "at": at,
-        "frames": [[float(f"{value:.5g}") for value in output[i].tolist()] for i in at],
+        "step": step,
+        "frames": [[float(f"{value:.5g}") for value in output[i, ::step].tolist()] for i in at],
     }
