@@ -89,7 +89,7 @@ class AudioNtt(nn.Module):
 
     def spectrum(self, audio: Tensor) -> Tensor:
         """[B, N] -> [B, 64, 1 + floor(N / 160)], normalised."""
-        level = (self.mel(audio) + EPS).log()
+        level: Tensor = (self.mel(audio) + EPS).log()
         if self.mean is not None:
             return (level - self.mean) / self.deviation
         return standardised(level)
