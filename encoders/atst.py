@@ -3,8 +3,8 @@ teacher-student transformer", Interspeech 2022; Li, Shao, Li, "Self-supervised a
 both clip-level and frame-level tasks", TASLP 2024; github.com/Audio-WestlakeU/audiossl).
 
 16 kHz; 64 mel bands (HTK, 60 to 7800 Hz) of 64 ms every 10 ms, in dB, cut off 80 dB below the clip's loudest point,
--79.6482 to 50.6842 dB mapped to -1 to 1; patches of all 64 bands by 4 frames: a vector every 40 ms,
-T = floor((floor(n / 160) + 1) / 4). The teacher's encoder is used, as by the authors.
+-79.6482 to 50.6842 dB mapped to -1 to 1; patches of all 64 bands by 4 frames: a vector every 40 ms, T = floor((floor(n
+/ 160) + 1) / 4). The teacher's encoder is used, as by the authors.
 
 ATST-Frame: the normalised output of the last block. ATST-Clip was trained on its class token, and its authors classify
 that token beside the mean of the patches: here every vector is the token followed by the patch, 2 D, so that the mean

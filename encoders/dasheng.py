@@ -2,13 +2,13 @@
 audio classification", Interspeech 2024; github.com/XiaoMi/dasheng, package ``dasheng`` 0.0.9).
 
 16 kHz; 64 mel bands (HTK, 0 to 8 kHz) of 32 ms every 10 ms, in dB, cut off 120 dB below the loudest point; batch
-normalisation of each band with trained statistics; patches of all 64 bands by 4 frames, so one vector every 40 ms:
-T = floor((floor(n / 160) + 1) / 4). Positions are learned for 252 patches (10.08 s). As in the authors' code, longer
-clips are encoded in consecutive pieces of 252 patches whose vectors are joined. Clips too short for a patch have zeros
-after them.
+normalisation of each band with trained statistics; patches of all 64 bands by 4 frames, so one vector every 40 ms: T =
+floor((floor(n / 160) + 1) / 4). Positions are learned for 252 patches (10.08 s). As in the authors' code, longer clips
+are encoded in consecutive pieces of 252 patches whose vectors are joined. Clips too short for a patch have zeros after
+them.
 
-The cut-off is each clip's own here; ``AmplitudeToDB`` of the authors' code takes the loudest point of the batch.
-Padded batches: each clip's spectrum is of its own samples and attention is masked.
+The cut-off is each clip's own here; ``AmplitudeToDB`` of the authors' code takes the loudest point of the batch. Padded
+batches: each clip's spectrum is of its own samples and attention is masked.
 
 Why not the package: it downloads without a digest, and ``torchaudio`` is imported with it. What it computes is what
 this computes: tests/facts/encoders/dasheng.json has its output.

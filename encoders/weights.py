@@ -7,6 +7,7 @@ any name that is missing, left over or of another shape.
 
 from __future__ import annotations
 
+import argparse
 import hashlib
 import os
 import tempfile
@@ -71,6 +72,7 @@ def tensors(path: Path) -> dict[str, Tensor]:
 
             found: dict[str, Tensor] = load_file(path)
             return found
+        torch.serialization.add_safe_globals([argparse.Namespace])  # options of a training script: plain attributes
         stored = torch.load(path, map_location="cpu", weights_only=True)
     except Exception as error:  # a broken file may raise anything
         lines = str(error).strip().splitlines() or [type(error).__name__]
@@ -107,8 +109,12 @@ def load(make: Callable[[], nn.Module], rename: Rename, weights: Weights, device
 
 def load_file(make: Callable[[], nn.Module], rename: Rename, path: Path, device: str) -> Encoder:
     """The same with the weights in ``path``."""
-    module = make()
-    fill(module, tensors(path), rename, where=path)
+    return filled(make(), tensors(path), rename, path, device)
+
+
+def filled(module: nn.Module, given: Mapping[str, Tensor], rename: Rename, path: Path, device: str) -> Encoder:
+    """``module`` with the weights ``given``, ready for use. Raises EncoderError as ``fill`` does."""
+    fill(module, given, rename, where=path)
     return cast(Encoder, module.eval().requires_grad_(False).to(device))
 
 
