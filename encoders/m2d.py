@@ -4,7 +4,7 @@ to model the input", ICASSP 2023; github.com/nttcslab/m2d).
 16 kHz; 80 mel bands (Slaney, 50 to 8000 Hz) of 25 ms every 10 ms; log(power + 2^-23), minus -7.1, over 4.2 (the
 authors' numbers for the models of 2022; a file's own ``norm_stats`` where it has some); patches of 16 bands by 16
 frames, five to a column; class token, positions for 38 columns (6.08 s). A column's five vectors are put one after the
-other, as the authors do: 3840 numbers every 160 ms, T = floor(n / 2560) + 1.
+other, as the authors do: 3840 numbers every 160 ms, T = max(1, ceil(floor(n / 160) / 16)).
 
 As in the authors' portable runtime, longer clips are encoded in pieces of 38 columns, the last as long as it comes, and
 a column that is not full has zeros after it (of the normalised spectrum). Padded batches: each clip's spectrum is of
@@ -75,11 +75,12 @@ class Mae(nn.Module):
 
     def _layers(self, audio: Tensor, lengths: Tensor | None, *, every: bool) -> list[Tensor]:
         spectrum, frames = of_each(self.spectrum, audio, lengths, self.mel.shortest)
-        heard = -(-spectrum.shape[2] // PATCH)  # columns
+        # the last frame is centred on the clip's end: it begins no column, which would speak for no time
+        heard = (spectrum.shape[2] + PATCH - 2) // PATCH  # columns
         columns = -(-heard // self.columns) * self.columns if self.full else heard
         filled = nn.functional.pad(spectrum, (0, columns * PATCH - spectrum.shape[2]))
         patches = self.patch_embed(filled[:, None]).permute(0, 2, 3, 1)  # [B, rows, columns, D]
-        counts = None if self.full or frames is None else (frames + PATCH - 1) // PATCH
+        counts = None if self.full or frames is None else (frames + PATCH - 2) // PATCH
         first, token = None, 0
         if self.cls_token is not None:
             first, token = self.cls_token + self.pos_embed[:, :1], 1

@@ -3,7 +3,7 @@ for learning general-purpose audio representation", HEAR 2021, PMLR 166; github.
 
 The spectrum, the patches and the transformer are M2D's (``encoders.m2d``), normalised by the clip's own mean and
 deviation; the authors' runtime takes those of the batch, so that a clip's embedding depends on its neighbours. 3840
-numbers every 160 ms, T = floor(n / 2560) + 1.
+numbers every 160 ms, T = max(1, ceil(floor(n / 160) / 16)).
 
 As in the authors' runtime, a clip is encoded in pieces of the length that the model was trained on, 32 columns (5.12 s)
 or 13 (2.08 s), the last filled up with zeros (the clip's mean level), which attention does hear; the columns after the

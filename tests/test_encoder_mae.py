@@ -126,9 +126,9 @@ def test_statistics_of_m2d_are_the_file_s_own_where_it_has_some(
 
 
 @every
-@pytest.mark.parametrize("samples", [160, 800, 2559, 2560, 16_000, 170_137])
+@pytest.mark.parametrize("samples", [100, 800, 2560, 2719, 2720, 16_000, 170_137])
 def test_frames_every_160_ms(kind: str, samples: int, tiny: dict[str, nn.Module]) -> None:
-    expected = max(1, (samples - 400) // 2560 + 1) if kind == "audiomae" else samples // 2560 + 1
+    expected = max(1, (samples - 400) // 2560 + 1) if kind == "audiomae" else max(1, -(-(samples // 160) // 16))
     assert tiny[kind](signal(samples, seed=1)[None]).shape == (1, expected, 8 if kind == "audiomae" else 40)
 
 
@@ -138,6 +138,7 @@ def test_certificate(kind: str, tiny: dict[str, nn.Module]) -> None:
     assert [check.name for check in certificate.checks if not check.passed] == []
     assert certificate.policy == "padded"
     assert certificate.hop_in_samples == 2560
+    assert certificate.first_frame_in_samples == (400 if kind == "audiomae" else 160)
 
 
 @every
