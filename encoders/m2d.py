@@ -7,8 +7,9 @@ frames, five to a column; class token, positions for 38 columns (6.08 s). A colu
 other, as the authors do: 3840 numbers every 160 ms, T = max(1, ceil(floor(n / 160) / 16)).
 
 As in the authors' portable runtime, longer clips are encoded in pieces of 38 columns, the last as long as it comes, and
-a column that is not full has zeros after it (of the normalised spectrum). Padded batches: each clip's spectrum is of
-its own samples, attention is masked.
+a column that is not full has zeros after it (of the normalised spectrum); but where the last frame, which is centred on
+the clip's end, would begin a column by itself, it is left out. Padded batches: each clip's spectrum is of its own
+samples, attention is masked.
 """
 
 from __future__ import annotations

@@ -35,6 +35,7 @@ class Mel(nn.Module):
     ) -> None:  # fmt: skip
         super().__init__()
         self.fft, self.window, self.hop = fft, window, hop
+        self.bands, self.low, self.high, self.slaney, self.rate = bands, low, high, slaney, rate  # for the fingerprint
         self.shortest = fft // 2 + 1  # samples: reflection needs as many
         self.register_buffer("hann", torch.hann_window(window), persistent=False)
         made = mel_filters(rate=rate, fft=fft, bands=bands, low=low, high=high, slaney=slaney).astype(np.float32)
