@@ -7,6 +7,7 @@ any name that is missing, left over or of another shape.
 
 from __future__ import annotations
 
+import argparse
 import hashlib
 import os
 import tempfile
@@ -15,12 +16,12 @@ import urllib.request
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import torch
 from torch import Tensor, nn
 
-from bench.types import EncoderError
+from bench.types import Encoder, EncoderError
 
 Rename = Callable[[str], str | None]
 """An author's tensor name to ours; None for one that is not part of the encoder (a decoder, a classifier)."""
@@ -30,21 +31,28 @@ BLOCK = 1 << 20  # bytes
 
 @dataclass(frozen=True, slots=True)
 class Weights:
-    """Where a checkpoint is published: ``hub`` id with a ``revision`` (commit) and ``file``, or ``url``; its digest."""
+    """Where a checkpoint is published: ``hub`` id with a ``revision`` (commit) and ``file``, or ``url``; its digest.
+
+    ``page`` is for people: where the authors publish what nothing is known of that could be pinned.
+    """
 
     hub: str = ""
     revision: str = ""
     file: str = ""
     url: str = ""
     sha256: str = ""  # of the file; demanded of a URL
+    page: str = ""
 
     @property
     def source(self) -> str:
-        return f"https://huggingface.co/{self.hub}" if self.hub else self.url
+        return f"https://huggingface.co/{self.hub}" if self.hub else self.url or self.page
 
 
 def fetched(weights: Weights) -> Path:
     """The checkpoint on this disk, downloaded if need be. Raises EncoderError when it cannot be had or differs."""
+    if weights.page and not (weights.hub or weights.url):
+        expected = "your own copy: --encoder NAME=FILE"
+        raise EncoderError("weights", got="no pinned address is known", expected=expected, where=weights.page)
     path = _from_hub(weights) if weights.hub else _from_url(weights)
     if weights.hub and weights.sha256:
         _check_digest(path, weights)
@@ -64,6 +72,7 @@ def tensors(path: Path) -> dict[str, Tensor]:
 
             found: dict[str, Tensor] = load_file(path)
             return found
+        torch.serialization.add_safe_globals([argparse.Namespace])  # options of a training script: plain attributes
         stored = torch.load(path, map_location="cpu", weights_only=True)
     except Exception as error:  # a broken file may raise anything
         lines = str(error).strip().splitlines() or [type(error).__name__]
@@ -91,6 +100,22 @@ def fill(module: nn.Module, given: Mapping[str, Tensor], rename: Rename, *, wher
                 f"shape of {name}", got=list(tensor.shape), expected=list(wanted[name].shape), where=where
             )
     module.load_state_dict(renamed, strict=True)
+
+
+def load(make: Callable[[], nn.Module], rename: Rename, weights: Weights, device: str) -> Encoder:
+    """The encoder that ``make`` builds with published weights. Raises EncoderError as ``fetched`` and ``fill`` do."""
+    return load_file(make, rename, fetched(weights), device)
+
+
+def load_file(make: Callable[[], nn.Module], rename: Rename, path: Path, device: str) -> Encoder:
+    """The same with the weights in ``path``."""
+    return filled(make(), tensors(path), rename, path, device)
+
+
+def filled(module: nn.Module, given: Mapping[str, Tensor], rename: Rename, path: Path, device: str) -> Encoder:
+    """``module`` with the weights ``given``, ready for use. Raises EncoderError as ``fill`` does."""
+    fill(module, given, rename, where=path)
+    return cast(Encoder, module.eval().requires_grad_(False).to(device))
 
 
 def _flat(value: object, prefix: str) -> list[tuple[str, Tensor]]:

@@ -1,4 +1,7 @@
-"""One contract for all bundled encoders: those without weights, and tiny random models of every transformers kind."""
+"""One contract for all bundled encoders: those without weights, and tiny random models of every transformers kind.
+
+Encoders with published weights are held to their specs, and certified where the weights can be had.
+"""
 
 from __future__ import annotations
 
@@ -17,6 +20,7 @@ from torch import Tensor, nn
 from bench.adapt import accepts_lengths, adapt
 from bench.audio import torchaudio_safe
 from bench.certify import TOLERANCE, certify, difference, signal, valid_frames
+from bench.encoder_sources import discover
 from bench.fingerprint import fingerprint
 from bench.types import Certificate, Encoder, EncoderError, EncoderSpec
 from encoders import constant, hf, logmel, random_conv
@@ -49,7 +53,9 @@ TINY: dict[str, tuple[str, dict[str, Any], dict[str, Any]]] = {  # name -> model
     "wavlm-group-raw": ("WavLM", SMALL, {"do_normalize": False}),
     "data2vec-audio": ("Data2VecAudio", SMALL | {"num_conv_pos_embeddings": 3, "conv_pos_kernel_size": 5}, {}),
 }  # fmt: skip
-BUNDLED = {spec.name: spec for spec in (logmel.logmel, random_conv.random_conv, constant.constant)}
+SPECS, _ = discover(Path(__file__).parents[1] / "encoders")
+BUNDLED = {name: spec for name, spec in SPECS.items() if spec.load_weights is None}
+PUBLISHED = {name: spec for name, spec in SPECS.items() if spec.load_weights is not None}
 NAMES = [*BUNDLED, *TINY]
 PADDED = {*BUNDLED, "whisper", "wav2vec2-layer", "hubert-layer", "wavlm-layer"}
 
@@ -167,6 +173,31 @@ def test_fingerprint_follows_the_weights(name: str, loaded: Loaded) -> None:
     tensor = next(value for value in again.state_dict().values() if isinstance(value, Tensor))
     tensor.view(-1)[0] += 1
     assert fingerprint(adapt(again)) != fingerprint(encoder)
+
+
+# ----------------------------------------------------------------------------------------------- published weights
+
+
+@pytest.mark.parametrize("name", PUBLISHED)
+def test_spec_of_published_weights(name: str) -> None:
+    spec = PUBLISHED[name]
+    assert spec.name == name
+    assert spec.source.startswith("https://")
+    assert spec.licence
+    assert spec.trained_on
+    assert not spec.default
+
+
+@pytest.mark.parametrize("name", PUBLISHED)
+def test_published_weights_are_certified_where_they_can_be_had(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("HF_HUB_OFFLINE", "1")
+    try:
+        encoder = adapt(PUBLISHED[name].load("cpu"))
+    except EncoderError as error:
+        if "--encoder NAME=FILE" not in str(error):
+            raise
+        pytest.skip(f"weights cannot be had here: {error}")
+    assert certify(encoder).passed
 
 
 # ------------------------------------------------------------------------------------------------- without weights

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import argparse
 import hashlib
 from pathlib import Path
 
@@ -77,6 +78,17 @@ def test_code_in_a_file_is_not_run(tmp_path: Path) -> None:
         tensors(tmp_path / "junk.safetensors")
     with pytest.raises(EncoderError, match="no such file"):
         tensors(tmp_path / "absent.pt")
+
+
+def test_options_of_a_training_script_may_lie_beside_the_weights(tmp_path: Path) -> None:
+    path = tmp_path / "w.pth"
+    torch.save({"model": {"weight": torch.ones(2)}, "args": argparse.Namespace(lr=1e-3, model="mae"), "epoch": 3}, path)
+    assert set(tensors(path)) == {"model.weight"}
+
+
+def test_what_is_not_pinned_is_not_fetched() -> None:
+    with pytest.raises(EncoderError, match=r"no pinned address is known, expected your own copy: --encoder NAME=FILE"):
+        fetched(Weights(page="https://x.org/somewhere"))
 
 
 def test_where_weights_lie_is_pinned(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -1,0 +1,122 @@
+"""ATST-Clip and ATST-Frame: teacher-student transformers (Li and Li, "ATST: Audio representation learning with
+teacher-student transformer", Interspeech 2022; Li, Shao, Li, "Self-supervised audio teacher-student transformer for
+both clip-level and frame-level tasks", TASLP 2024; github.com/Audio-WestlakeU/audiossl).
+
+16 kHz; 64 mel bands (HTK, 60 to 7800 Hz) of 64 ms every 10 ms, in dB, cut off 80 dB below the clip's loudest point,
+-79.6482 to 50.6842 dB mapped to -1 to 1; patches of all 64 bands by 4 frames: a vector every 40 ms, T = floor((floor(n
+/ 160) + 1) / 4). The teacher's encoder is used, as by the authors.
+
+ATST-Frame: the normalised output of the last block. ATST-Clip was trained on its class token, and its authors classify
+that token beside the mean of the patches: here every vector is the token followed by the patch, 2 D, so that the mean
+over time is theirs. The authors' scripts take all 12 blocks of either; they are in ``hidden_states``.
+
+Positions are learned for 250 patches. Longer clips are encoded in pieces of 250 patches (10 s), each with a class token
+of its own, the last as long as it comes. (The authors cut the spectrum every 1001 frames, which loses one frame at each
+joint.) Clips too short for a patch have zeros after them. Padded batches: each clip's spectrum is of its own samples
+and attention is masked.
+
+The authors' files are Lightning checkpoints: where they hold more than tensors and plain values they cannot be read
+without running code, and want converting to tensors first (any file with the names of ``state_dict`` will do).
+"""
+
+from __future__ import annotations
+
+import functools
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor, nn
+
+from bench.types import EncoderSpec
+from encoders.spectra import Mel, decibels, of_each
+from encoders.vit import EPS, Block, encode
+from encoders.weights import Weights, load, load_file
+
+BANDS, WIDTH, SPAN_IN_DB = 64, 4, 80
+LOWEST, HIGHEST = -79.6482, 50.6842  # dB
+
+
+@dataclass(frozen=True, slots=True)
+class Config:
+    dim: int
+    depth: int
+    heads: int
+    clip: bool  # with a class token
+    columns: int = 250  # patches that there are positions for
+
+
+class Atst(nn.Module):
+    """[B, N] -> [B, T, D], of ATST-Clip [B, T, 2 D]."""
+
+    sampling_rate, hop_size_in_ms = 16_000, 40.0
+
+    def __init__(self, config: Config) -> None:
+        super().__init__()
+        dim = config.dim
+        self.output_dim = 2 * dim if config.clip else dim
+        self.mel = Mel(fft=1024, window=1024, hop=160, bands=BANDS, low=60, high=7800)
+        self.patch_embed = nn.Linear(BANDS * WIDTH, dim)
+        self.cls_token = nn.Parameter(torch.zeros(1, 1, dim)) if config.clip else None
+        self.pos_embed = nn.Parameter(torch.zeros(1, 1 + config.columns, dim))  # the class token's first
+        self.blocks = nn.ModuleList(Block(dim, config.heads, bias=False) for _ in range(config.depth))
+        self.norm = nn.LayerNorm(dim, EPS)
+
+    def forward(self, audio: Tensor, lengths: Tensor | None = None) -> Tensor:
+        return self._layers(audio, lengths, every=False)[-1]
+
+    def hidden_states(self, audio: Tensor, lengths: Tensor | None = None) -> list[Tensor]:
+        """Output of every block after the final normalisation, as the authors use them; the last is ``forward``'s."""
+        return self._layers(audio, lengths, every=True)
+
+    def spectrum(self, audio: Tensor) -> Tensor:
+        """[B, N] -> [B, 64, 1 + floor(N / 160)], about -1 to 1."""
+        return 2 * (decibels(self.mel(audio), SPAN_IN_DB) - LOWEST) / (HIGHEST - LOWEST) - 1
+
+    def _layers(self, audio: Tensor, lengths: Tensor | None, *, every: bool) -> list[Tensor]:
+        spectrum, frames = of_each(self.spectrum, audio, lengths, self.mel.shortest)
+        columns = spectrum.unfold(2, WIDTH, WIDTH).transpose(1, 2).flatten(2)  # [B, T, 256]: bands, then frames
+        patches = self.patch_embed(columns)[:, None]
+        counts = None if frames is None else frames // WIDTH
+        first = None if self.cls_token is None else self.cls_token + self.pos_embed[:, :1]
+        layers = encode(
+            self.blocks, self.norm, patches, self.pos_embed[:, None, 1:], counts=counts, first=first,
+            join_first=True, every=every,
+        )  # fmt: skip
+        *inner, last = [layer[:, 0] for layer in layers]
+        dim = self.pos_embed.shape[2]  # of the token and of the patch: each is normalised by itself
+        return [*(self.norm(x.unflatten(2, (-1, dim))).flatten(2) for x in inner), last]  # type: ignore[no-untyped-call]
+
+
+def rename(name: str) -> str | None:
+    """The authors' names to ours: the teacher's encoder, without what only training uses."""
+    _, teacher, rest = name.partition("teacher.encoder.")
+    if not teacher and name.startswith(("state_dict.", "optimizer", "loops.", "callbacks.", "hyper_parameters.")):
+        return None
+    name = rest or name
+    if name in ("mask_embed", "head.weight", "head.bias"):
+        return None
+    return name.replace("patch_embed.patch_embed.", "patch_embed.").replace("norm_frame.", "norm.")
+
+
+def _spec(name: str, config: Config, page: str) -> EncoderSpec:
+    make = functools.partial(Atst, config)
+    weights = Weights(page=page)
+    return EncoderSpec(
+        name=name,
+        load=functools.partial(load, make, rename, weights),
+        load_weights=functools.partial(load_file, make, rename),
+        source=page,
+        licence="MIT",
+        trained_on=("AudioSet",),
+    )
+
+
+CLIP_SMALL, CLIP_BASE = Config(384, 12, 6, clip=True), Config(768, 12, 12, clip=True)
+FRAME_SMALL, FRAME_BASE = Config(384, 12, 6, clip=False), Config(768, 12, 12, clip=False)
+CLIP_FILES = "https://checkpointstorage.oss-cn-beijing.aliyuncs.com/atst"
+FRAME_FILES = "https://github.com/Audio-WestlakeU/audiossl/tree/main/audiossl/methods/atstframe"
+
+atst_clip_small = _spec("atst_clip_small", CLIP_SMALL, f"{CLIP_FILES}/small.ckpt")
+atst_clip_base = _spec("atst_clip_base", CLIP_BASE, f"{CLIP_FILES}/base.ckpt")
+atst_frame_small = _spec("atst_frame_small", FRAME_SMALL, FRAME_FILES)
+atst_frame_base = _spec("atst_frame_base", FRAME_BASE, FRAME_FILES)

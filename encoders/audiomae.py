@@ -1,0 +1,103 @@
+"""AudioMAE: a masked autoencoder of spectrograms (Huang et al., "Masked autoencoders that listen", NeurIPS 2022;
+github.com/facebookresearch/AudioMAE), the pretrained model.
+
+16 kHz, the clip's mean taken off; Kaldi's 128 log mel energies (Hann window of 25 ms every 10 ms) with zeros after them
+up to a multiple of 1024 frames, then minus -4.2677393, over 2 * 4.5689974 (AudioSet's); patches of 16 frames by 16
+bands, eight to a column, class token, positions for 64 columns. As in the authors' code attention hears what fills up a
+piece; the columns after the clip are cut: T = max(1, floor((n - 400) / 2560) + 1), one every 160 ms. Longer clips,
+which the authors cut at 10.24 s, are encoded in pieces of 1024 frames that do not hear each other. Clips shorter than
+400 samples have zeros after them.
+
+A column's vector is the mean of its eight patches, normalised as at the end of the authors' ``forward_encoder``; the
+mean over time is then that of all patches. What fills a piece does not depend on the batch, so padded batches need no
+mask.
+
+The tuned model normalises the mean of the patches instead of the patches and is not offered.
+"""
+
+from __future__ import annotations
+
+import functools
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor, nn
+
+from bench.types import EncoderSpec
+from encoders.spectra import kaldi, of_each
+from encoders.vit import EPS, Block, encode
+from encoders.weights import Weights, load, load_file
+
+BANDS, PATCH = 128, 16
+ROWS = BANDS // PATCH
+MEAN, DEVIATION = -4.2677393, 4.5689974
+SHORTEST = 400  # samples
+NOT_THE_ENCODER = ("decoder_", "mask_token", "optimizer.", "scaler.")
+
+
+@dataclass(frozen=True, slots=True)
+class Config:
+    dim: int = 768
+    depth: int = 12
+    heads: int = 12
+    columns: int = 64
+
+
+class AudioMae(nn.Module):
+    """[B, N] -> [B, T, D]."""
+
+    sampling_rate, hop_size_in_ms = 16_000, 160.0
+
+    def __init__(self, config: Config) -> None:
+        super().__init__()
+        dim = self.output_dim = config.dim
+        self.columns = config.columns
+        self.patch_embed = nn.Conv2d(1, dim, PATCH, PATCH)
+        self.cls_token = nn.Parameter(torch.zeros(1, 1, dim))
+        self.pos_embed = nn.Parameter(torch.zeros(1, 1 + ROWS * config.columns, dim))
+        self.blocks = nn.ModuleList(Block(dim, config.heads) for _ in range(config.depth))
+        self.norm = nn.LayerNorm(dim, EPS)
+
+    def forward(self, audio: Tensor, lengths: Tensor | None = None) -> Tensor:
+        return self._layers(audio, lengths, every=False)[-1]
+
+    def hidden_states(self, audio: Tensor, lengths: Tensor | None = None) -> list[Tensor]:
+        """Output of every block; of the last one what ``forward`` returns, after the final normalisation."""
+        return self._layers(audio, lengths, every=True)
+
+    def spectrum(self, audio: Tensor) -> Tensor:
+        """[B, N] -> [B, 128, floor((N - 400) / 160) + 1], not normalised."""
+        return kaldi(
+            audio - audio.mean(dim=1, keepdim=True), htk_compat=True, sample_frequency=self.sampling_rate,
+            use_energy=False, window_type="hanning", num_mel_bins=BANDS, dither=0.0, frame_shift=10,
+        )  # fmt: skip
+
+    def _layers(self, audio: Tensor, lengths: Tensor | None, *, every: bool) -> list[Tensor]:
+        spectrum, _ = of_each(self.spectrum, audio, lengths, SHORTEST)
+        heard = -(-spectrum.shape[2] // PATCH)  # columns
+        pieces = -(-heard // self.columns)
+        filled = nn.functional.pad(spectrum, (0, pieces * self.columns * PATCH - spectrum.shape[2]))
+        normalised = (filled - MEAN) / (2 * DEVIATION)
+        patches = self.patch_embed(normalised.transpose(1, 2)[:, None]).permute(0, 3, 2, 1)  # [B, rows, columns, D]
+        position = self.pos_embed[:, 1:].reshape(1, self.columns, ROWS, -1).transpose(1, 2)
+        first = self.cls_token + self.pos_embed[:, :1]
+        layers = encode(self.blocks, self.norm, patches, position, first=first, every=every)
+        return [layer[:, :, :heard].mean(dim=1) for layer in layers]
+
+
+def rename(name: str) -> str | None:
+    """The authors' names to ours, without the decoder and what else training keeps."""
+    name = name.removeprefix("model.")
+    return None if name.startswith(NOT_THE_ENCODER) else name.replace("patch_embed.proj.", "patch_embed.")
+
+
+MAKE = functools.partial(AudioMae, Config())
+FILE = "https://drive.google.com/file/d/1rRsmU8x7D-x4BvcPyroUJwU18eixNfKg"
+audiomae = EncoderSpec(
+    name="audiomae",
+    load=functools.partial(load, MAKE, rename, Weights(page=FILE)),
+    load_weights=functools.partial(load_file, MAKE, rename),
+    source=f"https://github.com/facebookresearch/AudioMAE, {FILE}",
+    licence="CC-BY-4.0",
+    trained_on=("AudioSet",),
+)
