@@ -187,7 +187,7 @@ def test_global_random_state_is_left_alone() -> None:
     assert torch.equal(torch.rand(4), wanted)
 
 
-@given(hop=st.integers(20, 2000), field=st.integers(0, 6000), ceiling=st.integers(0, 1), n=st.integers(8000, 32000))
+@given(hop=st.integers(20, 20_000), field=st.integers(0, 40_000), ceiling=st.integers(0, 1), n=st.integers(8000, 32000))
 @settings(max_examples=200, deadline=None)
 def test_any_rule_is_found_exactly(hop: int, field: int, ceiling: int, n: int) -> None:
     start = 1 if ceiling else field
@@ -199,8 +199,9 @@ def test_any_rule_is_found_exactly(hop: int, field: int, ceiling: int, n: int) -
 
     assert find_start(count, hop, n) == start
     assert contradiction(calls, start, hop) is None
-    assert contradiction({**calls, 64000: 1}, start, hop) == (64000, 1)
-    assert len(calls) <= 1 + 3 * 2 + math.ceil(math.log2(hop)) + 1
+    assert contradiction({**calls, 640_000: 1}, start, hop) == (640_000, 1)
+    doublings = 3  # of a clip too short for two frames
+    assert len(calls) <= 1 + doublings + 3 * 2 + math.ceil(math.log2(hop)) + 1
 
 
 def test_frames_at_least_one_and_hops_of_rounded_milliseconds() -> None:
@@ -227,7 +228,7 @@ def test_command_line(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> Non
     assert main([str(tmp_path / "mine.py")]) == 1
     assert "FAIL  hop" in capsys.readouterr().out
     assert main(["nothing"]) == 1
-    assert "unknown encoder: got 'nothing', expected one of constant, logmel, random_conv" in capsys.readouterr().err
+    assert "unknown encoder: got 'nothing', expected one of constant, " in capsys.readouterr().err
 
 
 def test_module_runs_as_a_command() -> None:
