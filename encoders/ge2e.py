@@ -59,7 +59,7 @@ class Ge2e(nn.Module):
 
     def windows(self, clip: Tensor) -> Tensor:
         """[n] -> [T, 160, 40]: mel spectra of every window, zeros after the clip."""
-        count = max(1, (len(clip) - COVERED) // HOP + 1)
+        count = windows_of(len(clip))
         with torch.autocast(clip.device.type, enabled=False):
             rms = clip.float().square().mean().sqrt()
             clip = clip * (LOUDNESS / rms.clamp(min=1e-12)).clamp(min=1)
@@ -69,6 +69,11 @@ class Ge2e(nn.Module):
             )
             mel = torch.view_as_real(spectrum).square().sum(-1).T @ self.filters  # [spectra, 40]
         return mel.unfold(0, FRAMES, HOP // STEP)[:count].transpose(1, 2)
+
+
+def windows_of(n: int) -> int:
+    """How many windows a clip of n samples has."""
+    return max(1, (n - COVERED) // HOP + 1)
 
 
 def mel_filters() -> Tensor:

@@ -1,0 +1,22 @@
+"""What a published checkpoint of transformers becomes: an EncoderSpec that loads it from the hub or a user's folder."""
+
+from __future__ import annotations
+
+import functools
+
+from bench.types import EncoderSpec
+from encoders import hf
+
+
+def published(
+    name: str, identity: str, *, revision: str = "", licence: str, trained_on: tuple[str, ...]
+) -> EncoderSpec:
+    return EncoderSpec(
+        name=name,
+        load=functools.partial(hf.load, identity, revision or None),
+        source=f"https://huggingface.co/{identity}",
+        revision=revision,
+        licence=licence,
+        trained_on=trained_on,
+        load_weights=hf.from_folder,
+    )
