@@ -15,6 +15,8 @@ qwen2_audio = published(
     "qwen2-audio",
     "Qwen/Qwen2-Audio-7B",
     revision="dd84470756e6277a71d4d7188773a43cde92696e",
+    width=1280,
+    hop_in_ms=40.0,
     licence="Apache-2.0",
     trained_on=("370,000 hours of speech, 10,000 of sound, 140,000 of music, not listed in full",),
 )
@@ -22,6 +24,8 @@ qwen25_omni = published(
     "qwen2.5-omni",
     "Qwen/Qwen2.5-Omni-7B",
     revision="ae9e1690543ffd5c0221dc27f79834d0294cba00",
+    width=3584,
+    hop_in_ms=40.0,
     licence="Apache-2.0",
     trained_on=("not published",),
 )
@@ -29,9 +33,11 @@ audio_flamingo_3 = published(
     "af-whisper",
     "nvidia/audio-flamingo-3-hf",
     revision="1b7715c1cbdfcaa5042e79cc3c814f6625681cc7",
+    width=1280,
+    hop_in_ms=40.0,
     licence="NVIDIA OneWay Noncommercial",
     trained_on=SOUNDS,
 )
 voxtral_mini = published(
-    "voxtral-mini", "mistralai/Voxtral-Mini-3B-2507", licence="Apache-2.0", trained_on=("not published",)
+    "voxtral-mini", "mistralai/Voxtral-Mini-3B-2507", width=1280, licence="Apache-2.0", trained_on=("not published",)
 )

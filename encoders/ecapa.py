@@ -166,4 +166,7 @@ ecapa = EncoderSpec(
     licence="Apache-2.0",
     trained_on=("voxceleb1", "voxceleb2"),
     load_weights=load_weights,
+    sampling_rate=Ecapa.sampling_rate,
+    output_dim=Ecapa.output_dim,
+    hop_in_ms=Ecapa.hop_size_in_ms,
 )

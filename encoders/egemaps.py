@@ -66,6 +66,9 @@ egemaps = EncoderSpec(
     load=load,
     source="https://github.com/audeering/opensmile-python",
     revision="eGeMAPSv02 functionals",
-    licence="openSMILE research licence (non-commercial)",
+    licence="audEERING Research",
     extra=EXTRA,
+    sampling_rate=Egemaps.sampling_rate,
+    output_dim=Egemaps.output_dim,
+    hop_in_ms=Egemaps.hop_size_in_ms,
 )

@@ -113,4 +113,7 @@ ge2e = EncoderSpec(
     licence="Apache-2.0",
     trained_on=("voxceleb1", "voxceleb2", "librispeech", "librispeechmalefemale"),
     load_weights=load_weights,
+    sampling_rate=Ge2e.sampling_rate,
+    output_dim=Ge2e.output_dim,
+    hop_in_ms=Ge2e.hop_size_in_ms,
 )

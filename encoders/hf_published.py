@@ -9,7 +9,15 @@ from encoders import hf
 
 
 def published(
-    name: str, identity: str, *, revision: str = "", licence: str, trained_on: tuple[str, ...]
+    name: str,
+    identity: str,
+    *,
+    revision: str = "",
+    width: int,
+    rate: int = 16_000,
+    hop_in_ms: float = 20.0,
+    licence: str,
+    trained_on: tuple[str, ...],
 ) -> EncoderSpec:
     return EncoderSpec(
         name=name,
@@ -19,4 +27,7 @@ def published(
         licence=licence,
         trained_on=trained_on,
         load_weights=hf.from_folder,
+        sampling_rate=rate,
+        output_dim=width,
+        hop_in_ms=hop_in_ms,
     )
