@@ -17,14 +17,14 @@ from bench.adapt import adapt
 from bench.audio import torchaudio_safe
 from bench.certify import certify, difference, signal
 from bench.types import EncoderError
-from encoders import ecapa, ge2e
+from encoders import ecapa, ge2e, wespeaker
 
 FACTS = Path(__file__).parent / "facts" / "encoders"
 
 
-@pytest.mark.parametrize("module", [ecapa, ge2e], ids=["ecapa", "ge2e"])
+@pytest.mark.parametrize("module", [ecapa, ge2e, wespeaker], ids=["ecapa", "ge2e", "wespeaker"])
 def test_the_published_tensors_fit(module: ModuleType, tmp_path: Path) -> None:
-    """Names and shapes as recorded from the published file, with values of our own."""
+    """Names and shapes as recorded from the published file (WeSpeaker: class), with values of our own."""
     facts = json.loads((FACTS / f"{module.__name__.rpartition('.')[2]}.json").read_text())["tensors"]
     given = {key: torch.full(shape, float(i)) for i, (key, shape) in enumerate(facts.items())}
     torch.save(given, tmp_path / "w.pt")
@@ -40,8 +40,12 @@ def test_the_published_tensors_fit(module: ModuleType, tmp_path: Path) -> None:
 
 @pytest.mark.parametrize(
     ("encoder", "rule"),
-    [(ecapa.Ecapa, ("equal_length", 160, 0)), (ge2e.Ge2e, ("padded", 12_320, 19_200))],
-    ids=["ecapa", "ge2e"],
+    [
+        (ecapa.Ecapa, ("equal_length", 160, 0)),
+        (ge2e.Ge2e, ("padded", 12_320, 19_200)),
+        (wespeaker.ResNet34, ("equal_length", 160, 400)),
+    ],
+    ids=["ecapa", "ge2e", "wespeaker"],
 )
 def test_certificate(encoder: type[nn.Module], rule: tuple[str, int, int]) -> None:
     torch.manual_seed(0)
@@ -61,6 +65,17 @@ def test_ecapa_says_one_thing_about_a_clip_however_short() -> None:
         for n in (1, 319, 640, 9000):
             out = encoder(signal(n, seed=1)[None])
             assert out.shape == (1, n // 160 + 1, 192)
+            assert out.isfinite().all()
+            assert torch.equal(out, out[:, :1].expand_as(out))
+
+
+def test_wespeaker_says_one_thing_about_a_clip_however_short() -> None:
+    torch.manual_seed(0)
+    encoder = wespeaker.ResNet34().eval()
+    with torch.inference_mode():
+        for n in (1, 1_679, 9_000):
+            out = encoder(signal(n, seed=1)[None])
+            assert out.shape == (1, max(1, (n - 400) // 160 + 1), 256)
             assert out.isfinite().all()
             assert torch.equal(out, out[:, :1].expand_as(out))
 
