@@ -2,8 +2,8 @@
 
 ``Wespeaker/wespeaker-voxceleb-resnet34-LM`` (CC-BY-4.0), trained on the development part of VoxCeleb 2 with a large
 margin at last. As there: 80 log mel bands of Kaldi (Hamming window of 25 ms every 10 ms, 16-bit scale, no dither), the
-clip's mean subtracted, a two-dimensional ResNet of 32 to 256 channels, mean and standard deviation over time, one linear
-layer. Architecture after wespeaker/models/resnet.py; tensors keep its names.
+clip's mean subtracted, a two-dimensional ResNet of 32 to 256 channels, mean and standard deviation over time, one
+linear layer. Architecture after wespeaker/models/resnet.py; tensors keep its names.
 
 The model says one thing about a clip: 256 numbers. They stand in every frame of 10 ms, so their mean over any frames is
 the embedding, and tasks on frames learn nothing about when. The network sees zeros beyond a clip's end, so clips of a
