@@ -55,11 +55,13 @@ def exact_hop(declared: float) -> float:
 
 
 def find_start(count: Callable[[int], int], hop: float, n: int) -> float:
-    """c, from where ``count(n)`` (T of a clip of n samples) jumps. ``n`` is a length to start from, >> hop.
+    """c, from where ``count(n)`` (T of a clip of n samples) jumps. ``n`` is a length to start from.
 
-    Two clips on either side of a jump tell for the usual rules, otherwise about log2(hop) clips by bisection.
+    Two clips on either side of a jump tell for the usual rules, otherwise about log2(hop) clips by bisection. Clips too
+    short for two frames say nothing, since every clip has one; T must grow with n.
     """
-    t = count(n)
+    while (t := count(n)) < 2:
+        n *= 2
     for start in (1.0, hop, 0.0):  # ceil(n / hop), floor(n / hop), floor(n / hop) + 1
         jump = math.ceil(start + t * hop)  # the first length with one more frame
         if frames(n, start, hop) == t and (count(jump - 1), count(jump)) == (t, t + 1):

@@ -30,5 +30,13 @@ def load(device: str) -> Constant:
 
 
 constant = EncoderSpec(
-    name="constant", load=load, source="constant features", revision="1", licence="Apache-2.0", default=False
+    name="constant",
+    load=load,
+    source="constant features",
+    revision="1",
+    licence="Apache-2.0",
+    default=False,
+    sampling_rate=Constant.sampling_rate,
+    output_dim=Constant.output_dim,
+    hop_in_ms=Constant.hop_size_in_ms,
 )

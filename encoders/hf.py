@@ -1,37 +1,52 @@
-"""Speech models of transformers, used as their authors do: ``hf:openai/whisper-base[@revision]``, ``hf:folder``.
+"""Models of transformers, used as their authors do: ``hf:openai/whisper-base[@revision]``, ``hf:folder``.
 
-Whisper (Radford et al. 2022): the encoder. Every clip gets its own log-mel spectrum padded to 30 s, which is what the
-model is defined on; frames beyond the clip are cut, T = ceil(n / 320) at 20 ms. A clip longer than 30 s is encoded in
-consecutive pieces of 30 s whose frames are joined.
+How each kind is used, what its frames are and how long clips are heard: ``hf_waveform.py`` (wav2vec 2.0, HuBERT, WavLM,
+data2vec-audio, MERT), ``hf_spectrogram.py`` (Whisper, w2v-BERT 2.0, AST, CLAP), ``hf_towers.py`` (Qwen2-Audio,
+Qwen2.5-Omni, Audio Flamingo 3, Music Flamingo, Voxtral).
 
-wav2vec 2.0, HuBERT, WavLM, data2vec-audio: every clip is normalised by itself to zero mean and unit variance where the
-feature extractor says so. Models with layer normalisation in the feature encoder take an attention mask, so padded
-batches; those with group normalisation see the padding, and data2vec's stacked positional convolutions carry it back,
-so those take no ``lengths`` and are only given clips of one length.
-
-Only safetensors weights are read, no code from a hub is run, and HF_HUB_OFFLINE=1 keeps to local files.
+safetensors weights are preferred; where a hub has only ``pytorch_model.bin``, it is read with ``weights_only``, which
+runs no code in it (towers: safetensors alone). No code from a hub is run, none is asked to convert a model, and
+HF_HUB_OFFLINE=1 keeps to local files. Without ``@revision`` it is whatever the hub has on its main branch today.
 """
 
 from __future__ import annotations
 
 import functools
-import json
-import math
 import os
-import warnings
+import pickle
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any, cast
 
 import torch
-from torch import Tensor, nn
+from torch import nn
 
 from bench.audio import torchaudio_safe
 from bench.types import Encoder, EncoderError, EncoderSpec
+from encoders import hf_spectrogram, hf_towers, hf_waveform
+from encoders.hf_model import Model
 
-WAVEFORM_MODELS = ("wav2vec2", "hubert", "wavlm", "data2vec-audio")
-SUPPORTED = ("whisper", *WAVEFORM_MODELS)
-WHISPER_ROWS = 8  # 30 s pieces in one forward pass
-NOT_THE_MODEL = {"_commit_hash", "_name_or_path", "architectures", "dtype", "torch_dtype", "transformers_version"}
+Wrap = Callable[[nn.Module, Any, list[dict[str, Any]]], Model]
+KINDS: dict[str, Wrap] = {  # by the model_type of config.json
+    "whisper": hf_spectrogram.Whisper,
+    "wav2vec2": hf_waveform.waveform,
+    "hubert": hf_waveform.waveform,
+    "wavlm": hf_waveform.waveform,
+    "data2vec-audio": hf_waveform.waveform,
+    "mert_model": hf_waveform.waveform,
+    "wav2vec2-bert": hf_spectrogram.W2vBert,
+    "audio-spectrogram-transformer": hf_spectrogram.Ast,
+    "clap": hf_spectrogram.Clap,
+    "qwen2_audio": hf_towers.QwenAudio,
+    "qwen2_5_omni": hf_towers.QwenOmni,
+    "audioflamingo3": hf_towers.AudioFlamingo,
+    "musicflamingo": hf_towers.AudioFlamingo,
+    "voxtral": hf_spectrogram.Whisper,
+}
+TOWERS = ("qwen2_audio", "qwen2_5_omni", "audioflamingo3", "musicflamingo", "voxtral")
+NOT_USED = {"masked_spec_embed"}  # tensors that encoding does not need: the mask of pretraining
+FAILURES = (OSError, ValueError, ImportError, RuntimeError, pickle.UnpicklingError)
+"""What transformers raises for anything that it cannot find or read."""
 
 
 def spec(text: str) -> EncoderSpec:
@@ -48,121 +63,71 @@ def spec(text: str) -> EncoderSpec:
 
 
 def load(identity: str, revision: str | None, device: str) -> Encoder:
-    """Raises EncoderError when the model cannot be had, is of another kind or has no safetensors weights."""
+    """Raises EncoderError when the model cannot be had, is of another kind or lacks weights."""
     torchaudio_safe.install()
-    from transformers import AutoConfig, AutoFeatureExtractor, AutoModel
+    os.environ.setdefault("DISABLE_SAFETENSORS_CONVERSION", "1")  # else transformers asks the hub for one
+    from transformers import AutoFeatureExtractor
     from transformers.utils import logging
 
     logging.disable_progress_bar()  # "Loading weights" across the harness's own
     options: dict[str, Any] = {"revision": revision, "local_files_only": os.environ.get("HF_HUB_OFFLINE") == "1"}
     try:
-        config = AutoConfig.from_pretrained(identity, **options)
-        if config.model_type not in SUPPORTED or getattr(config, "add_adapter", False):
-            kind = config.model_type + (" with an adapter" if getattr(config, "add_adapter", False) else "")
-            raise EncoderError("model type", got=kind, expected=f"one of {', '.join(SUPPORTED)}", where=identity)
+        config, file = _config(identity, options)
         extractor = AutoFeatureExtractor.from_pretrained(identity, **options)
-        model = AutoModel.from_pretrained(identity, use_safetensors=True, dtype=torch.float32, **options)
-        files = [config.get_config_dict(identity, **options)[0]]
-        files.append(extractor.get_feature_extractor_dict(identity, **options)[0])
-    except (OSError, ValueError, ImportError) as error:  # what transformers raises for anything it cannot find or read
+        files = [file, extractor.get_feature_extractor_dict(identity, **options)[0]]
+        model = _model(identity, file["model_type"], config, options)
+    except EncoderError:
+        raise
+    except FAILURES as error:
         lines = str(error).strip().splitlines() or [type(error).__name__]
         expected = "a hub id or folder with config.json, preprocessor_config.json and safetensors weights"
         raise EncoderError("transformers model", got=lines[0], expected=expected, where=identity) from error
-    encoder: nn.Module
-    if config.model_type == "whisper":
-        encoder = Whisper(model.get_encoder(), extractor, files)
-    elif config.model_type != "data2vec-audio" and config.feat_extract_norm == "layer":
-        encoder = MaskedWaveform(model, extractor, files)
-    else:
-        encoder = Waveform(model, extractor, files)
+    encoder = KINDS[file["model_type"]](model, extractor, files)
     return cast(Encoder, encoder.eval().requires_grad_(False).to(device))
 
 
-class _Model(nn.Module):
-    """A transformers model and what its files say beyond the weights, which enters the fingerprint."""
-
-    def __init__(self, model: nn.Module, extractor: Any, files: list[dict[str, Any]]) -> None:
-        super().__init__()
-        self.model, self.extractor, self.files = model, extractor, files
-        self.sampling_rate = int(extractor.sampling_rate)
-
-    @property
-    def dtype(self) -> torch.dtype:
-        return next(self.model.parameters()).dtype
-
-    def get_extra_state(self) -> str:
-        kept = [{k: v for k, v in file.items() if k not in NOT_THE_MODEL} for file in self.files]
-        return json.dumps(kept, sort_keys=True, default=str)
-
-    def set_extra_state(self, state: str) -> None:
-        """Nothing to restore: the config came with the model."""
+def from_folder(path: Path, device: str) -> Encoder:
+    """The user's own copy of a model, in a folder as a hub has it."""
+    return load(str(path), None, device)
 
 
-class Whisper(_Model):
-    """[B, N] -> [B, max ceil(n / 320), D]."""
+def _config(identity: str, options: dict[str, Any]) -> tuple[Any, dict[str, Any]]:
+    """The config and its file's content. Raises EncoderError for a kind of model that is not supported."""
+    from transformers import AutoConfig, HubertConfig, PreTrainedConfig
 
-    def __init__(self, model: nn.Module, extractor: Any, files: list[dict[str, Any]]) -> None:
-        super().__init__(model, extractor, files)
-        config = cast(Any, model).config
-        self.output_dim = int(config.d_model)
-        self.piece = int(extractor.n_samples)  # 30 s
-        self.hop = self.piece // int(config.max_source_positions)  # 320 samples
-        self.hop_size_in_ms = 1000 * self.hop / self.sampling_rate
-
-    def forward(self, audio: Tensor, lengths: Tensor | None = None) -> Tensor:
-        sizes = [audio.shape[1]] * len(audio) if lengths is None else [int(n) for n in lengths]
-        clips = [row[:size] for row, size in zip(audio, sizes, strict=True)]
-        pieces = [piece.float().cpu().numpy() for clip in clips for piece in clip.split(self.piece)]
-        hidden = []
-        for start in range(0, len(pieces), WHISPER_ROWS):
-            some = pieces[start : start + WHISPER_ROWS]
-            with torch.autocast("cpu", enabled=False):  # the spectrogram is computed there, and in fp32
-                mel = self.extractor(some, sampling_rate=self.sampling_rate, return_tensors="pt").input_features
-            hidden.extend(self.model(mel.to(audio.device, self.dtype)).last_hidden_state)
-        rows, first = [], 0
-        for size in sizes:
-            count = max(1, math.ceil(size / self.piece))
-            rows.append(torch.cat(hidden[first : first + count])[: max(1, math.ceil(size / self.hop))])
-            first += count
-        return nn.utils.rnn.pad_sequence(rows, batch_first=True)
+    file: dict[str, Any] = PreTrainedConfig.get_config_dict(identity, **options)[0]
+    if not file:
+        raise OSError("no config.json")
+    kind = str(file.get("model_type"))
+    if kind not in KINDS or file.get("add_adapter"):
+        got = kind + (" with an adapter" if file.get("add_adapter") else "")
+        raise EncoderError("model type", got=got, expected=f"one of {', '.join(KINDS)}", where=identity)
+    if kind != "mert_model":
+        return AutoConfig.from_pretrained(identity, **options), file
+    beyond = [name for name in ("feature_extractor_cqt", "deepnorm") if file.get(name)]
+    if beyond:
+        raise EncoderError("MERT model", got=" and ".join(beyond), expected="MERT-v1", where=identity)
+    return HubertConfig.from_dict({**file, "model_type": "hubert"}), file
 
 
-class Waveform(_Model):
-    """[B, N] of equal length -> [B, T, D]."""
+def _model(identity: str, kind: str, config: Any, options: dict[str, Any]) -> nn.Module:
+    """The part of the model that encodes audio, in fp32, with all of its weights."""
+    from transformers import AutoModel, HubertModel
 
-    def __init__(self, model: nn.Module, extractor: Any, files: list[dict[str, Any]]) -> None:
-        super().__init__(model, extractor, files)
-        config = cast(Any, model).config
-        self.output_dim = int(config.hidden_size)
-        self.hop_size_in_ms = 1000 * math.prod(config.conv_stride) / self.sampling_rate
-        self.field = 1  # samples that one frame sees
-        for kernel, stride in zip(reversed(config.conv_kernel), reversed(config.conv_stride), strict=True):
-            self.field = (self.field - 1) * stride + kernel
-
-    def forward(self, audio: Tensor) -> Tensor:
-        whole = torch.full((len(audio),), audio.shape[1], device=audio.device)
-        return cast(Tensor, self.model(self.prepared(audio, whole)).last_hidden_state)
-
-    def prepared(self, audio: Tensor, lengths: Tensor) -> Tensor:
-        """Each clip normalised over its own samples as the feature extractor does, zeros after it."""
-        keep = torch.arange(audio.shape[1], device=audio.device) < lengths[:, None]
-        if self.extractor.do_normalize:
-            count = lengths[:, None]
-            mean = (audio * keep).sum(1, keepdim=True) / count
-            variance = ((audio - mean).square() * keep).sum(1, keepdim=True) / count
-            audio = (audio - mean) / (variance + 1e-7).sqrt()
-        return nn.functional.pad(audio * keep, (0, max(0, self.field - audio.shape[1]))).to(self.dtype)
-
-
-class MaskedWaveform(Waveform):
-    """[B, N] of any lengths -> [B, T, D]; padding is masked in the model."""
-
-    def forward(self, audio: Tensor, lengths: Tensor | None = None) -> Tensor:
-        if lengths is None:
-            return super().forward(audio)
-        values = self.prepared(audio, lengths.to(audio.device))
-        heard = lengths.to(audio.device).clamp(min=self.field)  # at least one frame
-        mask = (torch.arange(values.shape[1], device=audio.device) < heard[:, None]).long()
-        with warnings.catch_warnings():  # WavLM's attention mixes two kinds of mask on purpose
-            warnings.filterwarnings("ignore", message="Support for mismatched key_padding_mask")
-            return cast(Tensor, self.model(values, attention_mask=mask).last_hidden_state)
+    if kind in TOWERS:
+        return hf_towers.tower(identity, config, options)
+    maker = HubertModel if kind == "mert_model" else AutoModel
+    given = {"config": config, "dtype": torch.float32, "output_loading_info": True, **options}
+    try:
+        model, loaded = maker.from_pretrained(identity, use_safetensors=True, **given)
+    except OSError as error:  # no safetensors
+        try:
+            model, loaded = maker.from_pretrained(identity, use_safetensors=False, **given)
+        except OSError:
+            raise error from None
+    missing = sorted(set(loaded["missing_keys"]) - NOT_USED)
+    if missing:
+        got = ", ".join(missing[:5]) + (f" and {len(missing) - 5} more" if len(missing) > 5 else "")
+        raise EncoderError("missing weights", got=got, expected="all of the model's", where=identity)
+    part: nn.Module = model.get_encoder() if kind == "whisper" else model.audio_model if kind == "clap" else model
+    return part

@@ -70,4 +70,7 @@ logmel = EncoderSpec(
     revision="1",
     licence="Apache-2.0",
     default=True,
+    sampling_rate=LogMel.sampling_rate,
+    output_dim=LogMel.output_dim,
+    hop_in_ms=LogMel.hop_size_in_ms,
 )

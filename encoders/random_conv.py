@@ -61,4 +61,7 @@ random_conv = EncoderSpec(
     revision="1",
     licence="Apache-2.0",
     default=True,
+    sampling_rate=RandomConv.sampling_rate,
+    output_dim=RandomConv.output_dim,
+    hop_in_ms=RandomConv.hop_size_in_ms,
 )

@@ -337,11 +337,34 @@ def test_incomplete_folder(tmp_path: Path, lost: str) -> None:
         hf.spec(str(folder)).load("cpu")
 
 
-def test_pickled_weights_are_not_read(tmp_path: Path) -> None:
+def test_weights_in_torch_s_format_are_read_without_code(tmp_path: Path) -> None:
+    from safetensors.torch import load_file
+
     folder = save(tmp_path / "model", "hubert-group")
+    before = fingerprint(adapt(hf.spec(str(folder)).load("cpu")))
+    stored = load_file(folder / "model.safetensors")
     (folder / "model.safetensors").unlink()
-    torch.save({}, folder / "pytorch_model.bin")
-    with pytest.raises(EncoderError, match="safetensors"):
+    torch.save(stored, folder / "pytorch_model.bin")
+    assert fingerprint(adapt(hf.spec(str(folder)).load("cpu"))) == before
+
+    class Evil:
+        def __reduce__(self) -> tuple[object, tuple[str]]:
+            return (exec, (f"open({str(tmp_path / 'ran')!r}, 'w').close()",))
+
+    torch.save({**stored, "masked_spec_embed": Evil()}, folder / "pytorch_model.bin")
+    with pytest.raises(EncoderError, match="transformers model"):
+        hf.spec(str(folder)).load("cpu")
+    assert not (tmp_path / "ran").exists()
+
+
+def test_lost_weights_are_named(tmp_path: Path) -> None:
+    from safetensors.torch import load_file, save_file
+
+    folder = save(tmp_path / "model", "hubert-group")
+    stored = load_file(folder / "model.safetensors")
+    del stored["encoder.layers.1.attention.q_proj.weight"]
+    save_file(stored, folder / "model.safetensors", {"format": "pt"})
+    with pytest.raises(EncoderError, match=r"missing weights: got encoder\.layers\.1\.attention\.q_proj\.weight"):
         hf.spec(str(folder)).load("cpu")
 
 
@@ -355,7 +378,7 @@ def test_offline_looks_no_further(monkeypatch: pytest.MonkeyPatch) -> None:
         raise OSError("not in the cache")
 
     monkeypatch.setenv("HF_HUB_OFFLINE", "1")
-    monkeypatch.setattr(transformers.AutoConfig, "from_pretrained", from_pretrained)
+    monkeypatch.setattr(transformers.PreTrainedConfig, "get_config_dict", from_pretrained)
     with pytest.raises(EncoderError, match="not in the cache"):
         hf.spec("someone/something@v1").load("cpu")
     assert seen == {"revision": "v1", "local_files_only": True}

@@ -191,7 +191,7 @@ def test_two_runs_share_a_cache(pytester: pytest.Pytester, shards: Path) -> None
 @pytest.mark.parametrize(
     ("option", "choices"),
     [
-        ("--encoder=nosuch", "random_conv"),
+        ("--encoder=nosuch", "encoder: got 'nosuch', expected one of"),
         ("--suite=huge", "choices: mini, full"),
         ("--protocol=lax", "choices: strict"),
         ("--precision=int4", "choices: fp32, bf16, fp16"),

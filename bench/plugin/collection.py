@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from bench.data import in_suite
-from bench.plugin import discovery, scheduling
+from bench.plugin import discovery, listing, scheduling
 from bench.plugin.options import wanted
 from bench.types import DOMAINS, BenchError, ChoiceError, EncoderSpec, Probe, Settings, Task
 
@@ -177,8 +177,7 @@ def pytest_cmdline_main(config: pytest.Config) -> int | None:
     if not (wanted(config) and (config.getoption("list_encoders") or config.getoption("list_tasks"))):
         return None
     if config.getoption("list_encoders"):
-        for spec in discovery.bundled_encoders().values():
-            sys.stdout.write(f"{spec.name:22} {'default' if spec.default else '':8} {spec.source}\n")
+        sys.stdout.write(listing.encoders(discovery.bundled_encoders().values()) + "\n")
     if config.getoption("list_tasks"):
         files = config.getoption("tasks")
         for task in [t for file in files for t in discovery.tasks_of(file)] or discovery.bundled_tasks():

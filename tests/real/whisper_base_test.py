@@ -20,9 +20,11 @@ import soxr
 import torch
 
 from bench.adapt import adapt
+from bench.audio import torchaudio_safe
 from bench.certify import certify
 from encoders import hf
 
+torchaudio_safe.install()
 MODEL, DIGITS = os.environ.get("WHISPER_BASE"), os.environ.get("SPOKEN_DIGITS")
 pytestmark = pytest.mark.skipif(not MODEL or not DIGITS, reason="WHISPER_BASE and SPOKEN_DIGITS name no folders")
 

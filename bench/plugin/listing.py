@@ -1,0 +1,36 @@
+"""What ``--list-encoders`` prints: one line per bundled encoder, from its spec alone; nothing is loaded."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from bench.types import EncoderSpec
+
+HEAD = ("encoder", "", "dim", "kHz", "hop ms", "weights", "extra", "licence", "source")
+RIGHT = {2, 3, 4}  # columns of numbers
+
+
+def encoders(specs: Iterable[EncoderSpec]) -> str:
+    """A table: width of a frame, sampling rate, distance of frames (blank where not said), what is needed."""
+    rows = [HEAD, *(_row(spec) for spec in specs)]
+    widths = [max(len(row[i]) for row in rows) for i in range(len(HEAD) - 1)]
+    lines = []
+    for row in rows:
+        cells = [c.rjust(w) if i in RIGHT else c.ljust(w) for i, (c, w) in enumerate(zip(row, widths, strict=False))]
+        lines.append("  ".join([*cells, row[-1]]))
+    return "\n".join([*lines, "", "weights: an own copy is taken by --encoder NAME=PATH; pinned: a commit or digest"])
+
+
+def _row(spec: EncoderSpec) -> tuple[str, ...]:
+    numbers = (spec.output_dim, spec.sampling_rate / 1000, spec.hop_in_ms)
+    weights = "" if spec.load_weights is None else "pinned" if spec.revision else "latest"
+    source = spec.source.removeprefix("https://").removeprefix("huggingface.co/")
+    return (
+        spec.name,
+        "default" if spec.default else "",
+        *(f"{number:.6g}" if number else "" for number in numbers),
+        weights,
+        spec.extra,
+        spec.licence,
+        source,
+    )

@@ -1,0 +1,17 @@
+"""Packages that only some encoders need: an optional extra each, asked for by name when it is missing."""
+
+from __future__ import annotations
+
+import importlib
+from types import ModuleType
+
+from bench.types import EncoderError
+
+
+def package(name: str, extra: str) -> ModuleType:
+    """The package ``name``. Raises EncoderError naming the extra that installs it."""
+    try:
+        return importlib.import_module(name)
+    except ImportError as error:
+        expected = f'pip install ".[{extra}]"'
+        raise EncoderError("missing package", got=error, expected=expected, where=f"package {name}") from error

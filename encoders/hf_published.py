@@ -1,0 +1,33 @@
+"""What a published checkpoint of transformers becomes: an EncoderSpec that loads it from the hub or a user's folder."""
+
+from __future__ import annotations
+
+import functools
+
+from bench.types import EncoderSpec
+from encoders import hf
+
+
+def published(
+    name: str,
+    identity: str,
+    *,
+    revision: str = "",
+    width: int,
+    rate: int = 16_000,
+    hop_in_ms: float = 20.0,
+    licence: str,
+    trained_on: tuple[str, ...],
+) -> EncoderSpec:
+    return EncoderSpec(
+        name=name,
+        load=functools.partial(hf.load, identity, revision or None),
+        source=f"https://huggingface.co/{identity}",
+        revision=revision,
+        licence=licence,
+        trained_on=trained_on,
+        load_weights=hf.from_folder,
+        sampling_rate=rate,
+        output_dim=width,
+        hop_in_ms=hop_in_ms,
+    )

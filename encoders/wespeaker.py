@@ -1,0 +1,117 @@
+"""ResNet34, the speaker embedding of WeSpeaker (Wang et al. 2022, arXiv 2210.17016; He et al. 2015).
+
+``Wespeaker/wespeaker-voxceleb-resnet34-LM`` (CC-BY-4.0), trained on the development part of VoxCeleb 2 with a large
+margin at last. As there: 80 log mel bands of Kaldi (Hamming window of 25 ms every 10 ms, 16-bit scale, no dither), the
+clip's mean subtracted, a two-dimensional ResNet of 32 to 256 channels, mean and standard deviation over time, one
+linear layer. Architecture after wespeaker/models/resnet.py; tensors keep its names.
+
+The model says one thing about a clip: 256 numbers. They stand in every frame of 10 ms, so their mean over any frames is
+the embedding, and tasks on frames learn nothing about when. The network sees zeros beyond a clip's end, so clips of a
+batch must have one length.
+"""
+
+from __future__ import annotations
+
+from itertools import pairwise
+from pathlib import Path
+
+import torch
+from torch import Tensor, nn
+
+from bench.audio import torchaudio_safe
+from bench.types import EncoderError, EncoderSpec
+from encoders.weights import Weights, fetched, fill, tensors
+
+RATE, WINDOW, HOP, BANDS, EMBEDDING = 16_000, 400, 160, 80, 256
+STAGES = ((32, 3), (64, 4), (128, 6), (256, 3))  # channels, blocks; each but the first halves both axes
+SHORTEST = WINDOW + 8 * HOP  # samples that leave two columns after three halvings, as a deviation needs
+WEIGHTS = Weights(
+    hub="Wespeaker/wespeaker-voxceleb-resnet34-LM",
+    revision="f0c48c298fd835726c27956a5d617bad7115627e",
+    file="avg_model.pt",
+)
+
+
+class Block(nn.Module):
+    """Two convolutions beside a shortcut: [B, C, F, T] -> [B, C', F / stride, T / stride]."""
+
+    def __init__(self, inputs: int, outputs: int, stride: int) -> None:
+        super().__init__()
+        self.conv1 = nn.Conv2d(inputs, outputs, 3, stride, padding=1, bias=False)
+        self.bn1, self.bn2 = nn.BatchNorm2d(outputs), nn.BatchNorm2d(outputs)
+        self.conv2 = nn.Conv2d(outputs, outputs, 3, padding=1, bias=False)
+        self.shortcut = nn.Sequential()
+        if stride > 1 or inputs != outputs:
+            self.shortcut.extend([nn.Conv2d(inputs, outputs, 1, stride, bias=False), nn.BatchNorm2d(outputs)])
+
+    def forward(self, x: Tensor) -> Tensor:
+        y = self.bn2(self.conv2(torch.relu(self.bn1(self.conv1(x)))))
+        return torch.relu(y + self.shortcut(x))
+
+
+class ResNet34(nn.Module):
+    """[B, N] of equal length at 16 kHz -> [B, T, 256], T = floor((N - 400) / 160) + 1, the same in every frame."""
+
+    sampling_rate, output_dim, hop_size_in_ms = RATE, EMBEDDING, 1000 * HOP / RATE
+
+    def __init__(self) -> None:
+        super().__init__()
+        first = STAGES[0][0]
+        self.conv1 = nn.Conv2d(1, first, 3, padding=1, bias=False)
+        self.bn1 = nn.BatchNorm2d(first)
+        for number, ((inputs, _), (outputs, blocks)) in enumerate(pairwise(((first, 0), *STAGES)), 1):
+            stage = [Block(inputs, outputs, 1 if number == 1 else 2)]
+            self.add_module(
+                f"layer{number}", nn.Sequential(*stage, *(Block(outputs, outputs, 1) for _ in range(1, blocks)))
+            )
+        self.seg_1 = nn.Linear(2 * STAGES[-1][0] * BANDS // 8, EMBEDDING)
+
+    def forward(self, audio: Tensor) -> Tensor:
+        frames = max(1, (audio.shape[1] - WINDOW) // HOP + 1)
+        x = self.features(audio).transpose(1, 2)[:, None]
+        x = torch.relu(self.bn1(self.conv1(x)))
+        for number in range(1, len(STAGES) + 1):
+            x = self.get_submodule(f"layer{number}")(x)
+        deviation = (x.var(-1) + 1e-7).sqrt()
+        embedding: Tensor = self.seg_1(torch.cat([x.mean(-1).flatten(1), deviation.flatten(1)], dim=1))
+        return embedding[:, None].expand(-1, frames, -1).clone()
+
+    def features(self, audio: Tensor) -> Tensor:
+        """[B, N] -> [B, T, 80]; a clip of fewer than 9 frames is filled with silence."""
+        torchaudio = torchaudio_safe.load()
+        if torchaudio is None:
+            raise EncoderError("torchaudio", got="none", expected="a torchaudio that can be imported", where="encoders")
+        with torch.autocast(audio.device.type, enabled=False):
+            audio = nn.functional.pad(audio.float(), (0, max(0, SHORTEST - audio.shape[1]))) * 2**15
+            options = {"num_mel_bins": BANDS, "window_type": "hamming", "sample_frequency": RATE}
+            mel = torch.stack([torchaudio.compliance.kaldi.fbank(clip[None], **options) for clip in audio])
+        return mel - mel.mean(1, keepdim=True)
+
+
+def rename(name: str) -> str | None:
+    """A tensor of ``avg_model.pt`` in ``ResNet34``; the classifier of training is not the encoder's."""
+    return None if name.startswith("projection.") else name
+
+
+def load_weights(path: Path, device: str) -> ResNet34:
+    encoder = ResNet34()
+    fill(encoder, tensors(path), rename, where=path)
+    return encoder.eval().requires_grad_(False).to(device)
+
+
+def load(device: str) -> ResNet34:
+    return load_weights(fetched(WEIGHTS), device)
+
+
+resnet34 = EncoderSpec(
+    name="wespeaker-resnet34",
+    load=load,
+    source=WEIGHTS.source,
+    revision=WEIGHTS.revision,
+    licence="CC-BY-4.0",
+    trained_on=("voxceleb2",),
+    load_weights=load_weights,
+    sampling_rate=ResNet34.sampling_rate,
+    output_dim=ResNet34.output_dim,
+    hop_in_ms=ResNet34.hop_size_in_ms,
+)
