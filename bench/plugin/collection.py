@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import sys
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -35,6 +35,11 @@ class Case:
     def id(self) -> str:
         return f"{self.task.name}-{self.probe.name}-{self.spec.name}"
 
+    @property
+    def kind(self) -> str:
+        """The probe without what follows a colon."""
+        return self.probe.name.partition(":")[0]
+
 
 @dataclass(frozen=True, slots=True)
 class Load:
@@ -57,6 +62,7 @@ class Plan:
     tasks: tuple[Task, ...]
     specs: tuple[EncoderSpec, ...]
     run: Path
+    suite: tuple[Task, ...]  # the tasks with the probes that the suite gives them, which summaries are of
 
     @property
     def cases(self) -> tuple[Case, ...]:
@@ -76,7 +82,12 @@ PLAN = pytest.StashKey[Plan]()
 def pytest_configure(config: pytest.Config) -> None:
     for marker in (*(f"{domain}: tasks of this domain" for domain in DOMAINS), "throughput: speed of the encoders"):
         config.addinivalue_line("markers", marker)
-    for probe in ("linear: scores of the linear probe", "knn: scores of the k-nearest-neighbour probe"):
+    probes = (
+        "linear: scores of the linear probe",
+        "knn: scores of the k-nearest-neighbour probe",
+        "retrieval: scores of retrieval with --text-encoder",
+    )
+    for probe in probes:
         config.addinivalue_line("markers", probe)
     if not wanted(config):
         return
@@ -96,6 +107,7 @@ def _plan(config: pytest.Config) -> Plan:
         os.environ["HF_HUB_OFFLINE"] = "1"
     suite = option("suite") or ("full" if option("data") else "mini")
     tasks = _tasks(option("tasks"), suite)
+    asked = with_text_encoder(tasks, option("text_encoder"))
     settings = Settings(
         suite=suite,
         protocol=option("protocol"),
@@ -107,7 +119,7 @@ def _plan(config: pytest.Config) -> Plan:
         threads=scheduling.threads(config),
         offline=option("offline"),
     )
-    return Plan(settings, tasks, _specs(option("encoder")), _run(config))
+    return Plan(settings, asked, _specs(option("encoder")), _run(config), tasks)
 
 
 def _tasks(files: list[Path], suite: str) -> tuple[Task, ...]:
@@ -124,6 +136,23 @@ def _tasks(files: list[Path], suite: str) -> tuple[Task, ...]:
     if len(set(names)) < len(names):
         raise ChoiceError("task named twice", got=", ".join(names), expected="unique names", where="--tasks")
     return tuple(in_suite(task, suite) for task in tasks)
+
+
+def with_text_encoder(tasks: tuple[Task, ...], model: str | None) -> tuple[Task, ...]:
+    """The tasks with a frozen text encoder as the text side of retrieval probes. ChoiceError if there are none."""
+    if model is None:
+        return tasks
+    from bench.probes import FrozenText, RetrievalProbe
+
+    text = FrozenText(model)
+    probes = {
+        task.name: tuple(replace(p, text=text) if isinstance(p, RetrievalProbe) else p for p in task.probes)
+        for task in tasks
+    }
+    changed = tuple(replace(task, probes=probes[task.name]) for task in tasks)
+    if changed == tasks:
+        raise ChoiceError("no text side", got=model, expected="a task with captions", where="--text-encoder")
+    return changed
 
 
 def _specs(wanted_encoders: list[str]) -> tuple[EncoderSpec, ...]:
@@ -205,7 +234,7 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
                 pytest.param(
                     case,
                     id=case.id,
-                    marks=[getattr(pytest.mark, case.task.domain), getattr(pytest.mark, case.probe.name)],
+                    marks=[getattr(pytest.mark, case.task.domain), getattr(pytest.mark, case.kind)],
                 )
                 for case in plan.cases
             ],
