@@ -201,6 +201,8 @@ def test_two_runs_share_a_cache(pytester: pytest.Pytester, shards: Path) -> None
         ("--tasks=nowhere.py", "no such file"),
         ("--data=nowhere", "no such folder"),
         ("--encoder=nowhere.py", "nowhere.py"),
+        ("--text-encoder=./nowhere", "no such folder"),
+        ("--text-encoder=some/encoder", "expected a task with captions"),
         ("--suite=mini", "no task has an embedded version"),
     ],
 )
