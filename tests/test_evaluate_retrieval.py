@@ -218,3 +218,11 @@ def test_a_text_encoder_replaces_the_text_side_alone() -> None:
     assert with_text_encoder(tasks, None) == tasks
     with pytest.raises(ChoiceError, match="no text side: got some/encoder"):
         with_text_encoder(tasks[1:], "some/encoder")
+
+
+def test_the_summary_of_the_linear_probe_still_asks_for_the_published_text_side(heard: Evaluated) -> None:
+    """What ``--text-encoder`` scored is no row of ``linear``, so that summary is incomplete and says so."""
+    row = replace(heard.score, probe="retrieval:some/encoder")
+    board = build(suite="full", protocol="strict", scores=[row], failures=[], encoders=[], tasks=[task()])
+    (summary,) = board.summaries
+    assert (summary["probe"], summary["weighted"], summary["missing"]) == ("linear", None, ["tones"])

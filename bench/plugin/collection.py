@@ -62,7 +62,7 @@ class Plan:
     tasks: tuple[Task, ...]
     specs: tuple[EncoderSpec, ...]
     run: Path
-    suite: tuple[Task, ...]  # the tasks with the probes that the suite gives them, which summaries are of
+    ranked: tuple[Task, ...]  # the tasks with the probes that the suite gives them: what summaries are of
 
     @property
     def cases(self) -> tuple[Case, ...]:

@@ -165,7 +165,7 @@ def _write(reporter: Reporter, config: pytest.Config) -> None:
         scores=reporter.scores,
         failures=list(reporter.failures.values()),
         encoders=list(reporter.encoders.values()),
-        tasks=plan.suite,
+        tasks=plan.ranked,
     )
     with locked(plan.run / ".lock"):
         io.write(plan.run / "leaderboard.json", board)
