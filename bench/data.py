@@ -7,7 +7,7 @@ import json
 import os
 import shutil
 import warnings
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -98,6 +98,37 @@ def in_suite(task: Task, suite: str) -> Task:
     raise DataError("reduced classes", got=got, expected="ClassLabel, MultiLabel or Events", where=task.name)
 
 
+def folders(task: Task) -> tuple[str, ...]:
+    """Names that the folder of a task's shards may have; what has to be fetched or recorded goes into the first."""
+    return tuple(dict.fromkeys((task.shards.folder or task.name, task.name, *task.shards.also)))
+
+
+def sharing(tasks: Sequence[Task], known: Sequence[Task]) -> tuple[Task, ...]:
+    """The tasks, each told the folders of the ``known`` ones that ask about the same record."""
+    return tuple(
+        replace(task, shards=replace(task.shards, also=tuple(dict.fromkeys((*task.shards.also, *also)))))
+        if (also := [name for other in known if _same_record(task, other) for name in folders(other)])
+        else task
+        for task in tasks
+    )
+
+
+def located(task: Task, root: Path) -> Path | None:
+    """Where below ``root`` the shards of a task lie, ``root`` included; None when there is not one of them.
+
+    A complete folder goes before one that lacks some.
+    """
+    patterns = tuple(task.shards.patterns[name] for name in names(task))
+    places = [root / name for name in folders(task)]
+    whole = (place for place in (*places, root) if complete(patterns, place))
+    some = (place for place in places if any(next(place.glob(pattern), None) for pattern in patterns))
+    return next(whole, None) or next(some, None)
+
+
+def _same_record(task: Task, other: Task) -> bool:
+    return task.shards.zenodo is not None and task.shards.zenodo == other.shards.zenodo
+
+
 def names(task: Task) -> tuple[str, ...]:
     """The splits or folds that a task needs, each once."""
     if isinstance(task.split, Folds):
@@ -118,12 +149,11 @@ def _given(
 ) -> tuple[Path, dict[str, str]]:
     """The folder of a dataset's shards, complete, and the digests noted at first use.
 
-    That is the task's folder below ``data`` (or ``data`` itself, if the shards lie there), else below the cache.
+    That is one of the task's folders below ``data`` (or ``data`` itself, if the shards lie there), else in the cache.
     """
-    folder = (data or cache / "full") / (task.shards.folder or task.name)
+    root = data or cache / "full"
+    folder = located(task, root) or root / folders(task)[0]
     patterns = tuple(task.shards.patterns[name] for name in names(task))
-    if data is not None and not folder.is_dir() and complete(patterns, data):
-        folder = data
     if task.shards.zenodo is None:
         if data is None:
             expected = "--data DIR with the dataset's shards"

@@ -119,6 +119,7 @@ class ShardSet:
     folder: str = ""  # folder name below --data; the task's name when empty
     zenodo: str | None = None  # record id
     samples: Mapping[str, int] = field(default_factory=dict)  # split -> expected number of samples, where known
+    also: tuple[str, ...] = ()  # further folder names under which the same shards may lie
 
 
 @dataclass(frozen=True, slots=True)

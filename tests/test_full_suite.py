@@ -11,6 +11,8 @@ import pytest
 from bench import data as data_module
 from bench.audio.fetch import fetch
 from bench.data import dataset
+from bench.plugin import collection
+from bench.plugin.discovery import bundled_tasks
 from bench.types import DataError, ShardSet, Task
 from tests import toys
 from tests.loopback import RECORD, Loopback, serving
@@ -66,3 +68,30 @@ def test_a_change_after_first_use_is_an_error(shards: Path, tmp_path: Path) -> N
     toys.write_dataset(shards, {"test": 9})
     with pytest.raises(DataError, match=r"corrupt|manifest|first use|differ"):
         dataset(published(), "full", cache=tmp_path, data=shards, offline=True)
+
+
+# ------------------------------------------------------------------------------------------------- private tasks
+
+
+def private(**changes: object) -> Task:
+    return toys.task(private=True, name="secret", **changes)
+
+
+def test_private_tasks_run_where_their_shards_are(shards: Path, tmp_path: Path) -> None:
+    tasks = (toys.task(), private())
+    assert collection._absent(tasks, None, "") == ("secret",)
+    assert collection._absent(tasks, tmp_path, "") == ("secret",)
+    assert collection._absent(tasks, tmp_path, "not slow and secret") == ()  # named: it may say what it lacks
+    assert collection._absent(tasks, tmp_path, "secretary or sec") == ("secret",)
+    (tmp_path / "secret").mkdir()
+    assert collection._absent(tasks, tmp_path, "") == ("secret",)
+    (tmp_path / "secret" / "train_0.tar").touch()  # some of them: an error of that task, not a silence
+    assert collection._absent(tasks, tmp_path, "") == ()
+    assert collection._absent(tasks, shards, "") == ()
+
+
+def test_what_trains_on_its_test_is_refused(shards: Path, tmp_path: Path) -> None:
+    (subway,) = (task for task in bundled_tasks() if task.name == "subway_broadcast")
+    (shards / "train_0000000.tar").rename(shards / "subway_broadcast_0.tar")
+    with pytest.raises(DataError, match=r"train and test share shards: got \['subway_broadcast_0.tar'\]"):
+        dataset(subway, "full", cache=tmp_path, data=shards)
