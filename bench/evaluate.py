@@ -74,7 +74,7 @@ def embed(task: Task, data: Dataset, frozen: Frozen, settings: Settings, progres
             threads=settings.threads,
             progress=progress,
         )
-        check_complete(task, name, len(parts[name].keys), settings.suite)
+        check_complete(task, data, name, len(parts[name].keys), settings.suite)
     targets = np.concatenate([_targets(task, name, part) for name, part in parts.items()])
     sidecars = [sidecar for part in parts.values() for sidecar in part.sidecars]
     everything = Embeddings(

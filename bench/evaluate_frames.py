@@ -57,7 +57,7 @@ def embed_frames(task: Task, data: Dataset, frozen: Frozen, settings: Settings, 
             threads=settings.threads,
             progress=progress,
         )
-        check_complete(task, name, sum(len(part.keys) for part in parts[name]), settings.suite)
+        check_complete(task, data, name, sum(len(part.keys) for part in parts[name]), settings.suite)
     rows, start = {}, 0
     for name, found in parts.items():
         count = sum(len(part.keys) for part in found)

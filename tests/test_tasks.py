@@ -58,6 +58,15 @@ def test_the_embedded_version_has_the_same_shape(task: Task) -> None:
         assert sum(fnmatch(shard, task.shards.patterns[name]) for name in names(task)) == 1, shard
 
 
+def test_what_is_generated_for_several_tasks_is_the_same() -> None:
+    by_folder: dict[str, Task] = {}
+    for task in SMALL:
+        assert task.mini is not None
+        first = by_folder.setdefault(task.mini.folder or task.name, task).mini
+        assert first is not None
+        assert (first.make, first.version, first.sha256) == (task.mini.make, task.mini.version, task.mini.sha256)
+
+
 @pytest.mark.parametrize(
     "task", [t for t in TASKS if isinstance(t.target, ClassLabel | MultiLabel)], ids=lambda task: task.name
 )
