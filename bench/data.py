@@ -3,20 +3,16 @@
 from __future__ import annotations
 
 import hashlib
-import json
-import os
-import shutil
-import warnings
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
-from bench.audio import manifest, shards
-from bench.audio.fetch import complete, fetch, gone
-from bench.store import locked
+from bench.audio import hugging_face, manifest, shards
+from bench.audio.fetch import fetch
+from bench.audio.hugging_face import Mirror
+from bench.audio.records import complete, gone
+from bench.generated import generated
 from bench.types import ClassLabel, Data, DataError, Events, Folds, MultiLabel, Shard, Task
-
-MADE = "made.json"  # in the folder of a generated dataset: the digests of its shards
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,18 +42,19 @@ def dataset(
     cache: Path,
     data: Path | None,
     offline: bool = False,
+    mirror: str = "",
     progress: Callable[[int], None] = silent,
 ) -> Dataset:
     """Find a task's shards and verify every byte; they are made first for the embedded suite, fetched for the full one.
 
-    ``progress`` is told the bytes that arrive. Raises DataError when the suite has no such task, shards are missing
-    and may or can not be fetched, a split has no shard, a shard is damaged or not what it was at first use, or a
-    training shard is also a test shard.
+    ``mirror`` is a repository to fetch from (see ``source``); ``progress`` is told the bytes that arrive. Raises
+    DataError when the suite has no such task, shards are missing and may or can not be fetched, a split has no shard,
+    a shard is damaged or not what it was at first use, or a training shard is also a test shard.
     """
     if suite == "mini":
-        folder, digests = _made(task, cache)
+        folder, digests = generated(task, cache)
     else:
-        folder, digests = _given(task, cache, data, offline, progress)
+        folder, digests = _given(task, cache, data, source(task, mirror), offline, progress)
     splits = {
         name: tuple(
             shards.verified(path, digests.get(path.name)) for path in shards.find(folder, task.shards.patterns[name])
@@ -77,6 +74,8 @@ def dataset(
         if mini
         else f"zenodo:{task.shards.zenodo}"
         if task.shards.zenodo
+        else f"hf:{task.shards.hugging_face}"
+        if task.shards.hugging_face
         else task.name,
         sha256=hashlib.sha256("".join(everything).encode()).hexdigest(),
         licence=mini.licence if mini else task.licence,
@@ -150,8 +149,27 @@ def check_complete(task: Task, data: Dataset, split: str, clips: int, suite: str
             raise DataError(f"split {split} is incomplete", got=got, expected=f"{expected}{said}", where=task.name)
 
 
+def source(task: Task, mirror: str = "") -> str | Mirror | None:
+    """Where a task's shards are fetched from: its Zenodo record, or a mirror; None for what is published nowhere.
+
+    ``mirror`` is ``hf`` for the mirrors that tasks name, or ``OWNER/REPO[@REVISION]`` with a folder for each task.
+    """
+    if not _pinned(task):
+        return None
+    if mirror and mirror != "hf":
+        return replace(hugging_face.mirror(mirror), folders=folders(task))
+    if task.shards.hugging_face and (mirror or task.shards.zenodo is None):
+        return hugging_face.mirror(task.shards.hugging_face)
+    return task.shards.zenodo
+
+
 def _given(
-    task: Task, cache: Path, data: Path | None, offline: bool, progress: Callable[[int], None]
+    task: Task,
+    cache: Path,
+    data: Path | None,
+    record: str | Mirror | None,
+    offline: bool,
+    progress: Callable[[int], None],
 ) -> tuple[Path, dict[str, str]]:
     """The folder of a dataset's shards, complete, and the digests noted at first use.
 
@@ -160,11 +178,11 @@ def _given(
     root = data or cache / "full"
     folder = located(task, root) or root / folders(task)[0]
     patterns = tuple(task.shards.patterns[name] for name in names(task))
-    if task.shards.zenodo is None and data is None:
+    if record is None and data is None:
         expected = "--data DIR with the dataset's shards"
         raise DataError(f"no data for {task.name}", got="no --data", expected=expected, where="--suite full")
-    if task.shards.zenodo is not None and not complete(patterns, folder):
-        fetch(task.shards.zenodo, patterns, folder, offline=offline, progress=progress, deep=False)
+    if record is not None and not complete(patterns, folder):
+        fetch(record, patterns, folder, offline=offline, progress=progress, deep=False)
     if not _pinned(task):
         return folder if folder.is_dir() or data is None else data, {}
     if absent := gone(patterns, folder):
@@ -176,7 +194,7 @@ def _given(
 
 def _pinned(task: Task) -> bool:
     """Whether shards are recorded at first use: published ones never change, a user's own data may."""
-    return task.shards.zenodo is not None or task.private
+    return task.shards.zenodo is not None or task.shards.hugging_face is not None or task.private
 
 
 def _recorded_samples(folder: Path, splits: Mapping[str, Sequence[Shard]]) -> dict[str, int]:
@@ -184,54 +202,6 @@ def _recorded_samples(folder: Path, splits: Mapping[str, Sequence[Shard]]) -> di
     counts = {name: entry.samples for name, entry in manifest.recorded(folder).items()}
     each = {split: [counts.get(shard.path.name) for shard in found] for split, found in splits.items()}
     return {split: sum(filter(None, found)) for split, found in each.items() if None not in found}
-
-
-def _made(task: Task, cache: Path) -> tuple[Path, dict[str, str]]:
-    """The folder of the generated shards and their digests; made once, under a lock, and made again if damaged."""
-    if task.mini is None:
-        expected = "--suite full --data DIR"
-        raise DataError(f"no embedded version of {task.name}", got="--suite mini", expected=expected, where=task.name)
-    name = task.mini.folder or task.name
-    folder = cache / "mini" / f"{name}-v{task.mini.version}"
-    with locked(cache / "locks" / f"mini-{name}.lock"):
-        digests = _manifest(folder)
-        if digests is None:
-            digests = _make(task, folder)
-    return folder, digests
-
-
-def _manifest(folder: Path) -> dict[str, str] | None:
-    """The digests noted when the folder was made, or None when it is absent or no longer holds those files."""
-    if not (folder / MADE).exists():
-        return None
-    digests: dict[str, str] = json.loads((folder / MADE).read_text())
-    try:
-        for name, digest in digests.items():
-            shards.verified(folder / name, digest)
-    except (DataError, FileNotFoundError) as error:
-        warnings.warn(f"generated shards are damaged and are made again: {error}", stacklevel=2)
-        return None
-    return digests
-
-
-def _make(task: Task, folder: Path) -> dict[str, str]:
-    assert task.mini is not None
-    for stale in folder.parent.glob(f".{folder.name}.*.tmp"):
-        shutil.rmtree(stale, ignore_errors=True)
-    temporary = folder.parent / f".{folder.name}.{os.getpid()}.tmp"
-    temporary.mkdir(parents=True)
-    try:
-        task.mini.make(temporary)
-        digests = {path.name: shards.checksum(path) for path in sorted(temporary.glob("*.tar"))}
-        (temporary / MADE).write_text(json.dumps(digests))
-        shutil.rmtree(folder, ignore_errors=True)
-        temporary.rename(folder)
-    except OSError as error:
-        got = f"{error.strerror or error}"
-        raise DataError("cannot make the embedded suite", got=got, expected="room on the disk", where=folder) from error
-    finally:
-        shutil.rmtree(temporary, ignore_errors=True)
-    return digests
 
 
 def _refuse_overlap(task: Task, splits: Mapping[str, tuple[Shard, ...]]) -> None:

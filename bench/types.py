@@ -120,6 +120,7 @@ class ShardSet:
     zenodo: str | None = None  # record id
     samples: Mapping[str, int] = field(default_factory=dict)  # split -> expected number of samples, where known
     also: tuple[str, ...] = ()  # further folder names under which the same shards may lie
+    hugging_face: str | None = None  # a dataset repository with the same shards: OWNER/REPO[@REVISION][:FOLDER]
 
 
 @dataclass(frozen=True, slots=True)
@@ -276,6 +277,7 @@ class Settings:
     data: Path | None
     threads: int  # batches computed at a time on a CPU
     offline: bool = False
+    mirror: str = ""  # fetch from Hugging Face: "hf" from where tasks say, or OWNER/REPO[@REVISION]
 
 
 @dataclass(frozen=True, slots=True)

@@ -21,6 +21,7 @@ FLOORS = {
     "bench.store": 2,
     "bench.frame_store": 2,
     "bench.data": 3,
+    "bench.generated": 3,
     "bench.adapt": 3,
     "bench.fingerprint": 3,
     "bench.certify": 3,

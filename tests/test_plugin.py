@@ -200,6 +200,8 @@ def test_two_runs_share_a_cache(pytester: pytest.Pytester, shards: Path) -> None
         ("--seeds=0", "at least 1"),
         ("--tasks=nowhere.py", "no such file"),
         ("--data=nowhere", "no such folder"),
+        ("--mirror=nowhere", "expected hf or OWNER/REPO[@REVISION]"),
+        ("--mirror=a/b:c", "names a folder"),
         ("--encoder=nowhere.py", "nowhere.py"),
         ("--suite=mini", "no task has an embedded version"),
     ],

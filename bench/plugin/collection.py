@@ -110,6 +110,7 @@ def _plan(config: pytest.Config) -> Plan:
         data=option("data"),
         threads=scheduling.threads(config),
         offline=option("offline"),
+        mirror=option("mirror") or "",
     )
     kept = tuple(task for task in tasks if task.name not in absent)
     return Plan(settings, kept, _specs(option("encoder")), _run(config), absent)

@@ -8,7 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from bench.types import PRECISIONS, PROTOCOLS, SUITES
+from bench.audio import hugging_face
+from bench.types import PRECISIONS, PROTOCOLS, SUITES, ChoiceError
 
 BENCH = Path(__file__).parents[1]
 
@@ -46,6 +47,13 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     )
     group.addoption("--results", type=Path, default=Path("results"), metavar="DIR", help="where runs are kept")
     group.addoption("--run-name", metavar="NAME", help="folder of this run below --results (default: the time)")
+    group.addoption(
+        "--mirror",
+        type=_mirror,
+        metavar="REPO",
+        help="fetch from Hugging Face: OWNER/REPO[@REVISION], a dataset repository with a folder for each task, or hf: "
+        "where the tasks say",
+    )
     group.addoption("--offline", action="store_true", help="forbid every download")
     group.addoption("--list-encoders", action="store_true", help="list the bundled encoders and exit")
     group.addoption("--list-tasks", action="store_true", help="list the tasks and exit")
@@ -73,6 +81,16 @@ def _device(value: str) -> str:
     kind, _, index = value.partition(":")
     if kind not in ("auto", "cpu", "cuda", "mps") or (index and not (kind == "cuda" and index.isdigit())):
         raise argparse.ArgumentTypeError(f"unknown device {value!r}; choices: auto, cpu, cuda, cuda:N, mps")
+    return value
+
+
+def _mirror(value: str) -> str:
+    expected = "expected hf or OWNER/REPO[@REVISION]"
+    try:
+        if value != "hf" and hugging_face.mirror(value).folders != ("",):
+            raise argparse.ArgumentTypeError(f"{value!r} names a folder; {expected}, with a folder for each task")
+    except ChoiceError as error:
+        raise argparse.ArgumentTypeError(f"{value!r} is no mirror; {expected}") from error
     return value
 
 
