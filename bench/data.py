@@ -7,12 +7,12 @@ import json
 import os
 import shutil
 import warnings
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from bench.audio import manifest, shards
-from bench.audio.fetch import complete, fetch
+from bench.audio.fetch import complete, fetch, gone
 from bench.store import locked
 from bench.types import ClassLabel, Data, DataError, Events, Folds, MultiLabel, Shard, Task
 
@@ -29,6 +29,7 @@ class Dataset:
     licence: str
     synthetic: bool
     reference: bool | None
+    samples: Mapping[str, int] = field(default_factory=dict)  # split or fold -> clips, as recorded at first use
 
     def described(self, hours: float, classes: int) -> Data:
         return Data(self.id, self.sha256, self.licence, self.synthetic, self.reference, hours, classes)
@@ -64,13 +65,15 @@ def dataset(
         for name in names(task)
     }
     _refuse_overlap(task, splits)
-    if suite != "mini" and task.shards.zenodo:
+    samples = {}
+    if suite != "mini" and _pinned(task):
         manifest.pin(folder, [shard for found in splits.values() for shard in found])
+        samples = _recorded_samples(folder, splits)
     everything = sorted({shard.sha256 for found in splits.values() for shard in found})
     mini = task.mini if suite == "mini" else None
     return Dataset(
         splits,
-        id=f"mini-v{mini.version}/{task.name}"
+        id=f"mini-v{mini.version}/{mini.folder or task.name}"
         if mini
         else f"zenodo:{task.shards.zenodo}"
         if task.shards.zenodo
@@ -79,6 +82,7 @@ def dataset(
         licence=mini.licence if mini else task.licence,
         synthetic=mini is not None,
         reference=digests == dict(mini.sha256) if mini else None,
+        samples=samples,
     )
 
 
@@ -98,6 +102,37 @@ def in_suite(task: Task, suite: str) -> Task:
     raise DataError("reduced classes", got=got, expected="ClassLabel, MultiLabel or Events", where=task.name)
 
 
+def folders(task: Task) -> tuple[str, ...]:
+    """Names that the folder of a task's shards may have; what has to be fetched or recorded goes into the first."""
+    return tuple(dict.fromkeys((task.shards.folder or task.name, task.name, *task.shards.also)))
+
+
+def sharing(tasks: Sequence[Task], known: Sequence[Task]) -> tuple[Task, ...]:
+    """The tasks, each told the folders of those, and of the ``known``, that ask about the same record."""
+    return tuple(
+        replace(task, shards=replace(task.shards, also=tuple(dict.fromkeys((*task.shards.also, *also)))))
+        if (also := [name for other in (*tasks, *known) if _same_record(task, other) for name in folders(other)])
+        else task
+        for task in tasks
+    )
+
+
+def located(task: Task, root: Path) -> Path | None:
+    """Where below ``root`` the shards of a task lie, ``root`` included; None when there is not one of them.
+
+    A complete folder goes before one that lacks some.
+    """
+    patterns = tuple(task.shards.patterns[name] for name in names(task))
+    places = [root / name for name in folders(task)]
+    whole = (place for place in (*places, root) if complete(patterns, place))
+    some = (place for place in places if any(next(place.glob(pattern), None) for pattern in patterns))
+    return next(whole, None) or next(some, None) or (root if gone(patterns, root) else None)
+
+
+def _same_record(task: Task, other: Task) -> bool:
+    return task.shards.zenodo is not None and task.shards.zenodo == other.shards.zenodo
+
+
 def names(task: Task) -> tuple[str, ...]:
     """The splits or folds that a task needs, each once."""
     if isinstance(task.split, Folds):
@@ -106,11 +141,13 @@ def names(task: Task) -> tuple[str, ...]:
     return tuple(dict.fromkeys(name for name in wanted if name is not None))
 
 
-def check_complete(task: Task, split: str, clips: int, suite: str) -> None:
-    """Raises DataError when a split of the full suite has not the published number of clips."""
-    expected = task.shards.samples.get(split) if suite == "full" else None
-    if expected is not None and clips != expected:
-        raise DataError(f"split {split} is incomplete", got=f"{clips} clips", expected=expected, where=task.name)
+def check_complete(task: Task, data: Dataset, split: str, clips: int, suite: str) -> None:
+    """Raises DataError when a split has not the clips of its first use, or of its publication where that is known."""
+    published = task.shards.samples.get(split) if suite == "full" else None
+    for expected, said in ((published, ""), (data.samples.get(split), ", as recorded at first use")):
+        if expected is not None and clips != expected:
+            got = f"{clips} clips"
+            raise DataError(f"split {split} is incomplete", got=got, expected=f"{expected}{said}", where=task.name)
 
 
 def _given(
@@ -118,21 +155,35 @@ def _given(
 ) -> tuple[Path, dict[str, str]]:
     """The folder of a dataset's shards, complete, and the digests noted at first use.
 
-    That is the task's folder below ``data`` (or ``data`` itself, if the shards lie there), else below the cache.
+    That is one of the task's folders below ``data`` (or ``data`` itself, if the shards lie there), else in the cache.
     """
-    folder = (data or cache / "full") / (task.shards.folder or task.name)
+    root = data or cache / "full"
+    folder = located(task, root) or root / folders(task)[0]
     patterns = tuple(task.shards.patterns[name] for name in names(task))
-    if data is not None and not folder.is_dir() and complete(patterns, data):
-        folder = data
-    if task.shards.zenodo is None:
-        if data is None:
-            expected = "--data DIR with the dataset's shards"
-            raise DataError(f"no data for {task.name}", got="no --data", expected=expected, where="--suite full")
-        return folder if folder.is_dir() else data, {}
-    if not complete(patterns, folder):
+    if task.shards.zenodo is None and data is None:
+        expected = "--data DIR with the dataset's shards"
+        raise DataError(f"no data for {task.name}", got="no --data", expected=expected, where="--suite full")
+    if task.shards.zenodo is not None and not complete(patterns, folder):
         fetch(task.shards.zenodo, patterns, folder, offline=offline, progress=progress, deep=False)
+    if not _pinned(task):
+        return folder if folder.is_dir() or data is None else data, {}
+    if absent := gone(patterns, folder):
+        expected = "every shard that was there at first use"
+        raise DataError("shards missing", got=f"no {', '.join(absent)}", expected=expected, where=folder)
     known = manifest.recorded(folder)
     return folder, {name: entry.sha256 for name, entry in known.items() if entry.sha256 is not None}
+
+
+def _pinned(task: Task) -> bool:
+    """Whether shards are recorded at first use: published ones never change, a user's own data may."""
+    return task.shards.zenodo is not None or task.private
+
+
+def _recorded_samples(folder: Path, splits: Mapping[str, Sequence[Shard]]) -> dict[str, int]:
+    """How many clips each split had at first use, where all of its shards are recorded."""
+    counts = {name: entry.samples for name, entry in manifest.recorded(folder).items()}
+    each = {split: [counts.get(shard.path.name) for shard in found] for split, found in splits.items()}
+    return {split: sum(filter(None, found)) for split, found in each.items() if None not in found}
 
 
 def _made(task: Task, cache: Path) -> tuple[Path, dict[str, str]]:
@@ -140,8 +191,9 @@ def _made(task: Task, cache: Path) -> tuple[Path, dict[str, str]]:
     if task.mini is None:
         expected = "--suite full --data DIR"
         raise DataError(f"no embedded version of {task.name}", got="--suite mini", expected=expected, where=task.name)
-    folder = cache / "mini" / f"{task.name}-v{task.mini.version}"
-    with locked(cache / "locks" / f"mini-{task.name}.lock"):
+    name = task.mini.folder or task.name
+    folder = cache / "mini" / f"{name}-v{task.mini.version}"
+    with locked(cache / "locks" / f"mini-{name}.lock"):
         digests = _manifest(folder)
         if digests is None:
             digests = _make(task, folder)

@@ -47,7 +47,7 @@ def gather(
             threads=settings.threads,
             progress=progress,
         )
-        check_complete(task, name, len(parts[name].keys), settings.suite)
+        check_complete(task, data, name, len(parts[name].keys), settings.suite)
     return joined(list(parts.values())), _rows({name: len(part.keys) for name, part in parts.items()})
 
 
@@ -67,7 +67,7 @@ def gather_frames(
             progress=progress,
         )
         sizes[name] = sum(len(part.keys) for part in parts)
-        check_complete(task, name, sizes[name], settings.suite)
+        check_complete(task, data, name, sizes[name], settings.suite)
         clips += [(part, index) for part in parts for index in range(len(part.keys))]
     views = [part.clip(index) for part, index in clips]
     framed = FramedClips(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, NamedTuple, Protocol, runtime_checkable
@@ -33,18 +34,21 @@ class Target(Protocol):
 class ClassLabel:
     """A single label: ``sidecar[key]`` must be one of ``classes``; its position is the target.
 
-    Raises DataError when the key is absent or the value is not a known class.
+    With ``as_int`` a whole number may also be written as a text or as true or false. Raises DataError when the key is
+    absent or the value is not a known class.
     """
 
     key: str
     classes: tuple[str | int, ...]
+    as_int: bool = False
 
     @property
     def n_classes(self) -> int:
         return len(self.classes)
 
     def __call__(self, sidecar: Sidecar, where: str) -> int:
-        return _place(_value(sidecar, self.key, where), self.classes, self.key, where)
+        value = _value(sidecar, self.key, where)
+        return _place(_whole(value) if self.as_int else value, self.classes, self.key, where)
 
     def stack(self, labels: Sequence[int]) -> Targets:
         """int64 [N]."""
@@ -156,6 +160,13 @@ def _value(sidecar: Sidecar, key: str, where: str) -> Any:
         got = sorted(sidecar) if isinstance(sidecar, Mapping) else f"a {type(sidecar).__name__}"
         raise DataError("label missing", got=got, expected=f"a key {key!r}", where=where)
     return sidecar[key]
+
+
+def _whole(value: Any) -> Any:
+    """A truth value or the text of a whole number as that number; anything else as it is."""
+    if isinstance(value, bool) or (isinstance(value, str) and re.fullmatch(r"\s*[0-9]{1,18}\s*", value, re.ASCII)):
+        return int(value)
+    return value
 
 
 def _place(value: Any, classes: tuple[str | int, ...] | tuple[str, ...], key: str, where: str) -> int:

@@ -119,6 +119,7 @@ class ShardSet:
     folder: str = ""  # folder name below --data; the task's name when empty
     zenodo: str | None = None  # record id
     samples: Mapping[str, int] = field(default_factory=dict)  # split -> expected number of samples, where known
+    also: tuple[str, ...] = ()  # further folder names under which the same shards may lie
 
 
 @dataclass(frozen=True, slots=True)
@@ -147,6 +148,7 @@ class Mini:
     classes: tuple[str | int, ...] | None = None  # the reduced vocabulary, where it is reduced
     probes: tuple[Probe, ...] | None = None  # where the published ones would see too few steps on so little data
     licence: str = ""  # of the generated audio and what it was made with
+    folder: str = ""  # name of what is made, the task's when empty; tasks with equal ``make`` and name share the shards
 
 
 @dataclass(frozen=True, slots=True)

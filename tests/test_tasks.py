@@ -58,6 +58,15 @@ def test_the_embedded_version_has_the_same_shape(task: Task) -> None:
         assert sum(fnmatch(shard, task.shards.patterns[name]) for name in names(task)) == 1, shard
 
 
+def test_what_is_generated_for_several_tasks_is_the_same() -> None:
+    by_folder: dict[str, Task] = {}
+    for task in SMALL:
+        assert task.mini is not None
+        first = by_folder.setdefault(task.mini.folder or task.name, task).mini
+        assert first is not None
+        assert (first.make, first.version, first.sha256) == (task.mini.make, task.mini.version, task.mini.sha256)
+
+
 @pytest.mark.parametrize(
     "task", [t for t in TASKS if isinstance(t.target, ClassLabel | MultiLabel)], ids=lambda task: task.name
 )
@@ -97,6 +106,30 @@ def test_published_facts(task: Task) -> None:
                 assert published == facts["patterns"][facts["splits"]["test"]]
             else:
                 assert task.shards.patterns[name] == published
+
+
+def test_the_private_tasks_are_here_and_have_no_record() -> None:
+    private = {task.name for task in TASKS if task.private}
+    assert private == {name for name, facts in FACTS.items() if facts["private"]}
+    assert len(private) == 5
+    for task in TASKS:
+        if task.private:
+            assert task.mini is None
+            assert task.shards.zenodo is None
+    liveenv = next(task for task in TASKS if task.name == "liveenv")
+    assert isinstance(liveenv.target, ClassLabel)
+    assert liveenv.target({"soundevent": "BabySound "}, "x") == 5
+    with pytest.raises(DataError, match="unknown label"):
+        liveenv.target({"soundevent": "BabySound"}, "x")
+
+
+def test_a_number_may_be_written_as_text() -> None:
+    task = next(task for task in TASKS if task.name == "subway_broadcast")
+    for value, place in (("0", 0), (1, 1), ("1", 1), (" 1 ", 1), (False, 0), (True, 1)):
+        assert task.target({"broadcasting": value}, "x") == place
+    for value in ("2", "", "1.5", "yes", None, "-1"):
+        with pytest.raises(DataError, match="unknown label"):
+            task.target({"broadcasting": value}, "x")
 
 
 @published_task

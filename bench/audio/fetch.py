@@ -98,9 +98,17 @@ def fetch(
 
 def complete(patterns: Sequence[str], folder: Path) -> bool:
     """Whether every pattern has a file here and no file that the manifest knows of is missing; asks no server."""
-    known = {name for name in manifest.recorded(folder) if any(fnmatchcase(name, pattern) for pattern in patterns)}
-    here = {path.name for path in folder.glob("*") if path.is_file()}
-    return known <= here and all(any(fnmatchcase(name, pattern) for name in here) for pattern in patterns)
+    here = [path.name for path in folder.glob("*") if path.is_file()]
+    return not gone(patterns, folder) and all(any(fnmatchcase(name, pattern) for name in here) for pattern in patterns)
+
+
+def gone(patterns: Sequence[str], folder: Path) -> list[str]:
+    """Names of the files that match and that the manifest knows of, but that are not in the folder."""
+    return [name for name in sorted(manifest.recorded(folder)) if _any(name, patterns) and not (folder / name).exists()]
+
+
+def _any(name: str, patterns: Sequence[str]) -> bool:
+    return any(fnmatchcase(name, pattern) for pattern in patterns)
 
 
 def _listed(
@@ -125,7 +133,7 @@ def _picked(files: Sequence[FileToFetch], patterns: Sequence[str], where: str) -
         if not any(fnmatchcase(file.name, pattern) for file in files):
             got = sorted(file.name for file in files)[:8]
             raise DataError("record has no such file", got=got, expected=pattern, where=where)
-    picked = [file for file in files if any(fnmatchcase(file.name, pattern) for pattern in patterns)]
+    picked = [file for file in files if _any(file.name, patterns)]
     for file in picked:
         if _reserved(file.name):
             raise DataError("reserved file name", got=file.name, expected="no hidden file, no manifest", where=where)

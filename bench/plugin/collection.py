@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import os
+import re
 import sys
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -11,7 +13,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from bench.data import in_suite
+from bench.data import in_suite, located, sharing
 from bench.plugin import discovery, scheduling
 from bench.plugin.options import wanted
 from bench.types import DOMAINS, BenchError, ChoiceError, EncoderSpec, Probe, Settings, Task
@@ -57,6 +59,7 @@ class Plan:
     tasks: tuple[Task, ...]
     specs: tuple[EncoderSpec, ...]
     run: Path
+    left_out: tuple[str, ...] = ()  # private tasks whose shards are not here
 
     @property
     def cases(self) -> tuple[Case, ...]:
@@ -96,6 +99,7 @@ def _plan(config: pytest.Config) -> Plan:
         os.environ["HF_HUB_OFFLINE"] = "1"
     suite = option("suite") or ("full" if option("data") else "mini")
     tasks = _tasks(option("tasks"), suite)
+    absent = _absent(tasks, option("data"), option("keyword")) if not option("tasks") else ()
     settings = Settings(
         suite=suite,
         protocol=option("protocol"),
@@ -107,11 +111,13 @@ def _plan(config: pytest.Config) -> Plan:
         threads=scheduling.threads(config),
         offline=option("offline"),
     )
-    return Plan(settings, tasks, _specs(option("encoder")), _run(config))
+    kept = tuple(task for task in tasks if task.name not in absent)
+    return Plan(settings, kept, _specs(option("encoder")), _run(config), absent)
 
 
 def _tasks(files: list[Path], suite: str) -> tuple[Task, ...]:
-    tasks = tuple(task for file in files for task in discovery.tasks_of(file)) or discovery.bundled_tasks()
+    bundled = discovery.bundled_tasks()
+    tasks = tuple(task for file in files for task in discovery.tasks_of(file)) or bundled
     if suite == "mini":
         without = [task.name for task in tasks if task.mini is None]
         tasks = tuple(task for task in tasks if task.mini is not None)
@@ -123,7 +129,13 @@ def _tasks(files: list[Path], suite: str) -> tuple[Task, ...]:
     names = [task.name for task in tasks]
     if len(set(names)) < len(names):
         raise ChoiceError("task named twice", got=", ".join(names), expected="unique names", where="--tasks")
-    return tuple(in_suite(task, suite) for task in tasks)
+    return sharing([in_suite(task, suite) for task in tasks], bundled)
+
+
+def _absent(tasks: Sequence[Task], data: Path | None, keyword: str) -> tuple[str, ...]:
+    """Names of the private tasks whose shards are not here, unless -k names one: then it may say what it lacks."""
+    private = [task for task in tasks if task.private and not re.search(rf"\b{task.name}\b", keyword)]
+    return tuple(task.name for task in private if data is None or located(task, data) is None)
 
 
 def _specs(wanted_encoders: list[str]) -> tuple[EncoderSpec, ...]:
@@ -182,8 +194,8 @@ def pytest_cmdline_main(config: pytest.Config) -> int | None:
     if config.getoption("list_tasks"):
         files = config.getoption("tasks")
         for task in [t for file in files for t in discovery.tasks_of(file)] or discovery.bundled_tasks():
-            mini = "mini" if task.mini else ""
-            sys.stdout.write(f"{task.name:22} {task.domain:12} {mini:5} {task.metric.name:17} {task.description}\n")
+            kind = "mini" if task.mini else "private" if task.private else ""
+            sys.stdout.write(f"{task.name:22} {task.domain:12} {kind:8} {task.metric.name:17} {task.description}\n")
     return 0
 
 

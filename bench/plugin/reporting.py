@@ -108,10 +108,12 @@ class _Hooks:
     def pytest_report_header(self) -> list[str]:
         settings = self.reporter.plan.settings
         names = ", ".join(spec.name for spec in self.reporter.plan.specs)
+        left_out = ", ".join(self.reporter.plan.left_out)
         return [
             f"otoscope: suite {settings.suite}, protocol {settings.protocol}, encoders {names}, "
             f"{settings.device} {settings.precision}",
             f"otoscope: cache {settings.cache}",
+            *([f"otoscope: private tasks without shards in --data are left out: {left_out}"] if left_out else []),
         ]
 
     def pytest_collection_finish(self, session: pytest.Session) -> None:

@@ -15,6 +15,7 @@ TASK = Task(
     description="speaker sex classification",
     shards=ShardSet(
         patterns={"train": "train-clean-100*.tar", "valid": "dev-clean*.tar", "test": "test-clean*.tar"},
+        folder="librispeech",  # shared with the transcripts of the same recordings
         zenodo="14716252",
     ),
     split=Splits(),
