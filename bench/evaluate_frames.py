@@ -13,17 +13,17 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from bench.data import Dataset, check_complete, names
+from bench import rows
+from bench.data import Dataset
 from bench.engine.local import Frozen
-from bench.evaluate import RESAMPLES, Evaluated, by_fold, problems, safe, subsets
+from bench.evaluate import RESAMPLES, by_fold, subsets
 from bench.extract import Progress
-from bench.extract_frames import extract_frames
-from bench.frame_store import Frames
+from bench.gather import gather_frames, labels, problems
 from bench.grid import EventTargets, audible
 from bench.metrics.segments import segment_counts
+from bench.rows import Evaluated, Measured
 from bench.stats import bootstrap_weighted
-from bench.store import Store
-from bench.types import DataError, Events, Probe, ProbeResult, Problem, Score, Settings, Task, Weighted
+from bench.types import DataError, Events, Probe, ProbeResult, Problem, Settings, Task, Weighted
 
 OfCounts = Callable[[NDArray[Any]], NDArray[np.float64]]
 CEILING = "ceiling"  # what this encoder's frames, each answered perfectly, would score: the price of a long hop
@@ -46,40 +46,19 @@ def embed_frames(task: Task, data: Dataset, frozen: Frozen, settings: Settings, 
     """Frames, targets and problems of an event task. Raises DataError for events that are not what they should be."""
     segment_in_s = _events(task).segment_in_s
     _of_counts(task)  # raises before anything is encoded
-    store = Store(settings.cache)
-    parts: dict[str, list[Frames]] = {}
-    for name in names(task):
-        parts[name] = extract_frames(
-            data.splits[name],
-            frozen,
-            crop_in_s=task.crop_in_s,
-            store=store,
-            threads=settings.threads,
-            progress=progress,
-        )
-        check_complete(task, data, name, sum(len(part.keys) for part in parts[name]), settings.suite)
-    rows, start = {}, 0
-    for name, found in parts.items():
-        count = sum(len(part.keys) for part in found)
-        rows[name] = np.arange(start, start + count)
-        start += count
-    everything = [(name, part, index) for name in parts for part in parts[name] for index in range(len(part.keys))]
-    views = [part.clip(index) for _, part, index in everything]
-    heard = [
-        audible(task.target(part.sidecars[index], f"{task.name}/{name}:{part.keys[index]}"), float(part.seconds[index]))
-        for name, part, index in everything
-    ]
+    clips, of_split = gather_frames(task, data, frozen, settings, progress)
+    told = labels(task, of_split, clips.keys, clips.sidecars, task.target)
+    heard = [audible(events, float(seconds)) for events, seconds in zip(told, clips.seconds, strict=True)]
     targets = EventTargets(
         events=[events for events, _ in heard],
-        spans=[spans for _, spans in views],
-        seconds=np.array([part.seconds[index] for _, part, index in everything]),
+        spans=list(clips.spans),
+        seconds=clips.seconds,
         segment_in_s=segment_in_s,
         n_classes=task.target.n_classes,
         score=task.metric.compute,
     )
-    keys = tuple(part.keys[index] for _, part, index in everything)
     late = sum(count > 0 for _, count in heard) / len(heard)
-    return LabelledFrames(task, data, tuple(frames for frames, _ in views), targets, keys, problems(task, rows), late)
+    return LabelledFrames(task, data, clips.frames, targets, clips.keys, problems(task, of_split), late)
 
 
 def _events(task: Task) -> Events:
@@ -97,56 +76,40 @@ def _of_counts(task: Task) -> OfCounts:
 def evaluate_frames(labelled: LabelledFrames, frozen: Frozen, probe: Probe, settings: Settings) -> Evaluated:
     """Fit ``probe`` on the frames of a task and score it on segments. ``n`` counts segments, ``clusters`` clips."""
     task, metric, n_classes = labelled.task, labelled.task.metric, labelled.task.target.n_classes
-    seeds = settings.seeds if probe.seeded else ()
     results = probe.run(
         labelled.frames,
         labelled.targets,
         labelled.problems,
         n_classes=n_classes,
-        seeds=seeds or (0,),
+        seeds=settings.seeds if probe.seeded else (0,),
         device=frozen.device,
     )
-    rows = _rows(labelled, results)
-    values = [by_fold(metric, rows.targets, row, rows.folds) for row in rows.predictions]
-    value = float(np.mean([fold_values.mean() for fold_values in values]))
-    chance = float(np.mean([metric.chance(rows.targets[rows.folds == f], n_classes) for f in np.unique(rows.folds)]))
-    if not chance < metric.best:
-        got = "every class in every segment"
-        raise DataError("nothing to tell apart", got=got, expected="segments without an event", where=task.name)
-    score = Score(
-        task=task.name,
-        version=task.version,
-        domain=task.domain,
-        encoder=frozen.name,
-        fingerprint=frozen.fingerprint,
-        suite=settings.suite,
-        protocol=settings.protocol,
-        probe=probe.name,
-        metric=metric.name,
-        value=value,
-        normalized=(value - metric.worst) / (metric.best - metric.worst),
-        chance_corrected=(value - chance) / (metric.best - chance),
-        ci95=interval(rows, _of_counts(task), (metric.worst, metric.best)),
-        n=len(rows.targets),
-        clusters=len(np.unique(rows.clips)),
-        weight=float(task.weight),
-        chance=chance,
+    found = _rows(labelled, results)
+    values = [by_fold(metric, found.targets, row, found.folds) for row in found.predictions]
+    chance = [metric.chance(found.targets[found.folds == fold], n_classes) for fold in np.unique(found.folds)]
+    measured = Measured(
+        value=float(np.mean([fold_values.mean() for fold_values in values])),
+        ci95=interval(found, _of_counts(task), (metric.worst, metric.best)),
+        n=len(found.targets),
+        clusters=len(np.unique(found.clips)),
+        chance=float(np.mean(chance)),
         majority=_majority(labelled, _of_counts(task)),
-        seeds=seeds,
-        seed_values=tuple(float(fold_values.mean()) for fold_values in values) if seeds else (),
-        secondary={CEILING: by_fold(metric, rows.targets, rows.ceiling, rows.folds).mean().item()},
-        data=labelled.data.described(round(float(labelled.targets.seconds.sum()) / 3600, 6), n_classes),
+        seed_values=tuple(float(fold_values.mean()) for fold_values in values),
+        hours=float(labelled.targets.seconds.sum()) / 3600,
+        n_classes=n_classes,
+        secondary={CEILING: by_fold(metric, found.targets, found.ceiling, found.folds).mean().item()},
         rates={"missing": 0.0, "late events": labelled.late},
         subsets=subsets(task, values),
-        predictions=f"predictions/{safe(task.name)}.{safe(frozen.name)}.{safe(probe.name)}.safetensors",
-        device=frozen.device.partition(":")[0],
-        precision=frozen.precision,
-        policy=frozen.policy,
-        certified=frozen.certificate.passed,
-        private=task.private,
     )
-    classes = tuple(map(str, _events(task).classes))
-    return Evaluated(score, rows.keys, rows.targets, rows.predictions, rows.folds, rows.clips, classes)
+    return Evaluated(
+        rows.score(task, labelled.data, frozen, probe, settings, measured),
+        found.keys,
+        found.targets,
+        found.predictions,
+        found.folds,
+        found.clips,
+        tuple(map(str, _events(task).classes)),
+    )
 
 
 @dataclass(frozen=True, slots=True)
@@ -175,12 +138,12 @@ def _rows(labelled: LabelledFrames, results: Sequence[ProbeResult]) -> Rows:
     )
 
 
-def interval(rows: Rows, of_counts: OfCounts, bounds: tuple[float, float]) -> tuple[float, float]:
+def interval(found: Rows, of_counts: OfCounts, bounds: tuple[float, float]) -> tuple[float, float]:
     """95% bootstrap interval over clips of the mean over seeds and folds of a metric of counts."""
-    fold_of_clip = rows.folds[np.unique(rows.clips, return_index=True)[1]]
+    fold_of_clip = found.folds[np.unique(found.clips, return_index=True)[1]]
     values = [
-        _weighted(segment_counts(rows.targets, row, rows.clips), of_counts, fold_of_clip == fold)
-        for row in rows.predictions
+        _weighted(segment_counts(found.targets, row, found.clips), of_counts, fold_of_clip == fold)
+        for row in found.predictions
         for fold in np.unique(fold_of_clip)
     ]
     low, high = bootstrap_weighted(values, len(fold_of_clip), resamples=RESAMPLES, bounds=bounds)

@@ -517,3 +517,31 @@ def test_throughput_table():
     shown = [" ".join(line.split()) for line in table.render_throughput([figures]).splitlines()]
     assert shown[0] == "encoder device precision batch clip [s] median [ms] audio s/s clips/s peak [MB]"
     assert shown[1] == "logmel cpu fp32 8 10 42.1 1900 190.0 -"
+
+
+def spoken(**changes):
+    texts = np.array(["one two", "", "drei \u00e4"], dtype=object)
+    said = np.array([["one two", "two", "drei"], ["one", "", "drei \u00e4"]], dtype=object)
+    return proof(**{"targets": texts, "predictions": said, "classes": (), **changes})
+
+
+def test_predictions_that_are_texts_round_trip(tmp_path):
+    predictions.write(tmp_path / "p", **spoken())
+    found = predictions.read(tmp_path / "p")
+    assert found.targets.tolist() == spoken()["targets"].tolist()
+    assert found.predictions.tolist() == spoken()["predictions"].tolist()
+    assert found.classes == ()
+    with pytest.raises(DataError, match="hold no text: got 3"):
+        predictions.write(tmp_path / "q", **spoken(targets=np.array(["a", "b", 3], dtype=object)))
+    with pytest.raises(DataError, match="predictions do not fit the keys"):
+        predictions.write(tmp_path / "q", **spoken(predictions=spoken()["predictions"][:, :2]))
+
+
+def test_predictions_that_are_ranks_round_trip(tmp_path):
+    ranks = np.array([[1, 700, 3], [2, 1, 1]])
+    predictions.write(tmp_path / "p", **proof(predictions=ranks, ranks=True))
+    found = predictions.read(tmp_path / "p")
+    assert found.ranks
+    assert np.array_equal(found.predictions, ranks)
+    with pytest.raises(DataError, match="hold no rank: got 0, expected 1 or more"):
+        predictions.write(tmp_path / "q", **proof(predictions=ranks - 1, ranks=True))

@@ -7,6 +7,10 @@ clip keys) and ``classes`` (C names), in one piece because the format does not k
 
 K-hot answers instead of scores, those for segments of event tasks, are many: they and their targets are stored as bits,
 uint8 [..., ceil(C / 8)], the first class in the highest bit.
+
+Retrieval: a row is a query, ``targets`` its kind (an index into ``classes``) and ``predictions`` the rank of the right
+answer, 1 the best; the metadata has ``ranks`` true. Transcripts: ``texts`` uint8, JSON of {"targets": [N texts],
+"predictions": [S lists of N texts]}, instead of ``targets`` and ``predictions``, and no classes.
 """
 
 from __future__ import annotations
@@ -42,6 +46,7 @@ class Predictions:
     folds: NDArray[np.int64]  # [N]
     clusters: NDArray[np.int64] | None  # [N]
     classes: tuple[str, ...]
+    ranks: bool = False
 
 
 def write(
@@ -53,22 +58,28 @@ def write(
     folds: NDArray[np.int64],
     clusters: NDArray[np.int64] | None,
     classes: Sequence[str],
+    ranks: bool = False,
 ) -> None:
     """Write a predictions file whole or not at all; equal content gives equal bytes.
 
     Shapes as in ``Predictions``. Raises DataError when they do not fit together, a class index is out of range, a
-    k-hot value is not 0 or 1 or a score is not finite, and BenchError when the disk is full.
+    rank is below 1, a k-hot value is not 0 or 1, a score is not finite or a text is none, and BenchError when the disk
+    is full.
     """
     from safetensors.numpy import save
 
     tensors = {"targets": targets, "predictions": predictions, "folds": folds}
     if clusters is not None:
         tensors["clusters"] = clusters
-    _check(tensors, len(keys), len(classes), path)
-    about = json.dumps({"schema": SCHEMA, "keys": list(keys), "classes": list(classes)}, sort_keys=True)
+    _check(tensors, len(keys), len(classes), path, ranks=ranks)
+    notes = {"schema": SCHEMA, "keys": list(keys), "classes": list(classes)} | ({"ranks": True} if ranks else {})
+    about = json.dumps(notes, sort_keys=True)
     kinds = {"targets": np.uint8, "predictions": np.float32} if targets.ndim == 2 else {}
+    texts = {} if targets.dtype != object else {name: tensors.pop(name).tolist() for name in ("targets", "predictions")}
     whole = {name: np.ascontiguousarray(tensor, dtype=kinds.get(name, np.int64)) for name, tensor in tensors.items()}
-    if _answered(targets, predictions):
+    if texts:
+        whole["texts"] = np.frombuffer(json.dumps(texts, sort_keys=True).encode(), dtype=np.uint8)
+    elif _answered(targets, predictions):
         whole |= {name: np.packbits(tensors[name], axis=-1) for name in ("targets", "predictions")}
     content = save(whole, metadata={"otoscope": about})
     with written(path) as temporary:
@@ -85,6 +96,8 @@ def read(path: Path) -> Predictions:
             tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118  (no mapping)
     except (OSError, SafetensorError, ValueError) as error:
         raise DataError("cannot read predictions", got=error, expected="a whole file", where=path) from error
+    if "texts" in tensors:
+        tensors |= _texts(tensors.pop("texts"), path)
     names = {"targets", "predictions", "folds"}
     if about.get("schema") != SCHEMA or not names <= set(tensors) <= names | {"clusters"}:
         got = f"schema {about.get('schema')}, tensors {sorted(tensors)}"
@@ -92,7 +105,8 @@ def read(path: Path) -> Predictions:
     if _answered(tensors["targets"], tensors["predictions"]):
         for name in ("targets", "predictions"):
             tensors[name] = np.unpackbits(tensors[name], axis=-1, count=len(about["classes"]))
-    _check(tensors, len(about["keys"]), len(about["classes"]), path)
+    ranks = bool(about.get("ranks", False))
+    _check(tensors, len(about["keys"]), len(about["classes"]), path, ranks=ranks)
     return Predictions(
         tuple(about["keys"]),
         tensors["targets"],
@@ -100,7 +114,17 @@ def read(path: Path) -> Predictions:
         tensors["folds"],
         tensors.get("clusters"),
         tuple(about["classes"]),
+        ranks,
     )
+
+
+def _texts(stored: NDArray[np.uint8], where: object) -> dict[str, NDArray[Any]]:
+    try:
+        texts = json.loads(stored.tobytes())
+        found = {name: np.array(texts[name], dtype=object) for name in ("targets", "predictions")}
+    except (ValueError, KeyError, TypeError) as error:
+        raise DataError("cannot read predictions", got=error, expected="texts as JSON", where=where) from error
+    return found
 
 
 def _answered(targets: NDArray[Any], predictions: NDArray[Any]) -> bool:
@@ -108,22 +132,40 @@ def _answered(targets: NDArray[Any], predictions: NDArray[Any]) -> bool:
     return targets.ndim == 2 and predictions.dtype == np.uint8
 
 
-def _check(tensors: dict[str, NDArray[Any]], n: int, n_classes: int, where: object) -> None:
-    k_hot, answered = tensors["targets"].ndim == 2, _answered(tensors["targets"], tensors["predictions"])
+def _check(tensors: dict[str, NDArray[Any]], n: int, n_classes: int, where: object, *, ranks: bool) -> None:
+    targets, predictions = tensors["targets"], tensors["predictions"]
+    k_hot, answered = targets.ndim == 2, _answered(targets, predictions)
     of_clip = (n, n_classes) if k_hot else (n,)
-    shapes = {"targets": of_clip, "predictions": (*tensors["predictions"].shape[:1], *of_clip)}
+    shapes = {"targets": of_clip, "predictions": (*predictions.shape[:1], *of_clip)}
     for name, tensor in tensors.items():
         kind = np.floating if k_hot and not answered and name == "predictions" else np.integer
-        if tensor.shape != shapes.get(name, (n,)) or not np.issubdtype(tensor.dtype, kind):
+        texts = name in shapes and targets.dtype == object
+        right = tensor.dtype == object if texts else np.issubdtype(tensor.dtype, kind)
+        if tensor.shape != shapes.get(name, (n,)) or not right:
             got = f"{tensor.dtype} {list(tensor.shape)}"
-            expected = f"{kind.__name__} [..., {n}{f', {n_classes}' if k_hot else ''}]"
+            expected = f"{'texts' if texts else kind.__name__} [..., {n}{f', {n_classes}' if k_hot else ''}]"
             raise DataError(f"{name} do not fit the keys", got=got, expected=expected, where=where)
-    if k_hot and not np.isfinite(tensors["predictions"]).all():
+    if targets.dtype == object:
+        _check_texts([*targets, *predictions.ravel()], where)
+        return
+    if k_hot and not np.isfinite(predictions).all():
         raise DataError("predictions hold no score", got="NaN or infinity", expected="finite scores", where=where)
-    limits = {"targets": 2 if k_hot else n_classes}
-    if answered or not k_hot:
-        limits["predictions"] = limits["targets"]
-    for name, limit in limits.items():
+    if ranks and predictions.min() < 1:
+        raise DataError("predictions hold no rank", got=int(predictions.min()), expected="1 or more", where=where)
+    _check_classes(tensors, n_classes, where, answered=answered or not (k_hot or ranks))
+
+
+def _check_texts(texts: Sequence[Any], where: object) -> None:
+    wrong = next((text for text in texts if not isinstance(text, str)), None)
+    if wrong is not None:
+        raise DataError("predictions hold no text", got=repr(wrong), expected="texts", where=where)
+
+
+def _check_classes(tensors: dict[str, NDArray[Any]], n_classes: int, where: object, *, answered: bool) -> None:
+    """Whether targets, and predictions that are ``answered`` like them, are classes or k-hot."""
+    k_hot = tensors["targets"].ndim == 2
+    limit = 2 if k_hot else n_classes
+    for name in ("targets", "predictions") if answered else ("targets",):
         outside = (tensors[name] < 0) | (tensors[name] >= limit)
         if outside.any():
             first = int(tensors[name][outside][0])

@@ -12,14 +12,14 @@ import pytest
 
 from bench.data import Dataset, dataset
 from bench.engine.local import Frozen
-from bench.evaluate import Evaluated, Labelled, embed, evaluate
-from bench.evaluate_frames import LabelledFrames, embed_frames, evaluate_frames
 from bench.freeze import freeze
 from bench.leaderboard import predictions
 from bench.plugin.collection import PLAN, Case, Load, Plan
 from bench.plugin.progress import Progress
+from bench.rows import Evaluated
+from bench.story import story
 from bench.throughput import Benchmark, measure
-from bench.types import EncoderSpec, Events, Score, Task
+from bench.types import EncoderSpec, Score, Task
 
 V = TypeVar("V")
 PROPERTY = "otoscope"
@@ -79,13 +79,13 @@ class Bench:
 
         return self._datasets.get(task.name, make)
 
-    def labelled(self, task: Task, frozen: Frozen) -> Labelled | LabelledFrames:
-        def make() -> Labelled | LabelledFrames:
+    def labelled(self, task: Task, frozen: Frozen) -> Any:
+        """What the probes of a task work on; see ``bench.story``."""
+
+        def make() -> Any:
             data = self.data(task)
             with self.progress.encoding(f"{task.name} with {frozen.name}", data) as count:
-                if isinstance(task.target, Events):
-                    return embed_frames(task, data, frozen, self.plan.settings, count)
-                return embed(task, data, frozen, self.plan.settings, count)
+                return story(task).embed(task, data, frozen, self.plan.settings, count)
 
         return self._labelled.get((task.name, frozen.name), make)
 
@@ -93,10 +93,7 @@ class Bench:
         """Score one case, write its predictions, note the score for the reporter."""
         frozen = self.encoder(case.spec)
         labelled = self.labelled(case.task, frozen)
-        if isinstance(labelled, LabelledFrames):
-            evaluated = evaluate_frames(labelled, frozen, case.probe, self.plan.settings)
-        else:
-            evaluated = evaluate(labelled, frozen, case.probe, self.plan.settings)
+        evaluated = story(case.task).evaluate(labelled, frozen, case.probe, self.plan.settings)
         self._write(evaluated)
         self._note({"score": asdict(evaluated.score)})
         return evaluated.score
@@ -123,6 +120,7 @@ class Bench:
             folds=evaluated.folds,
             clusters=evaluated.clusters,
             classes=evaluated.classes,
+            ranks=evaluated.ranks,
         )
 
     def _note(self, what: dict[str, Any]) -> None:

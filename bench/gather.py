@@ -1,0 +1,119 @@
+"""All clips of a task, split after split: their embeddings or frames, and which rows belong to which split."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import TypeVar
+
+import numpy as np
+from numpy.typing import NDArray
+
+from bench.data import Dataset, check_complete, names
+from bench.engine.local import Frozen
+from bench.extract import Progress, extract, joined
+from bench.extract_frames import extract_frames
+from bench.store import Store
+from bench.types import DataError, Embeddings, Folds, Problem, Settings, Sidecar, Task
+
+L = TypeVar("L")
+Rows = Mapping[str, NDArray[np.int64]]
+"""The rows of each split or fold."""
+
+
+@dataclass(frozen=True, slots=True)
+class FramedClips:
+    """Frames of N clips."""
+
+    frames: tuple[NDArray[np.float32], ...]  # N of [T, D], views of memory maps
+    spans: tuple[NDArray[np.float64], ...]  # N of [T, 2] from when to when a frame speaks, in seconds
+    keys: tuple[str, ...]
+    seconds: NDArray[np.float64]  # [N]
+    sidecars: tuple[Sidecar, ...]
+
+
+def gather(
+    task: Task, data: Dataset, frozen: Frozen, settings: Settings, progress: Progress
+) -> tuple[Embeddings, Rows]:
+    """Pooled embeddings of all clips of a task. Raises as ``bench.extract.extract`` does, and for missing clips."""
+    store = Store(settings.cache)
+    parts: dict[str, Embeddings] = {}
+    for name in names(task):
+        parts[name] = extract(
+            data.splits[name],
+            frozen,
+            crop_in_s=task.crop_in_s,
+            store=store,
+            threads=settings.threads,
+            progress=progress,
+        )
+        check_complete(task, data, name, len(parts[name].keys), settings.suite)
+    return joined(list(parts.values())), _rows({name: len(part.keys) for name, part in parts.items()})
+
+
+def gather_frames(
+    task: Task, data: Dataset, frozen: Frozen, settings: Settings, progress: Progress
+) -> tuple[FramedClips, Rows]:
+    """Frames of all clips of a task. Raises as ``bench.extract.extract`` does, and for missing clips."""
+    store = Store(settings.cache)
+    clips, sizes = [], {}
+    for name in names(task):
+        parts = extract_frames(
+            data.splits[name],
+            frozen,
+            crop_in_s=task.crop_in_s,
+            store=store,
+            threads=settings.threads,
+            progress=progress,
+        )
+        sizes[name] = sum(len(part.keys) for part in parts)
+        check_complete(task, data, name, sizes[name], settings.suite)
+        clips += [(part, index) for part in parts for index in range(len(part.keys))]
+    views = [part.clip(index) for part, index in clips]
+    framed = FramedClips(
+        frames=tuple(frames for frames, _ in views),
+        spans=tuple(spans for _, spans in views),
+        keys=tuple(part.keys[index] for part, index in clips),
+        seconds=np.array([part.seconds[index] for part, index in clips]),
+        sidecars=tuple(part.sidecars[index] for part, index in clips),
+    )
+    return framed, _rows(sizes)
+
+
+def _rows(sizes: Mapping[str, int]) -> Rows:
+    ends = np.cumsum(list(sizes.values()))
+    return {name: np.arange(end - size, end) for (name, size), end in zip(sizes.items(), ends.tolist(), strict=True)}
+
+
+def labels(
+    task: Task, rows: Rows, keys: Sequence[str], sidecars: Sequence[Sidecar], label: Callable[[Sidecar, str], L]
+) -> list[L]:
+    """``label`` of every clip, told where the clip is for its errors."""
+    split_of = {int(row): name for name, own in rows.items() for row in own}
+    return [
+        label(sidecar, f"{task.name}/{split_of[row]}:{key}")
+        for row, (key, sidecar) in enumerate(zip(keys, sidecars, strict=True))
+    ]
+
+
+def problems(task: Task, rows: Rows) -> tuple[Problem, ...]:
+    """The fits of a task. A validation split that is also the test split is not used for selection."""
+    if isinstance(task.split, Folds):
+        return tuple(
+            Problem(np.concatenate([rows[other] for other in rows if other != name]), None, rows[name]) for name in rows
+        )
+    split = task.split
+    selectable = split.valid is not None and task.shards.patterns[split.valid] != task.shards.patterns[split.test]
+    return (Problem(rows[split.train], rows[split.valid] if selectable and split.valid else None, rows[split.test]),)
+
+
+def clusters(task: Task, sidecars: Sequence[Sidecar]) -> NDArray[np.int64] | None:
+    """Which clips are resampled together, [N], or None when the sidecars do not say. Raises DataError for a few."""
+    if task.cluster is None or not any(task.cluster in sidecar for sidecar in sidecars):
+        return None
+    missing = sum(task.cluster not in sidecar for sidecar in sidecars)
+    if missing:
+        got = f"{missing} of {len(sidecars)} sidecars without it"
+        raise DataError(f"cluster key {task.cluster!r}", got=got, expected="all or none", where=task.name)
+    values = [str(sidecar[task.cluster]) for sidecar in sidecars]
+    return np.unique(values, return_inverse=True)[1].astype(np.int64)

@@ -1,0 +1,28 @@
+"""Which story a task follows, by what it asks: from shards to labelled input, and from there to a score."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any, NamedTuple
+
+from bench.data import Dataset
+from bench.engine.local import Frozen
+from bench.evaluate import embed, evaluate
+from bench.evaluate_frames import embed_frames, evaluate_frames
+from bench.extract import Progress
+from bench.rows import Evaluated
+from bench.types import Events, Probe, Settings, Task
+
+
+class Story(NamedTuple):
+    """``evaluate`` takes what ``embed`` made; one embedding serves all probes of a task."""
+
+    embed: Callable[[Task, Dataset, Frozen, Settings, Progress], Any]
+    evaluate: Callable[[Any, Frozen, Probe, Settings], Evaluated]
+
+
+def story(task: Task) -> Story:
+    """The story of a task."""
+    if isinstance(task.target, Events):
+        return Story(embed_frames, evaluate_frames)
+    return Story(embed, evaluate)
