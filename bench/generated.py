@@ -20,20 +20,31 @@ def generated(task: Task, cache: Path) -> tuple[Path, dict[str, str]]:
     if task.mini is None:
         expected = "--suite full --data DIR"
         raise DataError(f"no embedded version of {task.name}", got="--suite mini", expected=expected, where=task.name)
-    name = task.mini.folder or task.name
-    folder = cache / "mini" / f"{name}-v{task.mini.version}"
-    with locked(cache / "locks" / f"mini-{name}.lock"):
-        digests = _manifest(folder)
+    folder = place(task, cache)
+    with locked(cache / "locks" / f"mini-{task.mini.folder or task.name}.lock"):
+        digests = _whole(folder)
         if digests is None:
             digests = _make(task, folder)
     return folder, digests
 
 
-def _manifest(folder: Path) -> dict[str, str] | None:
+def place(task: Task, cache: Path) -> Path:
+    """Where a task's generated shards are, or will be."""
+    assert task.mini is not None
+    return cache / "mini" / f"{task.mini.folder or task.name}-v{task.mini.version}"
+
+
+def digests_of(folder: Path) -> dict[str, str]:
+    """The digests noted when the folder was made; none when it is absent."""
+    noted: dict[str, str] = json.loads((folder / MADE).read_text()) if (folder / MADE).exists() else {}
+    return noted
+
+
+def _whole(folder: Path) -> dict[str, str] | None:
     """The digests noted when the folder was made, or None when it is absent or no longer holds those files."""
-    if not (folder / MADE).exists():
+    digests = digests_of(folder)
+    if not digests:
         return None
-    digests: dict[str, str] = json.loads((folder / MADE).read_text())
     try:
         for name, digest in digests.items():
             shards.verified(folder / name, digest)

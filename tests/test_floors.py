@@ -34,6 +34,7 @@ FLOORS = {
     "bench.gather": 3,
     "bench.rows": 4,
     "bench.throughput": 4,
+    "bench.plan": 4,
     "bench.evaluate": 4,
     "bench.evaluate_frames": 4,
     "bench.story": 4,

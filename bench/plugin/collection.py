@@ -89,7 +89,8 @@ def pytest_configure(config: pytest.Config) -> None:
         config.stash[PLAN] = _plan(config)
     except BenchError as error:
         raise pytest.UsageError(str(error)) from error
-    for module in ("bench.plugin.fixtures", "bench.plugin.reporting"):  # now, since they import torch
+    planned = ("bench.plugin.planning",) if config.getoption("plan") else ()
+    for module in ("bench.plugin.fixtures", "bench.plugin.reporting", *planned):  # now, since they import torch
         config.pluginmanager.import_plugin(module)
 
 

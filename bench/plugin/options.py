@@ -55,6 +55,9 @@ def pytest_addoption(parser: pytest.Parser) -> None:
         "where the tasks say",
     )
     group.addoption("--offline", action="store_true", help="forbid every download")
+    group.addoption(
+        "--plan", action="store_true", help="say what would be fetched, made and encoded, and how long that takes; exit"
+    )
     group.addoption("--list-encoders", action="store_true", help="list the bundled encoders and exit")
     group.addoption("--list-tasks", action="store_true", help="list the tasks and exit")
 

@@ -120,7 +120,7 @@ class _Hooks:
         """pytest-benchmark's own JSON goes into the run's folder, its table gives way to ours."""
         measuring = self.config.pluginmanager.getplugin("pytest-benchmark")
         timed = any(item.get_closest_marker("throughput") for item in session.items)
-        if measuring is not None and timed and not measuring.json and not self.config.getoption("collectonly"):
+        if measuring is not None and timed and not measuring.json and not _scoreless(self.config):
             measuring.json = str(self.reporter.plan.run / "benchmark.json")
             measuring.quiet = not measuring.verbose
             self.reporter.plan.run.mkdir(parents=True, exist_ok=True)
@@ -133,7 +133,7 @@ class _Hooks:
 
     @pytest.hookimpl(tryfirst=True)
     def pytest_sessionfinish(self, session: pytest.Session, exitstatus: int) -> None:
-        if self.config.getoption("collectonly"):
+        if _scoreless(self.config):
             return
         reporter = self.reporter
         if reporter.empty and not reporter.failures:
@@ -143,7 +143,7 @@ class _Hooks:
         _write(reporter, self.config)
 
     def pytest_terminal_summary(self, terminalreporter: pytest.TerminalReporter) -> None:
-        if self.config.getoption("collectonly"):
+        if _scoreless(self.config):
             return
         if self.reporter.board is None:
             terminalreporter.write_line("otoscope: nothing was scored", red=True)
@@ -157,6 +157,11 @@ class _Hooks:
         elif distributed(self.config):
             terminalreporter.write_line("throughput is not measured under -n: pytest bench -m throughput -n 0")
         terminalreporter.write_line(f"files: {self.reporter.plan.run}/leaderboard.json, run.json, predictions/")
+
+
+def _scoreless(config: pytest.Config) -> bool:
+    """Whether the run was to list or to plan, not to score."""
+    return bool(config.getoption("collectonly") or config.getoption("plan"))
 
 
 def _write(reporter: Reporter, config: pytest.Config) -> None:
