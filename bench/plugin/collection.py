@@ -14,6 +14,7 @@ import pytest
 from bench.data import in_suite
 from bench.plugin import discovery, scheduling
 from bench.plugin.options import wanted
+from bench.protocol import chosen, in_protocol
 from bench.types import DOMAINS, BenchError, ChoiceError, EncoderSpec, Probe, Settings, Task
 
 if TYPE_CHECKING:
@@ -33,7 +34,8 @@ class Case:
 
     @property
     def id(self) -> str:
-        return f"{self.task.name}-{self.probe.name}-{self.spec.name}"
+        protocol = "" if self.task.protocol == "strict" else f"@{self.task.protocol}"
+        return f"{self.task.name}{protocol}-{self.probe.name}-{self.spec.name}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,9 +56,13 @@ class Plan:
     """Everything that is known before the first clip is read."""
 
     settings: Settings
-    tasks: tuple[Task, ...]
+    tasks: tuple[Task, ...]  # each once in every protocol of the run
     specs: tuple[EncoderSpec, ...]
     run: Path
+
+    @property
+    def protocols(self) -> tuple[str, ...]:
+        return chosen(self.settings.protocol)
 
     @property
     def cases(self) -> tuple[Case, ...]:
@@ -95,7 +101,8 @@ def _plan(config: pytest.Config) -> Plan:
     if option("offline"):
         os.environ["HF_HUB_OFFLINE"] = "1"
     suite = option("suite") or ("full" if option("data") else "mini")
-    tasks = _tasks(option("tasks"), suite)
+    protocols = chosen(option("protocol"))
+    tasks = tuple(in_protocol(task, protocol) for task in _tasks(option("tasks"), suite) for protocol in protocols)
     settings = Settings(
         suite=suite,
         protocol=option("protocol"),
