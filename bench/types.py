@@ -45,7 +45,7 @@ metric is undefined. It makes a bootstrap of a metric that is no mean over clips
 
 DOMAINS: tuple[Domain, ...] = ("speech", "environment", "music")
 SUITES = ("mini", "full")
-PROTOCOLS = ("strict",)
+PROTOCOLS = ("strict", "xares")
 PRECISIONS = ("fp32", "bf16", "fp16")
 
 
@@ -193,6 +193,8 @@ class Metric:
     """Whether a clip that is drawn twice biases the metric, so that resamples are moved back to the estimate."""
     of_counts: Callable[[NDArray[Any]], NDArray[np.float64]] | None = None
     """[...] values of counts [..., C, 3] (hits, false alarms, misses), where the metric is a function of their sums."""
+    published: Metric | None = None
+    """What X-ARES computes under this name, where that differs: the metric of protocol ``xares``."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -218,7 +220,10 @@ class ProbeResult:
 
 @runtime_checkable
 class Probe(Protocol):
-    """A small model on frozen embeddings; all folds and seeds are fitted in one call so that they can share work."""
+    """A small model on frozen embeddings; all folds and seeds are fitted in one call so that they can share work.
+
+    A probe that X-ARES does in another way has ``published() -> Probe``, the probe of protocol ``xares``.
+    """
 
     @property
     def name(self) -> str: ...
@@ -236,6 +241,15 @@ class Probe(Protocol):
         seeds: Sequence[int],
         device: str = "cpu",
     ) -> list[ProbeResult]: ...
+
+
+@dataclass(frozen=True, slots=True)
+class Published:
+    """What X-ARES does with one task and not with others; only protocol ``xares`` asks."""
+
+    batch_size_encode: int = 16  # crops that are encoded, and padded, together
+    left_out: tuple[str | int, ...] = ()  # classes of an event task that its vocabulary lacks
+    labels_in_s: float | None = None  # events are labelled up to here, whatever the length of the clip
 
 
 @dataclass(frozen=True, slots=True)
@@ -259,6 +273,8 @@ class Task:
     mini: Mini | None = None
     source: str = ""  # DOI or paper
     licence: str = ""
+    published: Published = Published()
+    protocol: str = "strict"  # how it is computed; see ``bench.protocol.in_protocol``
 
 
 # -------------------------------------------------------------------------------------------------------- results
@@ -269,7 +285,7 @@ class Settings:
     """What the user chose for a run."""
 
     suite: str
-    protocol: str
+    protocol: str  # one of PROTOCOLS, or "both"; a score has that of its task
     device: str
     precision: str
     seeds: tuple[int, ...]  # of the probes

@@ -16,6 +16,7 @@ import pytest
 from bench.data import in_suite, located, sharing
 from bench.plugin import discovery, scheduling
 from bench.plugin.options import wanted
+from bench.protocol import chosen, in_protocol
 from bench.types import DOMAINS, BenchError, ChoiceError, EncoderSpec, Probe, Settings, Task
 
 if TYPE_CHECKING:
@@ -35,7 +36,8 @@ class Case:
 
     @property
     def id(self) -> str:
-        return f"{self.task.name}-{self.probe.name}-{self.spec.name}"
+        protocol = "" if self.task.protocol == "strict" else f"@{self.task.protocol}"
+        return f"{self.task.name}{protocol}-{self.probe.name}-{self.spec.name}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,10 +58,14 @@ class Plan:
     """Everything that is known before the first clip is read."""
 
     settings: Settings
-    tasks: tuple[Task, ...]
+    tasks: tuple[Task, ...]  # each once in every protocol of the run
     specs: tuple[EncoderSpec, ...]
     run: Path
     left_out: tuple[str, ...] = ()  # private tasks whose shards are not here
+
+    @property
+    def protocols(self) -> tuple[str, ...]:
+        return chosen(self.settings.protocol)
 
     @property
     def cases(self) -> tuple[Case, ...]:
@@ -99,8 +105,10 @@ def _plan(config: pytest.Config) -> Plan:
     if option("offline"):
         os.environ["HF_HUB_OFFLINE"] = "1"
     suite = option("suite") or ("full" if option("data") else "mini")
-    tasks = _tasks(option("tasks"), suite)
-    absent = _absent(tasks, option("data"), option("keyword")) if not option("tasks") else ()
+    found = _tasks(option("tasks"), suite)
+    absent = _absent(found, option("data"), option("keyword")) if not option("tasks") else ()
+    protocols = chosen(option("protocol"))
+    tasks = tuple(in_protocol(task, protocol) for task in found for protocol in protocols)
     settings = Settings(
         suite=suite,
         protocol=option("protocol"),

@@ -87,7 +87,7 @@ class Bench:
             with self.progress.encoding(f"{task.name} with {frozen.name}", data) as count:
                 return story(task).embed(task, data, frozen, self.plan.settings, count)
 
-        return self._labelled.get((task.name, frozen.name), make)
+        return self._labelled.get((task.name, task.protocol, frozen.name), make)
 
     def score(self, case: Case) -> Score:
         """Score one case, write its predictions, note the score for the reporter."""

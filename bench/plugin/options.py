@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 from bench.audio import hugging_face
+from bench.protocol import BOTH
 from bench.types import PRECISIONS, PROTOCOLS, SUITES, ChoiceError
 
 BENCH = Path(__file__).parents[1]
@@ -36,7 +37,12 @@ def pytest_addoption(parser: pytest.Parser) -> None:
         "--data", type=_folder, metavar="DIR", help="folder of shards, one folder per task; implies --suite full"
     )
     group.addoption("--suite", type=_one_of("suite", SUITES), help=f"{' or '.join(SUITES)} (default: mini)")
-    group.addoption("--protocol", type=_one_of("protocol", PROTOCOLS), default="strict", help=" or ".join(PROTOCOLS))
+    group.addoption(
+        "--protocol",
+        type=_one_of("protocol", (*PROTOCOLS, BOTH)),
+        default="strict",
+        help="strict (default), xares (what X-ARES 0.1.3 computes) or both, with the difference of each score",
+    )
     group.addoption(
         "--device", type=_device, default="auto", metavar="DEVICE", help="auto (default), cpu, cuda, cuda:N, mps"
     )

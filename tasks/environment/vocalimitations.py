@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from bench.metrics import accuracy
 from bench.probes import KNN, LinearProbe
-from bench.types import ClassLabel, Folds, ShardSet, Task
+from bench.types import ClassLabel, Folds, Published, ShardSet, Task
 from tasks.labels import labels
 
 NAME = "vocalimitations"
@@ -29,4 +29,5 @@ TASK = Task(
     weight=1867,
     source="doi:10.5281/zenodo.1340763",
     licence="CC-BY-4.0",
+    published=Published(batch_size_encode=1),
 )

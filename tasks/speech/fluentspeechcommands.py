@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from bench.metrics import accuracy
 from bench.probes import KNN, LinearProbe
-from bench.types import ClassLabel, ShardSet, Splits, Task
+from bench.types import ClassLabel, Published, ShardSet, Splits, Task
 from tasks.labels import labels
 
 NAME = "fluentspeechcommands"
@@ -28,4 +28,5 @@ TASK = Task(
     weight=2000,
     source="doi:10.21437/Interspeech.2019-2396",
     licence="as stated by its authors: academic use",
+    published=Published(batch_size_encode=1),
 )
