@@ -15,7 +15,8 @@ from bench.errors import DataError
 Sidecar = Mapping[str, Any]
 """What ``<key>.json`` of a WebDataset sample holds; where the sample has events, a list (see ``Events``)."""
 Targets = NDArray[Any]
-"""What is right: class indices int64 [N], or k-hot uint8 [N, C] where a clip may have several labels."""
+"""What is right: class indices int64 [N]; k-hot uint8 [N, C] where a clip may have several labels; tuples of
+captions, object [N]."""
 
 
 @runtime_checkable
@@ -153,6 +154,40 @@ class Events:
         parts = [part.strip() if isinstance(part, str) else part for part in parts]
         places = [_place(part, self.classes, self.label_key, where) for part in parts]
         return [Event(float(onset), float(offset), place) for place in places]
+
+
+@dataclass(frozen=True, slots=True)
+class Captions:
+    """Texts that describe the clip: every value of the sidecar is one, whatever its key, in the sidecar's order.
+
+    Nothing else may therefore stand in the sidecar. Raises DataError for a clip without captions or with more or fewer
+    than ``n_captions``, and for one that is no string or has no visible character.
+    """
+
+    n_captions: int | None = 5  # of every clip; None: one or more
+
+    @property
+    def n_classes(self) -> int:
+        return 0  # there is no vocabulary
+
+    def __call__(self, sidecar: Sidecar, where: str) -> tuple[str, ...]:
+        if not isinstance(sidecar, Mapping) or not sidecar:
+            got = "an empty sidecar" if isinstance(sidecar, Mapping) else f"a {type(sidecar).__name__}"
+            raise DataError("no caption", got=got, expected="captions by any key", where=where)
+        for key, value in sidecar.items():
+            if not isinstance(value, str) or not value.strip():
+                raise DataError(f"caption {key!r}", got=repr(value), expected="a text", where=where)
+        if self.n_captions not in (None, len(sidecar)):
+            got = f"{len(sidecar)}: {', '.join(map(repr, sidecar))}"
+            raise DataError("captions of a clip", got=got, expected=self.n_captions, where=where)
+        return tuple(sidecar.values())
+
+    def stack(self, labels: Sequence[tuple[str, ...]]) -> Targets:
+        """Tuples of captions, object [N]."""
+        stacked = np.empty(len(labels), dtype=object)
+        for clip, captions in enumerate(labels):  # numpy would make a matrix of them
+            stacked[clip] = captions
+        return stacked
 
 
 def _value(sidecar: Sidecar, key: str, where: str) -> Any:

@@ -14,7 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from bench.errors import BenchError, ChoiceError, DataError, EncoderError
-from bench.targets import ClassLabel, Event, Events, MultiLabel, Sidecar, Target, Targets
+from bench.targets import Captions, ClassLabel, Event, Events, MultiLabel, Sidecar, Target, Targets
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -23,6 +23,7 @@ if TYPE_CHECKING:
 
 __all__ = [  # what is defined elsewhere and imported from here; the nouns of this module need no listing
     "BenchError",
+    "Captions",
     "ChoiceError",
     "ClassLabel",
     "DataError",
@@ -212,6 +213,8 @@ class ProbeResult:
 
     ``predictions`` are class indices int64 [S, n_test] or, to k-hot targets, scores float32 [S, n_test, C].
     For events they are answers uint8 [S, M, C]: 1 for what sounds in each of the M segments of the test clips.
+    For captions they are ranks int64 [S, A + T] of the right answer, 1 the best: of the A test clips among captions,
+    then of their T captions, clip by clip, among clips.
     """
 
     predictions: Predictions
@@ -234,7 +237,7 @@ class Probe(Protocol):
     def run(
         self,
         vectors: Any,  # [N, D] float32; for events N arrays [T, D]
-        targets: Any,  # [N] int64; for events an ``EventTargets``
+        targets: Any,  # [N] int64; for events an ``EventTargets``; for captions N tuples of texts
         problems: Sequence[Problem],
         *,
         n_classes: int,
@@ -336,7 +339,7 @@ class Score:
     normalized: float  # (value - worst) / (best - worst)
     chance_corrected: float  # (value - chance) / (best - chance)
     ci95: tuple[float, float]
-    n: int  # scored clips; of an event task scored segments, whose clusters are the clips
+    n: int  # scored clips; of an event task segments, of a retrieval task queries, whose clusters are the clips
     clusters: int | None  # resampled units, None when clips were resampled one by one
     weight: float
     chance: float

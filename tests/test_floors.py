@@ -41,6 +41,7 @@ FLOORS = {
     "bench.plan": 4,
     "bench.evaluate": 4,
     "bench.evaluate_frames": 4,
+    "bench.evaluate_retrieval": 4,
     "bench.story": 4,
     "bench.leaderboard": 5,
     "bench.plugin": 6,

@@ -6,7 +6,7 @@ import os
 import re
 import sys
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -39,6 +39,11 @@ class Case:
         protocol = "" if self.task.protocol == "strict" else f"@{self.task.protocol}"
         return f"{self.task.name}{protocol}-{self.probe.name}-{self.spec.name}"
 
+    @property
+    def kind(self) -> str:
+        """The probe without what follows a colon."""
+        return self.probe.name.partition(":")[0]
+
 
 @dataclass(frozen=True, slots=True)
 class Load:
@@ -61,6 +66,7 @@ class Plan:
     tasks: tuple[Task, ...]  # each once in every protocol of the run
     specs: tuple[EncoderSpec, ...]
     run: Path
+    suite: tuple[Task, ...]  # the tasks with the probes that the suite gives them, which summaries are of
     left_out: tuple[str, ...] = ()  # private tasks whose shards are not here
 
     @property
@@ -85,7 +91,12 @@ PLAN = pytest.StashKey[Plan]()
 def pytest_configure(config: pytest.Config) -> None:
     for marker in (*(f"{domain}: tasks of this domain" for domain in DOMAINS), "throughput: speed of the encoders"):
         config.addinivalue_line("markers", marker)
-    for probe in ("linear: scores of the linear probe", "knn: scores of the k-nearest-neighbour probe"):
+    probes = (
+        "linear: scores of the linear probe",
+        "knn: scores of the k-nearest-neighbour probe",
+        "retrieval: scores of retrieval with --text-encoder",
+    )
+    for probe in probes:
         config.addinivalue_line("markers", probe)
     if not wanted(config):
         return
@@ -107,8 +118,9 @@ def _plan(config: pytest.Config) -> Plan:
     suite = option("suite") or ("full" if option("data") else "mini")
     found = _tasks(option("tasks"), suite)
     absent = _absent(found, option("data"), option("keyword")) if not option("tasks") else ()
+    here = [task for task in found if task.name not in absent]
     protocols = chosen(option("protocol"))
-    tasks = tuple(in_protocol(task, protocol) for task in found for protocol in protocols)
+    tasks = tuple(in_protocol(task, protocol) for task in here for protocol in protocols)
     settings = Settings(
         suite=suite,
         protocol=option("protocol"),
@@ -121,8 +133,8 @@ def _plan(config: pytest.Config) -> Plan:
         offline=option("offline"),
         mirror=option("mirror") or "",
     )
-    kept = tuple(task for task in tasks if task.name not in absent)
-    return Plan(settings, kept, _specs(option("encoder")), _run(config), absent)
+    asked = with_text_encoder(tasks, option("text_encoder"))
+    return Plan(settings, asked, _specs(option("encoder")), _run(config), tasks, absent)
 
 
 def _tasks(files: list[Path], suite: str) -> tuple[Task, ...]:
@@ -146,6 +158,23 @@ def _absent(tasks: Sequence[Task], data: Path | None, keyword: str) -> tuple[str
     """Names of the private tasks whose shards are not here, unless -k names one: then it may say what it lacks."""
     private = [task for task in tasks if task.private and not re.search(rf"\b{task.name}\b", keyword)]
     return tuple(task.name for task in private if data is None or located(task, data) is None)
+
+
+def with_text_encoder(tasks: tuple[Task, ...], model: str | None) -> tuple[Task, ...]:
+    """The tasks with a frozen text encoder as the text side of retrieval probes. ChoiceError if there are none."""
+    if model is None:
+        return tasks
+    from bench.probes import FrozenText, RetrievalProbe
+
+    text = FrozenText(model)
+
+    def given(probe: Probe) -> Probe:
+        return replace(probe, text=text) if isinstance(probe, RetrievalProbe) else probe
+
+    changed = tuple(replace(task, probes=tuple(map(given, task.probes))) for task in tasks)
+    if changed == tasks:
+        raise ChoiceError("no text side", got=model, expected="a task with captions", where="--text-encoder")
+    return changed
 
 
 def _specs(wanted_encoders: list[str]) -> tuple[EncoderSpec, ...]:
@@ -227,7 +256,7 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
                 pytest.param(
                     case,
                     id=case.id,
-                    marks=[getattr(pytest.mark, case.task.domain), getattr(pytest.mark, case.probe.name)],
+                    marks=[getattr(pytest.mark, case.task.domain), getattr(pytest.mark, case.kind)],
                 )
                 for case in plan.cases
             ],

@@ -47,6 +47,13 @@ def pytest_addoption(parser: pytest.Parser) -> None:
         "--device", type=_device, default="auto", metavar="DEVICE", help="auto (default), cpu, cuda, cuda:N, mps"
     )
     group.addoption("--precision", type=_one_of("precision", PRECISIONS), default="fp32", help=", ".join(PRECISIONS))
+    group.addoption(
+        "--text-encoder",
+        type=_text_encoder,
+        metavar="NAME|FOLDER",
+        help="a frozen text encoder of transformers instead of the text side that retrieval probes train from scratch; "
+        "such scores are rows of their own, retrieval:NAME",
+    )
     group.addoption("--seeds", type=_positive, default=3, metavar="N", help="probe seeds (default: 3)")
     group.addoption(
         "--cache", type=Path, metavar="DIR", help="embeddings and generated shards (default: the user's cache)"
@@ -100,6 +107,17 @@ def _mirror(value: str) -> str:
             raise argparse.ArgumentTypeError(f"{value!r} names a folder; {expected}, with a folder for each task")
     except ChoiceError as error:
         raise argparse.ArgumentTypeError(f"{value!r} is no mirror; {expected}") from error
+    return value
+
+
+def _text_encoder(value: str) -> str:
+    path = Path(value)
+    if path.is_dir():
+        if not (path / "config.json").is_file():
+            raise argparse.ArgumentTypeError(f"no config.json in {value!r}; expected a folder of a transformers model")
+        return str(path.resolve())
+    if not value or path.is_absolute() or value.startswith((".", "~")):
+        raise argparse.ArgumentTypeError(f"no such folder: {value!r}; expected a transformers folder or a hub name")
     return value
 
 

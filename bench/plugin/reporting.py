@@ -188,7 +188,7 @@ def _board(reporter: Reporter, protocol: str) -> Leaderboard:
         scores=[score for score in reporter.scores if score.protocol == protocol],
         failures=[failure for own, failure in reporter.failures.values() if own == protocol],
         encoders=list(reporter.encoders.values()),
-        tasks=[task for task in plan.tasks if task.protocol == protocol],
+        tasks=[task for task in plan.suite if task.protocol == protocol],
     )
 
 
