@@ -28,5 +28,5 @@ TASK = Task(
     probes=(LinearProbe(epochs=20, learning_rate=1e-3, batch_size=32), KNN()),
     weight=1867,
     source="doi:10.5281/zenodo.1340763",
-    licence="CC-BY-4.0",
+    licence="as stated by the source",
 )

@@ -30,5 +30,5 @@ TASK = Task(
     probes=(LinearProbe(epochs=10, learning_rate=1e-3, batch_size=64), KNN()),
     weight=1144,
     source="doi:10.1109/TASLP.2018.2877892",
-    licence="CC-BY-4.0",
+    licence="as stated by the source",
 )
