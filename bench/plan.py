@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import io
 import itertools
+import tarfile
 import time
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
@@ -90,7 +91,10 @@ def materials(tasks: Iterable[Task], settings: Settings) -> list[Material]:
     """What is known of the shards of tasks; a server that does not answer is asked once only."""
     found, silence = [], ""
     for task in tasks:
-        one = _generated(task, settings) if settings.suite == "mini" else _official(task, settings, silence)
+        try:
+            one = _generated(task, settings) if settings.suite == "mini" else _official(task, settings, silence)
+        except (DataError, tarfile.TarError, OSError) as error:
+            one = Material(task.name, Path(), unknown=str(error))
         silence = silence or (one.unknown if one.unknown.startswith("download failed") else "")
         found.append(one)
     return found

@@ -106,6 +106,15 @@ def test_offline_says_what_is_unknown(server: Loopback, tmp_path: Path) -> None:
     assert own.unknown == "not in --data"
 
 
+def test_a_broken_shard_does_not_end_the_plan(tmp_path: Path) -> None:
+    toys.write_dataset(tmp_path / "tones")
+    toys.write_dataset(tmp_path / "again")
+    (tmp_path / "tones" / "test_0000000.tar").write_bytes(b"no tar")
+    first, second = materials([toys.task(), toys.task(name="again")], settings(tmp_path, tmp_path))
+    assert first.unknown
+    assert (second.unknown, second.clips) == ("", 45)
+
+
 def test_a_silent_server_is_asked_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(zenodo, "ZENODO", "http://127.0.0.1:9")
     monkeypatch.setattr(module, "IMPATIENT", replace(module.IMPATIENT, tries=1))
@@ -214,6 +223,11 @@ def test_offline_from_outside(bench: Run, pytester: pytest.Pytester) -> None:
     result = bench("--suite=full", "--offline", "-k", "esc50 or gtzan")
     assert result.ret == 0
     result.stdout.fnmatch_lines(
-        ["esc50 *unknown (offline) *- *[?] *[?] *[?]", "gtzan_genre *unknown (offline)*", "2 tasks *- *- + [?] *+ [?]*"]
+        [
+            "esc50 *unknown *- *[?] *[?] *[?]",
+            "gtzan_genre *unknown *",
+            "2 tasks *- *- + [?] *+ [?]*",
+            "unknown: esc50, gtzan_genre: offline",
+        ]
     )
     assert sorted(path.name for path in (pytester.path / "cache").iterdir()) == ["certificates", "locks"]

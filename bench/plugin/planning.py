@@ -11,7 +11,7 @@ from bench.freeze import freeze
 from bench.leaderboard import table
 from bench.plan import Material, Speed, calibrate, encoding_in_s, materials
 from bench.plugin.collection import PLAN, Case
-from bench.types import BenchError, EncoderSpec, Settings
+from bench.types import EncoderSpec, Settings
 
 COLUMNS = ("task", "shards", ">to fetch", ">clips", ">audio")
 
@@ -60,8 +60,9 @@ def _calibrated(specs: list[EncoderSpec], settings: Settings) -> tuple[dict[str,
         try:
             frozen = freeze(spec, device=settings.device, precision=settings.precision, cache=settings.cache)
             speed = calibrate(frozen, settings.threads)
-        except BenchError as error:
-            notes.append(f"no time for {spec.name}: {error}")
+        except Exception as error:  # noqa: BLE001  (somebody else's code may raise anything)
+            reason = str(error).splitlines()[0] if str(error) else type(error).__name__
+            notes.append(f"no time for {spec.name}: {reason}")
             continue
         speeds[spec.name] = frozen, speed
         rates = [seconds / speed.wall_in_s(1, seconds) for seconds in (2.0, 10.0)]
@@ -77,7 +78,7 @@ def _row(material: Material, all_of_them: list[Material]) -> list[str]:
     if material.generated:
         state = "to be generated"
     elif material.unknown:
-        state = f"unknown ({material.unknown})"
+        state = "unknown"
     elif material.missing:
         plural = "s" if len(material.missing) > 1 else ""
         state = f"fetch {len(material.missing)} file{plural}" if first is material else f"fetched for {first.task}"
@@ -111,7 +112,10 @@ def _open(material: Material) -> bool:
 
 
 def _explained(found: list[Material], settings: Settings) -> list[str]:
-    notes = []
+    reasons: dict[str, list[str]] = {}
+    for material in found:
+        reasons.setdefault(material.unknown, []).append(material.task)
+    notes = [f"unknown: {', '.join(names)}: {reason}" for reason, names in reasons.items() if reason]
     if any(not material.exact for material in found):
         notes.append("~ estimated: from the first clips of a shard, or at 20 kB/s (FLAC at 16 kHz) for shards not here")
     if any(material.missing for material in found):

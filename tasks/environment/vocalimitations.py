@@ -35,6 +35,6 @@ TASK = Task(
         licence=LICENCE,
     ),
     source="doi:10.5281/zenodo.1340763",
-    licence="CC-BY-4.0",
+    licence="as stated by the source",
     published=Published(batch_size_encode=1),
 )

@@ -25,5 +25,5 @@ TASK = Task(
     weight=1144,
     mini=Mini(make=make_libricount, version=1, sha256=checksums(NAME), probes=PROBES, licence=LICENCE),
     source="doi:10.1109/TASLP.2018.2877892",
-    licence="CC-BY-4.0",
+    licence="as stated by the source",
 )

@@ -23,5 +23,5 @@ TASK = Task(
     probes=(LinearProbe(epochs=10, learning_rate=1e-3, batch_size=32), KNN()),
     weight=2000,
     source="doi:10.1109/ICASSP43922.2022.9746828",
-    licence="CC-BY-SA-4.0",
+    licence="as stated by the source",
 )
