@@ -7,7 +7,7 @@ is a vocal tract and pitch, and habits: how far glides go, how fast, how hoarse,
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.random import Generator
@@ -40,6 +40,8 @@ MOUTHS: Mapping[
     "m": (250, 1000, 2200),  # lips closed
     "w": (900, 1900, 3000),  # lips in a ring: whistled
 }
+LONGEST = 4.0  # s: an imitation is broken off
+EDGE = samples(0.03)
 
 
 @dataclass(frozen=True, slots=True)
@@ -129,15 +131,22 @@ def perform(who: Imitator, gesture: Gesture, clip: Generator) -> Array:
 
 
 def imitate(who: Imitator, score: tuple[Gesture, ...], clip: Generator) -> Array:
-    """[N] float64: the gestures of a score one after another, each as often as this imitator feels like."""
+    """[N] float64: the gestures of a score one after another, each as often as this imitator feels like.
+
+    Some take their time, some are brief, and some begin again: how long it takes says little about the sound.
+    """
     parts: list[tuple[float, Array]] = []
-    now = 0.0
-    for gesture in score:
-        for _ in range(int(clip.integers(gesture.times[0], gesture.times[1] + 1))):
-            sound = perform(who, gesture, clip) * clip.uniform(0.7, 1.0)
-            parts.append((now, sound))
-            now += len(sound) / RATE + gesture.gap / who.pace * _wobbly(clip, who)
-    out = np.zeros(samples(now))
+    now, enough, hurry = 0.0, log_uniform(clip, 0.5, 3.0), log_uniform(clip, 0.7, 1.4)
+    hasty = replace(who, pace=who.pace * hurry)
+    while not parts or now < enough:
+        for gesture in score:
+            for _ in range(int(clip.integers(gesture.times[0], gesture.times[1] + 1))):
+                sound = perform(hasty, gesture, clip) * clip.uniform(0.7, 1.0)
+                parts.append((now, sound))
+                now += len(sound) / RATE + gesture.gap / hasty.pace * _wobbly(clip, who)
+        now += clip.uniform(0.05, 0.4)
+    out = np.zeros(samples(min(now, LONGEST)))
     for start, sound in parts:
         add(out, start, sound)
+    out[-EDGE:] *= np.linspace(1.0, 0.0, len(out[-EDGE:]))
     return out
