@@ -203,6 +203,8 @@ def test_two_runs_share_a_cache(pytester: pytest.Pytester, shards: Path) -> None
         ("--mirror=nowhere", "expected hf or OWNER/REPO[@REVISION]"),
         ("--mirror=a/b:c", "names a folder"),
         ("--encoder=nowhere.py", "nowhere.py"),
+        ("--text-encoder=./nowhere", "no such folder"),
+        ("--text-encoder=some/encoder", "expected a task with captions"),
         ("--suite=mini", "no task has an embedded version"),
     ],
 )
