@@ -14,7 +14,7 @@ from pathlib import Path
 from bench.audio import manifest, shards
 from bench.audio.fetch import complete, fetch
 from bench.store import locked
-from bench.types import ClassLabel, Data, DataError, Events, Folds, MultiLabel, Shard, Task
+from bench.types import ClassLabel, Data, DataError, Events, Folds, MultiLabel, Shard, Task, Transcript
 
 MADE = "made.json"  # in the folder of a generated dataset: the digests of its shards
 
@@ -98,6 +98,17 @@ def in_suite(task: Task, suite: str) -> Task:
     raise DataError("reduced classes", got=got, expected="ClassLabel, MultiLabel or Events", where=task.name)
 
 
+def with_language_model(task: Task, name: str | None) -> Task:
+    """The task with transcripts written by the causal language model ``name``, a hub id or folder; None: as it is."""
+    if name is None or not isinstance(task.target, Transcript):
+        return task
+    from bench.probes import CausalLM, SpeechToText
+
+    written = CausalLM(name)
+    probes = tuple(replace(p, language_model=written) if isinstance(p, SpeechToText) else p for p in task.probes)
+    return replace(task, probes=probes)
+
+
 def names(task: Task) -> tuple[str, ...]:
     """The splits or folds that a task needs, each once."""
     if isinstance(task.split, Folds):
@@ -140,8 +151,9 @@ def _made(task: Task, cache: Path) -> tuple[Path, dict[str, str]]:
     if task.mini is None:
         expected = "--suite full --data DIR"
         raise DataError(f"no embedded version of {task.name}", got="--suite mini", expected=expected, where=task.name)
-    folder = cache / "mini" / f"{task.name}-v{task.mini.version}"
-    with locked(cache / "locks" / f"mini-{task.name}.lock"):
+    name = task.mini.folder or task.name
+    folder = cache / "mini" / f"{name}-v{task.mini.version}"
+    with locked(cache / "locks" / f"mini-{name}.lock"):
         digests = _manifest(folder)
         if digests is None:
             digests = _make(task, folder)

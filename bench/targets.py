@@ -14,7 +14,7 @@ from bench.errors import DataError
 Sidecar = Mapping[str, Any]
 """What ``<key>.json`` of a WebDataset sample holds; where the sample has events, a list (see ``Events``)."""
 Targets = NDArray[Any]
-"""What is right: class indices int64 [N], or k-hot uint8 [N, C] where a clip may have several labels."""
+"""What is right: class indices int64 [N], k-hot uint8 [N, C] where a clip may have several labels, or texts [N]."""
 
 
 @runtime_checkable
@@ -149,6 +149,33 @@ class Events:
         parts = [part.strip() if isinstance(part, str) else part for part in parts]
         places = [_place(part, self.classes, self.label_key, where) for part in parts]
         return [Event(float(onset), float(offset), place) for place in places]
+
+
+@dataclass(frozen=True, slots=True)
+class Transcript:
+    """What is said: the text ``sidecar[key]``, as it is; metrics normalise.
+
+    Raises DataError when the key is absent or the value is no string or has no word.
+    """
+
+    key: str
+
+    @property
+    def n_classes(self) -> int:
+        """0: any text may be said."""
+        return 0
+
+    def __call__(self, sidecar: Sidecar, where: str) -> str:
+        text = _value(sidecar, self.key, where)
+        if not isinstance(text, str) or not text.strip():
+            raise DataError(f"no transcript {self.key!r}", got=repr(text), expected="some words", where=where)
+        return text
+
+    def stack(self, labels: Sequence[str]) -> Targets:
+        """Object array [N] of str."""
+        stacked = np.empty(len(labels), dtype=object)
+        stacked[:] = labels
+        return stacked
 
 
 def _value(sidecar: Sidecar, key: str, where: str) -> Any:

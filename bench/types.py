@@ -14,7 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from bench.errors import BenchError, ChoiceError, DataError, EncoderError
-from bench.targets import ClassLabel, Event, Events, MultiLabel, Sidecar, Target, Targets
+from bench.targets import ClassLabel, Event, Events, MultiLabel, Sidecar, Target, Targets, Transcript
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -33,6 +33,7 @@ __all__ = [  # what is defined elsewhere and imported from here; the nouns of th
     "Sidecar",
     "Target",
     "Targets",
+    "Transcript",
 ]
 
 Domain = Literal["speech", "environment", "music"]
@@ -147,6 +148,7 @@ class Mini:
     classes: tuple[str | int, ...] | None = None  # the reduced vocabulary, where it is reduced
     probes: tuple[Probe, ...] | None = None  # where the published ones would see too few steps on so little data
     licence: str = ""  # of the generated audio and what it was made with
+    folder: str = ""  # name of what is made, the task's when empty; tasks with equal ``make`` and name share the shards
 
 
 @dataclass(frozen=True, slots=True)
@@ -206,7 +208,8 @@ class ProbeResult:
     """Predictions of one problem, S probe seeds (1 for a deterministic probe) of them.
 
     ``predictions`` are class indices int64 [S, n_test] or, to k-hot targets, scores float32 [S, n_test, C].
-    For events they are answers uint8 [S, M, C]: 1 for what sounds in each of the M segments of the test clips.
+    For events they are answers uint8 [S, M, C]: 1 for what sounds in each of the M segments of the test clips; for
+    transcripts texts [S, n_test], object arrays of str.
     """
 
     predictions: Predictions
@@ -225,8 +228,8 @@ class Probe(Protocol):
 
     def run(
         self,
-        vectors: Any,  # [N, D] float32; for events N arrays [T, D]
-        targets: Any,  # [N] int64; for events an ``EventTargets``
+        vectors: Any,  # [N, D] float32; for events and transcripts N arrays [T, D]
+        targets: Any,  # [N] int64; for events an ``EventTargets``, for transcripts a ``TranscriptTargets``
         problems: Sequence[Problem],
         *,
         n_classes: int,

@@ -35,6 +35,7 @@ FLOORS = {
     "bench.throughput": 4,
     "bench.evaluate": 4,
     "bench.evaluate_frames": 4,
+    "bench.evaluate_transcripts": 4,
     "bench.story": 4,
     "bench.leaderboard": 5,
     "bench.plugin": 6,

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from bench.data import in_suite
+from bench.data import in_suite, with_language_model
 from bench.plugin import discovery, scheduling
 from bench.plugin.options import wanted
 from bench.types import DOMAINS, BenchError, ChoiceError, EncoderSpec, Probe, Settings, Task
@@ -83,9 +83,11 @@ def pytest_configure(config: pytest.Config) -> None:
     config.addinivalue_line("filterwarnings", "default")  # an encoder's warnings are its own; our tests' are errors
     scheduling.prepare_process(config)
     try:
-        config.stash[PLAN] = _plan(config)
+        plan = config.stash[PLAN] = _plan(config)
     except BenchError as error:
         raise pytest.UsageError(str(error)) from error
+    for name in sorted({case.probe.name for case in plan.cases} - {"linear", "knn"}):
+        config.addinivalue_line("markers", f"{name}: scores of this probe")
     for module in ("bench.plugin.fixtures", "bench.plugin.reporting"):  # now, since they import torch
         config.pluginmanager.import_plugin(module)
 
@@ -95,7 +97,7 @@ def _plan(config: pytest.Config) -> Plan:
     if option("offline"):
         os.environ["HF_HUB_OFFLINE"] = "1"
     suite = option("suite") or ("full" if option("data") else "mini")
-    tasks = _tasks(option("tasks"), suite)
+    tasks = tuple(with_language_model(task, option("language_model")) for task in _tasks(option("tasks"), suite))
     settings = Settings(
         suite=suite,
         protocol=option("protocol"),

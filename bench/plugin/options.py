@@ -40,6 +40,12 @@ def pytest_addoption(parser: pytest.Parser) -> None:
         "--device", type=_device, default="auto", metavar="DEVICE", help="auto (default), cpu, cuda, cuda:N, mps"
     )
     group.addoption("--precision", type=_one_of("precision", PRECISIONS), default="fp32", help=", ".join(PRECISIONS))
+    group.addoption(
+        "--language-model",
+        metavar="NAME|FOLDER",
+        help="the causal language model that writes transcripts, a hub id or a transformers folder "
+        "(default: the published one; the embedded suite trains a small one)",
+    )
     group.addoption("--seeds", type=_positive, default=3, metavar="N", help="probe seeds (default: 3)")
     group.addoption(
         "--cache", type=Path, metavar="DIR", help="embeddings and generated shards (default: the user's cache)"
