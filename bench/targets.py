@@ -15,8 +15,8 @@ from bench.errors import DataError
 Sidecar = Mapping[str, Any]
 """What ``<key>.json`` of a WebDataset sample holds; where the sample has events, a list (see ``Events``)."""
 Targets = NDArray[Any]
-"""What is right: class indices int64 [N]; k-hot uint8 [N, C] where a clip may have several labels; tuples of
-captions, object [N]."""
+"""What is right: class indices int64 [N]; k-hot uint8 [N, C] where a clip may have several labels; object [N], texts or
+tuples of captions."""
 
 
 @runtime_checkable
@@ -187,6 +187,33 @@ class Captions:
         stacked = np.empty(len(labels), dtype=object)
         for clip, captions in enumerate(labels):  # numpy would make a matrix of them
             stacked[clip] = captions
+        return stacked
+
+
+@dataclass(frozen=True, slots=True)
+class Transcript:
+    """What is said: the text ``sidecar[key]``, as it is; metrics normalise.
+
+    Raises DataError when the key is absent or the value is no string or has no word.
+    """
+
+    key: str
+
+    @property
+    def n_classes(self) -> int:
+        """0: any text may be said."""
+        return 0
+
+    def __call__(self, sidecar: Sidecar, where: str) -> str:
+        text = _value(sidecar, self.key, where)
+        if not isinstance(text, str) or not text.strip():
+            raise DataError(f"no transcript {self.key!r}", got=repr(text), expected="some words", where=where)
+        return text
+
+    def stack(self, labels: Sequence[str]) -> Targets:
+        """Object array [N] of str."""
+        stacked = np.empty(len(labels), dtype=object)
+        stacked[:] = labels
         return stacked
 
 

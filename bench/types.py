@@ -14,7 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from bench.errors import BenchError, ChoiceError, DataError, EncoderError
-from bench.targets import Captions, ClassLabel, Event, Events, MultiLabel, Sidecar, Target, Targets
+from bench.targets import Captions, ClassLabel, Event, Events, MultiLabel, Sidecar, Target, Targets, Transcript
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -34,6 +34,7 @@ __all__ = [  # what is defined elsewhere and imported from here; the nouns of th
     "Sidecar",
     "Target",
     "Targets",
+    "Transcript",
 ]
 
 Domain = Literal["speech", "environment", "music"]
@@ -214,7 +215,7 @@ class ProbeResult:
     ``predictions`` are class indices int64 [S, n_test] or, to k-hot targets, scores float32 [S, n_test, C].
     For events they are answers uint8 [S, M, C]: 1 for what sounds in each of the M segments of the test clips.
     For captions they are ranks int64 [S, A + T] of the right answer, 1 the best: of the A test clips among captions,
-    then of their T captions, clip by clip, among clips.
+    then of their T captions, clip by clip, among clips. For transcripts texts [S, n_test], object arrays of str.
     """
 
     predictions: Predictions
@@ -236,8 +237,8 @@ class Probe(Protocol):
 
     def run(
         self,
-        vectors: Any,  # [N, D] float32; for events N arrays [T, D]
-        targets: Any,  # [N] int64; for events an ``EventTargets``; for captions N tuples of texts
+        vectors: Any,  # [N, D] float32; for events and transcripts N arrays [T, D]
+        targets: Any,  # [N] int64; an ``EventTargets`` or ``TranscriptTargets``; for captions N tuples of texts
         problems: Sequence[Problem],
         *,
         n_classes: int,

@@ -6,13 +6,14 @@ import os
 import re
 import sys
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
 
+from bench.chosen_models import with_language_model, with_text_encoder
 from bench.data import in_suite, located, sharing
 from bench.plugin import discovery, scheduling
 from bench.plugin.options import wanted
@@ -103,9 +104,11 @@ def pytest_configure(config: pytest.Config) -> None:
     config.addinivalue_line("filterwarnings", "default")  # an encoder's warnings are its own; our tests' are errors
     scheduling.prepare_process(config)
     try:
-        config.stash[PLAN] = _plan(config)
+        plan = config.stash[PLAN] = _plan(config)
     except BenchError as error:
         raise pytest.UsageError(str(error)) from error
+    for name in sorted({case.kind for case in plan.cases} - {"linear", "knn"}):
+        config.addinivalue_line("markers", f"{name}: scores of this probe")
     planned = ("bench.plugin.planning",) if config.getoption("plan") else ()
     for module in ("bench.plugin.fixtures", "bench.plugin.reporting", *planned):  # now, since they import torch
         config.pluginmanager.import_plugin(module)
@@ -133,7 +136,7 @@ def _plan(config: pytest.Config) -> Plan:
         offline=option("offline"),
         mirror=option("mirror") or "",
     )
-    asked = with_text_encoder(tasks, option("text_encoder"))
+    asked = with_language_model(with_text_encoder(tasks, option("text_encoder")), option("language_model"))
     return Plan(settings, asked, _specs(option("encoder")), _run(config), tasks, absent)
 
 
@@ -158,23 +161,6 @@ def _absent(tasks: Sequence[Task], data: Path | None, keyword: str) -> tuple[str
     """Names of the private tasks whose shards are not here, unless -k names one: then it may say what it lacks."""
     private = [task for task in tasks if task.private and not re.search(rf"\b{task.name}\b", keyword)]
     return tuple(task.name for task in private if data is None or located(task, data) is None)
-
-
-def with_text_encoder(tasks: tuple[Task, ...], model: str | None) -> tuple[Task, ...]:
-    """The tasks with a frozen text encoder as the text side of retrieval probes. ChoiceError if there are none."""
-    if model is None:
-        return tasks
-    from bench.probes import FrozenText, RetrievalProbe
-
-    text = FrozenText(model)
-
-    def given(probe: Probe) -> Probe:
-        return replace(probe, text=text) if isinstance(probe, RetrievalProbe) else probe
-
-    changed = tuple(replace(task, probes=tuple(map(given, task.probes))) for task in tasks)
-    if changed == tasks:
-        raise ChoiceError("no text side", got=model, expected="a task with captions", where="--text-encoder")
-    return changed
 
 
 def _specs(wanted_encoders: list[str]) -> tuple[EncoderSpec, ...]:

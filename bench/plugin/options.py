@@ -54,6 +54,12 @@ def pytest_addoption(parser: pytest.Parser) -> None:
         help="a frozen text encoder of transformers instead of the text side that retrieval probes train from scratch; "
         "such scores are rows of their own, retrieval:NAME",
     )
+    group.addoption(
+        "--language-model",
+        metavar="NAME|FOLDER",
+        help="the causal language model that writes transcripts, a hub id or a transformers folder "
+        "(default: the published one; the embedded suite trains a small one)",
+    )
     group.addoption("--seeds", type=_positive, default=3, metavar="N", help="probe seeds (default: 3)")
     group.addoption(
         "--cache", type=Path, metavar="DIR", help="embeddings and generated shards (default: the user's cache)"
