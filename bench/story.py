@@ -10,9 +10,10 @@ from bench.engine.local import Frozen
 from bench.evaluate import embed, evaluate
 from bench.evaluate_frames import embed_frames, evaluate_frames
 from bench.evaluate_retrieval import embed_captions, evaluate_captions
+from bench.evaluate_transcripts import embed_transcripts, evaluate_transcripts
 from bench.extract import Progress
 from bench.rows import Evaluated
-from bench.types import Captions, Events, Probe, Settings, Task
+from bench.types import Captions, Events, Probe, Settings, Task, Transcript
 
 
 class Story(NamedTuple):
@@ -28,4 +29,6 @@ def story(task: Task) -> Story:
         return Story(embed_frames, evaluate_frames)
     if isinstance(task.target, Captions):
         return Story(embed_captions, evaluate_captions)
+    if isinstance(task.target, Transcript):
+        return Story(embed_transcripts, evaluate_transcripts)
     return Story(embed, evaluate)

@@ -12,6 +12,7 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
+from bench.chosen_models import with_text_encoder
 from bench.data import dataset
 from bench.evaluate_retrieval import embed_captions, evaluate_captions
 from bench.freeze import freeze
@@ -20,7 +21,6 @@ from bench.leaderboard.build import build
 from bench.leaderboard.io import to_json
 from bench.metrics import recall_at_1
 from bench.metrics.retrieval import KINDS, recalls
-from bench.plugin.collection import with_text_encoder
 from bench.probes import FrozenText, LinearProbe, RetrievalProbe, Tokens
 from bench.rows import Evaluated
 from bench.story import story

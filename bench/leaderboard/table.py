@@ -38,6 +38,33 @@ def render(board: Leaderboard, *, width: int = 120, colour: bool = False) -> str
     return _print(parts, width, colour)
 
 
+def render_all(boards: Mapping[str, Leaderboard], *, width: int = 120, colour: bool = False) -> str:
+    """The leaderboards of a run by protocol, never in one table, and last what the protocol does to each score."""
+    if len(boards) == 1:
+        return "".join(render(board, width=width, colour=colour) for board in boards.values())
+    parts = []
+    for protocol, board in boards.items():
+        parts += [f"protocol {protocol}\n", render(board, width=width, colour=colour)]
+    first, second = list(boards)[:2]
+    between = difference_table(boards[first], boards[second])
+    return "".join(parts) + (_print([between, ""], width, colour) if between.row_count else "")
+
+
+def difference_table(first: Leaderboard, second: Leaderboard) -> Table:
+    """One row per score that both have: its two values and what the second protocol adds to the first."""
+    table = _table("task", "encoder", "=probe", "=metric", f">{first.protocol}", f">{second.protocol}", ">difference")
+    values = {(score.task, score.encoder, score.probe): score.value for score in second.scores}
+    for score in first.scores:
+        other = values.get((score.task, score.encoder, score.probe))
+        if other is None:
+            continue
+        names = (score.task, score.encoder, score.probe, score.metric)
+        outside = not score.ci95[0] <= other <= score.ci95[1]
+        numbers = (_text(f"{score.value:.3f}"), _text(f"{other:.3f}"))
+        table.add_row(*map(_text, names), *numbers, _text(f"{other - score.value:+.3f}", "yellow" if outside else ""))
+    return table
+
+
 def render_throughput(figures: Sequence[Mapping[str, Any]], *, width: int = 120, colour: bool = False) -> str:
     """A table of throughput measurements, one row per load. Ends with a newline."""
     table = _table(
@@ -57,6 +84,21 @@ def render_throughput(figures: Sequence[Mapping[str, Any]], *, width: int = 120,
             _text("-" if peak is None else f"{peak:.0f}"),
         )
     return _print([table, ""], width, colour)
+
+
+def render_rows(
+    columns: Sequence[str],
+    rows: Sequence[Sequence[str]],
+    notes: Sequence[str],
+    *,
+    width: int = 120,
+    colour: bool = False,
+) -> str:
+    """A table of plain cells, the last row in bold, and lines below it. Ends with a newline."""
+    table = _table(*columns)
+    for index, row in enumerate(rows):
+        table.add_row(*(_text(cell, "bold" if index == len(rows) - 1 else "") for cell in row))
+    return _print([table, "", *map(_text, notes)], width, colour)
 
 
 def score_table(board: Leaderboard) -> Table:

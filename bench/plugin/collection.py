@@ -3,17 +3,21 @@
 from __future__ import annotations
 
 import os
+import re
 import sys
-from dataclasses import dataclass, replace
+from collections.abc import Sequence
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
 
-from bench.data import in_suite
+from bench.chosen_models import with_language_model, with_text_encoder
+from bench.data import in_suite, located, sharing
 from bench.plugin import discovery, scheduling
 from bench.plugin.options import wanted
+from bench.protocol import chosen, in_protocol
 from bench.types import DOMAINS, BenchError, ChoiceError, EncoderSpec, Probe, Settings, Task
 
 if TYPE_CHECKING:
@@ -33,7 +37,8 @@ class Case:
 
     @property
     def id(self) -> str:
-        return f"{self.task.name}-{self.probe.name}-{self.spec.name}"
+        protocol = "" if self.task.protocol == "strict" else f"@{self.task.protocol}"
+        return f"{self.task.name}{protocol}-{self.probe.name}-{self.spec.name}"
 
     @property
     def kind(self) -> str:
@@ -59,10 +64,15 @@ class Plan:
     """Everything that is known before the first clip is read."""
 
     settings: Settings
-    tasks: tuple[Task, ...]
+    tasks: tuple[Task, ...]  # each once in every protocol of the run
     specs: tuple[EncoderSpec, ...]
     run: Path
-    ranked: tuple[Task, ...]  # the tasks with the probes that the suite gives them: what summaries are of
+    suite: tuple[Task, ...]  # the tasks with the probes that the suite gives them, which summaries are of
+    left_out: tuple[str, ...] = ()  # private tasks whose shards are not here
+
+    @property
+    def protocols(self) -> tuple[str, ...]:
+        return chosen(self.settings.protocol)
 
     @property
     def cases(self) -> tuple[Case, ...]:
@@ -94,10 +104,13 @@ def pytest_configure(config: pytest.Config) -> None:
     config.addinivalue_line("filterwarnings", "default")  # an encoder's warnings are its own; our tests' are errors
     scheduling.prepare_process(config)
     try:
-        config.stash[PLAN] = _plan(config)
+        plan = config.stash[PLAN] = _plan(config)
     except BenchError as error:
         raise pytest.UsageError(str(error)) from error
-    for module in ("bench.plugin.fixtures", "bench.plugin.reporting"):  # now, since they import torch
+    for name in sorted({case.kind for case in plan.cases} - {"linear", "knn"}):
+        config.addinivalue_line("markers", f"{name}: scores of this probe")
+    planned = ("bench.plugin.planning",) if config.getoption("plan") else ()
+    for module in ("bench.plugin.fixtures", "bench.plugin.reporting", *planned):  # now, since they import torch
         config.pluginmanager.import_plugin(module)
 
 
@@ -106,8 +119,11 @@ def _plan(config: pytest.Config) -> Plan:
     if option("offline"):
         os.environ["HF_HUB_OFFLINE"] = "1"
     suite = option("suite") or ("full" if option("data") else "mini")
-    tasks = _tasks(option("tasks"), suite)
-    asked = with_text_encoder(tasks, option("text_encoder"))
+    found = _tasks(option("tasks"), suite)
+    absent = _absent(found, option("data"), option("keyword")) if not option("tasks") else ()
+    here = [task for task in found if task.name not in absent]
+    protocols = chosen(option("protocol"))
+    tasks = tuple(in_protocol(task, protocol) for task in here for protocol in protocols)
     settings = Settings(
         suite=suite,
         protocol=option("protocol"),
@@ -118,12 +134,15 @@ def _plan(config: pytest.Config) -> Plan:
         data=option("data"),
         threads=scheduling.threads(config),
         offline=option("offline"),
+        mirror=option("mirror") or "",
     )
-    return Plan(settings, asked, _specs(option("encoder")), _run(config), tasks)
+    asked = with_language_model(with_text_encoder(tasks, option("text_encoder")), option("language_model"))
+    return Plan(settings, asked, _specs(option("encoder")), _run(config), tasks, absent)
 
 
 def _tasks(files: list[Path], suite: str) -> tuple[Task, ...]:
-    tasks = tuple(task for file in files for task in discovery.tasks_of(file)) or discovery.bundled_tasks()
+    bundled = discovery.bundled_tasks()
+    tasks = tuple(task for file in files for task in discovery.tasks_of(file)) or bundled
     if suite == "mini":
         without = [task.name for task in tasks if task.mini is None]
         tasks = tuple(task for task in tasks if task.mini is not None)
@@ -135,24 +154,13 @@ def _tasks(files: list[Path], suite: str) -> tuple[Task, ...]:
     names = [task.name for task in tasks]
     if len(set(names)) < len(names):
         raise ChoiceError("task named twice", got=", ".join(names), expected="unique names", where="--tasks")
-    return tuple(in_suite(task, suite) for task in tasks)
+    return sharing([in_suite(task, suite) for task in tasks], bundled)
 
 
-def with_text_encoder(tasks: tuple[Task, ...], model: str | None) -> tuple[Task, ...]:
-    """The tasks with a frozen text encoder as the text side of retrieval probes. ChoiceError if there are none."""
-    if model is None:
-        return tasks
-    from bench.probes import FrozenText, RetrievalProbe
-
-    text = FrozenText(model)
-    probes = {
-        task.name: tuple(replace(p, text=text) if isinstance(p, RetrievalProbe) else p for p in task.probes)
-        for task in tasks
-    }
-    changed = tuple(replace(task, probes=probes[task.name]) for task in tasks)
-    if changed == tasks:
-        raise ChoiceError("no text side", got=model, expected="a task with captions", where="--text-encoder")
-    return changed
+def _absent(tasks: Sequence[Task], data: Path | None, keyword: str) -> tuple[str, ...]:
+    """Names of the private tasks whose shards are not here, unless -k names one: then it may say what it lacks."""
+    private = [task for task in tasks if task.private and not re.search(rf"\b{task.name}\b", keyword)]
+    return tuple(task.name for task in private if data is None or located(task, data) is None)
 
 
 def _specs(wanted_encoders: list[str]) -> tuple[EncoderSpec, ...]:
@@ -211,8 +219,8 @@ def pytest_cmdline_main(config: pytest.Config) -> int | None:
     if config.getoption("list_tasks"):
         files = config.getoption("tasks")
         for task in [t for file in files for t in discovery.tasks_of(file)] or discovery.bundled_tasks():
-            mini = "mini" if task.mini else ""
-            sys.stdout.write(f"{task.name:22} {task.domain:12} {mini:5} {task.metric.name:17} {task.description}\n")
+            kind = "mini" if task.mini else "private" if task.private else ""
+            sys.stdout.write(f"{task.name:22} {task.domain:12} {kind:8} {task.metric.name:17} {task.description}\n")
     return 0
 
 

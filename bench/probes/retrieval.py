@@ -9,7 +9,7 @@ chosen on a validation split that is not the test split, or is the last.
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
@@ -71,6 +71,10 @@ class RetrievalProbe:
     @property
     def seeded(self) -> bool:
         return True
+
+    def published(self) -> RetrievalProbe:
+        """The probe of protocol ``xares``."""
+        return replace(self, objective="dot")
 
     def run(
         self,
