@@ -109,6 +109,43 @@ def test_the_same_bytes_however_run(bench: Run, pytester: pytest.Pytester) -> No
         assert path.read_bytes() == (second / path.name).read_bytes()
 
 
+def test_both_protocols_and_what_lies_between(bench: Run, pytester: pytest.Pytester) -> None:
+    """Two leaderboards, never one: each as if its protocol had run alone, whatever the number of workers."""
+    cache = f"--cache={pytester.path / 'cache'}"
+    both = bench("--encoder=logmel", "--protocol=both", cache, name="both")
+    both.assert_outcomes(passed=8)
+    both.stdout.fnmatch_lines(["*protocol strict and xares*", "protocol strict", "protocol xares", "*difference"])
+    both.stdout.re_match_lines([r"tones +logmel +knn +accuracy +[01]\.\d{3} +[01]\.\d{3} +[+-]0\.\d{3}"])
+    both.stdout.fnmatch_lines(["files: */leaderboard.json, leaderboard.xares.json, *"])
+    bench("--encoder=logmel", "--protocol=both", "-n2", name="parallel").assert_outcomes(passed=8)
+    alone = bench("--encoder=logmel", "--protocol=xares", "-k", "xares", cache, name="alone")
+    alone.assert_outcomes(passed=4)
+    bench("--encoder=logmel", cache, name="strict").assert_outcomes(passed=4)
+    folder = pytester.path / "results"
+    files = {name: (folder / name / "leaderboard.xares.json") for name in ("both", "parallel")}
+    assert board(pytester, "both") == board(pytester, "parallel") == board(pytester, "strict")
+    assert files["both"].read_bytes() == files["parallel"].read_bytes() == board(pytester, "alone")
+    assert not (folder / "alone" / "leaderboard.xares.json").exists()
+    strict, published = io.read(folder / "both" / "leaderboard.json"), io.read(files["both"])
+    assert {score.protocol for score in published.scores} == {"xares"} == {published.protocol}
+    assert len(published.scores) == len(strict.scores) == 4
+    for score in (*strict.scores, *published.scores):
+        assert len(predictions.read(folder / "both" / score.predictions).keys) == score.n
+
+
+def test_a_failure_is_one_row_of_its_protocol(bench: Run, pytester: pytest.Pytester) -> None:
+    """An encoder that cannot take a batch: strict encodes clip by clip, X-ARES cannot."""
+    then = "assert len(audio) == 1, 'one clip at a time'"
+    single = toys.encoder_file(pytester.path, "Single", then=then)
+    result = bench(f"--encoder={single}", "--protocol=both", "-k", "tones")
+    result.assert_outcomes(passed=2, failed=2, deselected=10)
+    folder = pytester.path / "results" / "run"
+    strict, published = (io.read(folder / name) for name in ("leaderboard.json", "leaderboard.xares.json"))
+    assert (len(strict.scores), len(strict.failures)) == (2, 0)
+    assert (len(published.scores), len(published.failures)) == (0, 2)
+    assert all("one clip at a time" in row.error for row in published.failures)
+
+
 @pytest.mark.parametrize("workers", ["-n0", "-n2"])
 def test_a_case_that_kills_its_process_costs_one_row(workers: str, bench: Run, pytester: pytest.Pytester) -> None:
     if workers == "-n0":
@@ -193,7 +230,7 @@ def test_two_runs_share_a_cache(pytester: pytest.Pytester, shards: Path) -> None
     [
         ("--encoder=nosuch", "constant, logmel, random_conv"),
         ("--suite=huge", "choices: mini, full"),
-        ("--protocol=lax", "choices: strict"),
+        ("--protocol=lax", "choices: strict, xares, both"),
         ("--precision=int4", "choices: fp32, bf16, fp16"),
         ("--device=tpu", "choices: auto, cpu, cuda, cuda:N, mps"),
         ("--device=cuda:99", "expected cpu"),

@@ -17,6 +17,7 @@ if TYPE_CHECKING:
 
     from rich.console import RenderableType
 
+    from bench.leaderboard.published import Reported
     from bench.types import Failure, Leaderboard, Score
 
 MOST_NAMES = 8  # of missing tasks in a line
@@ -62,6 +63,39 @@ def difference_table(first: Leaderboard, second: Leaderboard) -> Table:
         outside = not score.ci95[0] <= other <= score.ci95[1]
         numbers = (_text(f"{score.value:.3f}"), _text(f"{other:.3f}"))
         table.add_row(*map(_text, names), *numbers, _text(f"{other - score.value:+.3f}", "yellow" if outside else ""))
+    return table
+
+
+def render_reported(tables: Sequence[Reported], board: Leaderboard, *, width: int = 120, colour: bool = False) -> str:
+    """What others report for the tasks of ``board``, table by table, beside its own rows where these are comparable.
+
+    That is under protocol xares on the full suite: elsewhere own rows are left out.
+    """
+    own = board.scores if (board.suite, board.protocol) == ("full", "xares") else ()
+    rows: list[Score | Failure] = [*board.scores, *board.failures]
+    asked = sorted({(row.task, row.probe) for row in rows})
+    parts: list[RenderableType] = []
+    for reported in tables:
+        table = _reported_table(reported, own, asked)
+        if table.row_count:
+            parts += [_text(f"reported, not measured here and not ranked: {reported.name} ({reported.source})"), table]
+            parts += [_text(reported.note)] if reported.note else []
+            parts.append("")
+    return _print(parts, width, colour)
+
+
+def _reported_table(reported: Reported, own: Sequence[Score], asked: Sequence[tuple[str, str]]) -> Table:
+    """One row per task and probe: own values, then the reported ones."""
+    encoders = sorted({score.encoder for score in own})
+    values = {(score.task, score.probe, score.encoder): score.value for score in own}
+    table = _table("task", "=probe", *(f">{name}" for name in (*encoders, *reported.systems)))
+    for task, probe in asked:
+        theirs = [reported.value(system, task, probe) for system in reported.systems]
+        if any(value is not None for value in theirs):
+            ours = [values.get((task, probe, encoder)) for encoder in encoders]
+            cells = [_text("-" if value is None else f"{value:.3f}", "bold") for value in ours]
+            cells += [_text("-" if value is None else f"{value:.3f}") for value in theirs]
+            table.add_row(_text(task), _text(probe), *cells)
     return table
 
 

@@ -44,6 +44,11 @@ def pytest_addoption(parser: pytest.Parser) -> None:
         help="strict (default), xares (what X-ARES 0.1.3 computes) or both, with the difference of each score",
     )
     group.addoption(
+        "--published",
+        action="store_true",
+        help="show what others reported for these tasks, never ranked; always so under --suite full --protocol xares",
+    )
+    group.addoption(
         "--device", type=_device, default="auto", metavar="DEVICE", help="auto (default), cpu, cuda, cuda:N, mps"
     )
     group.addoption("--precision", type=_one_of("precision", PRECISIONS), default="fp32", help=", ".join(PRECISIONS))

@@ -14,8 +14,8 @@ from typing import Any
 
 import pytest
 
-from bench.leaderboard import build, io, table
-from bench.plugin import environment
+from bench.leaderboard import build, io, published, table
+from bench.plugin import discovery, environment
 from bench.plugin.collection import PLAN, Case, Plan
 from bench.plugin.fixtures import PROPERTY
 from bench.plugin.scheduling import distributed, is_worker, workers
@@ -154,6 +154,11 @@ class _Hooks:
         terminalreporter.section("Otoscope")
         colour = terminalreporter._tw.hasmarkup
         terminalreporter.write(table.render_all(self.reporter.boards, width=width, colour=colour))
+        board = self.reporter.boards.get("xares")
+        if self.config.getoption("published") or (board is not None and board.suite == "full"):
+            board = board or self.reporter.boards["strict"]
+            tables = published.read(discovery.ROOT / "tasks" / "published.json")
+            terminalreporter.write(table.render_reported(tables, board, width=width, colour=colour))
         if self.reporter.throughput:
             terminalreporter.write(table.render_throughput(self.reporter.throughput, width=width, colour=colour))
         elif distributed(self.config):
