@@ -14,7 +14,7 @@ import numpy as np
 import pytest
 
 from bench.data import names
-from bench.types import ClassLabel, Events, Folds, MultiLabel, Target, Task
+from bench.types import Captions, ClassLabel, Events, Folds, MultiLabel, Target, Task, Transcript
 from tasks.mini.write import Sample, write_shards
 from tests.toys import RATE
 
@@ -51,10 +51,21 @@ def events(target: Events, index: int) -> list[dict[str, Any]]:
     ]
 
 
+def captions(target: Captions, index: int) -> dict[str, Any]:
+    pitch = index % MOST_CLASSES
+    return {f"caption_{n}": f"{'a ' * n}tone {'higher ' * pitch}than {index}" for n in range(target.n_captions or 1)}
+
+
+def transcript(target: Transcript, index: int) -> dict[str, Any]:
+    return {target.key: " ".join("ABCDEF"[index % MOST_CLASSES] * (1 + index % 3))}
+
+
 SIDECARS: Mapping[type[Any], Callable[[Any, int], Any]] = {
     ClassLabel: class_label,
     MultiLabel: multi_label,
     Events: events,
+    Captions: captions,
+    Transcript: transcript,
 }
 
 

@@ -14,6 +14,7 @@ from bench.leaderboard import io
 from bench.plugin.discovery import bundled_tasks
 from bench.types import Task
 from tests import toys
+from tests.hub import write_hub
 from tests.official import SIDECARS, shard_name, write_official
 
 pytest_plugins = ["pytester"]
@@ -43,6 +44,7 @@ def test_every_public_task_of_the_full_suite_is_scored(
     for name in [name for name in os.environ if name.startswith("PYTEST_XDIST")]:
         monkeypatch.delenv(name)
     monkeypatch.setenv("PYTHONPATH", str(ROOT))
+    monkeypatch.setenv("HF_HOME", str(write_hub(pytester.path / "hub")))
     env = write_official(pytester.path / "env", [*PUBLIC, *PRIVATE])
     result = pytester.runpytest_subprocess(
         str(ROOT / "bench"),

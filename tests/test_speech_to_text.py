@@ -368,11 +368,13 @@ def test_the_row_names_another_model(folder: Path) -> None:
     assert SpeechToText().name == PUBLISHED.probe_name == SmallLM().probe_name == "linear"
     assert CausalLM(str(folder)).probe_name == "lm_tiny_Qwen2"
     assert CausalLM("HuggingFaceTB/SmolLM2-135M@main").probe_name == "lm_SmolLM2_135M_main"
-    chosen = with_language_model(librispeech.TASK, str(folder))
-    assert [probe.name for probe in chosen.probes] == ["lm_tiny_Qwen2"]
-    assert with_language_model(librispeech.TASK, None) is librispeech.TASK
     other = toys.task(probes=(LinearProbe(),))
-    assert with_language_model(other, str(folder)) is other
+    chosen, kept = with_language_model((librispeech.TASK, other), str(folder))
+    assert [probe.name for probe in chosen.probes] == ["lm_tiny_Qwen2"]
+    assert kept == other
+    assert with_language_model((librispeech.TASK,), None) == (librispeech.TASK,)
+    with pytest.raises(ChoiceError, match=r"no language model: got .*, expected a task of transcripts"):
+        with_language_model((other,), str(folder))
 
 
 @pytest.mark.parametrize("missing", ["weights", "folder", "tokenizer"])
