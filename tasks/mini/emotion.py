@@ -103,7 +103,7 @@ def act(say: Say, text: str, voice: Voice, style: Style, generator: Generator) -
 
 
 def take(say: Say, text: str, player: Actor, emotion: str, generator: Generator) -> Array:
-    """A recording [N] of an ``emotion``: more or less intense, in a random room, louder or softer over its noise."""
+    """A recording [N] of an ``emotion``: more or less intense, over the noise of some room."""
     wanted = scattered(STYLES[emotion], generator, 0.6, float(generator.uniform(0.7, 1.3)))
     style = plus(player.style, wanted)
     dry = act(say, text, player.voice, style, generator)
@@ -113,7 +113,9 @@ def take(say: Say, text: str, player: Actor, emotion: str, generator: Generator)
         RATE,
         rt60_range=(0.1, 0.4),
         snr_range_in_db=(12.0 + style.loud, 26.0 + style.loud),
-        level_range_in_dbfs=(-30.0 + style.loud, -22.0 + style.loud),
+        level_range_in_dbfs=(-32.0, -18.0),  # the gain is set to whoever speaks: level tells nothing
+        lead_range_in_s=(0.05, 0.7),
+        tail_range_in_s=(0.05, 0.7),
         microphone_range_in_db=3.0,
     )
 

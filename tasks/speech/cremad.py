@@ -17,15 +17,15 @@ from tasks.mini.write import write_shards
 
 NAME = "cremad"
 EMOTIONS = {"H": "happy", "S": "sad", "A": "angry", "F": "fearful", "D": "disgust", "N": "neutral"}
-STATEMENTS = (
-    "The train leaves at a quarter past.",
-    "I left the keys on the table.",
-    "They are painting the door again.",
-    "We could ask him about it.",
+STATEMENTS = (  # of different lengths, so that a slow word is not simply a long clip
+    "It is half past seven.",
+    "My brother is waiting.",
+    "The keys are on the table.",
     "That is the second one today.",
-    "My brother is waiting outside.",
-    "You can see it from here.",
-    "She has bought another lamp.",
+    "They are painting the door again.",
+    "You can see it from here in the winter.",
+    "She has bought another lamp for the kitchen.",
+    "The train leaves at a quarter past, or so they say.",
 )
 TAKES = {"train": 2, "valid": 1, "test": 1}  # of every emotion by every actor; no two splits share an actor
 
