@@ -132,8 +132,8 @@ class SmallDecoder:
         for layer in range(self.shape.layers):
             w = self.trained[1 + layer * PER_LAYER : 1 + (layer + 1) * PER_LAYER]
             qkv = functional.linear(functional.layer_norm(x, (self.width,)), w[0], w[1])
-            q, k, v = qkv.view(*x.shape[:2], 3, heads, size).permute(2, 0, 3, 1, 4)
-            q, k = _turned(q, turn), _turned(k, turn)
+            qkv = qkv.view(*x.shape[:2], 3, heads, size).permute(2, 0, 3, 1, 4)
+            (q, k), v = _turned(qkv[:2], turn), qkv[2]
             if past is not None:
                 if len(past) > layer:
                     k, v = (torch.cat(pair, dim=2) for pair in zip(past[layer], (k, v), strict=True))
@@ -153,6 +153,7 @@ def _rotation(place: Tensor, size: int) -> tuple[Tensor, Tensor]:
 
 
 def _turned(x: Tensor, turn: tuple[Tensor, Tensor]) -> Tensor:
+    """x [..., B, heads, L, size], turned."""
     cosine, sine = turn
-    a, b = x.chunk(2, dim=3)
-    return torch.cat([a * cosine - b * sine, b * cosine + a * sine], dim=3)
+    a, b = x.chunk(2, dim=-1)
+    return torch.cat([a * cosine - b * sine, b * cosine + a * sine], dim=-1)
