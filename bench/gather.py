@@ -46,7 +46,7 @@ def gather(
             parts[name] = extract_xares.extract(data.splits[name], frozen, published(task), **how)
         else:
             parts[name] = extract(data.splits[name], frozen, crop_in_s=task.crop_in_s, **how)
-        check_complete(task, name, _clips(task, data, name, parts[name].keys), settings.suite)
+        check_complete(task, data, name, _clips(task, data, name, parts[name].keys), settings.suite)
     return joined(list(parts.values())), _rows({name: len(part.keys) for name, part in parts.items()})
 
 
@@ -63,7 +63,7 @@ def gather_frames(
             parts = extract_frames(data.splits[name], frozen, crop_in_s=task.crop_in_s, **how)
         keys = [key for part in parts for key in part.keys]
         sizes[name] = len(keys)
-        check_complete(task, name, _clips(task, data, name, keys), settings.suite)
+        check_complete(task, data, name, _clips(task, data, name, keys), settings.suite)
         clips += [(part, index) for part in parts for index in range(len(part.keys))]
     views = [part.clip(index) for part, index in clips]
     framed = FramedClips(

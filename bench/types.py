@@ -14,7 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from bench.errors import BenchError, ChoiceError, DataError, EncoderError
-from bench.targets import ClassLabel, Event, Events, MultiLabel, Sidecar, Target, Targets
+from bench.targets import Captions, ClassLabel, Event, Events, MultiLabel, Sidecar, Target, Targets, Transcript
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -23,6 +23,7 @@ if TYPE_CHECKING:
 
 __all__ = [  # what is defined elsewhere and imported from here; the nouns of this module need no listing
     "BenchError",
+    "Captions",
     "ChoiceError",
     "ClassLabel",
     "DataError",
@@ -33,6 +34,7 @@ __all__ = [  # what is defined elsewhere and imported from here; the nouns of th
     "Sidecar",
     "Target",
     "Targets",
+    "Transcript",
 ]
 
 Domain = Literal["speech", "environment", "music"]
@@ -119,6 +121,8 @@ class ShardSet:
     folder: str = ""  # folder name below --data; the task's name when empty
     zenodo: str | None = None  # record id
     samples: Mapping[str, int] = field(default_factory=dict)  # split -> expected number of samples, where known
+    also: tuple[str, ...] = ()  # further folder names under which the same shards may lie
+    hugging_face: str | None = None  # a dataset repository with the same shards: OWNER/REPO[@REVISION][:FOLDER]
 
 
 @dataclass(frozen=True, slots=True)
@@ -147,6 +151,7 @@ class Mini:
     classes: tuple[str | int, ...] | None = None  # the reduced vocabulary, where it is reduced
     probes: tuple[Probe, ...] | None = None  # where the published ones would see too few steps on so little data
     licence: str = ""  # of the generated audio and what it was made with
+    folder: str = ""  # name of what is made, the task's when empty; tasks with equal ``make`` and name share the shards
 
 
 @dataclass(frozen=True, slots=True)
@@ -209,6 +214,8 @@ class ProbeResult:
 
     ``predictions`` are class indices int64 [S, n_test] or, to k-hot targets, scores float32 [S, n_test, C].
     For events they are answers uint8 [S, M, C]: 1 for what sounds in each of the M segments of the test clips.
+    For captions they are ranks int64 [S, A + T] of the right answer, 1 the best: of the A test clips among captions,
+    then of their T captions, clip by clip, among clips. For transcripts texts [S, n_test], object arrays of str.
     """
 
     predictions: Predictions
@@ -230,8 +237,8 @@ class Probe(Protocol):
 
     def run(
         self,
-        vectors: Any,  # [N, D] float32; for events N arrays [T, D]
-        targets: Any,  # [N] int64; for events an ``EventTargets``
+        vectors: Any,  # [N, D] float32; for events and transcripts N arrays [T, D]
+        targets: Any,  # [N] int64; an ``EventTargets`` or ``TranscriptTargets``; for captions N tuples of texts
         problems: Sequence[Problem],
         *,
         n_classes: int,
@@ -290,6 +297,7 @@ class Settings:
     data: Path | None
     threads: int  # batches computed at a time on a CPU
     offline: bool = False
+    mirror: str = ""  # fetch from Hugging Face: "hf" from where tasks say, or OWNER/REPO[@REVISION]
 
 
 @dataclass(frozen=True, slots=True)
@@ -332,7 +340,7 @@ class Score:
     normalized: float  # (value - worst) / (best - worst)
     chance_corrected: float  # (value - chance) / (best - chance)
     ci95: tuple[float, float]
-    n: int  # scored clips; of an event task scored segments, whose clusters are the clips
+    n: int  # scored clips; of an event task segments, of a retrieval task queries, whose clusters are the clips
     clusters: int | None  # resampled units, None when clips were resampled one by one
     weight: float
     chance: float

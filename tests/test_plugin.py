@@ -237,7 +237,11 @@ def test_two_runs_share_a_cache(pytester: pytest.Pytester, shards: Path) -> None
         ("--seeds=0", "at least 1"),
         ("--tasks=nowhere.py", "no such file"),
         ("--data=nowhere", "no such folder"),
+        ("--mirror=nowhere", "expected hf or OWNER/REPO[@REVISION]"),
+        ("--mirror=a/b:c", "names a folder"),
         ("--encoder=nowhere.py", "nowhere.py"),
+        ("--text-encoder=./nowhere", "no such folder"),
+        ("--text-encoder=some/encoder", "expected a task with captions"),
         ("--suite=mini", "no task has an embedded version"),
     ],
 )
@@ -299,3 +303,32 @@ def test_the_plugin_stays_out_of_other_runs(pytester: pytest.Pytester, monkeypat
     result = pytester.runpytest_subprocess("-p", "no:cacheprovider")
     result.assert_outcomes(passed=1)
     assert "otoscope" not in result.stdout.str()
+
+
+def test_private_tasks_without_shards_are_left_out_unless_named(
+    pytester: pytest.Pytester, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("PYTHONPATH", str(ROOT))
+    (pytester.path / "env").mkdir()
+    common = [
+        str(ROOT / "bench"),
+        f"--rootdir={ROOT}",
+        "-c",
+        str(ROOT / "pyproject.toml"),
+        "-pno:cacheprovider",
+        f"--data={pytester.path / 'env'}",
+        f"--cache={pytester.path / 'cache'}",
+        "--encoder=constant",
+        "--offline",
+    ]
+    listed = pytester.runpytest_subprocess(*common, "--collect-only", "-q")
+    assert "esc50-knn-constant" in listed.stdout.str()
+    assert "liveenv-" not in listed.stdout.str()
+    named = pytester.runpytest_subprocess(*common, "-k", "liveenv", "-m", "linear")
+    named.assert_outcomes(failed=1, deselected=named.parseoutcomes()["deselected"])
+    named.stdout.fnmatch_lines(
+        [
+            "otoscope: private tasks without shards in --data are left out: finger_snap, *subway_broadcast",
+            "not scored: liveenv, constant, linear: *",
+        ]
+    )

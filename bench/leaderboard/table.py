@@ -120,6 +120,21 @@ def render_throughput(figures: Sequence[Mapping[str, Any]], *, width: int = 120,
     return _print([table, ""], width, colour)
 
 
+def render_rows(
+    columns: Sequence[str],
+    rows: Sequence[Sequence[str]],
+    notes: Sequence[str],
+    *,
+    width: int = 120,
+    colour: bool = False,
+) -> str:
+    """A table of plain cells, the last row in bold, and lines below it. Ends with a newline."""
+    table = _table(*columns)
+    for index, row in enumerate(rows):
+        table.add_row(*(_text(cell, "bold" if index == len(rows) - 1 else "") for cell in row))
+    return _print([table, "", *map(_text, notes)], width, colour)
+
+
 def score_table(board: Leaderboard) -> Table:
     """One row per score: the value with its 95% interval, normalized value, chance, clips and what to know."""
     table = _table("task", "encoder", "=probe", "=metric", ">score [95% CI]", ">normalized", ">chance", ">n", "flags")

@@ -73,6 +73,7 @@ class Bench:
                     cache=settings.cache,
                     data=settings.data,
                     offline=settings.offline,
+                    mirror=settings.mirror,
                     progress=arrived,
                 )
 

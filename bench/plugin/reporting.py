@@ -109,18 +109,20 @@ class _Hooks:
     def pytest_report_header(self) -> list[str]:
         settings = self.reporter.plan.settings
         names = ", ".join(spec.name for spec in self.reporter.plan.specs)
+        left_out = ", ".join(self.reporter.plan.left_out)
         return [
             f"otoscope: suite {settings.suite}, protocol {' and '.join(self.reporter.plan.protocols)}, "
             f"encoders {names}, "
             f"{settings.device} {settings.precision}",
             f"otoscope: cache {settings.cache}",
+            *([f"otoscope: private tasks without shards in --data are left out: {left_out}"] if left_out else []),
         ]
 
     def pytest_collection_finish(self, session: pytest.Session) -> None:
         """pytest-benchmark's own JSON goes into the run's folder, its table gives way to ours."""
         measuring = self.config.pluginmanager.getplugin("pytest-benchmark")
         timed = any(item.get_closest_marker("throughput") for item in session.items)
-        if measuring is not None and timed and not measuring.json and not self.config.getoption("collectonly"):
+        if measuring is not None and timed and not measuring.json and not _scoreless(self.config):
             measuring.json = str(self.reporter.plan.run / "benchmark.json")
             measuring.quiet = not measuring.verbose
             self.reporter.plan.run.mkdir(parents=True, exist_ok=True)
@@ -133,7 +135,7 @@ class _Hooks:
 
     @pytest.hookimpl(tryfirst=True)
     def pytest_sessionfinish(self, session: pytest.Session, exitstatus: int) -> None:
-        if self.config.getoption("collectonly"):
+        if _scoreless(self.config):
             return
         reporter = self.reporter
         if reporter.empty and not reporter.failures:
@@ -143,7 +145,7 @@ class _Hooks:
         _write(reporter, self.config)
 
     def pytest_terminal_summary(self, terminalreporter: pytest.TerminalReporter) -> None:
-        if self.config.getoption("collectonly"):
+        if _scoreless(self.config):
             return
         if not self.reporter.boards:
             terminalreporter.write_line("otoscope: nothing was scored", red=True)
@@ -166,6 +168,11 @@ class _Hooks:
         terminalreporter.write_line(f"files: {self.reporter.plan.run}/{boards}, run.json, predictions/")
 
 
+def _scoreless(config: pytest.Config) -> bool:
+    """Whether the run was to list or to plan, not to score."""
+    return bool(config.getoption("collectonly") or config.getoption("plan"))
+
+
 def _write(reporter: Reporter, config: pytest.Config) -> None:
     plan = reporter.plan
     boards = {protocol: _board(reporter, protocol) for protocol in plan.protocols}
@@ -186,7 +193,7 @@ def _board(reporter: Reporter, protocol: str) -> Leaderboard:
         scores=[score for score in reporter.scores if score.protocol == protocol],
         failures=[failure for own, failure in reporter.failures.values() if own == protocol],
         encoders=list(reporter.encoders.values()),
-        tasks=[task for task in plan.tasks if task.protocol == protocol],
+        tasks=[task for task in plan.suite if task.protocol == protocol],
     )
 
 
