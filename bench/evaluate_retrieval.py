@@ -17,7 +17,7 @@ from bench.data import Dataset
 from bench.engine.local import Frozen
 from bench.evaluate import by_fold, interval, subsets
 from bench.extract import Progress
-from bench.gather import clusters, gather, labels, problems
+from bench.gather import clusters, gather, labels, lost, problems
 from bench.metrics.retrieval import KINDS, kinds, recalls
 from bench.rows import Evaluated, Measured
 from bench.types import Captions, DataError, Embeddings, Probe, ProbeResult, Problem, Settings, Targets, Task
@@ -33,6 +33,7 @@ class LabelledCaptions:
     captions: Targets  # N tuples of texts
     problems: tuple[Problem, ...]
     clusters: NDArray[np.int64]  # [N]
+    missing: float  # fraction of clips that were skipped
 
 
 def embed_captions(
@@ -45,7 +46,8 @@ def embed_captions(
     captions = task.target.stack(labels(task, of_split, embeddings.keys, embeddings.sidecars, task.target))
     groups = clusters(task, embeddings.sidecars)
     own = np.arange(len(captions)) if groups is None else groups
-    return LabelledCaptions(task, data, embeddings, captions, problems(task, of_split), own)
+    missing = lost(task, data, of_split, embeddings.keys)
+    return LabelledCaptions(task, data, embeddings, captions, problems(task, of_split), own, missing)
 
 
 def evaluate_captions(labelled: LabelledCaptions, frozen: Frozen, probe: Probe, settings: Settings) -> Evaluated:
@@ -73,6 +75,7 @@ def evaluate_captions(labelled: LabelledCaptions, frozen: Frozen, probe: Probe, 
         hours=float(labelled.embeddings.seconds.sum()) / 3600,
         n_classes=task.target.n_classes,
         secondary=_secondary(found),
+        rates={"missing": labelled.missing},
         subsets=subsets(task, values),
     )
     return Evaluated(

@@ -18,7 +18,7 @@ from bench.data import Dataset
 from bench.engine.local import Frozen
 from bench.evaluate import by_fold, interval, subsets
 from bench.extract import Progress
-from bench.gather import clusters, gather_frames, labels, problems
+from bench.gather import clusters, gather_frames, labels, lost, problems
 from bench.metrics.transcripts import character_error_rate_inverse, plain_words, word_error_rate_inverse
 from bench.rows import Evaluated, Measured
 from bench.types import Metric, Probe, Problem, Settings, Task
@@ -48,6 +48,7 @@ class LabelledSpeech:
     problems: tuple[Problem, ...]
     clusters: NDArray[np.int64] | None
     hours: float
+    missing: float  # fraction of clips that were skipped
 
 
 def embed_transcripts(
@@ -65,6 +66,7 @@ def embed_transcripts(
         problems(task, of_split),
         clusters(task, clips.sidecars),
         float(clips.seconds.sum()) / 3600,
+        lost(task, data, of_split, clips.keys),
     )
 
 
@@ -100,7 +102,7 @@ def evaluate_transcripts(labelled: LabelledSpeech, frozen: Frozen, probe: Probe,
             for other in SECONDARY
             if other.name != metric.name
         },
-        rates={"missing": 0.0, CUT: float(np.mean([result.info[CUT] for result in results]))},
+        rates={"missing": labelled.missing, CUT: float(np.mean([result.info[CUT] for result in results]))},
         subsets=subsets(task, values),
     )
     return Evaluated(

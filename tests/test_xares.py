@@ -32,6 +32,7 @@ from bench.probes.heads import cosine
 from bench.probes.knn import scaled_dimensions
 from bench.protocol import chosen, in_protocol
 from bench.store import Store
+from bench.story import story
 from bench.stream_xares import How, cut, survivors, windows
 from bench.types import (
     ChoiceError,
@@ -47,6 +48,8 @@ from bench.types import (
     Target,
 )
 from tasks.mini.write import Sample, write_shards
+from tests import test_evaluate_retrieval as retrieval
+from tests import test_evaluate_transcripts as transcripts
 from tests import toys
 from tests.test_shards import LABEL, tar
 
@@ -426,3 +429,25 @@ def test_splits_of_a_user_without_validation_select_on_the_test() -> None:
     task = in_protocol(toys.task(split=Splits(valid=None), shards=ShardSet({"train": "a*", "test": "b*"})), "xares")
     (problem,) = problems(task, {"train": np.arange(4), "test": np.arange(4, 6)})
     assert np.array_equal(problem.valid, problem.test)
+
+
+def test_captions_and_transcripts_count_what_does_not_decode(tmp_path: Path) -> None:
+    """Their stories share the published encoding, and own up to what it skips."""
+    captions, spoken = tmp_path / "captions", tmp_path / "spoken"
+    retrieval.write(captions)
+    spoken.mkdir()
+    for split, n in (("train", 16), ("valid", 4), ("test", 6)):
+        write_shards(spoken, split, transcripts.said(split, n), per_shard=20)
+    described = {"a": "A sound.", "b": "A sound", "trans": "LOW", "label": "low", "speaker": "x"}
+    for folder, chosen_task, clips in ((captions, retrieval.task(), 64), (spoken, transcripts.task(), 26)):
+        tar(folder / "train_0000009.tar", [("bad.wav", b"RIFF no wave"), ("bad.json", json.dumps(described).encode())])
+        published = in_protocol(
+            replace(chosen_task, probes=tuple(replace(probe, epochs=1) for probe in chosen_task.probes)), "xares"
+        )
+        settings = Settings("full", "xares", "cpu", "fp32", (0,), tmp_path / folder.name / "cache", folder, 1)
+        found, told = dataset(published, "full", cache=settings.cache, data=folder), story(published)
+        encoder = frozen(Tones())
+        labelled = told.embed(published, found, encoder, settings, nothing)
+        score = told.evaluate(labelled, encoder, published.probes[0], settings).score
+        assert score.rates["missing"] == pytest.approx(1 / (clips + 1))
+        assert (score.protocol, score.policy) == ("xares", "unmasked")
