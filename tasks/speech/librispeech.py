@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from bench.metrics.transcripts import plain_words, word_error_rate_inverse
+from dataclasses import replace
+
+from bench.metrics.transcripts import lower_case, plain_words, word_error_rate_inverse
 from bench.probes import SmallLM, SpeechToText
 from bench.types import Mini, ShardSet, Splits, Task, Transcript
 from tasks.mini import books
@@ -37,7 +39,7 @@ TASK = Task(
     ),
     split=Splits(),
     target=Transcript("trans"),
-    metric=word_error_rate_inverse(plain_words),
+    metric=replace(word_error_rate_inverse(plain_words), published=word_error_rate_inverse(lower_case)),
     probes=(SpeechToText(epochs=10, learning_rate=1e-3, batch_size=4),),
     weight=10_000,
     cluster="speaker",
