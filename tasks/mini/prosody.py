@@ -1,7 +1,6 @@
 """How a voice speaks, changed after the fact: pitch movements, tremor, effort, breath, pauses. Speech [N] at ``RATE``.
 
-What each of these does in expressive speech is told by Juslin and Laukka 2003 (doi:10.1037/0033-2909.129.5.770,
-tables 7 and 11).
+What each of these does in expressive speech is told by Juslin and Laukka 2003 (doi:10.1037/0033-2909.129.5.770).
 """
 
 from __future__ import annotations

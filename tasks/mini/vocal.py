@@ -1,9 +1,9 @@
 """What people do with their voice besides speaking: laugh, sigh, clear the throat, cough, sneeze, sniff.
 
 Lungs, glottis, tract: air noise or glottal pulses, or both, through resonances that belong to the :class:`Person`.
-How the sounds unfold follows descriptions of their acoustics: calls of laughter at four to six a second that fall in
-pitch (Bachorowski et al. 2001, doi:10.1121/1.1391244), a cough's burst, noisy middle and voiced end (Korpas et al.
-1996, doi:10.1006/pulp.1996.0034). A sound is ``(person, clip) -> [n]``, of any level and as long as it takes.
+Laughter is voiced or not and its pitch varies widely (Bachorowski et al. 2001, doi:10.1121/1.1391244); a cough has a
+burst, a noisy middle and at times a voiced end (Korpas et al. 1996, doi:10.1006/pulp.1996.0034).
+A sound is ``(person, clip) -> [n]``, of any level and as long as it takes.
 """
 
 from __future__ import annotations
