@@ -14,7 +14,7 @@ from pathlib import Path
 from bench.audio import manifest, shards
 from bench.audio.fetch import complete, fetch
 from bench.store import locked
-from bench.types import ClassLabel, Data, DataError, Events, Folds, MultiLabel, Shard, Task, Transcript
+from bench.types import ClassLabel, Data, DataError, Events, Folds, MultiLabel, Probe, Shard, Task, Transcript
 
 MADE = "made.json"  # in the folder of a generated dataset: the digests of its shards
 
@@ -99,14 +99,20 @@ def in_suite(task: Task, suite: str) -> Task:
 
 
 def with_language_model(task: Task, name: str | None) -> Task:
-    """The task with transcripts written by the causal language model ``name``, a hub id or folder; None: as it is."""
+    """The task with transcripts written by the causal language model ``name``, a hub id or folder; None: as it is.
+
+    Rows of a probe that had another model before get a name of their own.
+    """
     if name is None or not isinstance(task.target, Transcript):
         return task
     from bench.probes import CausalLM, SpeechToText
 
-    written = CausalLM(name)
-    probes = tuple(replace(p, language_model=written) if isinstance(p, SpeechToText) else p for p in task.probes)
-    return replace(task, probes=probes)
+    def chosen(probe: Probe) -> Probe:
+        if not isinstance(probe, SpeechToText) or getattr(probe.language_model, "name", None) == name:
+            return probe
+        return replace(probe, language_model=CausalLM(name))
+
+    return replace(task, probes=tuple(map(chosen, task.probes)))
 
 
 def names(task: Task) -> tuple[str, ...]:

@@ -13,7 +13,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from bench.audio import torchaudio_safe
-from bench.data import with_language_model
+from bench.data import in_suite, with_language_model
 from bench.evaluate_transcripts import best_constant
 from bench.metrics.transcripts import plain_words, word_error_rate_inverse
 from bench.probes import CausalLM, LinearProbe, SmallLM, SpeechToText
@@ -371,6 +371,9 @@ def test_the_row_names_another_model(folder: Path) -> None:
     chosen = with_language_model(librispeech.TASK, str(folder))
     assert [probe.name for probe in chosen.probes] == ["lm_tiny_Qwen2"]
     assert with_language_model(librispeech.TASK, None) is librispeech.TASK
+    assert with_language_model(librispeech.TASK, PUBLISHED.name) == librispeech.TASK
+    small = with_language_model(in_suite(librispeech.TASK, "mini"), PUBLISHED.name)
+    assert [probe.name for probe in small.probes] == ["lm_Qwen2_5_0_5B"]  # not what the embedded suite compares
     other = toys.task(probes=(LinearProbe(),))
     assert with_language_model(other, str(folder)) is other
 

@@ -119,6 +119,6 @@ def test_published_heads(task: Task) -> None:
         if isinstance(probe, KNN):
             assert (probe.k, probe.temperature) == (10, 0.07)
     if isinstance(linear, SpeechToText):
-        assert linear == SpeechToText(10, 1e-3, 4, CausalLM("Qwen/Qwen2.5-0.5B"), 1, 200, 1.1)
+        assert linear == SpeechToText(10, 1e-3, 4, CausalLM("Qwen/Qwen2.5-0.5B", "linear"), 1, 200, 1.1)
     published = {"iWER": "WER_inv"}.get(task.metric.name, task.metric.name.replace("segment-F1 ", "segmentf1_"))
     assert published == facts["metric"]
