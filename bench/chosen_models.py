@@ -27,19 +27,22 @@ def with_text_encoder(tasks: tuple[Task, ...], model: str | None) -> tuple[Task,
 def with_language_model(tasks: tuple[Task, ...], model: str | None) -> tuple[Task, ...]:
     """The tasks with transcripts written by a causal language model, a hub name or folder.
 
-    None: as they are. Raises ChoiceError if no probe writes transcripts.
+    None: as they are. Rows of a probe that had another model before get a name of their own. Raises ChoiceError if no
+    probe writes transcripts.
     """
     from bench.probes import CausalLM, SpeechToText
 
     if model is None:
         return tasks
-    written = CausalLM(model)
-    changed = _changed(
-        tasks, lambda probe: replace(probe, language_model=written) if isinstance(probe, SpeechToText) else probe
-    )
-    if changed == tasks:
+    if not any(isinstance(probe, SpeechToText) for task in tasks for probe in task.probes):
         raise ChoiceError("no language model", got=model, expected="a task of transcripts", where="--language-model")
-    return changed
+
+    def chosen(probe: Probe) -> Probe:
+        if not isinstance(probe, SpeechToText) or getattr(probe.language_model, "name", None) == model:
+            return probe
+        return replace(probe, language_model=CausalLM(model))
+
+    return _changed(tasks, chosen)
 
 
 def _changed(tasks: tuple[Task, ...], change: Callable[[Probe], Probe]) -> tuple[Task, ...]:

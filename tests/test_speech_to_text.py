@@ -14,6 +14,7 @@ from hypothesis import strategies as st
 
 from bench.audio import torchaudio_safe
 from bench.chosen_models import with_language_model
+from bench.data import in_suite
 from bench.evaluate_transcripts import best_constant
 from bench.metrics.transcripts import plain_words, word_error_rate_inverse
 from bench.probes import CausalLM, LinearProbe, SmallLM, SpeechToText
@@ -372,7 +373,10 @@ def test_the_row_names_another_model(folder: Path) -> None:
     chosen, kept = with_language_model((librispeech.TASK, other), str(folder))
     assert [probe.name for probe in chosen.probes] == ["lm_tiny_Qwen2"]
     assert kept == other
-    assert with_language_model((librispeech.TASK,), None) == (librispeech.TASK,)
+    for published in (None, PUBLISHED.name):
+        assert with_language_model((librispeech.TASK,), published) == (librispeech.TASK,)
+    (small,) = with_language_model((in_suite(librispeech.TASK, "mini"),), PUBLISHED.name)
+    assert [probe.name for probe in small.probes] == ["lm_Qwen2_5_0_5B"]  # not what the embedded suite compares
     with pytest.raises(ChoiceError, match=r"no language model: got .*, expected a task of transcripts"):
         with_language_model((other,), str(folder))
 

@@ -156,6 +156,6 @@ def test_published_heads(task: Task) -> None:
         if isinstance(probe, KNN):
             assert (probe.k, probe.temperature) == (10, 0.07)
     if isinstance(linear, SpeechToText):
-        assert linear == SpeechToText(10, 1e-3, 4, CausalLM("Qwen/Qwen2.5-0.5B"), 1, 200, 1.1)
+        assert linear == SpeechToText(10, 1e-3, 4, CausalLM("Qwen/Qwen2.5-0.5B", "linear"), 1, 200, 1.1)
     names = {"iWER": "WER_inv", "recall@1": "recallatk_r1"}
     assert names.get(task.metric.name, task.metric.name.replace("segment-F1 ", "segmentf1_")) == facts["metric"]

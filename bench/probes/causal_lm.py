@@ -33,12 +33,12 @@ class CausalLM:
     """``name`` is a hub id with an optional ``@revision``, or a folder."""
 
     name: str
+    row: str = ""  # how rows name the probe; after the model when empty
 
     @property
     def probe_name(self) -> str:
-        """``linear``, X-ARES's column, for the published model; another one's scores have a name of their own."""
-        if self.name == QWEN:
-            return "linear"
+        if self.row:
+            return self.row
         plain = Path(self.name).resolve().name if Path(self.name).is_dir() else self.name.rpartition("/")[2]
         return f"lm_{re.sub(r'[^A-Za-z0-9]+', '_', plain)}"
 
@@ -83,7 +83,7 @@ class CausalLM:
         return ChoiceError("language model", got=got, expected=expected, where=self.name)
 
 
-PUBLISHED = CausalLM(QWEN)
+PUBLISHED = CausalLM(QWEN, row="linear")  # its scores belong to X-ARES's column and so to the summary S
 
 
 @dataclass(frozen=True, slots=True)
