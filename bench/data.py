@@ -3,20 +3,16 @@
 from __future__ import annotations
 
 import hashlib
-import json
-import os
-import shutil
-import warnings
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
-from bench.audio import manifest, shards
-from bench.audio.fetch import complete, fetch
-from bench.store import locked
+from bench.audio import hugging_face, manifest, shards
+from bench.audio.fetch import fetch
+from bench.audio.hugging_face import Mirror
+from bench.audio.records import complete, gone
+from bench.generated import generated
 from bench.types import ClassLabel, Data, DataError, Events, Folds, MultiLabel, Shard, Task
-
-MADE = "made.json"  # in the folder of a generated dataset: the digests of its shards
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,6 +25,7 @@ class Dataset:
     licence: str
     synthetic: bool
     reference: bool | None
+    samples: Mapping[str, int] = field(default_factory=dict)  # split or fold -> clips, as recorded at first use
 
     def described(self, hours: float, classes: int) -> Data:
         return Data(self.id, self.sha256, self.licence, self.synthetic, self.reference, hours, classes)
@@ -45,18 +42,19 @@ def dataset(
     cache: Path,
     data: Path | None,
     offline: bool = False,
+    mirror: str = "",
     progress: Callable[[int], None] = silent,
 ) -> Dataset:
     """Find a task's shards and verify every byte; they are made first for the embedded suite, fetched for the full one.
 
-    ``progress`` is told the bytes that arrive. Raises DataError when the suite has no such task, shards are missing
-    and may or can not be fetched, a split has no shard, a shard is damaged or not what it was at first use, or a
-    training shard is also a test shard.
+    ``mirror`` is a repository to fetch from (see ``source``); ``progress`` is told the bytes that arrive. Raises
+    DataError when the suite has no such task, shards are missing and may or can not be fetched, a split has no shard,
+    a shard is damaged or not what it was at first use, or a training shard is also a test shard.
     """
     if suite == "mini":
-        folder, digests = _made(task, cache)
+        folder, digests = generated(task, cache)
     else:
-        folder, digests = _given(task, cache, data, offline, progress)
+        folder, digests = _given(task, cache, data, source(task, mirror), offline, progress)
     splits = {
         name: tuple(
             shards.verified(path, digests.get(path.name)) for path in shards.find(folder, task.shards.patterns[name])
@@ -64,21 +62,26 @@ def dataset(
         for name in names(task)
     }
     _refuse_overlap(task, splits)
-    if suite != "mini" and task.shards.zenodo:
+    samples = {}
+    if suite != "mini" and _pinned(task):
         manifest.pin(folder, [shard for found in splits.values() for shard in found])
+        samples = _recorded_samples(folder, splits)
     everything = sorted({shard.sha256 for found in splits.values() for shard in found})
     mini = task.mini if suite == "mini" else None
     return Dataset(
         splits,
-        id=f"mini-v{mini.version}/{task.name}"
+        id=f"mini-v{mini.version}/{mini.folder or task.name}"
         if mini
         else f"zenodo:{task.shards.zenodo}"
         if task.shards.zenodo
+        else f"hf:{task.shards.hugging_face}"
+        if task.shards.hugging_face
         else task.name,
         sha256=hashlib.sha256("".join(everything).encode()).hexdigest(),
         licence=mini.licence if mini else task.licence,
         synthetic=mini is not None,
         reference=digests == dict(mini.sha256) if mini else None,
+        samples=samples,
     )
 
 
@@ -98,6 +101,37 @@ def in_suite(task: Task, suite: str) -> Task:
     raise DataError("reduced classes", got=got, expected="ClassLabel, MultiLabel or Events", where=task.name)
 
 
+def folders(task: Task) -> tuple[str, ...]:
+    """Names that the folder of a task's shards may have; what has to be fetched or recorded goes into the first."""
+    return tuple(dict.fromkeys((task.shards.folder or task.name, task.name, *task.shards.also)))
+
+
+def sharing(tasks: Sequence[Task], known: Sequence[Task]) -> tuple[Task, ...]:
+    """The tasks, each told the folders of those, and of the ``known``, that ask about the same record."""
+    return tuple(
+        replace(task, shards=replace(task.shards, also=tuple(dict.fromkeys((*task.shards.also, *also)))))
+        if (also := [name for other in (*tasks, *known) if _same_record(task, other) for name in folders(other)])
+        else task
+        for task in tasks
+    )
+
+
+def located(task: Task, root: Path) -> Path | None:
+    """Where below ``root`` the shards of a task lie, ``root`` included; None when there is not one of them.
+
+    A complete folder goes before one that lacks some.
+    """
+    patterns = tuple(task.shards.patterns[name] for name in names(task))
+    places = [root / name for name in folders(task)]
+    whole = (place for place in (*places, root) if complete(patterns, place))
+    some = (place for place in places if any(next(place.glob(pattern), None) for pattern in patterns))
+    return next(whole, None) or next(some, None) or (root if gone(patterns, root) else None)
+
+
+def _same_record(task: Task, other: Task) -> bool:
+    return task.shards.zenodo is not None and task.shards.zenodo == other.shards.zenodo
+
+
 def names(task: Task) -> tuple[str, ...]:
     """The splits or folds that a task needs, each once."""
     if isinstance(task.split, Folds):
@@ -106,80 +140,68 @@ def names(task: Task) -> tuple[str, ...]:
     return tuple(dict.fromkeys(name for name in wanted if name is not None))
 
 
-def check_complete(task: Task, split: str, clips: int, suite: str) -> None:
-    """Raises DataError when a split of the full suite has not the published number of clips."""
-    expected = task.shards.samples.get(split) if suite == "full" else None
-    if expected is not None and clips != expected:
-        raise DataError(f"split {split} is incomplete", got=f"{clips} clips", expected=expected, where=task.name)
+def check_complete(task: Task, data: Dataset, split: str, clips: int, suite: str) -> None:
+    """Raises DataError when a split has not the clips of its first use, or of its publication where that is known."""
+    published = task.shards.samples.get(split) if suite == "full" else None
+    for expected, said in ((published, ""), (data.samples.get(split), ", as recorded at first use")):
+        if expected is not None and clips != expected:
+            got = f"{clips} clips"
+            raise DataError(f"split {split} is incomplete", got=got, expected=f"{expected}{said}", where=task.name)
+
+
+def source(task: Task, mirror: str = "") -> str | Mirror | None:
+    """Where a task's shards are fetched from: its Zenodo record, or a mirror; None for what is published nowhere.
+
+    ``mirror`` is ``hf`` for the mirrors that tasks name, or ``OWNER/REPO[@REVISION]`` with a folder for each task.
+    """
+    if not _pinned(task):
+        return None
+    if mirror and mirror != "hf":
+        return replace(hugging_face.mirror(mirror), folders=folders(task))
+    if task.shards.hugging_face and (mirror or task.shards.zenodo is None):
+        return hugging_face.mirror(task.shards.hugging_face)
+    return task.shards.zenodo
 
 
 def _given(
-    task: Task, cache: Path, data: Path | None, offline: bool, progress: Callable[[int], None]
+    task: Task,
+    cache: Path,
+    data: Path | None,
+    record: str | Mirror | None,
+    offline: bool,
+    progress: Callable[[int], None],
 ) -> tuple[Path, dict[str, str]]:
     """The folder of a dataset's shards, complete, and the digests noted at first use.
 
-    That is the task's folder below ``data`` (or ``data`` itself, if the shards lie there), else below the cache.
+    That is one of the task's folders below ``data`` (or ``data`` itself, if the shards lie there), else in the cache.
     """
-    folder = (data or cache / "full") / (task.shards.folder or task.name)
+    root = data or cache / "full"
+    folder = located(task, root) or root / folders(task)[0]
     patterns = tuple(task.shards.patterns[name] for name in names(task))
-    if data is not None and not folder.is_dir() and complete(patterns, data):
-        folder = data
-    if task.shards.zenodo is None:
-        if data is None:
-            expected = "--data DIR with the dataset's shards"
-            raise DataError(f"no data for {task.name}", got="no --data", expected=expected, where="--suite full")
-        return folder if folder.is_dir() else data, {}
-    if not complete(patterns, folder):
-        fetch(task.shards.zenodo, patterns, folder, offline=offline, progress=progress, deep=False)
+    if record is None and data is None:
+        expected = "--data DIR with the dataset's shards"
+        raise DataError(f"no data for {task.name}", got="no --data", expected=expected, where="--suite full")
+    if record is not None and not complete(patterns, folder):
+        fetch(record, patterns, folder, offline=offline, progress=progress, deep=False)
+    if not _pinned(task):
+        return folder if folder.is_dir() or data is None else data, {}
+    if absent := gone(patterns, folder):
+        expected = "every shard that was there at first use"
+        raise DataError("shards missing", got=f"no {', '.join(absent)}", expected=expected, where=folder)
     known = manifest.recorded(folder)
     return folder, {name: entry.sha256 for name, entry in known.items() if entry.sha256 is not None}
 
 
-def _made(task: Task, cache: Path) -> tuple[Path, dict[str, str]]:
-    """The folder of the generated shards and their digests; made once, under a lock, and made again if damaged."""
-    if task.mini is None:
-        expected = "--suite full --data DIR"
-        raise DataError(f"no embedded version of {task.name}", got="--suite mini", expected=expected, where=task.name)
-    folder = cache / "mini" / f"{task.name}-v{task.mini.version}"
-    with locked(cache / "locks" / f"mini-{task.name}.lock"):
-        digests = _manifest(folder)
-        if digests is None:
-            digests = _make(task, folder)
-    return folder, digests
+def _pinned(task: Task) -> bool:
+    """Whether shards are recorded at first use: published ones never change, a user's own data may."""
+    return task.shards.zenodo is not None or task.shards.hugging_face is not None or task.private
 
 
-def _manifest(folder: Path) -> dict[str, str] | None:
-    """The digests noted when the folder was made, or None when it is absent or no longer holds those files."""
-    if not (folder / MADE).exists():
-        return None
-    digests: dict[str, str] = json.loads((folder / MADE).read_text())
-    try:
-        for name, digest in digests.items():
-            shards.verified(folder / name, digest)
-    except (DataError, FileNotFoundError) as error:
-        warnings.warn(f"generated shards are damaged and are made again: {error}", stacklevel=2)
-        return None
-    return digests
-
-
-def _make(task: Task, folder: Path) -> dict[str, str]:
-    assert task.mini is not None
-    for stale in folder.parent.glob(f".{folder.name}.*.tmp"):
-        shutil.rmtree(stale, ignore_errors=True)
-    temporary = folder.parent / f".{folder.name}.{os.getpid()}.tmp"
-    temporary.mkdir(parents=True)
-    try:
-        task.mini.make(temporary)
-        digests = {path.name: shards.checksum(path) for path in sorted(temporary.glob("*.tar"))}
-        (temporary / MADE).write_text(json.dumps(digests))
-        shutil.rmtree(folder, ignore_errors=True)
-        temporary.rename(folder)
-    except OSError as error:
-        got = f"{error.strerror or error}"
-        raise DataError("cannot make the embedded suite", got=got, expected="room on the disk", where=folder) from error
-    finally:
-        shutil.rmtree(temporary, ignore_errors=True)
-    return digests
+def _recorded_samples(folder: Path, splits: Mapping[str, Sequence[Shard]]) -> dict[str, int]:
+    """How many clips each split had at first use, where all of its shards are recorded."""
+    counts = {name: entry.samples for name, entry in manifest.recorded(folder).items()}
+    each = {split: [counts.get(shard.path.name) for shard in found] for split, found in splits.items()}
+    return {split: sum(filter(None, found)) for split, found in each.items() if None not in found}
 
 
 def _refuse_overlap(task: Task, splits: Mapping[str, tuple[Shard, ...]]) -> None:

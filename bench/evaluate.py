@@ -14,7 +14,7 @@ from bench import rows
 from bench.data import Dataset
 from bench.engine.local import Frozen
 from bench.extract import Progress
-from bench.gather import clusters, gather, labels, problems
+from bench.gather import clusters, gather, labels, lost, problems, repeated
 from bench.metrics import balanced_accuracy
 from bench.rows import Evaluated, Measured
 from bench.stats import bootstrap_ci, bootstrap_statistic, bootstrap_weighted, by_seed_and_fold
@@ -34,6 +34,7 @@ class Labelled:
     targets: Targets
     problems: tuple[Problem, ...]
     clusters: NDArray[np.int64] | None
+    missing: float = 0.0  # fraction of clips that were skipped
 
 
 def embed(task: Task, data: Dataset, frozen: Frozen, settings: Settings, progress: Progress) -> Labelled:
@@ -41,7 +42,10 @@ def embed(task: Task, data: Dataset, frozen: Frozen, settings: Settings, progres
     embeddings, of_split = gather(task, data, frozen, settings, progress)
     targets = task.target.stack(labels(task, of_split, embeddings.keys, embeddings.sidecars, task.target))
     groups = clusters(task, embeddings.sidecars)
-    return Labelled(task, data, embeddings, targets, problems(task, of_split), groups)
+    if groups is None:
+        groups = repeated(task, of_split, embeddings.keys)
+    missing = lost(task, data, of_split, embeddings.keys)
+    return Labelled(task, data, embeddings, targets, problems(task, of_split), groups, missing)
 
 
 def evaluate(labelled: Labelled, frozen: Frozen, probe: Probe, settings: Settings) -> Evaluated:
@@ -73,6 +77,7 @@ def evaluate(labelled: Labelled, frozen: Frozen, probe: Probe, settings: Setting
         hours=float(labelled.embeddings.seconds.sum()) / 3600,
         n_classes=n_classes,
         secondary=_secondary(task.metric, targets, predictions, folds),
+        rates={"missing": labelled.missing},
         subsets=subsets(task, values),
     )
     return Evaluated(

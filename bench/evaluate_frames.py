@@ -6,8 +6,8 @@ A row of the result is a segment: targets [M, C] and predictions [S, M, C] of 0 
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -18,8 +18,10 @@ from bench.data import Dataset
 from bench.engine.local import Frozen
 from bench.evaluate import RESAMPLES, by_fold, subsets
 from bench.extract import Progress
-from bench.gather import gather_frames, labels, problems
+from bench.gather import FramedClips, gather_frames, labels, lost, problems
+from bench.gather import Rows as OfSplit
 from bench.grid import EventTargets, audible
+from bench.grid_xares import PublishedTargets, in_batches
 from bench.metrics.segments import segment_counts
 from bench.rows import Evaluated, Measured
 from bench.stats import bootstrap_weighted
@@ -36,29 +38,73 @@ class LabelledFrames:
     task: Task
     data: Dataset
     frames: tuple[NDArray[np.float32], ...]  # N of [T, D], views of memory maps
-    targets: EventTargets
+    targets: EventTargets | PublishedTargets
     keys: tuple[str, ...]
     problems: tuple[Problem, ...]
-    late: float  # fraction of clips with an event that begins after their audio
+    rates: Mapping[str, float]
 
 
 def embed_frames(task: Task, data: Dataset, frozen: Frozen, settings: Settings, progress: Progress) -> LabelledFrames:
     """Frames, targets and problems of an event task. Raises DataError for events that are not what they should be."""
-    segment_in_s = _events(task).segment_in_s
-    _of_counts(task)  # raises before anything is encoded
+    _events(task), _of_counts(task)  # raise before anything is encoded
     clips, of_split = gather_frames(task, data, frozen, settings, progress)
+    parts = problems(task, of_split)
+    rates = {"missing": lost(task, data, of_split, clips.keys)}
+    targets: EventTargets | PublishedTargets
+    if task.protocol == "strict":
+        targets, rates["late events"] = _targets(task, clips, of_split)
+    else:
+        hop_in_ms = float(frozen.encoder.hop_size_in_ms)
+        targets, rates["events left out"] = _published_targets(task, clips, of_split, parts, hop_in_ms)
+    return LabelledFrames(task, data, clips.frames, targets, clips.keys, parts, rates)
+
+
+def _targets(task: Task, clips: FramedClips, of_split: OfSplit) -> tuple[EventTargets, float]:
+    """The targets, and the fraction of clips with an event that begins after their audio."""
     told = labels(task, of_split, clips.keys, clips.sidecars, task.target)
     heard = [audible(events, float(seconds)) for events, seconds in zip(told, clips.seconds, strict=True)]
     targets = EventTargets(
         events=[events for events, _ in heard],
         spans=list(clips.spans),
         seconds=clips.seconds,
-        segment_in_s=segment_in_s,
+        segment_in_s=_events(task).segment_in_s,
         n_classes=task.target.n_classes,
         score=task.metric.compute,
     )
-    late = sum(count > 0 for _, count in heard) / len(heard)
-    return LabelledFrames(task, data, clips.frames, targets, clips.keys, problems(task, of_split), late)
+    return targets, sum(count > 0 for _, count in heard) / len(heard)
+
+
+def _published_targets(
+    task: Task, clips: FramedClips, of_split: OfSplit, parts: Sequence[Problem], hop_in_ms: float
+) -> tuple[PublishedTargets, float]:
+    """The targets of protocol xares, and the fraction of clips with an event of a class that is left out.
+
+    Where a clip is validated or tested it is in a batch with its neighbours, filled up to the longest of them.
+    """
+    known = _events(task)
+    told = labels(
+        task,
+        of_split,
+        clips.keys,
+        clips.sidecars,
+        replace(known, classes=(*known.classes, *task.published.left_out)),
+    )
+    rows = [np.array([tuple(event) for event in events], dtype=np.float64).reshape(-1, 3) for events in told]
+    lengths = np.array([len(frames) for frames in clips.frames])
+    batch_size = max(int(getattr(probe, "batch_size", 1)) for probe in task.probes)
+    for own in [own for part in parts for own in (part.valid, part.test) if own is not None]:
+        lengths[own] = in_batches(np.array([len(clips.frames[row]) for row in own]), batch_size)
+    targets = PublishedTargets(
+        events=[events[events[:, 2] < known.n_classes] for events in rows],
+        lengths=lengths,
+        seconds=clips.seconds,
+        hop_in_ms=hop_in_ms,
+        segment_in_s=known.segment_in_s,
+        n_classes=known.n_classes,
+        score=task.metric.compute,
+        labels_in_s=task.published.labels_in_s,
+    )
+    return targets, sum(bool((events[:, 2] >= known.n_classes).any()) for events in rows) / len(rows)
 
 
 def _events(task: Task) -> Events:
@@ -98,7 +144,7 @@ def evaluate_frames(labelled: LabelledFrames, frozen: Frozen, probe: Probe, sett
         hours=float(labelled.targets.seconds.sum()) / 3600,
         n_classes=n_classes,
         secondary={CEILING: by_fold(metric, found.targets, found.ceiling, found.folds).mean().item()},
-        rates={"missing": 0.0, "late events": labelled.late},
+        rates=labelled.rates,
         subsets=subsets(task, values),
     )
     return Evaluated(
@@ -128,12 +174,13 @@ def _rows(labelled: LabelledFrames, results: Sequence[ProbeResult]) -> Rows:
     tested = [(fold, int(clip)) for fold, problem in enumerate(labelled.problems) for clip in problem.test]
     truths = [labelled.targets.segments(clip) for _, clip in tested]
     sizes = [len(truth) for truth in truths]
+    with_rows = [size for size in sizes if size]  # in protocol xares a clip may be too short for a segment
     return Rows(
         tuple(f"{labelled.keys[clip]}@{k}" for (_, clip), size in zip(tested, sizes, strict=True) for k in range(size)),
         np.concatenate(truths),
         np.concatenate([result.predictions for result in results], axis=1),
         np.repeat([fold for fold, _ in tested], sizes),
-        np.repeat(np.arange(len(tested)), sizes),
+        np.repeat(np.arange(len(with_rows)), with_rows),
         np.concatenate([labelled.targets.answers(clip, labelled.targets.frames(clip)) for _, clip in tested]),
     )
 
@@ -170,7 +217,7 @@ def _majority(labelled: LabelledFrames, of_counts: OfCounts) -> float:
     return float(np.mean(values))
 
 
-def _constant_answers(targets: EventTargets, clips: NDArray[np.int64]) -> NDArray[np.int64]:
+def _constant_answers(targets: EventTargets | PublishedTargets, clips: NDArray[np.int64]) -> NDArray[np.int64]:
     """[C, 2, 3] hits, false alarms and misses of always answering yes (0) or no (1) for a class."""
     truths = [targets.segments(clip) for clip in clips.tolist()]
     active = np.sum([truth.sum(axis=0, dtype=np.int64) for truth in truths], axis=0)

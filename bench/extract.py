@@ -193,12 +193,12 @@ def _pooled(
     np.add.at(counts, clip_of, frames)
     vectors = (totals / counts[:, None]).astype(np.float32)
     for clip, vector in zip(window, vectors, strict=True):
-        check_finite(vector, clip, running.frozen.name)
+        check_finite(vector, clip.where, running.frozen.name)
     return vectors
 
 
-def check_finite(values: NDArray[np.float32], clip: Clip, name: str) -> None:
+def check_finite(values: NDArray[np.float32], where: str, name: str) -> None:
     """Raises EncoderError, naming the clip, for output of encoder ``name`` that holds NaN or infinity."""
     if not np.isfinite(values).all():
         got = f"{np.count_nonzero(~np.isfinite(values))} of {values.size} values NaN or infinite"
-        raise EncoderError(f"output of {name}", got=got, expected="finite embeddings", where=clip.where)
+        raise EncoderError(f"output of {name}", got=got, expected="finite embeddings", where=where)

@@ -91,7 +91,7 @@ def _encode(
     for clip, own in zip(window, of_clip, strict=True):
         parts = [timed(made.pop(index), pieces[index], clip, running.frozen.certificate) for index in own]
         frames = np.concatenate([frames for frames, _ in parts])
-        check_finite(frames, clip, running.frozen.name)
+        check_finite(frames, clip.where, running.frozen.name)
         writer.add(frames, np.concatenate([spans for _, spans in parts]), clip.key, clip.seconds, clip.sidecar)
 
 

@@ -107,7 +107,7 @@ def frames(store: Store, key: str, make: Callable[[Writer], None]) -> Frames:
 
     ``make`` adds every clip to the writer that it is given. Raises DataError when it adds none.
     """
-    path = _path(store, key)
+    path = stored_at(store, key)
     stored = _read(path)
     if stored is None:
         with locked(store.root / "locks" / f"frames-{key[:3]}.lock"):
@@ -126,7 +126,7 @@ def part(store: Store, key: str, index: int, make: Callable[[Writer], None]) -> 
 
     To be called inside the ``make`` of ``frames``: it relies on the lock that is held there.
     """
-    path = _path(store, key).with_suffix(f".part-{index}")
+    path = stored_at(store, key).with_suffix(f".part-{index}")
     stored = _read(path)
     if stored is None:
         with written(path) as temporary:
@@ -135,7 +135,7 @@ def part(store: Store, key: str, index: int, make: Callable[[Writer], None]) -> 
     return _whole(stored, path)
 
 
-def _path(store: Store, key: str) -> Path:
+def stored_at(store: Store, key: str) -> Path:
     return store.root / "frames" / key[:2] / f"{key}.safetensors"
 
 

@@ -4,16 +4,19 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import TypeVar
+from typing import Any, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
 
+from bench import extract_xares
+from bench.audio import shards
 from bench.data import Dataset, check_complete, names
 from bench.engine.local import Frozen
 from bench.extract import Progress, extract, joined
 from bench.extract_frames import extract_frames
 from bench.store import Store
+from bench.stream_xares import How
 from bench.types import DataError, Embeddings, Folds, Problem, Settings, Sidecar, Task
 
 L = TypeVar("L")
@@ -36,18 +39,14 @@ def gather(
     task: Task, data: Dataset, frozen: Frozen, settings: Settings, progress: Progress
 ) -> tuple[Embeddings, Rows]:
     """Pooled embeddings of all clips of a task. Raises as ``bench.extract.extract`` does, and for missing clips."""
-    store = Store(settings.cache)
+    how: dict[str, Any] = {"store": Store(settings.cache), "threads": settings.threads, "progress": progress}
     parts: dict[str, Embeddings] = {}
     for name in names(task):
-        parts[name] = extract(
-            data.splits[name],
-            frozen,
-            crop_in_s=task.crop_in_s,
-            store=store,
-            threads=settings.threads,
-            progress=progress,
-        )
-        check_complete(task, name, len(parts[name].keys), settings.suite)
+        if task.protocol == "xares":
+            parts[name] = extract_xares.extract(data.splits[name], frozen, published(task), **how)
+        else:
+            parts[name] = extract(data.splits[name], frozen, crop_in_s=task.crop_in_s, **how)
+        check_complete(task, data, name, _clips(task, data, name, parts[name].keys), settings.suite)
     return joined(list(parts.values())), _rows({name: len(part.keys) for name, part in parts.items()})
 
 
@@ -55,19 +54,16 @@ def gather_frames(
     task: Task, data: Dataset, frozen: Frozen, settings: Settings, progress: Progress
 ) -> tuple[FramedClips, Rows]:
     """Frames of all clips of a task. Raises as ``bench.extract.extract`` does, and for missing clips."""
-    store = Store(settings.cache)
+    how: dict[str, Any] = {"store": Store(settings.cache), "threads": settings.threads, "progress": progress}
     clips, sizes = [], {}
     for name in names(task):
-        parts = extract_frames(
-            data.splits[name],
-            frozen,
-            crop_in_s=task.crop_in_s,
-            store=store,
-            threads=settings.threads,
-            progress=progress,
-        )
-        sizes[name] = sum(len(part.keys) for part in parts)
-        check_complete(task, name, sizes[name], settings.suite)
+        if task.protocol == "xares":
+            parts = [extract_xares.extract_frames(data.splits[name], frozen, published(task), **how)]
+        else:
+            parts = extract_frames(data.splits[name], frozen, crop_in_s=task.crop_in_s, **how)
+        keys = [key for part in parts for key in part.keys]
+        sizes[name] = len(keys)
+        check_complete(task, data, name, _clips(task, data, name, keys), settings.suite)
         clips += [(part, index) for part in parts for index in range(len(part.keys))]
     views = [part.clip(index) for part, index in clips]
     framed = FramedClips(
@@ -78,6 +74,24 @@ def gather_frames(
         sidecars=tuple(part.sidecars[index] for part, index in clips),
     )
     return framed, _rows(sizes)
+
+
+def published(task: Task) -> How:
+    """How X-ARES encodes a task."""
+    return How(task.crop_in_s, task.published.batch_size_encode)
+
+
+def _clips(task: Task, data: Dataset, name: str, keys: Sequence[str]) -> int:
+    """The clips of a split: in protocol xares also those that do not decode, of which ``lost`` tells."""
+    return len(keys) if task.protocol == "strict" else sum(map(shards.count, data.splits[name]))
+
+
+def lost(task: Task, data: Dataset, rows: Rows, keys: Sequence[str]) -> float:
+    """The fraction of clips that protocol xares skipped because they do not decode; in strict that is an error."""
+    if task.protocol == "strict":
+        return 0.0
+    there = sum(_clips(task, data, name, keys) for name in rows)
+    return 1 - sum(len({extract_xares.file_of(keys[row]) for row in own}) for own in rows.values()) / there
 
 
 def _rows(sizes: Mapping[str, int]) -> Rows:
@@ -97,12 +111,20 @@ def labels(
 
 
 def problems(task: Task, rows: Rows) -> tuple[Problem, ...]:
-    """The fits of a task. A validation split that is also the test split is not used for selection."""
+    """The fits of a task. What is tested on is not used for selection, except in protocol xares."""
+    as_published = task.protocol == "xares"
     if isinstance(task.split, Folds):
         return tuple(
-            Problem(np.concatenate([rows[other] for other in rows if other != name]), None, rows[name]) for name in rows
+            Problem(
+                np.concatenate([rows[other] for other in rows if other != name]),
+                rows[name] if as_published else None,
+                rows[name],
+            )
+            for name in rows
         )
     split = task.split
+    if as_published:
+        return (Problem(rows[split.train], rows[split.valid or split.test], rows[split.test]),)
     selectable = split.valid is not None and task.shards.patterns[split.valid] != task.shards.patterns[split.test]
     return (Problem(rows[split.train], rows[split.valid] if selectable and split.valid else None, rows[split.test]),)
 
@@ -117,3 +139,15 @@ def clusters(task: Task, sidecars: Sequence[Sidecar]) -> NDArray[np.int64] | Non
         raise DataError(f"cluster key {task.cluster!r}", got=got, expected="all or none", where=task.name)
     values = [str(sidecar[task.cluster]) for sidecar in sidecars]
     return np.unique(values, return_inverse=True)[1].astype(np.int64)
+
+
+def repeated(task: Task, rows: Rows, keys: Sequence[str]) -> NDArray[np.int64] | None:
+    """Which rows are of one clip, [N], where a clip has several, as crops may have in protocol xares; else None."""
+    if task.protocol == "strict":
+        return None
+    files = [""] * len(keys)
+    for name, own in rows.items():
+        for row in own.tolist():
+            files[row] = f"{name}/{extract_xares.file_of(keys[row])}"
+    found, places = np.unique(files, return_inverse=True)
+    return places.astype(np.int64) if len(found) < len(files) else None

@@ -116,6 +116,10 @@ class EventTargets:
         """[T, C]"""
         return frame_targets(self.events[clip], self.spans[clip], self.n_classes)
 
+    def asked(self, clip: int) -> int:
+        """T"""
+        return len(self.spans[clip])
+
     def borders(self, clip: int) -> NDArray[np.float64]:
         """[K + 1]"""
         return segments(float(self.seconds[clip]), self.segment_in_s)

@@ -14,6 +14,8 @@ from bench.data import Dataset
 from bench.engine.local import Frozen
 from bench.types import DataError, Predictions, Probe, Score, Settings, Targets, Task
 
+UNMASKED = "unmasked"  # how clips share a batch in protocol xares: padded with zeros, and the encoder is not told
+
 
 @dataclass(frozen=True, slots=True)
 class Evaluated:
@@ -60,7 +62,7 @@ def score(task: Task, data: Dataset, frozen: Frozen, probe: Probe, settings: Set
         encoder=frozen.name,
         fingerprint=frozen.fingerprint,
         suite=settings.suite,
-        protocol=settings.protocol,
+        protocol=task.protocol,
         probe=probe.name,
         metric=metric.name,
         value=measured.value,
@@ -78,13 +80,19 @@ def score(task: Task, data: Dataset, frozen: Frozen, probe: Probe, settings: Set
         data=data.described(round(measured.hours, 6), measured.n_classes),
         rates=measured.rates,
         subsets=measured.subsets,
-        predictions=f"predictions/{safe(task.name)}.{safe(frozen.name)}.{safe(probe.name)}.safetensors",
+        predictions=proof(task, frozen.name, probe.name),
         device=frozen.device.partition(":")[0],
         precision=frozen.precision,
-        policy=frozen.policy,
+        policy=frozen.policy if task.protocol == "strict" else UNMASKED,
         certified=frozen.certificate.passed,
         private=task.private,
     )
+
+
+def proof(task: Task, encoder: str, probe: str) -> str:
+    """The file of a row's predictions, relative to the leaderboard."""
+    names = [task.name, encoder, probe, *([] if task.protocol == "strict" else [task.protocol])]
+    return f"predictions/{'.'.join(map(safe, names))}.safetensors"
 
 
 def safe(name: str) -> str:

@@ -9,9 +9,11 @@ from bench.data import Dataset
 from bench.engine.local import Frozen
 from bench.evaluate import embed, evaluate
 from bench.evaluate_frames import embed_frames, evaluate_frames
+from bench.evaluate_retrieval import embed_captions, evaluate_captions
+from bench.evaluate_transcripts import embed_transcripts, evaluate_transcripts
 from bench.extract import Progress
 from bench.rows import Evaluated
-from bench.types import Events, Probe, Settings, Task
+from bench.types import Captions, Events, Probe, Settings, Task, Transcript
 
 
 class Story(NamedTuple):
@@ -25,4 +27,8 @@ def story(task: Task) -> Story:
     """The story of a task."""
     if isinstance(task.target, Events):
         return Story(embed_frames, evaluate_frames)
+    if isinstance(task.target, Captions):
+        return Story(embed_captions, evaluate_captions)
+    if isinstance(task.target, Transcript):
+        return Story(embed_transcripts, evaluate_transcripts)
     return Story(embed, evaluate)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, NamedTuple, Protocol, runtime_checkable
@@ -14,7 +15,8 @@ from bench.errors import DataError
 Sidecar = Mapping[str, Any]
 """What ``<key>.json`` of a WebDataset sample holds; where the sample has events, a list (see ``Events``)."""
 Targets = NDArray[Any]
-"""What is right: class indices int64 [N], or k-hot uint8 [N, C] where a clip may have several labels."""
+"""What is right: class indices int64 [N]; k-hot uint8 [N, C] where a clip may have several labels; object [N], texts or
+tuples of captions."""
 
 
 @runtime_checkable
@@ -33,18 +35,21 @@ class Target(Protocol):
 class ClassLabel:
     """A single label: ``sidecar[key]`` must be one of ``classes``; its position is the target.
 
-    Raises DataError when the key is absent or the value is not a known class.
+    With ``as_int`` a whole number may also be written as a text or as true or false. Raises DataError when the key is
+    absent or the value is not a known class.
     """
 
     key: str
     classes: tuple[str | int, ...]
+    as_int: bool = False
 
     @property
     def n_classes(self) -> int:
         return len(self.classes)
 
     def __call__(self, sidecar: Sidecar, where: str) -> int:
-        return _place(_value(sidecar, self.key, where), self.classes, self.key, where)
+        value = _value(sidecar, self.key, where)
+        return _place(_whole(value) if self.as_int else value, self.classes, self.key, where)
 
     def stack(self, labels: Sequence[int]) -> Targets:
         """int64 [N]."""
@@ -151,11 +156,79 @@ class Events:
         return [Event(float(onset), float(offset), place) for place in places]
 
 
+@dataclass(frozen=True, slots=True)
+class Captions:
+    """Texts that describe the clip: every value of the sidecar is one, whatever its key, in the sidecar's order.
+
+    Nothing else may therefore stand in the sidecar. Raises DataError for a clip without captions or with more or fewer
+    than ``n_captions``, and for one that is no string or has no visible character.
+    """
+
+    n_captions: int | None = 5  # of every clip; None: one or more
+
+    @property
+    def n_classes(self) -> int:
+        return 0  # there is no vocabulary
+
+    def __call__(self, sidecar: Sidecar, where: str) -> tuple[str, ...]:
+        if not isinstance(sidecar, Mapping) or not sidecar:
+            got = "an empty sidecar" if isinstance(sidecar, Mapping) else f"a {type(sidecar).__name__}"
+            raise DataError("no caption", got=got, expected="captions by any key", where=where)
+        for key, value in sidecar.items():
+            if not isinstance(value, str) or not value.strip():
+                raise DataError(f"caption {key!r}", got=repr(value), expected="a text", where=where)
+        if self.n_captions not in (None, len(sidecar)):
+            got = f"{len(sidecar)}: {', '.join(map(repr, sidecar))}"
+            raise DataError("captions of a clip", got=got, expected=self.n_captions, where=where)
+        return tuple(sidecar.values())
+
+    def stack(self, labels: Sequence[tuple[str, ...]]) -> Targets:
+        """Tuples of captions, object [N]."""
+        stacked = np.empty(len(labels), dtype=object)
+        for clip, captions in enumerate(labels):  # numpy would make a matrix of them
+            stacked[clip] = captions
+        return stacked
+
+
+@dataclass(frozen=True, slots=True)
+class Transcript:
+    """What is said: the text ``sidecar[key]``, as it is; metrics normalise.
+
+    Raises DataError when the key is absent or the value is no string or has no word.
+    """
+
+    key: str
+
+    @property
+    def n_classes(self) -> int:
+        """0: any text may be said."""
+        return 0
+
+    def __call__(self, sidecar: Sidecar, where: str) -> str:
+        text = _value(sidecar, self.key, where)
+        if not isinstance(text, str) or not text.strip():
+            raise DataError(f"no transcript {self.key!r}", got=repr(text), expected="some words", where=where)
+        return text
+
+    def stack(self, labels: Sequence[str]) -> Targets:
+        """Object array [N] of str."""
+        stacked = np.empty(len(labels), dtype=object)
+        stacked[:] = labels
+        return stacked
+
+
 def _value(sidecar: Sidecar, key: str, where: str) -> Any:
     if not isinstance(sidecar, Mapping) or key not in sidecar:
         got = sorted(sidecar) if isinstance(sidecar, Mapping) else f"a {type(sidecar).__name__}"
         raise DataError("label missing", got=got, expected=f"a key {key!r}", where=where)
     return sidecar[key]
+
+
+def _whole(value: Any) -> Any:
+    """A truth value or the text of a whole number as that number; anything else as it is."""
+    if isinstance(value, bool) or (isinstance(value, str) and re.fullmatch(r"\s*[0-9]{1,18}\s*", value, re.ASCII)):
+        return int(value)
+    return value
 
 
 def _place(value: Any, classes: tuple[str | int, ...] | tuple[str, ...], key: str, where: str) -> int:

@@ -14,7 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from bench.errors import BenchError, ChoiceError, DataError, EncoderError
-from bench.targets import ClassLabel, Event, Events, MultiLabel, Sidecar, Target, Targets
+from bench.targets import Captions, ClassLabel, Event, Events, MultiLabel, Sidecar, Target, Targets, Transcript
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -23,6 +23,7 @@ if TYPE_CHECKING:
 
 __all__ = [  # what is defined elsewhere and imported from here; the nouns of this module need no listing
     "BenchError",
+    "Captions",
     "ChoiceError",
     "ClassLabel",
     "DataError",
@@ -33,6 +34,7 @@ __all__ = [  # what is defined elsewhere and imported from here; the nouns of th
     "Sidecar",
     "Target",
     "Targets",
+    "Transcript",
 ]
 
 Domain = Literal["speech", "environment", "music"]
@@ -45,7 +47,7 @@ metric is undefined. It makes a bootstrap of a metric that is no mean over clips
 
 DOMAINS: tuple[Domain, ...] = ("speech", "environment", "music")
 SUITES = ("mini", "full")
-PROTOCOLS = ("strict",)
+PROTOCOLS = ("strict", "xares")
 PRECISIONS = ("fp32", "bf16", "fp16")
 
 
@@ -125,6 +127,8 @@ class ShardSet:
     folder: str = ""  # folder name below --data; the task's name when empty
     zenodo: str | None = None  # record id
     samples: Mapping[str, int] = field(default_factory=dict)  # split -> expected number of samples, where known
+    also: tuple[str, ...] = ()  # further folder names under which the same shards may lie
+    hugging_face: str | None = None  # a dataset repository with the same shards: OWNER/REPO[@REVISION][:FOLDER]
 
 
 @dataclass(frozen=True, slots=True)
@@ -153,6 +157,7 @@ class Mini:
     classes: tuple[str | int, ...] | None = None  # the reduced vocabulary, where it is reduced
     probes: tuple[Probe, ...] | None = None  # where the published ones would see too few steps on so little data
     licence: str = ""  # of the generated audio and what it was made with
+    folder: str = ""  # name of what is made, the task's when empty; tasks with equal ``make`` and name share the shards
 
 
 @dataclass(frozen=True, slots=True)
@@ -196,6 +201,8 @@ class Metric:
     """Whether a clip that is drawn twice biases the metric, so that resamples are moved back to the estimate."""
     of_counts: Callable[[NDArray[Any]], NDArray[np.float64]] | None = None
     """[...] values of counts [..., C, 3] (hits, false alarms, misses), where the metric is a function of their sums."""
+    published: Metric | None = None
+    """What X-ARES computes under this name, where that differs: the metric of protocol ``xares``."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -213,6 +220,8 @@ class ProbeResult:
 
     ``predictions`` are class indices int64 [S, n_test] or, to k-hot targets, scores float32 [S, n_test, C].
     For events they are answers uint8 [S, M, C]: 1 for what sounds in each of the M segments of the test clips.
+    For captions they are ranks int64 [S, A + T] of the right answer, 1 the best: of the A test clips among captions,
+    then of their T captions, clip by clip, among clips. For transcripts texts [S, n_test], object arrays of str.
     """
 
     predictions: Predictions
@@ -221,7 +230,10 @@ class ProbeResult:
 
 @runtime_checkable
 class Probe(Protocol):
-    """A small model on frozen embeddings; all folds and seeds are fitted in one call so that they can share work."""
+    """A small model on frozen embeddings; all folds and seeds are fitted in one call so that they can share work.
+
+    A probe that X-ARES does in another way has ``published() -> Probe``, the probe of protocol ``xares``.
+    """
 
     @property
     def name(self) -> str: ...
@@ -231,14 +243,23 @@ class Probe(Protocol):
 
     def run(
         self,
-        vectors: Any,  # [N, D] float32; for events N arrays [T, D]
-        targets: Any,  # [N] int64; for events an ``EventTargets``
+        vectors: Any,  # [N, D] float32; for events and transcripts N arrays [T, D]
+        targets: Any,  # [N] int64; an ``EventTargets`` or ``TranscriptTargets``; for captions N tuples of texts
         problems: Sequence[Problem],
         *,
         n_classes: int,
         seeds: Sequence[int],
         device: str = "cpu",
     ) -> list[ProbeResult]: ...
+
+
+@dataclass(frozen=True, slots=True)
+class Published:
+    """What X-ARES does with one task and not with others; only protocol ``xares`` asks."""
+
+    batch_size_encode: int = 16  # crops that are encoded, and padded, together
+    left_out: tuple[str | int, ...] = ()  # classes of an event task that its vocabulary lacks
+    labels_in_s: float | None = None  # events are labelled up to here, whatever the length of the clip
 
 
 @dataclass(frozen=True, slots=True)
@@ -262,6 +283,8 @@ class Task:
     mini: Mini | None = None
     source: str = ""  # DOI or paper
     licence: str = ""
+    published: Published = Published()
+    protocol: str = "strict"  # how it is computed; see ``bench.protocol.in_protocol``
 
 
 # -------------------------------------------------------------------------------------------------------- results
@@ -272,7 +295,7 @@ class Settings:
     """What the user chose for a run."""
 
     suite: str
-    protocol: str
+    protocol: str  # one of PROTOCOLS, or "both"; a score has that of its task
     device: str
     precision: str
     seeds: tuple[int, ...]  # of the probes
@@ -280,6 +303,7 @@ class Settings:
     data: Path | None
     threads: int  # batches computed at a time on a CPU
     offline: bool = False
+    mirror: str = ""  # fetch from Hugging Face: "hf" from where tasks say, or OWNER/REPO[@REVISION]
 
 
 @dataclass(frozen=True, slots=True)
@@ -322,7 +346,7 @@ class Score:
     normalized: float  # (value - worst) / (best - worst)
     chance_corrected: float  # (value - chance) / (best - chance)
     ci95: tuple[float, float]
-    n: int  # scored clips; of an event task scored segments, whose clusters are the clips
+    n: int  # scored clips; of an event task segments, of a retrieval task queries, whose clusters are the clips
     clusters: int | None  # resampled units, None when clips were resampled one by one
     weight: float
     chance: float

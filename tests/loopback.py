@@ -1,4 +1,4 @@
-"""A small Zenodo on 127.0.0.1 that can be told to misbehave."""
+"""A small Zenodo, and Hugging Face, on 127.0.0.1 that can be told to misbehave."""
 
 from __future__ import annotations
 
@@ -11,12 +11,14 @@ import threading
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 from urllib.parse import quote, unquote
 
 RECORD = "14614287"
+REPO = "someone/xares-shards"
+COMMIT = "0123456789abcdef0123456789abcdef01234567"
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,9 +41,15 @@ class Fault:
 
 @dataclass
 class Loopback:
-    """The server's state: ``faults`` are used up one a request; ``always`` never is. Keys: file names and "record"."""
+    """The server's state: ``faults`` are used up one a request; ``always`` never is.
+
+    Keys: file names and "record"; of the mirror, whose folder has the same files, "revision" and "tree" as well.
+    """
 
     files: dict[str, bytes]
+    folder: str = "tones"  # of the mirror
+    commit: str = COMMIT  # of the mirror's branch "main"
+    page: int = 2  # entries of the mirror's listing that come at once
     base_url: str = ""
     form: str = "list"  # or "entries", "entries-list"
     record: dict[str, Any] | None = None  # instead of the record that follows from ``files``
@@ -79,6 +87,18 @@ class Loopback:
         entries = files if self.form == "entries-list" else {file["key"]: file for file in files}
         return {"id": RECORD, "files": {"enabled": True, "entries": entries}}
 
+    def tree(self, start: int) -> list[dict[str, Any]]:
+        """A page of the mirror's folder: as the hub says it, what is no tar is not stored by LFS."""
+        entries: list[dict[str, Any]] = [
+            {"type": "directory", "oid": "0" * 40, "size": 0, "path": f"{self.folder}/more"}
+        ]
+        for name, content in self.files.items():
+            entry = {"type": "file", "oid": "1" * 40, "size": len(content), "path": f"{self.folder}/{name}"}
+            if name.endswith(".tar"):
+                entry["lfs"] = {"oid": hashlib.sha256(content).hexdigest(), "size": len(content), "pointerSize": 134}
+            entries.append(entry)
+        return entries[start : start + self.page]
+
 
 class _Handler(BaseHTTPRequestHandler):
     protocol_version = "HTTP/1.1"
@@ -90,18 +110,42 @@ class _Handler(BaseHTTPRequestHandler):
     def do_GET(self) -> None:
         self.close_connection = True
         state, sent = self.server.state, self.headers.get("Range")
+        if f"datasets/{REPO}/" in self.path:
+            return self.mirror(self.path.partition(f"datasets/{REPO}/")[2], sent)
         match = re.fullmatch(r"/api/records/(\d+)(?:/files/([^/]+)/content)?", self.path)
         if match is None or match[1] != RECORD or (match[2] and unquote(match[2]) not in state.files):
             return self.answer(404, b"{}", {})
         key = unquote(match[2] or "record")
-        fault = state.fault(key, sent)
+        return self.faulty(key, state.files[key] if match[2] else json.dumps(state.described()).encode(), sent)
+
+    def mirror(self, path: str, sent: str | None) -> None:
+        """The hub's answers: a branch's commit, a folder's files in pages, a file by way of another address."""
+        state, (kind, _, rest) = self.server.state, path.partition("/")
+        if kind == "revision" and rest == "main":
+            return self.faulty("revision", json.dumps({"id": REPO, "sha": state.commit}).encode(), sent)
+        at = re.fullmatch(rf"(?:{state.commit}|cdn)/([^/]+)(?:/([^?]*))?\?recursive=false(?:&cursor=(\d+))?", rest)
+        if kind == "tree" and at and unquote(at[1]) == state.folder:
+            start = int(at[3] or 0)
+            more = f"{state.base_url}/api/datasets/{REPO}/tree/{state.commit}/{state.folder}?recursive=false"
+            link = {"Link": f'<{more}&cursor={start + state.page}>; rel="next"'}
+            last = start + state.page > len(state.files)
+            return self.faulty("tree", json.dumps(state.tree(start)).encode(), sent, {} if last else link)
+        commit, _, file = rest.partition(f"/{state.folder}/")
+        if kind == "resolve" and commit == state.commit and unquote(file) in state.files:
+            return self.answer(302, b"", {"Location": f"{state.base_url}/cdn/datasets/{REPO}/cdn/{file}"})
+        if kind == "cdn" and unquote(rest) in state.files:
+            return self.faulty(unquote(rest), state.files[unquote(rest)], sent)
+        return self.answer(404, b'{"error": "not found"}', {})
+
+    def faulty(self, key: str, content: bytes, sent: str | None, headers: dict[str, str] | None = None) -> None:
+        fault = self.server.state.fault(key, sent)
         time.sleep(fault.delay_in_s)
         if fault.reset:
             self.connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
             return None
         if fault.status:
             return self.answer(fault.status, b"", dict(fault.headers))
-        content = state.files[key] if match[2] else json.dumps(state.described()).encode()
+        fault = replace(fault, headers=(*fault.headers, *(headers or {}).items()))
         return self.content(content if fault.body is None else fault.body, fault, sent)
 
     def content(self, content: bytes, fault: Fault, sent: str | None) -> None:

@@ -299,7 +299,8 @@ def test_reduced_classes_of_the_embedded_version() -> None:
 def test_the_plugin_scores_an_event_task(data: Path, tmp_path: Path, pytestconfig: pytest.Config) -> None:
     how = Settings("full", "strict", "cpu", "fp32", (0,), tmp_path / "cache", data, 1)
     spec = toys.spec("ear", Spectrum())
-    plan = Plan(how, (task(), toys.task(name="clips", target=task().target)), (spec,), tmp_path / "run")
+    tasks = (task(), toys.task(name="clips", target=task().target))
+    plan = Plan(how, tasks, (spec,), tmp_path / "run", tasks)
     noted: list[tuple[str, object]] = []
     bench = Bench(plan, Progress(pytestconfig))
     bench.record = lambda name, value: noted.append((name, value))

@@ -22,7 +22,8 @@ from hypothesis import strategies as st
 
 from bench.audio import fetch as module
 from bench.audio import manifest, shards
-from bench.audio.fetch import complete, fetch, plan
+from bench.audio.fetch import fetch, plan
+from bench.audio.records import complete
 from bench.audio.web import Manners, retry_after
 from bench.audio.zenodo import FileToFetch, parsed, safe_name
 from bench.types import DataError

@@ -130,7 +130,7 @@ def test_no_recording_of_the_bank_is_in_training_and_test(made, name):
 
 
 def test_no_note_that_could_be_drawn_is_on_both_sides():
-    plays = instruments.sounding()
+    plays = instruments.plays(instruments.FAMILIES, instruments.span)
     sides: tuple[set[int], set[int]] = (set(), set())
     for family, both in instruments.notes().items():
         for side, programs in zip(sides, both, strict=True):

@@ -109,6 +109,43 @@ def test_the_same_bytes_however_run(bench: Run, pytester: pytest.Pytester) -> No
         assert path.read_bytes() == (second / path.name).read_bytes()
 
 
+def test_both_protocols_and_what_lies_between(bench: Run, pytester: pytest.Pytester) -> None:
+    """Two leaderboards, never one: each as if its protocol had run alone, whatever the number of workers."""
+    cache = f"--cache={pytester.path / 'cache'}"
+    both = bench("--encoder=logmel", "--protocol=both", cache, name="both")
+    both.assert_outcomes(passed=8)
+    both.stdout.fnmatch_lines(["*protocol strict and xares*", "protocol strict", "protocol xares", "*difference"])
+    both.stdout.re_match_lines([r"tones +logmel +knn +accuracy +[01]\.\d{3} +[01]\.\d{3} +[+-]0\.\d{3}"])
+    both.stdout.fnmatch_lines(["files: */leaderboard.json, leaderboard.xares.json, *"])
+    bench("--encoder=logmel", "--protocol=both", "-n2", name="parallel").assert_outcomes(passed=8)
+    alone = bench("--encoder=logmel", "--protocol=xares", "-k", "xares", cache, name="alone")
+    alone.assert_outcomes(passed=4)
+    bench("--encoder=logmel", cache, name="strict").assert_outcomes(passed=4)
+    folder = pytester.path / "results"
+    files = {name: (folder / name / "leaderboard.xares.json") for name in ("both", "parallel")}
+    assert board(pytester, "both") == board(pytester, "parallel") == board(pytester, "strict")
+    assert files["both"].read_bytes() == files["parallel"].read_bytes() == board(pytester, "alone")
+    assert not (folder / "alone" / "leaderboard.xares.json").exists()
+    strict, published = io.read(folder / "both" / "leaderboard.json"), io.read(files["both"])
+    assert {score.protocol for score in published.scores} == {"xares"} == {published.protocol}
+    assert len(published.scores) == len(strict.scores) == 4
+    for score in (*strict.scores, *published.scores):
+        assert len(predictions.read(folder / "both" / score.predictions).keys) == score.n
+
+
+def test_a_failure_is_one_row_of_its_protocol(bench: Run, pytester: pytest.Pytester) -> None:
+    """An encoder that cannot take a batch: strict encodes clip by clip, X-ARES cannot."""
+    then = "assert len(audio) == 1, 'one clip at a time'"
+    single = toys.encoder_file(pytester.path, "Single", then=then)
+    result = bench(f"--encoder={single}", "--protocol=both", "-k", "tones")
+    result.assert_outcomes(passed=2, failed=2, deselected=10)
+    folder = pytester.path / "results" / "run"
+    strict, published = (io.read(folder / name) for name in ("leaderboard.json", "leaderboard.xares.json"))
+    assert (len(strict.scores), len(strict.failures)) == (2, 0)
+    assert (len(published.scores), len(published.failures)) == (0, 2)
+    assert all("one clip at a time" in row.error for row in published.failures)
+
+
 @pytest.mark.parametrize("workers", ["-n0", "-n2"])
 def test_a_case_that_kills_its_process_costs_one_row(workers: str, bench: Run, pytester: pytest.Pytester) -> None:
     if workers == "-n0":
@@ -193,14 +230,18 @@ def test_two_runs_share_a_cache(pytester: pytest.Pytester, shards: Path) -> None
     [
         ("--encoder=nosuch", "encoder: got 'nosuch', expected one of"),
         ("--suite=huge", "choices: mini, full"),
-        ("--protocol=lax", "choices: strict"),
+        ("--protocol=lax", "choices: strict, xares, both"),
         ("--precision=int4", "choices: fp32, bf16, fp16"),
         ("--device=tpu", "choices: auto, cpu, cuda, cuda:N, mps"),
         ("--device=cuda:99", "expected cpu"),
         ("--seeds=0", "at least 1"),
         ("--tasks=nowhere.py", "no such file"),
         ("--data=nowhere", "no such folder"),
+        ("--mirror=nowhere", "expected hf or OWNER/REPO[@REVISION]"),
+        ("--mirror=a/b:c", "names a folder"),
         ("--encoder=nowhere.py", "nowhere.py"),
+        ("--text-encoder=./nowhere", "no such folder"),
+        ("--text-encoder=some/encoder", "expected a task with captions"),
         ("--suite=mini", "no task has an embedded version"),
     ],
 )
@@ -262,3 +303,32 @@ def test_the_plugin_stays_out_of_other_runs(pytester: pytest.Pytester, monkeypat
     result = pytester.runpytest_subprocess("-p", "no:cacheprovider")
     result.assert_outcomes(passed=1)
     assert "otoscope" not in result.stdout.str()
+
+
+def test_private_tasks_without_shards_are_left_out_unless_named(
+    pytester: pytest.Pytester, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("PYTHONPATH", str(ROOT))
+    (pytester.path / "env").mkdir()
+    common = [
+        str(ROOT / "bench"),
+        f"--rootdir={ROOT}",
+        "-c",
+        str(ROOT / "pyproject.toml"),
+        "-pno:cacheprovider",
+        f"--data={pytester.path / 'env'}",
+        f"--cache={pytester.path / 'cache'}",
+        "--encoder=constant",
+        "--offline",
+    ]
+    listed = pytester.runpytest_subprocess(*common, "--collect-only", "-q")
+    assert "esc50-knn-constant" in listed.stdout.str()
+    assert "liveenv-" not in listed.stdout.str()
+    named = pytester.runpytest_subprocess(*common, "-k", "liveenv", "-m", "linear")
+    named.assert_outcomes(failed=1, deselected=named.parseoutcomes()["deselected"])
+    named.stdout.fnmatch_lines(
+        [
+            "otoscope: private tasks without shards in --data are left out: finger_snap, *subway_broadcast",
+            "not scored: liveenv, constant, linear: *",
+        ]
+    )

@@ -20,7 +20,14 @@ RECIPE = "soundfile, mean over channels, soxr HQ"
 
 
 def decode(data: bytes, *, where: str) -> tuple[NDArray[np.float32], int]:
-    """Decode wav, flac, ogg, opus or mp3 bytes to (mono samples [N], sampling rate in Hz).
+    """Decode wav, flac, ogg, opus or mp3 bytes to (mono samples [N], sampling rate in Hz). Raises as ``channels``."""
+    audio, sampling_rate = channels(data, where=where)
+    mono = audio[:, 0] if audio.shape[1] == 1 else audio.mean(axis=1, dtype=np.float32)
+    return np.ascontiguousarray(mono), sampling_rate
+
+
+def channels(data: bytes, *, where: str) -> tuple[NDArray[np.float32], int]:
+    """Decode wav, flac, ogg, opus or mp3 bytes to (samples [N, channels], sampling rate in Hz).
 
     Raises DataError when the bytes do not decode, hold fewer samples than their header promises, none at all, or a
     value that is not finite.
@@ -36,11 +43,11 @@ def decode(data: bytes, *, where: str) -> tuple[NDArray[np.float32], int]:
         raise DataError("clip is empty", got="0 samples", expected="audio", where=where)
     if len(audio) < promised:
         raise DataError("clip is cut short", got=f"{len(audio)} samples", expected=f"{promised}", where=where)
-    mono = audio[:, 0] if audio.shape[1] == 1 else audio.mean(axis=1, dtype=np.float32)
-    if not np.isfinite(mono).all():
-        bad = int(np.flatnonzero(~np.isfinite(mono))[0])
-        raise DataError("clip is not finite", got=f"{mono[bad]} at sample {bad}", expected="finite", where=where)
-    return np.ascontiguousarray(mono), int(sampling_rate)
+    if not np.isfinite(audio).all():
+        sample, channel = np.argwhere(~np.isfinite(audio))[0]
+        got = f"{audio[sample, channel]} at sample {sample}"
+        raise DataError("clip is not finite", got=got, expected="finite", where=where)
+    return audio, int(sampling_rate)
 
 
 def resample(audio: NDArray[np.float32], sampling_rate: int, wanted: int) -> NDArray[np.float32]:

@@ -1,5 +1,7 @@
 """A record's shards in a folder: fetched once, by one process, and the same bytes ever after.
 
+A record is one of Zenodo's, or a mirror that stands in for it.
+
 ``manifest.json`` in the folder says what every file is: ``{name: {bytes, md5, sha256, samples, record}}``. The sizes
 and md5 digests of a whole record enter when the server is first asked, a file's sha256 and number of samples when the
 file is first seen complete; from then on any difference is an error. A file that is still on its way is called
@@ -14,19 +16,18 @@ import shutil
 import threading
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor, as_completed
-from fnmatch import fnmatchcase
 from functools import partial
 from pathlib import Path
 
 from filelock import FileLock, Timeout
 
 from bench.audio import manifest
-from bench.audio.manifest import Recorded
+from bench.audio.hugging_face import Mirror
+from bench.audio.records import asked, forbidden, listed, megabytes, picked, remember
 from bench.audio.web import Manners, Session
-from bench.audio.zenodo import FileToFetch, download, held, listing
+from bench.audio.zenodo import FileToFetch, download, held
 from bench.types import DataError
 
-ZENODO = "https://zenodo.org"
 Progress = Callable[[int], None]
 
 
@@ -35,11 +36,11 @@ def silent(_: int) -> None:
 
 
 def plan(
-    record: str,
+    record: str | Mirror,
     patterns: Sequence[str],
     folder: Path,
     *,
-    base_url: str = ZENODO,
+    base_url: str | None = None,
     offline: bool = False,
     manners: Manners | None = None,
 ) -> tuple[FileToFetch, ...]:
@@ -47,24 +48,24 @@ def plan(
 
     Raises DataError as ``fetch`` does; ``offline`` alone is none as long as the manifest knows the record.
     """
-    found = _listed(record, patterns, folder, base_url, offline, Session(manners or Manners()))
-    files = _picked(found, patterns, f"record {record}")
+    found = listed(record, patterns, folder, base_url, offline, Session(manners or Manners()))
+    files = picked(found, patterns, f"record {record}")
     return tuple(file for file in files if not (folder / file.name).exists())
 
 
 def fetch(
-    record: str,
+    record: str | Mirror,
     patterns: Sequence[str],
     folder: Path,
     *,
-    base_url: str = ZENODO,
+    base_url: str | None = None,
     offline: bool = False,
     parallel: int = 4,
     progress: Progress = silent,
     deep: bool = True,
     manners: Manners | None = None,
 ) -> list[Path]:
-    """The files of a Zenodo record that match ``patterns``, in ``folder``: kept where right, fetched where missing.
+    """The files of a record that match ``patterns``, in ``folder``: kept where right, fetched where missing.
 
     ``progress`` is told by how many bytes the folder has grown (less than 0 when a file starts again); the sum over a
     call is that of ``plan`` before it. ``deep=False`` compares only the size of a file whose sha256 is recorded, for
@@ -74,16 +75,16 @@ def fetch(
     from the manifest, does not arrive, or would not fit on the disk; what has arrived is kept and gone on from.
     """
     session = Session(manners or Manners())
-    found = _listed(record, patterns, folder, base_url, offline, session)
-    files = _picked(found, patterns, f"record {record}")
+    found = listed(record, patterns, folder, base_url, offline, session)
+    files = picked(found, patterns, f"record {record}")
     missing = [file for file in files if not (folder / file.name).exists()]
     if missing and offline:
-        raise _forbidden(missing, folder)
-    if any(not file.url for file in missing):
-        found = listing(record, base_url, session)
-        files = _picked(found, patterns, f"record {record}")
+        raise forbidden(missing, folder)
+    if any(not file.url for file in missing) or (not offline and _unverifiable(files, folder)):
+        found = asked(record, folder, base_url, session)
+        files = picked(found, patterns, f"record {record}")
     if any(file.url for file in found):
-        _remember(found, record, folder)
+        remember(found, patterns, folder)
     _check_room(missing, folder)
     lock = threading.Lock()
 
@@ -96,65 +97,10 @@ def fetch(
     return [folder / file.name for file in files]
 
 
-def complete(patterns: Sequence[str], folder: Path) -> bool:
-    """Whether every pattern has a file here and no file that the manifest knows of is missing; asks no server."""
-    known = {name for name in manifest.recorded(folder) if any(fnmatchcase(name, pattern) for pattern in patterns)}
-    here = {path.name for path in folder.glob("*") if path.is_file()}
-    return known <= here and all(any(fnmatchcase(name, pattern) for name in here) for pattern in patterns)
-
-
-def _listed(
-    record: str, patterns: Sequence[str], folder: Path, base_url: str, offline: bool, session: Session
-) -> tuple[FileToFetch, ...]:
-    """The record's files: as first recorded, else as the server says, else (offline) what the folder holds."""
-    entries = manifest.recorded(folder)
-    known = {name: entry for name, entry in entries.items() if entry.record == record}
-    if known:
-        return tuple(FileToFetch(name, entry.bytes, entry.md5 or "") for name, entry in known.items())
-    if not offline:
-        return listing(record, base_url, session)
-    here = [path for path in folder.glob("*") if path.is_file()]
-    for pattern in patterns:
-        if not any(fnmatchcase(path.name, pattern) for path in here):
-            raise _forbidden([FileToFetch(pattern, -1, "")], folder)
-    return tuple(FileToFetch(path.name, path.stat().st_size, "") for path in here)
-
-
-def _picked(files: Sequence[FileToFetch], patterns: Sequence[str], where: str) -> list[FileToFetch]:
-    for pattern in patterns:
-        if not any(fnmatchcase(file.name, pattern) for file in files):
-            got = sorted(file.name for file in files)[:8]
-            raise DataError("record has no such file", got=got, expected=pattern, where=where)
-    picked = [file for file in files if any(fnmatchcase(file.name, pattern) for pattern in patterns)]
-    for file in picked:
-        if _reserved(file.name):
-            raise DataError("reserved file name", got=file.name, expected="no hidden file, no manifest", where=where)
-    return sorted(picked, key=lambda file: file.name)
-
-
-def _reserved(name: str) -> bool:
-    return name.startswith(".") or name == manifest.NAME
-
-
-def _remember(files: Sequence[FileToFetch], record: str, folder: Path) -> None:
-    """Record what the server says of all files of the record, which must be what it said before."""
-    said = {file.name: Recorded(file.bytes, file.md5, record=record) for file in files if not _reserved(file.name)}
-    before = {name for name, entry in manifest.recorded(folder).items() if entry.record == record}
-    if before and before != set(said):
-        got = f"new: {sorted(set(said) - before)}, gone: {sorted(before - set(said))}"
-        raise DataError("record has changed", got=got, expected="the same files", where=folder)
-    manifest.note(folder, said)
-
-
-def _forbidden(missing: Sequence[FileToFetch], folder: Path) -> DataError:
-    names = [file.name + (f" ({_megabytes(file.bytes)})" if file.bytes >= 0 else "") for file in missing]
-    got = ", ".join(names[:8]) + (f" and {len(names) - 8} more" if len(names) > 8 else "")
-    expected = "every file in the folder, as --offline forbids fetching"
-    return DataError("shards missing", got=f"no {got}", expected=expected, where=folder)
-
-
-def _megabytes(size: int) -> str:
-    return f"{size / 1e6:.1f} MB"
+def _unverifiable(files: Sequence[FileToFetch], folder: Path) -> bool:
+    """Whether a file is here of which nobody, not even the manifest, has told a checksum yet."""
+    known = {name for name, entry in manifest.recorded(folder).items() if entry.sha256}
+    return any(not (file.md5 or file.sha256 or file.name in known) for file in files)
 
 
 def _check_room(missing: Sequence[FileToFetch], folder: Path) -> None:
@@ -168,7 +114,7 @@ def _check_room(missing: Sequence[FileToFetch], folder: Path) -> None:
         raise DataError("cannot write", got=got, expected="a folder for shards", where=folder) from error
     needed = sum(file.bytes - min(file.bytes, held(_part(folder, file))) for file in missing)
     if needed > free:
-        got, expected = f"{_megabytes(free)} free", f"{_megabytes(needed)} for {len(missing)} files"
+        got, expected = f"{megabytes(free)} free", f"{megabytes(needed)} for {len(missing)} files"
         raise DataError("disk is too full", got=got, expected=expected, where=folder)
 
 
@@ -229,9 +175,9 @@ def _check(file: FileToFetch, path: Path, session: Session, deep: bool) -> None:
     if not deep and before is not None and before.sha256 is not None:
         return
     facts = manifest.facts(path, known=before)
-    if file.md5 and facts.md5 != file.md5:
-        expected = f"{file.md5}; remove it to fetch it again"
-        raise DataError("file differs from the record", got=f"md5 {facts.md5}", expected=expected, where=path)
+    if different := file.difference(facts.md5, facts.sha256):
+        expected = f"{different[1]}; remove it to fetch it again"
+        raise DataError("file differs from the record", got=different[0], expected=expected, where=path)
     manifest.note(path.parent, {file.name: facts})
 
 
@@ -246,12 +192,13 @@ def _bring(file: FileToFetch, folder: Path, session: Session, progress: Progress
     for last in (False, True):
         download(file, part, session, at)
         facts = manifest.facts(part, name=file.name)
-        if facts.md5 == file.md5:
+        different = file.difference(facts.md5, facts.sha256)
+        if different is None:
             break
         part.unlink()  # also when only the resumed beginning was bad
         at(0)
         if last:
-            raise DataError("download is corrupt", got=f"md5 {facts.md5}", expected=file.md5, where=file.url)
+            raise DataError("download is corrupt", got=different[0], expected=different[1], where=file.url)
     manifest.agree(folder, {file.name: facts})
     with part.open("rb") as written:
         os.fsync(written.fileno())

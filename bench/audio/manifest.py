@@ -33,7 +33,7 @@ class Recorded:
     md5: str | None = None  # hex
     sha256: str | None = None  # hex
     samples: int | None = None
-    record: str | None = None  # Zenodo's id of the record that lists it
+    record: str | None = None  # who listed it first: Zenodo's id of the record, or hf:OWNER/REPO@COMMIT:FOLDER
 
 
 def recorded(folder: Path) -> dict[str, Recorded]:

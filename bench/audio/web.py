@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import email.utils
 import http.client
+import json
 import random
 import re
 import ssl
@@ -16,7 +17,8 @@ import urllib.request
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import UTC
-from typing import IO, TypeVar
+from email.message import Message
+from typing import IO, Any, TypeVar
 
 from bench.types import DataError
 
@@ -116,6 +118,22 @@ class Session:
             raise DataError("bad address", got=error, expected="http or https", where=url) from error
         with response:
             yield response
+
+    def json(self, url: str, wrong: str) -> tuple[Any, Message]:
+        """A JSON document and the headers it came with. Raises DataError, called ``wrong`` when it is no JSON."""
+
+        def ask() -> tuple[bytes, Message]:
+            with self.open(url, {"Accept": "application/json"}) as response:
+                try:
+                    return response.read(), response.headers
+                except (OSError, http.client.HTTPException) as error:
+                    raise PassingError(error) from error
+
+        body, headers = self.retry(ask, where=url)
+        try:
+            return json.loads(body), headers
+        except ValueError as error:
+            raise DataError(wrong, got=repr(body[:60]), expected="JSON", where=url) from error
 
     def retry(self, do: Callable[[], T], *, where: str, reached: Callable[[], int] = lambda: 0) -> T:
         """What ``do`` returns, tried again after passing failures; ``reached`` [bytes] tells a slow success from none.

@@ -8,28 +8,38 @@ fly: that one has no checksum and no ranges.
 from __future__ import annotations
 
 import http.client
-import json
 import re
 import urllib.parse
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from bench.audio.web import PassingError, RefusedError, Session
 from bench.types import DataError
 
+ZENODO = "https://zenodo.org"
 _CHUNK = 1 << 18  # bytes
 _LONGEST_NAME = 200  # bytes; leaves room for what a temporary name adds
 
 
 @dataclass(frozen=True, slots=True)
 class FileToFetch:
-    """One file of a record."""
+    """One file of a record or of a mirror."""
 
     name: str
     bytes: int
     md5: str  # hex; empty when nobody has said it
     url: str = ""  # empty when the file is known from a manifest only
+    sha256: str = ""  # hex; empty when nobody has said it
+    record: str = ""  # who lists it: Zenodo's id of the record, or a mirror
+
+    def difference(self, md5: str | None, sha256: str | None) -> tuple[str, str] | None:
+        """The digest that a file has, and the one it should have; None when nothing is known against it."""
+        if self.md5 and md5 is not None and md5 != self.md5:
+            return f"md5 {md5}", self.md5
+        if self.sha256 and sha256 is not None and sha256 != self.sha256:
+            return f"sha256 {sha256}", self.sha256
+        return None
 
 
 def listing(record: str, base_url: str, session: Session) -> tuple[FileToFetch, ...]:
@@ -37,19 +47,8 @@ def listing(record: str, base_url: str, session: Session) -> tuple[FileToFetch, 
     if not re.fullmatch(r"[0-9]+", record):
         raise DataError("bad record id", got=repr(record), expected="digits", where=base_url)
     url = f"{base_url.rstrip('/')}/api/records/{record}"
-
-    def ask() -> bytes:
-        with session.open(url, {"Accept": "application/json"}) as response:
-            try:
-                return response.read()
-            except (OSError, http.client.HTTPException) as error:
-                raise PassingError(error) from error
-
-    body = session.retry(ask, where=url)
-    try:
-        return parsed(json.loads(body), record, url)
-    except ValueError as error:
-        raise DataError("not a record", got=repr(body[:60]), expected="JSON", where=url) from error
+    answer, _ = session.json(url, "not a record")
+    return tuple(replace(file, record=record) for file in parsed(answer, record, url))
 
 
 def parsed(payload: object, record: str, where: str) -> tuple[FileToFetch, ...]:

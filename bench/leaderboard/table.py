@@ -17,6 +17,7 @@ if TYPE_CHECKING:
 
     from rich.console import RenderableType
 
+    from bench.leaderboard.published import Reported
     from bench.types import Failure, Leaderboard, Score
 
 MOST_NAMES = 8  # of missing tasks in a line
@@ -38,6 +39,66 @@ def render(board: Leaderboard, *, width: int = 120, colour: bool = False) -> str
     return _print(parts, width, colour)
 
 
+def render_all(boards: Mapping[str, Leaderboard], *, width: int = 120, colour: bool = False) -> str:
+    """The leaderboards of a run by protocol, never in one table, and last what the protocol does to each score."""
+    if len(boards) == 1:
+        return "".join(render(board, width=width, colour=colour) for board in boards.values())
+    parts = []
+    for protocol, board in boards.items():
+        parts += [f"protocol {protocol}\n", render(board, width=width, colour=colour)]
+    first, second = list(boards)[:2]
+    between = difference_table(boards[first], boards[second])
+    return "".join(parts) + (_print([between, ""], width, colour) if between.row_count else "")
+
+
+def difference_table(first: Leaderboard, second: Leaderboard) -> Table:
+    """One row per score that both have: its two values and what the second protocol adds to the first."""
+    table = _table("task", "encoder", "=probe", "=metric", f">{first.protocol}", f">{second.protocol}", ">difference")
+    values = {(score.task, score.encoder, score.probe): score.value for score in second.scores}
+    for score in first.scores:
+        other = values.get((score.task, score.encoder, score.probe))
+        if other is None:
+            continue
+        names = (score.task, score.encoder, score.probe, score.metric)
+        outside = not score.ci95[0] <= other <= score.ci95[1]
+        numbers = (_text(f"{score.value:.3f}"), _text(f"{other:.3f}"))
+        table.add_row(*map(_text, names), *numbers, _text(f"{other - score.value:+.3f}", "yellow" if outside else ""))
+    return table
+
+
+def render_reported(tables: Sequence[Reported], board: Leaderboard, *, width: int = 120, colour: bool = False) -> str:
+    """What others report for the tasks of ``board``, table by table, beside its own rows where these are comparable.
+
+    That is under protocol xares on the full suite: elsewhere own rows are left out.
+    """
+    own = board.scores if (board.suite, board.protocol) == ("full", "xares") else ()
+    rows: list[Score | Failure] = [*board.scores, *board.failures]
+    asked = sorted({(row.task, row.probe) for row in rows})
+    parts: list[RenderableType] = []
+    for reported in tables:
+        table = _reported_table(reported, own, asked)
+        if table.row_count:
+            parts += [_text(f"reported, not measured here and not ranked: {reported.name} ({reported.source})"), table]
+            parts += [_text(reported.note)] if reported.note else []
+            parts.append("")
+    return _print(parts, width, colour)
+
+
+def _reported_table(reported: Reported, own: Sequence[Score], asked: Sequence[tuple[str, str]]) -> Table:
+    """One row per task and probe: own values, then the reported ones."""
+    encoders = sorted({score.encoder for score in own})
+    values = {(score.task, score.probe, score.encoder): score.value for score in own}
+    table = _table("task", "=probe", *(f">{name}" for name in (*encoders, *reported.systems)))
+    for task, probe in asked:
+        theirs = [reported.value(system, task, probe) for system in reported.systems]
+        if any(value is not None for value in theirs):
+            ours = [values.get((task, probe, encoder)) for encoder in encoders]
+            cells = [_text("-" if value is None else f"{value:.3f}", "bold") for value in ours]
+            cells += [_text("-" if value is None else f"{value:.3f}") for value in theirs]
+            table.add_row(_text(task), _text(probe), *cells)
+    return table
+
+
 def render_throughput(figures: Sequence[Mapping[str, Any]], *, width: int = 120, colour: bool = False) -> str:
     """A table of throughput measurements, one row per load. Ends with a newline."""
     table = _table(
@@ -57,6 +118,21 @@ def render_throughput(figures: Sequence[Mapping[str, Any]], *, width: int = 120,
             _text("-" if peak is None else f"{peak:.0f}"),
         )
     return _print([table, ""], width, colour)
+
+
+def render_rows(
+    columns: Sequence[str],
+    rows: Sequence[Sequence[str]],
+    notes: Sequence[str],
+    *,
+    width: int = 120,
+    colour: bool = False,
+) -> str:
+    """A table of plain cells, the last row in bold, and lines below it. Ends with a newline."""
+    table = _table(*columns)
+    for index, row in enumerate(rows):
+        table.add_row(*(_text(cell, "bold" if index == len(rows) - 1 else "") for cell in row))
+    return _print([table, "", *map(_text, notes)], width, colour)
 
 
 def score_table(board: Leaderboard) -> Table:

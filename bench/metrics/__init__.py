@@ -2,7 +2,7 @@
 
 from bench.metrics.classification import accuracy, balanced_accuracy
 from bench.metrics.multilabel import mean_average_precision
-from bench.metrics.retrieval import recall_at_k
+from bench.metrics.retrieval import recall_at_1
 from bench.metrics.segments import segment_f1_macro, segment_f1_micro
 from bench.metrics.transcripts import character_error_rate_inverse, word_error_rate_inverse
 from bench.metrics.verification import equal_error_rate
@@ -13,7 +13,7 @@ __all__ = [
     "character_error_rate_inverse",
     "equal_error_rate",
     "mean_average_precision",
-    "recall_at_k",
+    "recall_at_1",
     "segment_f1_macro",
     "segment_f1_micro",
     "word_error_rate_inverse",

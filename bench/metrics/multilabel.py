@@ -7,7 +7,8 @@ counts; the value is a fraction in [0, 1], higher is better.
   Clips with equal scores fall under one threshold, so their order never matters and constant scores give exactly the
   class's share of clips.
 - mAP: the unweighted mean over the classes that have a positive clip. A class without one has no average precision:
-  it is left out, where scikit-learn counts it as 0 and warns. In a bootstrap the classes of each resample count.
+  it is left out, where scikit-learn, and X-ARES with it, counts it as 0. In a bootstrap the classes of each resample
+  count.
 - Chance: the expectation for a random order, which in small test sets is well above the share of positives:
   (H + (N - H) (P - 1) / (N - 1)) / N for P positives of N clips, H = 1 + 1/2 + ... + 1/N.
 
@@ -17,6 +18,7 @@ precision of the random baseline for system evaluation", Prague Bulletin of Math
 
 from __future__ import annotations
 
+import functools
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -29,6 +31,7 @@ if TYPE_CHECKING:
 
     from bench.types import Predictions, Targets, Weighted
 
+NAN = float("nan")
 WHERE = "mean average precision"
 
 
@@ -70,33 +73,37 @@ def average_precisions(targets: Targets, predictions: Predictions) -> Weighted:
     return weighted
 
 
-def weighted_mean_average_precision(targets: Targets, predictions: Predictions) -> Weighted:
-    """mAP as a function of clip weights [R, N]: [R], NaN where no class has a positive. Raises as its parts do."""
+def weighted_mean_average_precision(targets: Targets, predictions: Predictions, absent: float = NAN) -> Weighted:
+    """mAP as a function of clip weights [R, N]: [R], NaN where no class has a positive. Raises as its parts do.
+
+    A class without a positive is left out, or counts as ``absent`` where that is a number.
+    """
     by_class = average_precisions(targets, predictions)
 
     def weighted(weights: NDArray[np.int64]) -> NDArray[np.float64]:
         values = by_class(weights)
+        defined = (~np.isnan(values)).any(axis=1)
+        values = np.where(np.isnan(values), absent, values)
         present = ~np.isnan(values)
-        count = present.sum(axis=1)
         sums = np.where(present, values, 0.0).sum(axis=1)
         # A mean of ones may come out a rounding above 1.
-        return np.where(count > 0, np.minimum(1.0, sums / np.maximum(count, 1)), np.nan)
+        return np.where(defined, np.minimum(1.0, sums / np.maximum(present.sum(axis=1), 1)), np.nan)
 
     return weighted
 
 
-def mean_average_precision_score(targets: Targets, predictions: Predictions) -> float:
-    """Mean over the classes with a positive clip of their average precision.
+def mean_average_precision_score(targets: Targets, predictions: Predictions, absent: float = NAN) -> float:
+    """Mean over the classes with a positive clip, or with ``absent`` for the others, of their average precision.
 
     Raises DataError for targets that are not k-hot, scores that are not finite, unequal shapes and targets without
     any positive.
     """
-    weighted = weighted_mean_average_precision(targets, predictions)
+    weighted = weighted_mean_average_precision(targets, predictions, absent)
     _check_positive(targets)
     return float(weighted(np.ones((1, len(targets)), dtype=np.int64))[0])
 
 
-def random_order(targets: Targets, n_classes: int) -> float:
+def random_order(targets: Targets, n_classes: int, absent: float = NAN) -> float:
     """The expected mAP of scores without information: a random order of the clips, without ties.
 
     Raises DataError for targets that are not k-hot [N, ``n_classes``] or without any positive.
@@ -110,7 +117,9 @@ def random_order(targets: Targets, n_classes: int) -> float:
     positives = positives[positives > 0]
     harmonic = float((1.0 / np.arange(1, n + 1)).sum())
     expected = (harmonic + (n - harmonic) * (positives - 1) / max(n - 1, 1)) / n
-    return float(expected.mean())
+    if np.isnan(absent):
+        return float(expected.mean())
+    return float((expected.sum() + absent * (n_classes - len(expected))) / n_classes)
 
 
 def _check_positive(targets: Targets) -> None:
@@ -125,4 +134,11 @@ mean_average_precision = Metric(
     chance=random_order,
     weighted=weighted_mean_average_precision,
     centred=True,  # a positive that is drawn twice stands behind itself, and precision there is higher
+    published=Metric(
+        name="mAP",
+        compute=functools.partial(mean_average_precision_score, absent=0.0),
+        chance=functools.partial(random_order, absent=0.0),
+        weighted=functools.partial(weighted_mean_average_precision, absent=0.0),
+        centred=True,
+    ),
 )

@@ -1,15 +1,16 @@
 """Retrieval between clips and their captions: recall at k.
 
-Conventions: ``targets`` are integers [T], for each caption the clip (row 0 to A - 1) that it describes; every clip
-has at least one caption and may have several. ``predictions`` are similarities [T, A] of captions and clips, higher
-is closer. The value is a fraction in [0, 1], higher is better.
+Conventions: a row is a query. ``targets`` [Q] are its kind, an index into KINDS, and ``predictions`` [Q] the rank of
+the right answer among all of the gallery, 1 the best. Values are fractions in [0, 1], higher is better.
 
 - text to audio: the share of captions whose clip is among the k clips most similar to the caption.
 - audio to text: the share of clips of which any caption is among the k captions most similar to the clip, out of all.
+- ``recall@1`` is the mean of both at k = 1, the score that X-ARES publishes.
 - Ties are counted pessimistically: whatever is wrong and as similar as the right answer comes first. Constant
   similarities therefore score 0, where a library that keeps the first of equals gives a number that depends on the
   order of the data.
-- Chance: the expectation of a random order, k / A and 1 - C(T - m, k) / C(T, k) for a clip with m captions.
+- Chance is the expectation of a random order. At k = 1 it is 1 / A in both directions, A the number of clips, however
+  many captions each has: a clip with m of T captions finds one with m / T, whose mean over the clips is 1 / A.
 
 A gallery is one whole: a bootstrap draws queries (whole clips with their captions) and leaves the gallery as it is.
 
@@ -19,8 +20,7 @@ Oncescu et al., "Audio retrieval with natural language queries", Interspeech 202
 
 from __future__ import annotations
 
-from math import comb
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -28,71 +28,108 @@ from bench.metrics.k_hot import check_scores
 from bench.types import DataError, Metric
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from numpy.typing import NDArray
 
-    from bench.types import Predictions, Targets
+    from bench.types import Predictions, Targets, Weighted
 
-Direction = Literal["audio_to_text", "text_to_audio"]
+KINDS = ("audio_to_text", "text_to_audio")
+BLOCK = 1 << 22  # similarities held at a time: 16 MiB in float32
 WHERE = "recall at k"
 
 
-def ranks(targets: Targets, predictions: Predictions, direction: Direction) -> NDArray[np.int64]:
-    """Rank, 1 the best, of the right answer to each query: [A] best caption of a clip, or [T] clip of a caption.
+def ranks(
+    owners: NDArray[np.int64], n_clips: int, similarity: Callable[[int, int], NDArray[np.float32]]
+) -> NDArray[np.int64]:
+    """[A + T] ranks of the right answers: of A clips among captions (the best of their own), of T captions among clips.
 
-    Raises DataError for similarities that are not finite [T, A] and targets that are no clips or leave one out.
+    ``owners`` [T] says which of the A clips each caption describes; every clip has one. ``similarity(start, stop)``
+    gives [stop - start, A] for those captions, higher is closer; it is asked twice, for a block at a time. Raises
+    DataError for owners that are no clips or leave one out, and similarities that are not finite or of another shape.
     """
-    _check(targets, predictions)
-    captions = np.arange(len(targets))
-    own = predictions[captions, targets]
-    if direction == "text_to_audio":
-        return np.asarray((predictions >= own[:, None]).sum(axis=1))  # the right one itself is the 1 to add
-    best = np.full(predictions.shape[1], -np.inf, dtype=predictions.dtype)
-    np.maximum.at(best, targets, own)
-    at_least = (predictions >= best).sum(axis=0)
-    # Other captions of the same clip are no competitors; only those that tie with the best one were counted.
-    tied = np.bincount(targets, weights=own == best[targets], minlength=len(best)).astype(np.int64)
-    return np.asarray(1 + at_least - tied)
+    _check_owners(owners, n_clips)
+    size = max(1, BLOCK // n_clips)
+    blocks = [(start, min(start + size, len(owners))) for start in range(0, len(owners), size)]
+    best, of_captions = np.full(n_clips, -np.inf), []
+    for start, stop in blocks:
+        found = _checked(similarity(start, stop), (stop - start, n_clips))
+        own = found[np.arange(stop - start), owners[start:stop]]
+        of_captions.append((found >= own[:, None]).sum(axis=1))  # the right one itself is the 1 to add
+        np.maximum.at(best, owners[start:stop], own)
+    of_clips = np.ones(n_clips, dtype=np.int64)
+    for start, stop in blocks:
+        found = _checked(similarity(start, stop), (stop - start, n_clips))
+        closer = found >= best
+        closer[np.arange(stop - start), owners[start:stop]] = False  # a clip's own captions are no competitors
+        of_clips += closer.sum(axis=0)
+    return np.concatenate([of_clips, *of_captions]).astype(np.int64)
 
 
-def recall_at_k(k: int, direction: Direction) -> Metric:
-    """Recall at ``k`` as a metric; ``per_clip`` gives 0 or 1 per query, [A] or [T]. Raises as ``ranks`` does."""
-    if k < 1:
-        raise DataError("no answers", got=f"k={k}", expected="at least 1", where=WHERE)
-
-    def hits(targets: Targets, predictions: Predictions) -> NDArray[np.float64]:
-        return (ranks(targets, predictions, direction) <= k).astype(np.float64)
-
-    def compute(targets: Targets, predictions: Predictions) -> float:
-        return float(hits(targets, predictions).mean())
-
-    def chance(targets: Targets, n_classes: int) -> float:
-        captions = _captions(targets, n_classes)
-        if direction == "text_to_audio":
-            return min(1.0, k / n_classes)
-        total = len(targets)
-        return float(np.mean([1 - comb(total - int(m), k) / comb(total, k) if k < total else 1.0 for m in captions]))
-
-    return Metric(name=f"{direction}-R@{k}", compute=compute, chance=chance, per_clip=hits)
+def kinds(n_clips: int, n_captions: int) -> NDArray[np.int64]:
+    """[A + T] the kinds of the queries in the order of ``ranks``."""
+    return np.repeat(np.arange(len(KINDS)), (n_clips, n_captions))
 
 
-def _captions(targets: Targets, n_clips: int) -> NDArray[np.int64]:
-    """How many captions each clip has, [A]."""
-    if targets.ndim != 1 or not np.issubdtype(targets.dtype, np.integer) or len(targets) == 0:
-        got = f"{targets.dtype} {list(targets.shape)}"
-        raise DataError("targets are no clips", got=got, expected="integers [T], T >= 1", where=WHERE)
-    if targets.min() < 0 or targets.max() >= n_clips:
-        got = f"{targets.min()} to {targets.max()}"
-        raise DataError("targets are no clips", got=got, expected=f"0 to {n_clips - 1}", where=WHERE)
-    captions = np.bincount(targets, minlength=n_clips)
+def recalls(targets: Targets, predictions: Predictions, ks: tuple[int, ...] = (1, 5, 10)) -> dict[str, float]:
+    """Recall at each k in each direction, named like ``audio_to_text_r@5``. Raises DataError as ``recall@1`` does."""
+    each = zip(KINDS, _kinds(targets, predictions), strict=True)
+    return {f"{kind}_r@{k}": float((predictions[own] <= k).mean()) for kind, own in each for k in ks}
+
+
+def _compute(targets: Targets, predictions: Predictions) -> float:
+    return float(np.mean([(predictions[own] == 1).mean() for own in _kinds(targets, predictions)]))
+
+
+def _weighted(targets: Targets, predictions: Predictions) -> Weighted:
+    both = _kinds(targets, predictions)
+
+    def value(weights: NDArray[np.int64]) -> NDArray[np.float64]:
+        counts = [weights[:, own].sum(axis=1) for own in both]
+        hits = [weights[:, own] @ (predictions[own] == 1) for own in both]
+        drawn = np.all([count > 0 for count in counts], axis=0)
+        shares = [hit / np.maximum(count, 1) for hit, count in zip(hits, counts, strict=True)]
+        return np.where(drawn, np.mean(shares, axis=0), np.nan)
+
+    return value
+
+
+def _chance(targets: Targets, n_classes: int) -> float:
+    return float(1 / len(_kinds(targets, np.ones_like(targets))[0]))
+
+
+recall_at_1 = Metric(name="recall@1", compute=_compute, chance=_chance, weighted=_weighted)
+
+
+def _check_owners(owners: NDArray[np.int64], n_clips: int) -> None:
+    if owners.ndim != 1 or not np.issubdtype(owners.dtype, np.integer) or len(owners) == 0:
+        got = f"{owners.dtype} {list(owners.shape)}"
+        raise DataError("owners are no clips", got=got, expected="integers [T], T >= 1", where=WHERE)
+    if owners.min() < 0 or owners.max() >= n_clips:
+        got = f"{owners.min()} to {owners.max()}"
+        raise DataError("owners are no clips", got=got, expected=f"0 to {n_clips - 1}", where=WHERE)
+    captions = np.bincount(owners, minlength=n_clips)
     if not captions.all():
         first = int(np.flatnonzero(captions == 0)[0])
         raise DataError("a clip without caption", got=f"clip {first}", expected="at least one each", where=WHERE)
-    return captions
 
 
-def _check(targets: Targets, predictions: Predictions) -> None:
-    if predictions.ndim != 2 or len(predictions) != len(targets):
-        got = f"{list(predictions.shape)} for {len(targets)} captions"
-        raise DataError("similarities do not fit", got=got, expected="[T, A]", where=WHERE)
-    check_scores(predictions, WHERE)
-    _captions(targets, predictions.shape[1])
+def _checked(found: NDArray[np.float32], shape: tuple[int, int]) -> NDArray[np.float32]:
+    if found.shape != shape:
+        raise DataError("similarities do not fit", got=list(found.shape), expected=list(shape), where=WHERE)
+    check_scores(found, WHERE)
+    return found
+
+
+def _kinds(targets: Targets, predictions: Predictions) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+    """The rows of each kind. Raises DataError for other kinds, a kind without a row and ranks below 1."""
+    if targets.shape != predictions.shape or targets.ndim != 1 or not np.isin(targets, (0, 1)).all():
+        got = f"kinds {list(targets.shape)}, ranks {list(predictions.shape)}"
+        raise DataError("no queries", got=got, expected="0 or 1 for each rank [Q]", where=WHERE)
+    rows = np.flatnonzero(targets == 0), np.flatnonzero(targets == 1)
+    if not (len(rows[0]) and len(rows[1])):
+        got = f"{len(rows[0])} clips, {len(rows[1])} captions"
+        raise DataError("no queries", got=got, expected="at least one of each", where=WHERE)
+    if predictions.min() < 1:
+        raise DataError("no rank", got=predictions.min(), expected="1 or more", where=WHERE)
+    return rows

@@ -17,6 +17,7 @@ Source: Mesaros, Heittola and Virtanen, "Metrics for polyphonic sound event dete
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
@@ -121,5 +122,5 @@ def segment_f1(average: Average, zero_division: float = NAN) -> Metric:
     return Metric(name=name, compute=compute, chance=chance, weighted=weighted, of_counts=of_counts)
 
 
-segment_f1_macro = segment_f1("macro")
+segment_f1_macro = replace(segment_f1("macro"), published=segment_f1("macro", 0.0))
 segment_f1_micro = segment_f1("micro")

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import os
+import re
 import sys
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -11,9 +13,11 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from bench.data import in_suite
+from bench.chosen_models import with_language_model, with_text_encoder
+from bench.data import in_suite, located, sharing
 from bench.plugin import discovery, listing, scheduling
 from bench.plugin.options import wanted
+from bench.protocol import chosen, in_protocol
 from bench.types import DOMAINS, BenchError, ChoiceError, EncoderSpec, Probe, Settings, Task
 
 if TYPE_CHECKING:
@@ -33,7 +37,13 @@ class Case:
 
     @property
     def id(self) -> str:
-        return f"{self.task.name}-{self.probe.name}-{self.spec.name}"
+        protocol = "" if self.task.protocol == "strict" else f"@{self.task.protocol}"
+        return f"{self.task.name}{protocol}-{self.probe.name}-{self.spec.name}"
+
+    @property
+    def kind(self) -> str:
+        """The probe without what follows a colon."""
+        return self.probe.name.partition(":")[0]
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,9 +64,15 @@ class Plan:
     """Everything that is known before the first clip is read."""
 
     settings: Settings
-    tasks: tuple[Task, ...]
+    tasks: tuple[Task, ...]  # each once in every protocol of the run
     specs: tuple[EncoderSpec, ...]
     run: Path
+    suite: tuple[Task, ...]  # the tasks with the probes that the suite gives them, which summaries are of
+    left_out: tuple[str, ...] = ()  # private tasks whose shards are not here
+
+    @property
+    def protocols(self) -> tuple[str, ...]:
+        return chosen(self.settings.protocol)
 
     @property
     def cases(self) -> tuple[Case, ...]:
@@ -76,17 +92,25 @@ PLAN = pytest.StashKey[Plan]()
 def pytest_configure(config: pytest.Config) -> None:
     for marker in (*(f"{domain}: tasks of this domain" for domain in DOMAINS), "throughput: speed of the encoders"):
         config.addinivalue_line("markers", marker)
-    for probe in ("linear: scores of the linear probe", "knn: scores of the k-nearest-neighbour probe"):
+    probes = (
+        "linear: scores of the linear probe",
+        "knn: scores of the k-nearest-neighbour probe",
+        "retrieval: scores of retrieval with --text-encoder",
+    )
+    for probe in probes:
         config.addinivalue_line("markers", probe)
     if not wanted(config):
         return
     config.addinivalue_line("filterwarnings", "default")  # an encoder's warnings are its own; our tests' are errors
     scheduling.prepare_process(config)
     try:
-        config.stash[PLAN] = _plan(config)
+        plan = config.stash[PLAN] = _plan(config)
     except BenchError as error:
         raise pytest.UsageError(str(error)) from error
-    for module in ("bench.plugin.fixtures", "bench.plugin.reporting"):  # now, since they import torch
+    for name in sorted({case.kind for case in plan.cases} - {"linear", "knn"}):
+        config.addinivalue_line("markers", f"{name}: scores of this probe")
+    planned = ("bench.plugin.planning",) if config.getoption("plan") else ()
+    for module in ("bench.plugin.fixtures", "bench.plugin.reporting", *planned):  # now, since they import torch
         config.pluginmanager.import_plugin(module)
 
 
@@ -95,7 +119,11 @@ def _plan(config: pytest.Config) -> Plan:
     if option("offline"):
         os.environ["HF_HUB_OFFLINE"] = "1"
     suite = option("suite") or ("full" if option("data") else "mini")
-    tasks = _tasks(option("tasks"), suite)
+    found = _tasks(option("tasks"), suite)
+    absent = _absent(found, option("data"), option("keyword")) if not option("tasks") else ()
+    here = [task for task in found if task.name not in absent]
+    protocols = chosen(option("protocol"))
+    tasks = tuple(in_protocol(task, protocol) for task in here for protocol in protocols)
     settings = Settings(
         suite=suite,
         protocol=option("protocol"),
@@ -106,12 +134,15 @@ def _plan(config: pytest.Config) -> Plan:
         data=option("data"),
         threads=scheduling.threads(config),
         offline=option("offline"),
+        mirror=option("mirror") or "",
     )
-    return Plan(settings, tasks, _specs(option("encoder")), _run(config))
+    asked = with_language_model(with_text_encoder(tasks, option("text_encoder")), option("language_model"))
+    return Plan(settings, asked, _specs(option("encoder")), _run(config), tasks, absent)
 
 
 def _tasks(files: list[Path], suite: str) -> tuple[Task, ...]:
-    tasks = tuple(task for file in files for task in discovery.tasks_of(file)) or discovery.bundled_tasks()
+    bundled = discovery.bundled_tasks()
+    tasks = tuple(task for file in files for task in discovery.tasks_of(file)) or bundled
     if suite == "mini":
         without = [task.name for task in tasks if task.mini is None]
         tasks = tuple(task for task in tasks if task.mini is not None)
@@ -123,7 +154,13 @@ def _tasks(files: list[Path], suite: str) -> tuple[Task, ...]:
     names = [task.name for task in tasks]
     if len(set(names)) < len(names):
         raise ChoiceError("task named twice", got=", ".join(names), expected="unique names", where="--tasks")
-    return tuple(in_suite(task, suite) for task in tasks)
+    return sharing([in_suite(task, suite) for task in tasks], bundled)
+
+
+def _absent(tasks: Sequence[Task], data: Path | None, keyword: str) -> tuple[str, ...]:
+    """Names of the private tasks whose shards are not here, unless -k names one: then it may say what it lacks."""
+    private = [task for task in tasks if task.private and not re.search(rf"\b{task.name}\b", keyword)]
+    return tuple(task.name for task in private if data is None or located(task, data) is None)
 
 
 def _specs(wanted_encoders: list[str]) -> tuple[EncoderSpec, ...]:
@@ -181,8 +218,8 @@ def pytest_cmdline_main(config: pytest.Config) -> int | None:
     if config.getoption("list_tasks"):
         files = config.getoption("tasks")
         for task in [t for file in files for t in discovery.tasks_of(file)] or discovery.bundled_tasks():
-            mini = "mini" if task.mini else ""
-            sys.stdout.write(f"{task.name:22} {task.domain:12} {mini:5} {task.metric.name:17} {task.description}\n")
+            kind = "mini" if task.mini else "private" if task.private else ""
+            sys.stdout.write(f"{task.name:22} {task.domain:12} {kind:8} {task.metric.name:17} {task.description}\n")
     return 0
 
 
@@ -204,7 +241,7 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
                 pytest.param(
                     case,
                     id=case.id,
-                    marks=[getattr(pytest.mark, case.task.domain), getattr(pytest.mark, case.probe.name)],
+                    marks=[getattr(pytest.mark, case.task.domain), getattr(pytest.mark, case.kind)],
                 )
                 for case in plan.cases
             ],

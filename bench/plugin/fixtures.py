@@ -73,6 +73,7 @@ class Bench:
                     cache=settings.cache,
                     data=settings.data,
                     offline=settings.offline,
+                    mirror=settings.mirror,
                     progress=arrived,
                 )
 
@@ -86,7 +87,7 @@ class Bench:
             with self.progress.encoding(f"{task.name} with {frozen.name}", data) as count:
                 return story(task).embed(task, data, frozen, self.plan.settings, count)
 
-        return self._labelled.get((task.name, frozen.name), make)
+        return self._labelled.get((task.name, task.protocol, frozen.name), make)
 
     def score(self, case: Case) -> Score:
         """Score one case, write its predictions, note the score for the reporter."""

@@ -8,7 +8,9 @@ from pathlib import Path
 
 import pytest
 
-from bench.types import PRECISIONS, PROTOCOLS, SUITES
+from bench.audio import hugging_face
+from bench.protocol import BOTH
+from bench.types import PRECISIONS, PROTOCOLS, SUITES, ChoiceError
 
 BENCH = Path(__file__).parents[1]
 
@@ -35,18 +37,51 @@ def pytest_addoption(parser: pytest.Parser) -> None:
         "--data", type=_folder, metavar="DIR", help="folder of shards, one folder per task; implies --suite full"
     )
     group.addoption("--suite", type=_one_of("suite", SUITES), help=f"{' or '.join(SUITES)} (default: mini)")
-    group.addoption("--protocol", type=_one_of("protocol", PROTOCOLS), default="strict", help=" or ".join(PROTOCOLS))
+    group.addoption(
+        "--protocol",
+        type=_one_of("protocol", (*PROTOCOLS, BOTH)),
+        default="strict",
+        help="strict (default), xares (what X-ARES 0.1.3 computes) or both, with the difference of each score",
+    )
+    group.addoption(
+        "--published",
+        action="store_true",
+        help="show what others reported for these tasks, never ranked; always so under --suite full --protocol xares",
+    )
     group.addoption(
         "--device", type=_device, default="auto", metavar="DEVICE", help="auto (default), cpu, cuda, cuda:N, mps"
     )
     group.addoption("--precision", type=_one_of("precision", PRECISIONS), default="fp32", help=", ".join(PRECISIONS))
+    group.addoption(
+        "--text-encoder",
+        type=_text_encoder,
+        metavar="NAME|FOLDER",
+        help="a frozen text encoder of transformers instead of the text side that retrieval probes train from scratch; "
+        "such scores are rows of their own, retrieval:NAME",
+    )
+    group.addoption(
+        "--language-model",
+        metavar="NAME|FOLDER",
+        help="the causal language model that writes transcripts, a hub id or a transformers folder "
+        "(default: the published one; the embedded suite trains a small one)",
+    )
     group.addoption("--seeds", type=_positive, default=3, metavar="N", help="probe seeds (default: 3)")
     group.addoption(
         "--cache", type=Path, metavar="DIR", help="embeddings and generated shards (default: the user's cache)"
     )
     group.addoption("--results", type=Path, default=Path("results"), metavar="DIR", help="where runs are kept")
     group.addoption("--run-name", metavar="NAME", help="folder of this run below --results (default: the time)")
+    group.addoption(
+        "--mirror",
+        type=_mirror,
+        metavar="REPO",
+        help="fetch from Hugging Face: OWNER/REPO[@REVISION], a dataset repository with a folder for each task, or hf: "
+        "where the tasks say",
+    )
     group.addoption("--offline", action="store_true", help="forbid every download")
+    group.addoption(
+        "--plan", action="store_true", help="say what would be fetched, made and encoded, and how long that takes; exit"
+    )
     group.addoption("--list-encoders", action="store_true", help="list the bundled encoders and exit")
     group.addoption("--list-tasks", action="store_true", help="list the tasks and exit")
 
@@ -73,6 +108,27 @@ def _device(value: str) -> str:
     kind, _, index = value.partition(":")
     if kind not in ("auto", "cpu", "cuda", "mps") or (index and not (kind == "cuda" and index.isdigit())):
         raise argparse.ArgumentTypeError(f"unknown device {value!r}; choices: auto, cpu, cuda, cuda:N, mps")
+    return value
+
+
+def _mirror(value: str) -> str:
+    expected = "expected hf or OWNER/REPO[@REVISION]"
+    try:
+        if value != "hf" and hugging_face.mirror(value).folders != ("",):
+            raise argparse.ArgumentTypeError(f"{value!r} names a folder; {expected}, with a folder for each task")
+    except ChoiceError as error:
+        raise argparse.ArgumentTypeError(f"{value!r} is no mirror; {expected}") from error
+    return value
+
+
+def _text_encoder(value: str) -> str:
+    path = Path(value)
+    if path.is_dir():
+        if not (path / "config.json").is_file():
+            raise argparse.ArgumentTypeError(f"no config.json in {value!r}; expected a folder of a transformers model")
+        return str(path.resolve())
+    if not value or path.is_absolute() or value.startswith((".", "~")):
+        raise argparse.ArgumentTypeError(f"no such folder: {value!r}; expected a transformers folder or a hub name")
     return value
 
 

@@ -14,9 +14,9 @@ from typing import Any
 
 import pytest
 
-from bench.leaderboard import build, io, table
-from bench.plugin import environment
-from bench.plugin.collection import PLAN, Plan
+from bench.leaderboard import build, io, published, table
+from bench.plugin import discovery, environment
+from bench.plugin.collection import PLAN, Case, Plan
 from bench.plugin.fixtures import PROPERTY
 from bench.plugin.scheduling import distributed, is_worker, workers
 from bench.store import locked, written
@@ -32,12 +32,12 @@ class Reporter:
     plan: Plan
     started: datetime
     scores: list[Score] = field(default_factory=list)
-    failures: dict[str, Failure] = field(default_factory=dict)  # by node id
+    failures: dict[str, tuple[str, Failure]] = field(default_factory=dict)  # by node id; with the protocol
     encoders: dict[str, dict[str, Any]] = field(default_factory=dict)
     throughput: list[dict[str, Any]] = field(default_factory=list)
     tests: list[dict[str, Any]] = field(default_factory=list)
     deselected: list[str] = field(default_factory=list)
-    board: Leaderboard | None = None
+    boards: dict[str, Leaderboard] = field(default_factory=dict)  # by protocol, once they are written
 
     def take(self, report: pytest.TestReport) -> None:
         """Keep what a report carries; a failed test of a case becomes a failure row."""
@@ -59,9 +59,9 @@ class Reporter:
     def _failed(self, report: pytest.TestReport) -> None:
         for case in self.plan.cases:
             if report.nodeid.endswith(f"{QUALITY}[{case.id}]"):
-                self.scores = [score for score in self.scores if not _same(score, case.id)]
+                self.scores = [score for score in self.scores if not _same(score, case)]
                 row = Failure(case.task.name, case.spec.name, case.probe.name, _message(report))
-                self.failures.setdefault(report.nodeid, row)
+                self.failures.setdefault(report.nodeid, (case.task.protocol, row))
 
     @property
     def empty(self) -> bool:
@@ -71,8 +71,9 @@ class Reporter:
 REPORTER = pytest.StashKey[Reporter]()
 
 
-def _same(score: Score, case_id: str) -> bool:
-    return f"{score.task}-{score.probe}-{score.encoder}" == case_id
+def _same(score: Score, case: Case) -> bool:
+    own = (case.task.name, case.probe.name, case.spec.name, case.task.protocol)
+    return (score.task, score.probe, score.encoder, score.protocol) == own
 
 
 def _message(report: pytest.TestReport) -> str:
@@ -108,17 +109,20 @@ class _Hooks:
     def pytest_report_header(self) -> list[str]:
         settings = self.reporter.plan.settings
         names = ", ".join(spec.name for spec in self.reporter.plan.specs)
+        left_out = ", ".join(self.reporter.plan.left_out)
         return [
-            f"otoscope: suite {settings.suite}, protocol {settings.protocol}, encoders {names}, "
+            f"otoscope: suite {settings.suite}, protocol {' and '.join(self.reporter.plan.protocols)}, "
+            f"encoders {names}, "
             f"{settings.device} {settings.precision}",
             f"otoscope: cache {settings.cache}",
+            *([f"otoscope: private tasks without shards in --data are left out: {left_out}"] if left_out else []),
         ]
 
     def pytest_collection_finish(self, session: pytest.Session) -> None:
         """pytest-benchmark's own JSON goes into the run's folder, its table gives way to ours."""
         measuring = self.config.pluginmanager.getplugin("pytest-benchmark")
         timed = any(item.get_closest_marker("throughput") for item in session.items)
-        if measuring is not None and timed and not measuring.json and not self.config.getoption("collectonly"):
+        if measuring is not None and timed and not measuring.json and not _scoreless(self.config):
             measuring.json = str(self.reporter.plan.run / "benchmark.json")
             measuring.quiet = not measuring.verbose
             self.reporter.plan.run.mkdir(parents=True, exist_ok=True)
@@ -131,7 +135,7 @@ class _Hooks:
 
     @pytest.hookimpl(tryfirst=True)
     def pytest_sessionfinish(self, session: pytest.Session, exitstatus: int) -> None:
-        if self.config.getoption("collectonly"):
+        if _scoreless(self.config):
             return
         reporter = self.reporter
         if reporter.empty and not reporter.failures:
@@ -141,38 +145,61 @@ class _Hooks:
         _write(reporter, self.config)
 
     def pytest_terminal_summary(self, terminalreporter: pytest.TerminalReporter) -> None:
-        if self.config.getoption("collectonly"):
+        if _scoreless(self.config):
             return
-        if self.reporter.board is None:
+        if not self.reporter.boards:
             terminalreporter.write_line("otoscope: nothing was scored", red=True)
             return
         width = max(terminalreporter._tw.fullwidth, 0 if terminalreporter._tw.hasmarkup else 120)
         terminalreporter.section("Otoscope")
         colour = terminalreporter._tw.hasmarkup
-        terminalreporter.write(table.render(self.reporter.board, width=width, colour=colour))
+        terminalreporter.write(table.render_all(self.reporter.boards, width=width, colour=colour))
+        board = self.reporter.boards.get("xares")
+        if self.config.getoption("published") or (board is not None and board.suite == "full"):
+            board = board or self.reporter.boards["strict"]
+            tables = published.read(discovery.ROOT / "tasks" / "published.json")
+            terminalreporter.write(table.render_reported(tables, board, width=width, colour=colour))
         if self.reporter.throughput:
             terminalreporter.write(table.render_throughput(self.reporter.throughput, width=width, colour=colour))
         elif distributed(self.config):
             terminalreporter.write_line("throughput is not measured under -n: pytest bench -m throughput -n 0")
-        terminalreporter.write_line(f"files: {self.reporter.plan.run}/leaderboard.json, run.json, predictions/")
+        found = self.reporter.boards
+        boards = ", ".join(_file(protocol, alone=len(found) == 1) for protocol in found)
+        terminalreporter.write_line(f"files: {self.reporter.plan.run}/{boards}, run.json, predictions/")
+
+
+def _scoreless(config: pytest.Config) -> bool:
+    """Whether the run was to list or to plan, not to score."""
+    return bool(config.getoption("collectonly") or config.getoption("plan"))
 
 
 def _write(reporter: Reporter, config: pytest.Config) -> None:
     plan = reporter.plan
-    board = build.build(
-        suite=plan.settings.suite,
-        protocol=plan.settings.protocol,
-        scores=reporter.scores,
-        failures=list(reporter.failures.values()),
-        encoders=list(reporter.encoders.values()),
-        tasks=plan.tasks,
-    )
+    boards = {protocol: _board(reporter, protocol) for protocol in plan.protocols}
     with locked(plan.run / ".lock"):
-        io.write(plan.run / "leaderboard.json", board)
+        for protocol, board in boards.items():
+            io.write(plan.run / _file(protocol, alone=len(boards) == 1), board)
         with written(plan.run / "run.json") as temporary:
             temporary.write_text(json.dumps(_run(reporter, config), indent=1) + "\n")
     (plan.run / ".lock").unlink(missing_ok=True)
-    reporter.board = board
+    reporter.boards = boards
+
+
+def _board(reporter: Reporter, protocol: str) -> Leaderboard:
+    plan = reporter.plan
+    return build.build(
+        suite=plan.settings.suite,
+        protocol=protocol,
+        scores=[score for score in reporter.scores if score.protocol == protocol],
+        failures=[failure for own, failure in reporter.failures.values() if own == protocol],
+        encoders=list(reporter.encoders.values()),
+        tasks=[task for task in plan.suite if task.protocol == protocol],
+    )
+
+
+def _file(protocol: str, *, alone: bool) -> str:
+    """A leaderboard's file: the protocol is named where there are several."""
+    return "leaderboard.json" if alone or protocol == "strict" else f"leaderboard.{protocol}.json"
 
 
 def _run(reporter: Reporter, config: pytest.Config) -> dict[str, Any]:

@@ -19,6 +19,8 @@ if TYPE_CHECKING:
 @pytest.hookimpl(tryfirst=True)
 def pytest_cmdline_main(config: pytest.Config) -> None:
     """With -n, idle workers steal tests. Never set otherwise: any --dist disables pytest-benchmark, even without -n."""
+    if wanted(config) and config.getoption("plan"):
+        config.option.numprocesses = None  # a plan is made by one process
     if config.option.numprocesses and config.option.dist == "no" and wanted(config):
         config.option.dist = "worksteal"
 

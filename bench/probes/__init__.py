@@ -1,7 +1,22 @@
 """Probes: small models on frozen embeddings that say what the embeddings know."""
 
+from bench.probes.causal_lm import CausalLM
 from bench.probes.frame import FrameProbe
 from bench.probes.knn import KNN
 from bench.probes.linear import LinearProbe
+from bench.probes.retrieval import RetrievalProbe
+from bench.probes.small_lm import SmallLM
+from bench.probes.speech_to_text import SpeechToText
+from bench.probes.text import FrozenText, Tokens
 
-__all__ = ["KNN", "FrameProbe", "LinearProbe"]
+__all__ = [
+    "KNN",
+    "CausalLM",
+    "FrameProbe",
+    "FrozenText",
+    "LinearProbe",
+    "RetrievalProbe",
+    "SmallLM",
+    "SpeechToText",
+    "Tokens",
+]

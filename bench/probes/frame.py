@@ -2,8 +2,8 @@
 
 X-ARES's head and recipe for frames: binary cross-entropy over all frames and classes of a batch of clips, Adam, the
 cosine of the linear probe, a frame's answer is yes where the logit is above 0. Unlike X-ARES, frames of padding take no
-part (frames of a batch are put one after another, so there are none), the batch order and initial weights depend on
-(seed, problem, epoch) alone, and the epoch is chosen on a validation split that is not the test split, or is the last.
+part (frames of a batch are put one after another, so there are none) unless ``padded``, and the batch order and initial
+weights depend on (seed, problem, epoch) alone. The epoch is chosen on the validation clips, or is the last.
 
 Frames come from a memory map: at most BLOCK floats of them are in memory at a time, however long the clips. Gradients
 of the blocks of a batch are added up, so blocks change nothing but rounding.
@@ -11,13 +11,14 @@ of the blocks of a batch are added up, so blocks change nothing but rounding.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
 
 import numpy as np
 import torch
 from torch.nn import functional
 
+from bench.grid_xares import filled
 from bench.probes.heads import Adam, Heads, cosine, initial, random_bits
 from bench.probes.problems import check_split
 from bench.types import DataError, ProbeResult
@@ -37,7 +38,10 @@ class Targets(Protocol):
     """What the probe needs to know of its clips; ``bench.grid.EventTargets`` with a metric is one."""
 
     def frames(self, clip: int) -> NDArray[np.uint8]:
-        """[T, C] what sounds in each frame."""
+        """[T, C] what sounds in each frame; if the probe is ``padded``, of as many frames as there are labels for."""
+
+    def asked(self, clip: int) -> int:
+        """How many frames are answered for: T, or more where the test batch is padded with frames of zeros."""
 
     def segments(self, clip: int) -> NDArray[np.uint8]:
         """[K, C] what sounds in each segment."""
@@ -58,12 +62,17 @@ class Block(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class FrameProbe:
-    """LayerNorm + Linear on frames. ``pos_weight`` is the weight of a yes in the loss (maestro: 10)."""
+    """LayerNorm + Linear on frames. ``pos_weight`` is the weight of a yes in the loss (maestro: 10).
+
+    ``padded``: the clips of a batch are filled up with frames of zeros to the longest of them, and these count in the
+    loss like all others, as in X-ARES; so do labels beyond a clip's own frames.
+    """
 
     epochs: int = 10
     learning_rate: float = 1e-3
     batch_size: int = 32  # clips
     pos_weight: float | None = None
+    padded: bool = False
 
     @property
     def name(self) -> str:
@@ -72,6 +81,10 @@ class FrameProbe:
     @property
     def seeded(self) -> bool:
         return True
+
+    def published(self) -> FrameProbe:
+        """The probe of protocol ``xares``."""
+        return replace(self, padded=True)
 
     def run(
         self,
@@ -149,17 +162,45 @@ def _gradients(
 ) -> list[Tensor]:
     """Gradients of the mean loss over all frames and classes of a batch of clips."""
     device = heads.weight.device
-    count = sum(len(vectors[clip]) for clip in batch) * heads.weight.shape[2]
+    lengths = [len(vectors[clip]) for clip in batch]
+    longest = max(lengths)
+    count = (longest * len(batch) if probe.padded else sum(lengths)) * heads.weight.shape[2]
     weight = None if probe.pos_weight is None else torch.tensor(probe.pos_weight, device=device)
     total = [torch.zeros_like(tensor) for tensor in heads.tensors]
     for block in _blocks(vectors, batch):
-        y = np.concatenate([targets.frames(clip)[start:stop] for clip, start, stop in block.parts])
-        truth = torch.from_numpy(y).to(device, torch.float32)
+        y = [filled(targets.frames(clip)[start:stop], stop - start) for clip, start, stop in block.parts]
+        truth = torch.from_numpy(np.concatenate(y)).to(device, torch.float32)
         logits = heads.logits(_normalised(vectors, block, device)[None])[0]
         loss = functional.binary_cross_entropy_with_logits(logits, truth, pos_weight=weight, reduction="sum") / count
-        for so_far, gradient in zip(total, torch.autograd.grad(loss, heads.tensors), strict=True):
-            so_far.add_(gradient)
+        _add(total, torch.autograd.grad(loss, heads.tensors))
+    if probe.padded and count > sum(lengths) * heads.weight.shape[2]:
+        loss = _loss_of_padding(heads, targets, batch, lengths, weight) / count
+        _add(total, torch.autograd.grad(loss, heads.tensors))
     return total
+
+
+def _add(total: Sequence[Tensor], gradients: Sequence[Tensor]) -> None:
+    for so_far, gradient in zip(total, gradients, strict=True):
+        so_far.add_(gradient)
+
+
+def _loss_of_padding(
+    heads: Heads, targets: Targets, batch: NDArray[np.int64], lengths: Sequence[int], weight: Tensor | None
+) -> Tensor:
+    """Summed loss of the frames of zeros behind the clips of a batch: all have the same logits, few a label."""
+    longest = max(lengths)
+    beyond = [targets.frames(clip)[own:longest] for clip, own in zip(batch.tolist(), lengths, strict=True)]
+    yes = torch.from_numpy(np.sum([part.sum(axis=0, dtype=np.int64) for part in beyond], axis=0)).to(heads.weight)
+    no = sum(longest - own for own in lengths) - yes
+    logits = _of_zeros(heads)
+    loss_of = functional.binary_cross_entropy_with_logits
+    wrong = loss_of(logits, torch.ones_like(logits), pos_weight=weight, reduction="none")
+    return (yes * wrong + no * loss_of(logits, torch.zeros_like(logits), reduction="none")).sum()
+
+
+def _of_zeros(heads: Heads) -> Tensor:
+    """[C] logits of a frame of zeros, of which LayerNorm makes zeros."""
+    return heads.logits(torch.zeros_like(heads.gain))[0, 0]
 
 
 def _blocks(vectors: Sequence[NDArray[Any]], clips: NDArray[np.int64]) -> Iterator[Block]:
@@ -197,6 +238,7 @@ def _answers(
         for clip in clips.tolist():
             blocks = _blocks(vectors, np.array([clip]))
             said = [heads.logits(_normalised(vectors, block, heads.weight.device)[None])[0] > 0 for block in blocks]
+            said.append((_of_zeros(heads) > 0).expand(targets.asked(clip) - len(vectors[clip]), -1))
             answers.append(targets.answers(clip, torch.cat(said).to(torch.uint8).cpu().numpy()))
     return np.concatenate(answers)
 

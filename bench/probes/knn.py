@@ -3,15 +3,19 @@
 Source: Wu et al., "Unsupervised Feature Learning via Non-Parametric Instance Discrimination", CVPR 2018, whose
 weighting (k neighbours, temperature 0.07) X-ARES uses. Both sides are L2-normalised per clip, so the similarity is
 the cosine; a vector of zeros has similarity 0 with everything.
+
+X-ARES itself scales the training side along the wrong axis: each of the D dimensions to length 1 over the training
+clips. Training clips keep their norms and offsets, so the similarity is no cosine (``scaled="dimensions"``).
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Literal
 
 import numpy as np
 import torch
+from torch.nn import functional
 
 from bench.probes.problems import check_input
 from bench.types import DataError, ProbeResult, Problem
@@ -29,13 +33,15 @@ BLOCK = 1 << 22  # floats of a block of similarities: 16 MiB
 
 @dataclass(frozen=True, slots=True)
 class KNN:
-    """Votes of the ``k`` nearest training clips, each weighing softmax(cosine / ``temperature``).
+    """Votes of the ``k`` nearest training clips, each weighing softmax(similarity / ``temperature``).
 
-    Equally similar neighbours are taken in the order of the training rows; equal class scores go to the lower class.
+    What has length 1 on the training side are ``scaled``: its clips, or, as in X-ARES, its dimensions. Equally similar
+    neighbours are taken in the order of the training rows; equal class scores go to the lower class.
     """
 
     k: int = 10
     temperature: float = 0.07
+    scaled: Literal["clips", "dimensions"] = "clips"
 
     @property
     def name(self) -> str:
@@ -44,6 +50,10 @@ class KNN:
     @property
     def seeded(self) -> bool:
         return False
+
+    def published(self) -> KNN:
+        """The probe of protocol ``xares``."""
+        return replace(self, scaled="dimensions")
 
     def run(
         self,
@@ -69,14 +79,18 @@ class KNN:
             if len(problem.train) < self.k:
                 got = f"k={self.k}, {len(problem.train)} training clips"
                 raise DataError("fewer neighbours than k", got=got, expected="at least k clips", where="knn probe")
-        unit = _unit_rows(torch.from_numpy(np.ascontiguousarray(vectors, dtype=np.float32)).to(device))
+        whole = torch.from_numpy(np.ascontiguousarray(vectors, dtype=np.float32)).to(device)
+        unit = _unit_rows(whole)
         labels = torch.from_numpy(np.ascontiguousarray(targets, dtype=np.int64)).to(device)
-        return [self._solve(unit, labels, problem, n_classes) for problem in problems]
+        known = unit if self.scaled == "clips" else whole
+        return [self._solve(unit, known, labels, problem, n_classes) for problem in problems]
 
-    def _solve(self, unit: Tensor, labels: Tensor, problem: Problem, n_classes: int) -> ProbeResult:
+    def _solve(self, unit: Tensor, known: Tensor, labels: Tensor, problem: Problem, n_classes: int) -> ProbeResult:
         train = torch.from_numpy(problem.train).to(unit.device)
         test = torch.from_numpy(problem.test).to(unit.device)
-        neighbours, votes = unit[train].T, labels[train]
+        neighbours, votes = known[train].T, labels[train]
+        if self.scaled == "dimensions":
+            neighbours = scaled_dimensions(neighbours)
         predictions = []
         for rows in torch.split(test, max(1, BLOCK // len(train))):
             similarity, nearest = _top_k(unit[rows] @ neighbours, self.k)
@@ -84,6 +98,11 @@ class KNN:
             scores = weights.new_zeros(len(rows), n_classes).scatter_add_(1, votes[nearest], weights)
             predictions.append(scores.argmax(dim=1))
         return ProbeResult(torch.cat(predictions).cpu().numpy()[None, :], {"k": self.k})
+
+
+def scaled_dimensions(features: Tensor) -> Tensor:
+    """[D, n] training features with rows of length 1: each dimension scaled over the clips, as X-ARES does."""
+    return functional.normalize(features, dim=1)
 
 
 def _unit_rows(vectors: Tensor) -> Tensor:

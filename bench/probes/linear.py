@@ -2,8 +2,8 @@
 
 X-ARES's head and recipe (it calls the head "MLP"): Adam with torch's defaults, a cosine from the learning rate to a
 tenth of it, the batch order drawn anew every epoch, and a loss that follows from the kind of targets (``objectives``).
-Unlike X-ARES, the order and the initial weights depend on (seed, problem, epoch) and on nothing else, and no test
-clip takes part in choosing the epoch.
+Unlike X-ARES, the order and the initial weights depend on (seed, problem, epoch) and on nothing else. The epoch is
+chosen on the validation rows of the problem, which are test rows in protocol xares only.
 
 The jobs (problem x seed) are slices of stacked parameters [P, D, C], so one step of all of them is a few batched
 products. LayerNorm without its gain and bias has no parameters: it is applied to the matrix once.

@@ -34,6 +34,14 @@ def check_input(
         got = f"vectors {list(vectors.shape)}, targets {list(targets.shape)}"
         expected = "[N, D] and [N]" if targets.ndim == 1 else f"[N, D] and [N, {n_classes}]"
         raise DataError("embeddings and targets do not match", got=got, expected=expected, where=where)
+    check_finite(vectors, where)
+    _check_targets(targets, n_classes, where)
+    for index, problem in enumerate(problems):
+        _check_rows(problem, targets, f"{where}, problem {index + 1} of {len(problems)}")
+
+
+def check_finite(vectors: NDArray[np.float32], where: str) -> None:
+    """Raises DataError, naming the row of ``vectors`` [N, D], for values that are not finite or that no norm holds."""
     # One pass and no copy of the size of the matrix: NaN fails both comparisons.
     bad = ~((vectors.max(axis=1) < LARGEST) & (vectors.min(axis=1) > -LARGEST))
     if bad.any():
@@ -42,9 +50,6 @@ def check_input(
         raise DataError(
             f"embedding of row {row} is not finite", got=value, expected=f"|x| < {LARGEST:.0e}", where=where
         )
-    _check_targets(targets, n_classes, where)
-    for index, problem in enumerate(problems):
-        _check_rows(problem, targets, f"{where}, problem {index + 1} of {len(problems)}")
 
 
 def _check_targets(targets: Targets, n_classes: int, where: str) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from bench.metrics import segment_f1_macro
 from bench.probes import FrameProbe
-from bench.types import Events, Mini, ShardSet, Splits, Task
+from bench.types import Events, Mini, Published, ShardSet, Splits, Task
 from tasks.labels import labels
 from tasks.mini.checksums import checksums
 from tasks.mini.environment import LICENCE
@@ -29,4 +29,5 @@ TASK = Task(
     mini=Mini(make=make_desed, version=1, sha256=checksums(NAME), probes=FRAME_PROBES, licence=LICENCE),
     source="hal-02160855",
     licence="as stated by the Zenodo record",
+    published=Published(labels_in_s=10.0),
 )

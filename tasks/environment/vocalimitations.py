@@ -4,29 +4,37 @@ from __future__ import annotations
 
 from bench.metrics import accuracy
 from bench.probes import KNN, LinearProbe
-from bench.types import ClassLabel, Folds, ShardSet, Task
+from bench.types import ClassLabel, Folds, Mini, Published, ShardSet, Task
 from tasks.labels import labels
+from tasks.mini.checksums import checksums
+from tasks.mini.environment import LICENCE
+from tasks.mini.imitations import FOLDS, classes, make_vocalimitations
+from tasks.mini.probes import PROBES
 
 NAME = "vocalimitations"
-FOLDS = ("0", "1", "2")
 
 TASK = Task(
     name=NAME,
     domain="environment",
-    description="vocal imitation classification",
+    description="vocal imitation classification; embedded: 26 of the 302 sounds, synthetic imitators",
     shards=ShardSet(
-        patterns={
-            "0": "vocal_imitations_fold00_0000000.tar",
-            "1": "vocal_imitations_fold01_0000000.tar",
-            "2": "vocal_imitations_fold02_0000000.tar",
-        },
-        zenodo="14862060",
+        patterns={fold: f"vocal_imitations_fold{int(fold):02d}_0000000.tar" for fold in FOLDS}, zenodo="14862060"
     ),
     split=Folds(FOLDS),
     target=ClassLabel("imitation", labels(NAME)),
     metric=accuracy,
     probes=(LinearProbe(epochs=20, learning_rate=1e-3, batch_size=32), KNN()),
     weight=1867,
+    cluster="imitator",
+    mini=Mini(
+        make=make_vocalimitations,
+        version=1,
+        sha256=checksums(NAME),
+        classes=classes(),
+        probes=PROBES,
+        licence=LICENCE,
+    ),
     source="doi:10.5281/zenodo.1340763",
-    licence="CC-BY-4.0",
+    licence="as stated by the source",
+    published=Published(batch_size_encode=1),
 )

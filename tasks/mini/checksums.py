@@ -1,4 +1,4 @@
-"""The reference bytes of the embedded suite: ``checksums.json`` holds {task: {shard: sha256}}.
+"""The reference bytes of the embedded suite: ``checksums.json`` holds {task or shared folder: {shard: sha256}}.
 
 ``python -m tasks.mini.checksums [TASK ...]`` makes the shards anew and rewrites the file; an entry changes only
 together with its ``Mini.version``.
@@ -26,7 +26,7 @@ def _load() -> dict[str, dict[str, str]]:
 
 
 def checksums(task: str) -> Mapping[str, str]:
-    """Shard name to sha256 of a task's embedded shards; empty for a task that has no entry yet."""
+    """Shard name to sha256 of the embedded shards of a task, or of a folder that tasks share; empty when unknown."""
     return _load().get(task, {})
 
 
@@ -54,10 +54,12 @@ def main(names: list[str]) -> None:
         if name not in tasks:
             known = ", ".join(tasks)
             raise ChoiceError("unknown embedded task", got=name, expected=known, where="tasks.mini.checksums")
-    for name in names or list(tasks):
-        made = digests(tasks[name])
-        FILE.write_text(json.dumps({**_load(), name: made}, indent=1, sort_keys=True) + "\n", encoding="utf-8")
-        sys.stdout.write(f"{name}: {len(made)} shards\n")
+    wanted = [tasks[name] for name in names or list(tasks)]
+    by_folder = {task.mini.folder or task.name: task for task in wanted if task.mini is not None}
+    for folder, task in by_folder.items():
+        made = digests(task)
+        FILE.write_text(json.dumps({**_load(), folder: made}, indent=1, sort_keys=True) + "\n", encoding="utf-8")
+        sys.stdout.write(f"{folder}: {len(made)} shards\n")
 
 
 if __name__ == "__main__":

@@ -16,7 +16,7 @@ import numpy as np
 from numpy.random import Generator
 
 from tasks.mini.genres import STYLES, Style
-from tasks.mini.scene import place, rng, to_pcm16
+from tasks.mini.scene import Range, place, rng, to_pcm16
 from tasks.mini.soundfont import RATE, Array, Event, note, render
 from tasks.mini.write import Sample, write_shards
 
@@ -55,7 +55,11 @@ class Artist:
 
 def artist(genre: str, fold: str, which: int) -> Artist:
     """The artist of a genre, fold and number: always the same one."""
-    style, draw = STYLES[genre], rng("gtzan", genre, fold, which)
+    return formed(STYLES[genre], rng("gtzan", genre, fold, which))
+
+
+def formed(style: Style, draw: Generator) -> Artist:
+    """A random artist of a style: the same for equal generators."""
 
     def pick(options: tuple[T, ...]) -> T:
         return options[int(draw.integers(0, len(options)))]
@@ -153,9 +157,9 @@ def _lead(bar: Bar, degree: int) -> tuple[list[Event], int]:
     return events, degree
 
 
-def piece(who: Artist, draw: Generator) -> Array:
-    """Dry music by an artist, 2.4 to 3.8 s from anywhere in a four-bar phrase: [N] float64."""
-    seconds = float(draw.uniform(2.4, 3.8))
+def piece(who: Artist, draw: Generator, seconds_range: Range = (2.4, 3.8)) -> Array:
+    """Dry music by an artist from anywhere in a four-bar phrase, its length drawn in seconds: [N] float64."""
+    seconds = float(draw.uniform(*seconds_range))
     step = 60.0 / (who.tempo * draw.uniform(0.96, 1.04)) / 4
     key, first = int(draw.integers(36, 48)), int(draw.integers(0, len(who.chords)))
     skipped = float(draw.uniform(0, 8)) * step  # the excerpt begins anywhere in half a bar

@@ -8,7 +8,7 @@ sound together, or in each other's place, form a group, and whole groups go to o
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from functools import cache
 
 from tasks.mini.soundfont import bank_bytes, zones
@@ -30,6 +30,10 @@ FAMILIES: Mapping[str, tuple[int, ...]] = {
 RANGES: Mapping[str, tuple[int, int]] = {"bass": (31, 58)}  # lowest and highest MIDI pitch; the others below
 RANGE = (48, 76)
 TEST_EVERY = 3  # of a family's groups
+Span = Callable[[str], range]
+"""The pitches at which a family is heard."""
+Sides = tuple[dict[int, list[int]], dict[int, list[int]]]
+"""(training, test): program -> pitches."""
 
 
 def span(family: str) -> range:
@@ -54,31 +58,29 @@ def groups(sounding: Mapping[tuple[int, int], frozenset[int]]) -> dict[int, int]
     return {sample: lead(sample) for sample in list(leader)}
 
 
-@cache
-def sounding() -> dict[tuple[int, int], frozenset[int]]:
+def plays(families: Mapping[str, tuple[int, ...]], keys: Span) -> dict[tuple[int, int], frozenset[int]]:
     """(program, pitch) -> the recordings it plays, for every program and pitch in use. Raises DataError: no bank."""
     known = zones(bank_bytes())
     out = {}
-    for family, programs in FAMILIES.items():
+    for family, programs in families.items():
         for program in programs:
-            for pitch in span(family):
+            for pitch in keys(family):
                 heard = frozenset(zone.sample for zone in known[0, program] if zone.low <= pitch <= zone.high)
                 if heard:
                     out[program, pitch] = heard
     return out
 
 
-@cache
-def notes() -> dict[str, tuple[dict[int, list[int]], dict[int, list[int]]]]:
+def shared_out(families: Mapping[str, tuple[int, ...]], keys: Span) -> dict[str, Sides]:
     """Family -> (training, test): program -> pitches. No recording is in both, in whatever families."""
-    heard = sounding()
+    heard = plays(families, keys)
     group = groups(heard)
     side: dict[int, int] = {}  # of a group: 0 training, 1 test
-    out: dict[str, tuple[dict[int, list[int]], dict[int, list[int]]]] = {}
-    for family, programs in FAMILIES.items():
+    out: dict[str, Sides] = {}
+    for family, programs in families.items():
         out[family], count = ({}, {}), 0
         for program in programs:
-            for pitch in span(family):
+            for pitch in keys(family):
                 if (program, pitch) not in heard:
                     continue
                 mine = group[min(heard[program, pitch])]
@@ -87,3 +89,9 @@ def notes() -> dict[str, tuple[dict[int, list[int]], dict[int, list[int]]]]:
                     count += 1
                 out[family][side[mine]].setdefault(program, []).append(pitch)
     return out
+
+
+@cache
+def notes() -> dict[str, Sides]:
+    """How the families above are shared out. Raises DataError where there is no bank."""
+    return shared_out(FAMILIES, span)

@@ -8,8 +8,9 @@ that few passes at a higher rate do as well.
 
 from __future__ import annotations
 
-from bench.probes import KNN, FrameProbe, LinearProbe
+from bench.probes import KNN, FrameProbe, LinearProbe, RetrievalProbe, Tokens
 
 PROBES = (LinearProbe(epochs=40, learning_rate=1e-3, batch_size=32), KNN())
 MULTI_LABEL_PROBES = (LinearProbe(epochs=40, learning_rate=1e-3, batch_size=16),)
+RETRIEVAL_PROBES = (RetrievalProbe(Tokens("words"), epochs=20, learning_rate=1e-3, batch_size=128, width=256),)
 FRAME_PROBES = (FrameProbe(epochs=8, learning_rate=1e-2, batch_size=4),)

@@ -9,7 +9,7 @@ from __future__ import annotations
 import io
 import struct
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cache
 from importlib import import_module
 from importlib.util import find_spec
@@ -98,6 +98,8 @@ def midi_bytes(events: Sequence[Event]) -> bytes:
 
 def render(events: Sequence[Event], seconds: float) -> Array:
     """Events to mono audio [seconds * RATE] float64, cut or padded; reverberation and chorus of the bank are off."""
+    end = seconds + 0.1  # what comes later is not heard: it would only cost time, and all the more the shorter the cut
+    events = [replace(e, seconds=min(e.seconds, end)) for e in events if e.seconds <= end or e.kind != "note_on"]
     dry = [Event(0.0, channel, "control_change", (effect, 0)) for channel in range(16) for effect in (91, 93)]
     wave = bytes(_module("midirenderer").render_wave_from(bank_bytes(), midi_bytes([*dry, *events])))
     rate, stereo = _pcm16(wave)

@@ -33,3 +33,15 @@ def stranger(generator: Generator, language: str, split: str, spread: float = 1.
         range=int(generator.integers(15, 86)),
         tract=round(1 + spread * float(generator.uniform(-0.12, 0.14)), 3),
     )
+
+
+def resident(generator: Generator, variant: str) -> Voice:
+    """A talker who has a variant to himself: some English accent and a moderate habit of speaking."""
+    accent = ACCENTS[int(generator.integers(len(ACCENTS)))]
+    return Voice(
+        name=f"{accent}+{variant}",
+        rate=int(generator.integers(150, 205)),
+        pitch=int(generator.integers(32, 62)),
+        range=int(generator.integers(35, 66)),
+        tract=round(float(generator.uniform(0.92, 1.1)), 3),
+    )

@@ -4,15 +4,19 @@ from __future__ import annotations
 
 from bench.metrics import accuracy
 from bench.probes import KNN, LinearProbe
-from bench.types import ClassLabel, ShardSet, Splits, Task
+from bench.types import ClassLabel, Mini, ShardSet, Splits, Task
 from tasks.labels import labels
+from tasks.mini.archive import make_freemusicarchive
+from tasks.mini.checksums import checksums
+from tasks.mini.probes import PROBES
+from tasks.mini.soundfont import LICENCE
 
 NAME = "freemusicarchive"
 
 TASK = Task(
     name=NAME,
     domain="music",
-    description="music genre",
+    description="music genre; embedded: generated pieces by artists that differ between splits",
     shards=ShardSet(
         patterns={"train": "fma_small_train*.tar", "valid": "fma_small_valid*.tar", "test": "fma_small_test*.tar"},
         zenodo="14725056",
@@ -22,7 +26,9 @@ TASK = Task(
     metric=accuracy,
     probes=(LinearProbe(epochs=3, learning_rate=1e-3, batch_size=32), KNN()),
     weight=800,
+    cluster="artist",
     crop_in_s=10.0,
+    mini=Mini(make=make_freemusicarchive, version=1, sha256=checksums(NAME), probes=PROBES, licence=LICENCE),
     source="arXiv:1612.01840",
     licence="Creative Commons, stated per track",
 )

@@ -2,12 +2,28 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 from bench.metrics import accuracy
 from bench.probes import KNN, LinearProbe
-from bench.types import ClassLabel, ShardSet, Splits, Task
+from bench.types import ClassLabel, Mini, ShardSet, Splits, Task
 from tasks.labels import labels
+from tasks.mini.checksums import checksums
+from tasks.mini.probes import PROBES
+from tasks.mini.speech import LICENCE, synthesiser
+from tasks.mini.spoof import NAME, utterances
+from tasks.mini.write import write_shards
 
-NAME = "asvspoof2015"
+SPLITS = {"train": "asvspoof_train", "valid": "asvspoof_valid", "test": "asvspoof_eval"}
+SENTENCES = {"train": 4, "valid": 3, "test": 4}  # of each voice, genuine and spoofed; no two splits share a voice
+
+
+def make(folder: Path) -> None:
+    """The embedded version: synthetic voices, and what vocoders and converters make of them; as many of each."""
+    with synthesiser() as say:
+        for split, per_voice in SENTENCES.items():
+            write_shards(folder, SPLITS[split], utterances(say, split, per_voice))
+
 
 TASK = Task(
     name=NAME,
@@ -22,6 +38,8 @@ TASK = Task(
     metric=accuracy,
     probes=(LinearProbe(epochs=5, learning_rate=1e-3, batch_size=64), KNN()),
     weight=2000,
+    cluster="speaker",
+    mini=Mini(make=make, version=1, sha256=checksums(NAME), probes=PROBES, licence=LICENCE),
     source="doi:10.21437/Interspeech.2015-462",
     licence="as stated by the Zenodo record",
 )

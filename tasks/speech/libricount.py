@@ -4,31 +4,26 @@ from __future__ import annotations
 
 from bench.metrics import accuracy
 from bench.probes import KNN, LinearProbe
-from bench.types import ClassLabel, Folds, ShardSet, Task
+from bench.types import ClassLabel, Folds, Mini, ShardSet, Task
 from tasks.labels import indices
+from tasks.mini.checksums import checksums
+from tasks.mini.crowd import FOLDS, make_libricount
+from tasks.mini.probes import PROBES
+from tasks.mini.speech import LICENCE
 
 NAME = "libricount"
-FOLDS = ("0", "1", "2", "3", "4")
 
 TASK = Task(
     name=NAME,
     domain="speech",
-    description="speaker counting 0..10",
-    shards=ShardSet(
-        patterns={
-            "0": "libricount_fold00.tar",
-            "1": "libricount_fold01.tar",
-            "2": "libricount_fold02.tar",
-            "3": "libricount_fold03.tar",
-            "4": "libricount_fold04.tar",
-        },
-        zenodo="14722478",
-    ),
+    description="speaker counting 0..10; embedded: synthetic voices, other ones in every fold",
+    shards=ShardSet(patterns={fold: f"libricount_fold{int(fold):02d}.tar" for fold in FOLDS}, zenodo="14722478"),
     split=Folds(FOLDS),
     target=ClassLabel("num_speakers", indices(NAME)),
     metric=accuracy,
     probes=(LinearProbe(epochs=10, learning_rate=1e-3, batch_size=64), KNN()),
     weight=1144,
+    mini=Mini(make=make_libricount, version=1, sha256=checksums(NAME), probes=PROBES, licence=LICENCE),
     source="doi:10.1109/TASLP.2018.2877892",
-    licence="CC-BY-4.0",
+    licence="as stated by the source",
 )

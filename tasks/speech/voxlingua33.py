@@ -67,5 +67,5 @@ TASK = Task(
     cluster="voice",
     mini=Mini(make=make, version=1, sha256=checksums(NAME), classes=LANGUAGES, probes=PROBES, licence=LICENCE),
     source="doi:10.1109/SLT48900.2021.9383459",
-    licence="CC-BY-4.0",
+    licence="as stated by the source",
 )

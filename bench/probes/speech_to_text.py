@@ -1,0 +1,198 @@
+"""The speech-to-text probe: an adapter turns frames into what a language model reads, and the model writes.
+
+X-ARES's head and recipe: a frozen language model, an adapter trained by the cross-entropy of the transcript, Adam, the
+cosine of the linear probe, batches of 4, greedy generation with a repetition penalty of 1.1. Unlike X-ARES
+
+- positions are those of the tokens, not of the padding, in training and in generation (``bench.probes.decoders``);
+- the epoch is chosen by transcripts that were generated, as they will be for the test, on a fixed part of the
+  validation split, not by answers to the right beginning cut to the right length;
+- numbers have one precision (fp32, a language model on a GPU bf16) instead of fp16 autocast without loss scaling;
+- batch order and initial weights depend on (seed, problem, epoch) alone, and only what is trained is kept.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
+
+import numpy as np
+import torch
+from torch.nn import functional
+
+from bench.probes.adapter import Adapter, adapter, sequences, stacked
+from bench.probes.causal_lm import PUBLISHED
+from bench.probes.decoders import IGNORED, Decoder, LanguageModel
+from bench.probes.heads import Adam, cosine, random_bits
+from bench.probes.problems import check_split
+from bench.types import DataError, ProbeResult
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
+    from numpy.typing import NDArray
+    from torch import Tensor
+
+    from bench.types import Problem
+
+READ_AT_ONCE = 32  # clips of which transcripts are written together
+WHERE = "speech-to-text probe"
+
+
+class Targets(Protocol):
+    """What the probe needs to know of its clips."""
+
+    @property
+    def texts(self) -> NDArray[Any]:
+        """[N] transcripts, str."""
+
+    @property
+    def score(self) -> Callable[[NDArray[Any], NDArray[Any]], float]:
+        """Of transcripts and answers [M]; higher is better. Chooses the epoch."""
+
+
+@dataclass(frozen=True, slots=True)
+class SpeechToText:
+    """Adapter and language model. The defaults are the published ones."""
+
+    epochs: int = 10
+    learning_rate: float = 1e-3
+    batch_size: int = 4  # clips
+    language_model: LanguageModel = PUBLISHED
+    stack: int = 1  # consecutive frames that make one token
+    max_new_tokens: int = 200
+    repetition_penalty: float = 1.1
+    valid_clips: int = 200  # of the validation split, evenly spread, choose the epoch
+
+    @property
+    def name(self) -> str:
+        return self.language_model.probe_name
+
+    @property
+    def seeded(self) -> bool:
+        return True
+
+    def run(
+        self,
+        vectors: Sequence[NDArray[Any]],
+        targets: Targets,
+        problems: Sequence[Problem],
+        *,
+        n_classes: int,
+        seeds: Sequence[int],
+        device: str = "cpu",
+    ) -> list[ProbeResult]:
+        """Train one adapter per problem and seed, and write transcripts of each problem's test clips.
+
+        ``vectors`` are the frames of N clips, [T, D] each; transcripts of test clips are never read. Returns one
+        result per problem: ``predictions`` [S, n_test] object array of str, and ``info`` with the chosen ``epoch`` of
+        each seed, the fraction ``cut off`` of test transcripts that reached ``max_new_tokens`` without an end and, if
+        there are validation clips, their ``valid`` score. Raises DataError for no seeds and splits that are empty or
+        overlap, and ChoiceError when the language model cannot be had.
+        """
+        if not seeds:
+            raise DataError("no probe seeds", got="none", expected="at least one", where=WHERE)
+        results = []
+        for place, problem in enumerate(problems):
+            check_split(problem, len(vectors), f"{WHERE}, problem {place + 1} of {len(problems)}")
+            decoder = self.language_model.load([targets.texts[row] for row in problem.train], torch.device(device))
+            clips = Clips(vectors, self.stack, torch.device(device))
+            fitted = [_fit(self, decoder, clips, targets, problem, (seed, place)) for seed in seeds]
+            answers = [_write(self, model, clips, problem.test) for model, _, _ in fitted]
+            info: dict[str, Any] = {"epoch": [epoch for _, epoch, _ in fitted], "cut off": [cut for _, cut in answers]}
+            if problem.valid is not None:
+                info["valid"] = [score for _, _, score in fitted]
+            results.append(ProbeResult(np.stack([texts for texts, _ in answers]), info))
+        return results
+
+
+class Clips(NamedTuple):
+    """Frames, read from where they lie when they are needed."""
+
+    vectors: Sequence[NDArray[Any]]  # N of [T, D]
+    stack: int
+    device: torch.device
+
+    @property
+    def width(self) -> int:
+        return self.stack * int(self.vectors[0].shape[1])
+
+    def frames(self, rows: NDArray[np.int64]) -> list[Tensor]:
+        """[ceil(T / stack), width] each."""
+        return [torch.from_numpy(stacked(self.vectors[row], self.stack)).to(self.device) for row in rows.tolist()]
+
+
+class Model(NamedTuple):
+    """What is fitted, and the decoder that it is fitted to."""
+
+    adapter: Adapter
+    decoder: Decoder
+
+    @property
+    def trained(self) -> list[Tensor]:
+        return [*self.adapter, *self.decoder.trained]
+
+
+def _fit(
+    probe: SpeechToText, decoder: Decoder, clips: Clips, targets: Targets, problem: Problem, source: tuple[int, int]
+) -> tuple[Model, int, float]:
+    """The model of a problem and seed, the epoch (1-based) it is of, and the validation score there."""
+    decoder = decoder.fresh(source)
+    model = Model(adapter(clips.width, decoder.intermediate, decoder.width, source, clips.device), decoder)
+    tokens = {row: decoder.tokens(targets.texts[row]) for row in problem.train.tolist()}
+    judged = None if problem.valid is None else _spread(problem.valid, probe.valid_clips)
+    best, chosen, highest = [weight.clone() for weight in model.trained], probe.epochs, -1.0
+    adam = Adam.of(model.trained)
+    for epoch in range(1, probe.epochs + 1):
+        order = np.argsort(random_bits(len(problem.train), *source, epoch), kind="stable")
+        rate = cosine(probe.learning_rate, epoch, probe.epochs)
+        for start in range(0, len(order), probe.batch_size):
+            rows = problem.train[order[start : start + probe.batch_size]]
+            gradients = _gradients(model, clips.frames(rows), [tokens[row] for row in rows.tolist()])
+            with torch.no_grad():
+                adam.step(gradients, rate)
+        if judged is not None:
+            score = targets.score(targets.texts[judged], _write(probe, model, clips, judged)[0])
+            if score > highest:
+                highest, chosen = score, epoch
+                best = [weight.clone() for weight in model.trained]
+    if judged is not None:
+        for weight, kept in zip(model.trained, best, strict=True):
+            weight.copy_(kept)
+    return model, chosen, highest
+
+
+def _spread(rows: NDArray[np.int64], most: int) -> NDArray[np.int64]:
+    """At most ``most`` of the rows, evenly spread."""
+    return rows if len(rows) <= most else rows[np.arange(most) * len(rows) // most]
+
+
+def _gradients(model: Model, frames: list[Tensor], texts: list[list[int]]) -> list[Tensor]:
+    """Gradients of the mean cross-entropy over the tokens of a batch's transcripts, ends included."""
+    weights = model.trained
+    for weight in weights:
+        weight.requires_grad_()
+    batch = sequences(model.adapter, model.decoder, frames, texts)
+    logits = model.decoder.logits(batch.embeddings, batch.mask, batch.targets.shape[1])
+    loss = functional.cross_entropy(logits.flatten(0, 1), batch.targets.flatten(), ignore_index=IGNORED)
+    gradients = torch.autograd.grad(loss, weights)
+    for weight in weights:
+        weight.requires_grad_(False)
+    return list(gradients)
+
+
+def _write(probe: SpeechToText, model: Model, clips: Clips, rows: NDArray[np.int64]) -> tuple[NDArray[Any], float]:
+    """Transcripts [M] of ``rows``, object array of str, and the fraction that did not end by itself."""
+    answers = np.empty(len(rows), dtype=object)
+    cut = 0
+    # Neighbours in length share a batch: less padding, the same transcripts.
+    order = np.argsort([len(clips.vectors[row]) for row in rows], kind="stable")
+    with torch.no_grad():
+        for start in range(0, len(order), READ_AT_ONCE):
+            own = order[start : start + READ_AT_ONCE]
+            batch = sequences(model.adapter, model.decoder, clips.frames(rows[own]), None)
+            written = model.decoder.generate(
+                batch.embeddings, batch.mask, probe.max_new_tokens, probe.repetition_penalty
+            )
+            cut += sum(len(tokens) == probe.max_new_tokens for tokens in written)
+            answers[own] = [model.decoder.text(tokens) for tokens in written]
+    return answers, cut / len(rows)

@@ -1,0 +1,96 @@
+"""How a voice speaks, changed after the fact: pitch movements, tremor, effort, breath, pauses. Speech [N] at ``RATE``.
+
+What each of these does in expressive speech is told by Juslin and Laukka 2003 (doi:10.1037/0033-2909.129.5.770).
+"""
+
+from __future__ import annotations
+
+import numpy as np
+from numpy.random import Generator
+from scipy.fft import irfft, next_fast_len, rfft, rfftfreq
+from scipy.ndimage import map_coordinates, uniform_filter1d
+
+from tasks.mini.signals import RATE, Array, samples, wander
+
+FRAME = RATE // 50
+
+
+def bend(x: Array, semitones: Array) -> Array:
+    """[~ N] ``x`` played faster and slower so that its pitch moves by ``semitones`` [N]; the formants go along.
+
+    Meant for small movements. Slowed stretches become longer and hurried ones shorter.
+    """
+    speed = np.exp2(semitones / 12.0)
+    when = np.concatenate([[0.0], np.cumsum(1.0 / speed)])  # the time at which each sample of x is reached
+    position = np.interp(np.arange(int(when[-1])), when[:-1], np.arange(len(x)))
+    out: Array = map_coordinates(x, position[None], order=3, mode="nearest")
+    return out
+
+
+def melody(
+    generator: Generator, n: int, *, slope: float, final: float, arch: float, tremor: float, jitter: float
+) -> Array:
+    """[n] semitones: a line that rises by ``slope``, an ``arch``, a ``final`` turn, and what is not under control.
+
+    ``tremor`` is the depth of a shake of 5 to 9 Hz, ``jitter`` that of fast irregular movements.
+    """
+    place = np.linspace(0.0, 1.0, n)
+    line = slope * (place - 0.5) + arch * np.sin(np.pi * place) + final * np.clip((place - 0.75) / 0.25, 0.0, 1.0)
+    rate = generator.uniform(5.0, 9.0) * (1.0 + 0.1 * wander(generator, n, 2.0, -1.0, 1.0))
+    shake = np.sin(2 * np.pi * np.cumsum(rate) / RATE + generator.uniform(0.0, 2 * np.pi))
+    depth = wander(generator, n, 1.5, 0.4, 1.0)
+    out: Array = line + tremor * shake * depth + jitter * wander(generator, n, 45.0, -1.0, 1.0)
+    return out
+
+
+def envelope(x: Array) -> Array:
+    """[N] the local level, at most 1: RMS over 20 ms."""
+    level: Array = np.sqrt(np.maximum(uniform_filter1d(x * x, FRAME, mode="constant"), 0.0))
+    return level / max(float(level.max()), 1e-12)
+
+
+def stress(x: Array, expand: float) -> Array:
+    """[N] loud parts louder (``expand`` above 1) or levelled out (below 1)."""
+    return x * (envelope(x) + 0.02) ** (expand - 1.0)
+
+
+def effort(x: Array, tilt: float) -> Array:
+    """[N] the spectrum between 300 Hz and 5 kHz tilted by ``tilt`` dB per octave: a pressed or a soft voice."""
+    size = next_fast_len(len(x) + 256, real=True)
+    octaves = np.log2(np.clip(rfftfreq(size, 1 / RATE), 300.0, 5000.0) / 1000.0)
+    out: Array = irfft(rfft(x, size) * 10 ** (tilt * octaves / 20), size)[: len(x)]
+    return out
+
+
+def breathe(x: Array, generator: Generator, amount: float) -> Array:
+    """[N] partly whispered: above 800 Hz, ``amount`` (0..1) of the amplitude becomes noise.
+
+    The noise is that part of ``x`` times noise, so it comes and goes with the voice.
+    """
+    size = next_fast_len(len(x) + 256, real=True)
+    high = 1.0 / (1.0 + (800.0 / np.maximum(rfftfreq(size, 1 / RATE), 1.0)) ** 4)
+    upper: Array = irfft(rfft(x, size) * high, size)[: len(x)]
+    rough = uniform_filter1d(generator.standard_normal(len(x)), 3) * np.sqrt(3.0)
+    out: Array = x - amount * upper + 1.2 * amount * upper * rough
+    return out
+
+
+def gaps(x: Array, generator: Generator, count: int, seconds: tuple[float, float]) -> Array:
+    """``x`` with ``count`` pauses where it is quietest, 0.2 s or more from one another and from both ends."""
+    level = envelope(x)[:: FRAME // 4]
+    away = round(0.2 * RATE / (FRAME // 4))
+    free = np.zeros(len(level), dtype=bool)
+    free[away : max(away, len(level) - away)] = True
+    cuts: list[int] = []
+    for _ in range(count):
+        if not free.any():
+            break
+        at = int(np.argmin(np.where(free, level, np.inf)))
+        cuts.append(at * (FRAME // 4))
+        free[max(0, at - away) : at + away] = False
+    parts: list[Array] = []
+    start = 0
+    for cut in sorted(cuts):
+        parts += [x[start:cut], np.zeros(samples(generator.uniform(*seconds)))]
+        start = cut
+    return np.concatenate([*parts, x[start:]])
