@@ -15,6 +15,7 @@ from bench.data import Dataset
 from bench.engine.local import Frozen
 from bench.extract import Progress
 from bench.gather import clusters, gather, labels, lost, problems, repeated
+from bench.layer_curve import chosen, curve, on_layers
 from bench.metrics import balanced_accuracy
 from bench.rows import Evaluated, Measured
 from bench.stats import bootstrap_ci, bootstrap_statistic, bootstrap_weighted, by_seed_and_fold
@@ -52,7 +53,11 @@ def evaluate(labelled: Labelled, frozen: Frozen, probe: Probe, settings: Setting
     """Fit ``probe`` on the embeddings of a task and score it."""
     task = labelled.task
     n_classes = task.target.n_classes
-    results = probe.run(
+
+    def quality(problem: Problem, row: Predictions) -> float:
+        return task.metric.compute(labelled.targets[problem.test], row)
+
+    results = on_layers(probe, frozen, quality, labelled.clusters).run(
         labelled.embeddings.vectors,
         labelled.targets,
         labelled.problems,
@@ -76,9 +81,9 @@ def evaluate(labelled: Labelled, frozen: Frozen, probe: Probe, settings: Setting
         seed_values=tuple(float(fold_values.mean()) for fold_values in values),
         hours=float(labelled.embeddings.seconds.sum()) / 3600,
         n_classes=n_classes,
-        secondary=_secondary(task.metric, targets, predictions, folds),
+        secondary={**_secondary(task.metric, targets, predictions, folds), **chosen(results)},
         rates={"missing": labelled.missing},
-        subsets=subsets(task, values),
+        subsets=subsets(task, values) | curve(results, lambda row: by_fold(task.metric, targets, row, folds).mean()),
     )
     return Evaluated(
         rows.score(task, labelled.data, frozen, probe, settings, measured),

@@ -22,10 +22,11 @@ from bench.gather import FramedClips, gather_frames, labels, lost, problems
 from bench.gather import Rows as OfSplit
 from bench.grid import EventTargets, audible
 from bench.grid_xares import PublishedTargets, in_batches
+from bench.layer_curve import chosen, curve, on_layers
 from bench.metrics.segments import segment_counts
 from bench.rows import Evaluated, Measured
 from bench.stats import bootstrap_weighted
-from bench.types import DataError, Events, Probe, ProbeResult, Problem, Settings, Task, Weighted
+from bench.types import DataError, Events, Predictions, Probe, ProbeResult, Problem, Settings, Task, Weighted
 
 OfCounts = Callable[[NDArray[Any]], NDArray[np.float64]]
 CEILING = "ceiling"  # what this encoder's frames, each answered perfectly, would score: the price of a long hop
@@ -122,7 +123,11 @@ def _of_counts(task: Task) -> OfCounts:
 def evaluate_frames(labelled: LabelledFrames, frozen: Frozen, probe: Probe, settings: Settings) -> Evaluated:
     """Fit ``probe`` on the frames of a task and score it on segments. ``n`` counts segments, ``clusters`` clips."""
     task, metric, n_classes = labelled.task, labelled.task.metric, labelled.task.target.n_classes
-    results = probe.run(
+
+    def quality(problem: Problem, row: Predictions) -> float:
+        return metric.compute(np.concatenate([labelled.targets.segments(clip) for clip in problem.test.tolist()]), row)
+
+    results = on_layers(probe, frozen, quality, None).run(
         labelled.frames,
         labelled.targets,
         labelled.problems,
@@ -143,9 +148,13 @@ def evaluate_frames(labelled: LabelledFrames, frozen: Frozen, probe: Probe, sett
         seed_values=tuple(float(fold_values.mean()) for fold_values in values),
         hours=float(labelled.targets.seconds.sum()) / 3600,
         n_classes=n_classes,
-        secondary={CEILING: by_fold(metric, found.targets, found.ceiling, found.folds).mean().item()},
+        secondary={
+            CEILING: by_fold(metric, found.targets, found.ceiling, found.folds).mean().item(),
+            **chosen(results),
+        },
         rates=labelled.rates,
-        subsets=subsets(task, values),
+        subsets=subsets(task, values)
+        | curve(results, lambda row: by_fold(metric, found.targets, row, found.folds).mean()),
     )
     return Evaluated(
         rows.score(task, labelled.data, frozen, probe, settings, measured),

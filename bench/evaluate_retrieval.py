@@ -18,9 +18,21 @@ from bench.engine.local import Frozen
 from bench.evaluate import by_fold, interval, subsets
 from bench.extract import Progress
 from bench.gather import clusters, gather, labels, lost, problems
+from bench.layer_curve import chosen, curve, on_layers
 from bench.metrics.retrieval import KINDS, kinds, recalls
 from bench.rows import Evaluated, Measured
-from bench.types import Captions, DataError, Embeddings, Probe, ProbeResult, Problem, Settings, Targets, Task
+from bench.types import (
+    Captions,
+    DataError,
+    Embeddings,
+    Predictions,
+    Probe,
+    ProbeResult,
+    Problem,
+    Settings,
+    Targets,
+    Task,
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,7 +65,11 @@ def embed_captions(
 def evaluate_captions(labelled: LabelledCaptions, frozen: Frozen, probe: Probe, settings: Settings) -> Evaluated:
     """Fit ``probe`` on the clips and captions of a task and score it. ``n`` counts queries, ``clusters`` clips."""
     task, metric = labelled.task, labelled.task.metric
-    results = probe.run(
+
+    def quality(problem: Problem, row: Predictions) -> float:
+        return metric.compute(kinds(len(problem.test), len(row) - len(problem.test)), row)
+
+    results = on_layers(probe, frozen, quality, labelled.clusters).run(
         labelled.embeddings.vectors,
         labelled.captions,
         labelled.problems,
@@ -74,9 +90,10 @@ def evaluate_captions(labelled: LabelledCaptions, frozen: Frozen, probe: Probe, 
         seed_values=tuple(float(fold_values.mean()) for fold_values in values),
         hours=float(labelled.embeddings.seconds.sum()) / 3600,
         n_classes=task.target.n_classes,
-        secondary=_secondary(found),
+        secondary={**_secondary(found), **chosen(results)},
         rates={"missing": labelled.missing},
-        subsets=subsets(task, values),
+        subsets=subsets(task, values)
+        | curve(results, lambda row: by_fold(metric, found.targets, row, found.folds).mean()),
     )
     return Evaluated(
         rows.score(task, labelled.data, frozen, probe, settings, measured),

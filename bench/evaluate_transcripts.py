@@ -19,9 +19,10 @@ from bench.engine.local import Frozen
 from bench.evaluate import by_fold, interval, subsets
 from bench.extract import Progress
 from bench.gather import clusters, gather_frames, labels, lost, problems
+from bench.layer_curve import chosen, curve, on_layers
 from bench.metrics.transcripts import character_error_rate_inverse, plain_words, word_error_rate_inverse
 from bench.rows import Evaluated, Measured
-from bench.types import Metric, Probe, Problem, Settings, Task
+from bench.types import Metric, Predictions, Probe, Problem, Settings, Task
 
 SECONDARY = (word_error_rate_inverse(plain_words), character_error_rate_inverse(plain_words))
 CUT = "cut off"  # fraction of test transcripts that did not end by themselves
@@ -73,7 +74,11 @@ def embed_transcripts(
 def evaluate_transcripts(labelled: LabelledSpeech, frozen: Frozen, probe: Probe, settings: Settings) -> Evaluated:
     """Fit ``probe`` on the frames of a task and score what it writes."""
     task, metric = labelled.task, labelled.task.metric
-    results = probe.run(
+
+    def quality(problem: Problem, row: Predictions) -> float:
+        return metric.compute(labelled.targets.texts[problem.test], row)
+
+    results = on_layers(probe, frozen, quality, labelled.clusters).run(
         labelled.frames,
         labelled.targets,
         labelled.problems,
@@ -101,9 +106,10 @@ def evaluate_transcripts(labelled: LabelledSpeech, frozen: Frozen, probe: Probe,
             other.name: float(np.mean([by_fold(other, targets, row, folds).mean() for row in predictions]))
             for other in SECONDARY
             if other.name != metric.name
-        },
+        }
+        | chosen(results),
         rates={"missing": labelled.missing, CUT: float(np.mean([result.info[CUT] for result in results]))},
-        subsets=subsets(task, values),
+        subsets=subsets(task, values) | curve(results, lambda row: by_fold(metric, targets, row, folds).mean()),
     )
     return Evaluated(
         rows.score(task, labelled.data, frozen, probe, settings, measured),

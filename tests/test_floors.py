@@ -32,6 +32,7 @@ FLOORS = {
     "bench.engine": 3,
     "bench.freeze": 3,
     "bench.layers": 3,
+    "bench.layer_curve": 4,
     "bench.extract": 3,
     "bench.extract_frames": 3,
     "bench.extract_xares": 3,

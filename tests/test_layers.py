@@ -2,19 +2,25 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import numpy as np
 import pytest
 import torch
 from torch import Tensor
 
 from bench.certify import certify
+from bench.data import dataset
+from bench.evaluate import embed, evaluate
 from bench.fingerprint import fingerprint
+from bench.freeze import freeze
+from bench.layer_curve import CHOSEN
 from bench.layers import at_layer
 from bench.metrics import accuracy
-from bench.probes import KNN, LinearProbe
+from bench.probes import KNN, FrameProbe, LinearProbe
 from bench.probes.layered import LayeredProbe, selection
-from bench.types import ChoiceError, EncoderError, EncoderSpec, Problem
-from tests import planted
+from bench.types import ChoiceError, EncoderError, EncoderSpec, Problem, Settings
+from tests import planted, toys
 
 
 class Deep(planted.GoodWithoutLengths):
@@ -97,7 +103,11 @@ def test_the_best_layer_is_chosen_on_validation_data(probe, valid, layers) -> No
     vectors, targets, widths = layers
     rows = np.arange(160)
     problem = Problem(rows[:100], rows[100:120] if valid else None, rows[120:])
-    layered = LayeredProbe(probe, widths, accuracy.compute)
+
+    def quality(problem: Problem, row: np.ndarray) -> float:
+        return accuracy.compute(targets[problem.test], row)
+
+    layered = LayeredProbe(probe, widths, quality)
     (result,) = layered.run(vectors, targets, [problem], n_classes=4, seeds=(0, 1))
     (alone,) = probe.run(vectors[:, 5:11], targets, [problem], n_classes=4, seeds=(0, 1))
     assert result.info["layer"] == 1
@@ -118,3 +128,31 @@ def test_layers_are_compared_on_whole_clusters() -> None:
     assert sorted([*inner.train, *inner.test]) == list(range(60))
     single = selection(Problem(np.arange(60), None, np.arange(60, 80)), None)
     assert len(single.test) == 12
+
+
+def test_the_curve_and_the_choice_stand_in_the_row(tmp_path: Path) -> None:
+    settings = Settings("full", "strict", "cpu", "fp32", (0, 1), tmp_path / "cache", toys.write_dataset(tmp_path), 1)
+    every = freeze(at_layer(spec(DeepWithLengths), "all"), device="cpu", precision="fp32", cache=settings.cache)
+    task = toys.task()
+    data = dataset(task, "full", cache=settings.cache, data=settings.data)
+    labelled = embed(task, data, every, settings, lambda count, now: None)
+    assert labelled.embeddings.vectors.shape[1] == sum(every.encoder.widths)  # type: ignore[attr-defined]
+    for probe in task.probes:
+        score = evaluate(labelled, every, probe, settings).score
+        assert score.probe == probe.name
+        layers = {name: value for name, value in score.subsets.items() if name.startswith("layer")}
+        assert list(layers) == ["layer 0", "layer 1", "layer 2"]
+        assert score.value == layers[f"layer {score.secondary[CHOSEN]:.0f}"]
+        one = freeze(at_layer(spec(DeepWithLengths), "1"), device="cpu", precision="fp32", cache=settings.cache)
+        alone = evaluate(embed(task, data, one, settings, lambda count, now: None), one, probe, settings).score
+        assert alone.value == layers["layer 1"]
+        assert not alone.subsets
+
+
+def test_all_stories_take_layers(tmp_path: Path) -> None:
+    """Frames of several layers are cut into layers as vectors are."""
+    layered = LayeredProbe(FrameProbe(), (2, 3), lambda problem, row: 0.0)
+    frames = [np.arange(20.0).reshape(4, 5), np.arange(10.0).reshape(2, 5)]
+    first, second = layered.parts(frames)
+    assert [part.shape for part in first] == [(4, 2), (2, 2)]
+    assert np.array_equal(second[1], frames[1][:, 2:])

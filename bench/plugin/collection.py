@@ -137,7 +137,7 @@ def _plan(config: pytest.Config) -> Plan:
         mirror=option("mirror") or "",
     )
     asked = with_language_model(with_text_encoder(tasks, option("text_encoder")), option("language_model"))
-    return Plan(settings, asked, _specs(option("encoder")), _run(config), tasks, absent)
+    return Plan(settings, asked, _specs(option("encoder"), option("layer")), _run(config), tasks, absent)
 
 
 def _tasks(files: list[Path], suite: str) -> tuple[Task, ...]:
@@ -163,17 +163,17 @@ def _absent(tasks: Sequence[Task], data: Path | None, keyword: str) -> tuple[str
     return tuple(task.name for task in private if data is None or located(task, data) is None)
 
 
-def _specs(wanted_encoders: list[str]) -> tuple[EncoderSpec, ...]:
+def _specs(wanted_encoders: list[str], layer: str | None) -> tuple[EncoderSpec, ...]:
     from bench.encoder_sources import resolve
+    from bench.layers import at_layer
 
     bundled = discovery.bundled_encoders()
-    if not wanted_encoders:
-        return tuple(spec for spec in bundled.values() if spec.default)
     specs = tuple(resolve(text, bundled, hf=discovery.hugging_face()) for text in dict.fromkeys(wanted_encoders))
+    specs = specs or tuple(spec for spec in bundled.values() if spec.default)
     names = [spec.name for spec in specs]
     if len(set(names)) < len(names):
         raise ChoiceError("encoder named twice", got=", ".join(names), expected="unique names", where="--encoder")
-    return specs
+    return specs if layer is None else tuple(at_layer(spec, layer) for spec in specs)
 
 
 def _device(wanted_device: str) -> str:

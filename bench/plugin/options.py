@@ -53,6 +53,13 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     )
     group.addoption("--precision", type=_one_of("precision", PRECISIONS), default="fp32", help=", ".join(PRECISIONS))
     group.addoption(
+        "--layer",
+        type=_layer,
+        metavar="N|all",
+        help="hidden layer of the encoders, 0 being what goes into the first block; all: every layer in one pass, the "
+        "best one chosen on validation data (default: the encoder's output)",
+    )
+    group.addoption(
         "--text-encoder",
         type=_text_encoder,
         metavar="NAME|FOLDER",
@@ -118,6 +125,12 @@ def _mirror(value: str) -> str:
             raise argparse.ArgumentTypeError(f"{value!r} names a folder; {expected}, with a folder for each task")
     except ChoiceError as error:
         raise argparse.ArgumentTypeError(f"{value!r} is no mirror; {expected}") from error
+    return value
+
+
+def _layer(value: str) -> str:
+    if value != "all" and not value.isdigit():
+        raise argparse.ArgumentTypeError(f"{value!r} is no layer; expected a number from 0, or all")
     return value
 
 

@@ -9,6 +9,7 @@ other layer, for the curve.
 from __future__ import annotations
 
 from dataclasses import dataclass
+from itertools import pairwise
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -20,18 +21,21 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
-    from bench.types import Predictions, Probe, Targets
+    from bench.types import Predictions, Probe
 
 HELD_OUT = 5  # every fifth training cluster of a problem without validation rows
 
 
 @dataclass(frozen=True, slots=True)
 class LayeredProbe:
-    """``probe`` on the layers of ``widths`` [L] dimensions each; ``score(targets, predictions)``: higher is better."""
+    """``probe`` on the layers of ``widths`` [L] dimensions each.
+
+    ``quality`` says how good predictions of one seed for a problem's test rows are, the more the better.
+    """
 
     probe: Probe
     widths: tuple[int, ...]
-    score: Callable[[Targets, Predictions], float]
+    quality: Callable[[Problem, Predictions], float]
     clusters: NDArray[np.int64] | None = None  # [N]
 
     @property
@@ -44,15 +48,15 @@ class LayeredProbe:
 
     def run(
         self,
-        vectors: NDArray[np.float32],
-        targets: Targets,
+        vectors: Any,
+        targets: Any,
         problems: Sequence[Problem],
         *,
         n_classes: int,
         seeds: Sequence[int],
         device: str = "cpu",
     ) -> list[ProbeResult]:
-        """As the probe's own ``run``, on vectors [N, sum of widths].
+        """As the probe's own ``run``, on vectors [N, sum of widths], or N arrays [T, sum of widths].
 
         ``info`` has the chosen ``layer`` of each problem and ``layers``: the predictions of every layer.
         """
@@ -61,7 +65,7 @@ class LayeredProbe:
         quality, answers = [], []
         for part in self.parts(vectors):
             tried = self.probe.run(part, targets, inner, seeds=seeds[:1], **how)
-            quality.append([self._quality(targets, p, result) for p, result in zip(inner, tried, strict=True)])
+            quality.append([self._mean_quality(p, result) for p, result in zip(inner, tried, strict=True)])
             answers.append(self.probe.run(part, targets, problems, seeds=seeds, **how))
         best = np.argmax(np.array(quality), axis=0).tolist()  # the first of equals
         results = []
@@ -71,12 +75,16 @@ class LayeredProbe:
             results.append(ProbeResult(own.predictions, {**own.info, "layer": layer, "layers": layers}))
         return results
 
-    def parts(self, vectors: NDArray[np.float32]) -> list[NDArray[np.float32]]:
-        """[N, D] of each layer."""
-        return np.split(vectors, np.cumsum(self.widths)[:-1], axis=1)
+    def parts(self, vectors: Any) -> list[Any]:
+        """[N, D], or N arrays [T, D], of each layer."""
+        borders = [0, *np.cumsum(self.widths).tolist()]
+        layers = list(pairwise(borders))
+        if isinstance(vectors, np.ndarray):
+            return [vectors[:, start:stop] for start, stop in layers]
+        return [[frames[:, start:stop] for frames in vectors] for start, stop in layers]
 
-    def _quality(self, targets: Targets, problem: Problem, result: ProbeResult) -> float:
-        return float(np.mean([self.score(targets[problem.test], row) for row in result.predictions]))
+    def _mean_quality(self, problem: Problem, result: ProbeResult) -> float:
+        return float(np.mean([self.quality(problem, row) for row in result.predictions]))
 
 
 def selection(problem: Problem, clusters: NDArray[np.int64] | None) -> Problem:
