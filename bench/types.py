@@ -83,6 +83,7 @@ class EncoderSpec:
     load_weights: Callable[[Path, str], Encoder] | None = None
     """From the user's own copy of the weights (file or folder) and a device: ``--encoder NAME=PATH``."""
     extra: str = ""  # the optional dependencies it needs: pip install ".[extra]"
+    verified: str = ""  # what its code was compared with, and with which weights
     sampling_rate: int = 0  # Hz; this and the next two as the loaded encoder will have them, 0 where not said
     output_dim: int = 0
     hop_in_ms: float = 0.0

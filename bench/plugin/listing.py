@@ -8,6 +8,7 @@ from bench.types import EncoderSpec
 
 HEAD = ("encoder", "", "dim", "kHz", "hop ms", "weights", "extra", "licence", "source")
 RIGHT = {2, 3, 4}  # columns of numbers
+WEIGHTS = "pinned: at a commit or by digest; latest: what the hub has; own copy: --encoder NAME=PATH, which any takes"
 
 
 def encoders(specs: Iterable[EncoderSpec]) -> str:
@@ -18,18 +19,26 @@ def encoders(specs: Iterable[EncoderSpec]) -> str:
     for row in rows:
         cells = [c.rjust(w) if i in RIGHT else c.ljust(w) for i, (c, w) in enumerate(zip(row, widths, strict=False))]
         lines.append("  ".join([*cells, row[-1]]))
-    return "\n".join([*lines, "", "weights: an own copy is taken by --encoder NAME=PATH; pinned: a commit or digest"])
+    return "\n".join([*lines, "", f"weights: {WEIGHTS}"])
+
+
+def weights(spec: EncoderSpec) -> str:
+    """Where the weights come from, in a word; empty where there are none to be had."""
+    if spec.load_weights is None:
+        return ""
+    if spec.revision:
+        return "pinned"
+    return "latest" if spec.source.startswith("https://huggingface.co/") else "own copy"
 
 
 def _row(spec: EncoderSpec) -> tuple[str, ...]:
     numbers = (spec.output_dim, spec.sampling_rate / 1000, spec.hop_in_ms)
-    weights = "" if spec.load_weights is None else "pinned" if spec.revision else "latest"
     source = spec.source.removeprefix("https://").removeprefix("huggingface.co/")
     return (
         spec.name,
         "default" if spec.default else "",
         *(f"{number:.6g}" if number else "" for number in numbers),
-        weights,
+        weights(spec),
         spec.extra,
         spec.licence,
         source,

@@ -1,0 +1,83 @@
+"""``docs/encoders.md``, written from the specs and from leaderboards.
+
+``python -m bench.plugin.encoder_page [LEADERBOARD.json ...]`` rewrites its two tables: what every bundled encoder is
+and what was verified of it; and, when leaderboards are named, how the encoders in them score beside ``logmel``.
+"""
+
+from __future__ import annotations
+
+import re
+import sys
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+
+from bench.leaderboard import io
+from bench.plugin import discovery, listing
+from bench.store import written
+from bench.types import EncoderSpec, Score
+
+PAGE = discovery.ROOT / "docs" / "encoders.md"
+BASELINE = "logmel"
+
+
+def specs_table(specs: Iterable[EncoderSpec]) -> str:
+    """One row per encoder."""
+    rows = [
+        "| encoder | dim | kHz | hop [ms] | weights | licence | trained on | verified |",
+        "|---|---|---|---|---|---|---|---|",
+    ]
+    for spec in specs:
+        numbers = (spec.output_dim, spec.sampling_rate / 1000, spec.hop_in_ms)
+        cells = (
+            f"[{spec.name}]({spec.source})" if spec.source.startswith("https://") else spec.name,
+            *(f"{number:.6g}" if number else "" for number in numbers),
+            listing.weights(spec) + (f", extra `{spec.extra}`" if spec.extra else ""),
+            spec.licence,
+            ", ".join(spec.trained_on),
+            spec.verified,
+        )
+        rows.append("| " + " | ".join(cell.replace("|", "/") for cell in cells) + " |")
+    return "\n".join(rows)
+
+
+def scores_table(scores: Sequence[Score]) -> str:
+    """One row per task and probe, one column per encoder, ``logmel`` first; bold where the intervals do not touch."""
+    names = sorted({score.encoder for score in scores} - {BASELINE})
+    rows = [f"| task | probe | chance | {BASELINE} | {' | '.join(names)} |", "|---" * (4 + len(names)) + "|"]
+    values = {(score.task, score.probe, score.encoder): score for score in scores}
+    for task, probe in sorted({(score.task, score.probe) for score in scores}):
+        base = values.get((task, probe, BASELINE))
+        if base is None:
+            continue
+        cells = [_cell(values.get((task, probe, name)), base) for name in names]
+        rows.append(f"| {task} | {probe} | {base.chance:.3f} | {_cell(base, base)} | {' | '.join(cells)} |")
+    return "\n".join(rows)
+
+
+def _cell(score: Score | None, base: Score) -> str:
+    if score is None:
+        return ""
+    text = f"{score.value:.3f} [{score.ci95[0]:.2f}, {score.ci95[1]:.2f}]"
+    return f"**{text}**" if score.ci95[0] > base.ci95[1] else text
+
+
+def replaced(page: str, name: str, content: str) -> str:
+    """``page`` with new ``content`` between the marks ``<!-- name -->`` and ``<!-- end name -->``."""
+    marks = re.escape(f"<!-- {name} -->"), re.escape(f"<!-- end {name} -->")
+    return re.sub(
+        f"({marks[0]}\n).*?(\n{marks[1]})", lambda found: found[1] + content + found[2], page, flags=re.DOTALL
+    )
+
+
+def main(files: Sequence[str]) -> None:
+    """Rewrite the page."""
+    page = replaced(PAGE.read_text(encoding="utf-8"), "specs", specs_table(discovery.bundled_encoders().values()))
+    if files:
+        scores = [score for file in files for score in io.read(Path(file)).scores]
+        page = replaced(page, "scores", scores_table(scores))
+    with written(PAGE) as temporary:
+        temporary.write_text(page, encoding="utf-8")
+
+
+if __name__ == "__main__":
+    main(sys.argv[1:])

@@ -1,0 +1,34 @@
+"""docs/encoders.md says what the specs say."""
+
+from __future__ import annotations
+
+from bench.plugin import discovery
+from bench.plugin.encoder_page import PAGE, replaced, scores_table, specs_table
+from tests.test_leaderboard import score
+
+
+def test_the_page_is_up_to_date() -> None:
+    page = PAGE.read_text(encoding="utf-8")
+    table = specs_table(discovery.bundled_encoders().values())
+    assert page == replaced(page, "specs", table), "run python -m bench.plugin.encoder_page"
+    assert table in page
+
+
+def test_every_encoder_says_what_was_verified() -> None:
+    for spec in discovery.bundled_encoders().values():
+        assert spec.verified, spec.name
+        assert spec.licence, spec.name
+        assert spec.source, spec.name
+
+
+def test_scores_stand_beside_the_baseline() -> None:
+    rows = [
+        score("esc50", encoder="logmel", value=0.2, ci95=(0.1, 0.3)),
+        score("esc50", encoder="other", value=0.5, ci95=(0.4, 0.6)),
+        score("esc50", encoder="third", value=0.25, ci95=(0.2, 0.3)),
+        score("alone", encoder="other", value=0.5, ci95=(0.4, 0.6)),
+    ]
+    head, _, only = scores_table(rows).splitlines()
+    assert head == "| task | probe | chance | logmel | other | third |"
+    cells = [cell.strip() for cell in only.split("|")]
+    assert (cells[1], *cells[4:7]) == ("esc50", "0.200 [0.10, 0.30]", "**0.500 [0.40, 0.60]**", "0.250 [0.20, 0.30]")
