@@ -1,10 +1,11 @@
 """What makes two encoders the same: their weights, the source of their wrapper and their contract.
 
 sha256 over every tensor of ``state_dict()`` (name, dtype, shape, bytes, sorted by name), any extra state, plain
-settings of its modules (a layer number, a flag), the source of the encoder's class and of the files that define it and
-its bases, and ``sampling_rate``, ``output_dim``, ``hop_size_in_ms``. Paths and times never enter, nor a name without
-its source: two classes of one file with the same weights differ, two copies of a file do not. Where the weights are
-hidden from ``state_dict`` (ONNX, closures), what the encoder makes of a fixed signal stands in for them.
+settings of its modules (a layer number, a flag), the source of the encoder's class and of the files that define it, its
+bases and, but for those of installed packages, its modules, and ``sampling_rate``, ``output_dim``, ``hop_size_in_ms``.
+Paths and times never enter, nor a name without its source: two classes of one file with the same weights differ, two
+copies of a file do not. Where the weights are hidden from ``state_dict`` (ONNX, closures), what the encoder makes of a
+fixed signal stands in for them.
 """
 
 from __future__ import annotations
@@ -45,7 +46,7 @@ def fingerprint(encoder: Encoder, *, device: str = "cpu") -> str:
         _entry(digest, name, state[name])
     if not any(isinstance(value, Tensor) for value in state.values()):
         _field(digest, "probe", _probe(encoder, device))
-    for source in [*_sources(type(inner)), *_own_sources(type(inner))]:
+    for source in [*_sources(type(inner)), *_own_sources(type(inner)), *_sources_of_parts(inner)]:
         _field(digest, "source", source)
     _field(digest, "settings", json.dumps(_settings(inner), sort_keys=True).encode())
     for name in NATIVE:
@@ -79,6 +80,22 @@ def _sources(kind: type) -> list[bytes]:
             continue
     contents = {Path(file).read_bytes().replace(b"\r\n", b"\n") for file in files if Path(file).is_file()}
     return sorted(contents)
+
+
+def _sources_of_parts(encoder: object) -> list[bytes]:
+    """Contents of the files that define the encoder's modules, where they are no installed package's, each once."""
+    own = set(_sources(type(encoder)))
+    kinds = {type(module) for module in encoder.modules()} if isinstance(encoder, nn.Module) else set()
+    written_here = [kind for kind in kinds if not _installed(kind)]
+    return sorted({content for kind in written_here for content in _sources(kind)} - own)
+
+
+def _installed(kind: type) -> bool:
+    try:
+        parts = Path(inspect.getfile(kind)).parts
+    except (TypeError, OSError):  # typed into an interpreter
+        return False
+    return kind.__module__.split(".")[0] in LIBRARIES or bool({"site-packages", "dist-packages"} & set(parts))
 
 
 def _own_sources(kind: type) -> list[bytes]:

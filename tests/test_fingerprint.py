@@ -175,3 +175,36 @@ def test_hidden_weights_and_a_failing_probe() -> None:
 
     with pytest.raises(EncoderError, match="no session"):
         fingerprint(adapt(Failing()))
+
+
+PART = """
+from torch import nn
+
+class Part(nn.Module):
+    def forward(self, x):
+        return x + {added}
+"""
+WHOLE = """
+from torch import nn
+from shared_part import Part
+from tests.planted import Good
+
+class Whole(Good):
+    def __init__(self):
+        super().__init__()
+        self.part = Part()
+"""
+
+
+def test_the_files_of_its_parts_count(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A transformer block that several encoder files share: its change is a change of each of them."""
+    prints = []
+    for place, added in enumerate((0, 1, 0)):
+        folder = tmp_path / str(place)
+        folder.mkdir()
+        (folder / "shared_part.py").write_text(PART.format(added=added))
+        monkeypatch.syspath_prepend(folder)
+        sys.modules.pop("shared_part", None)
+        prints.append(fingerprint(loaded(folder / "whole.py", WHOLE, "Whole")))
+    sys.modules.pop("shared_part", None)
+    assert prints[0] == prints[2] != prints[1]
