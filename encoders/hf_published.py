@@ -7,6 +7,9 @@ import functools
 from bench.types import EncoderSpec
 from encoders import hf
 
+REAL = "real weights: equal to transformers' own encoder on real speech; certificate"
+RANDOM = "random weights: equal to transformers' own model with the authors' processor; certificate"
+
 
 def published(
     name: str,
@@ -18,6 +21,7 @@ def published(
     hop_in_ms: float = 20.0,
     licence: str,
     trained_on: tuple[str, ...],
+    verified: str = RANDOM,
 ) -> EncoderSpec:
     return EncoderSpec(
         name=name,
@@ -26,6 +30,7 @@ def published(
         revision=revision,
         licence=licence,
         trained_on=trained_on,
+        verified=verified,
         load_weights=hf.from_folder,
         sampling_rate=rate,
         output_dim=width,

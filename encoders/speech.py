@@ -7,7 +7,7 @@ How each is used is described in ``hf_waveform.py`` and ``hf_spectrogram.py``.
 
 from __future__ import annotations
 
-from encoders.hf_published import published
+from encoders.hf_published import REAL, published
 
 LIBRISPEECH = ("librispeech", "librispeechmalefemale")
 LIBRILIGHT = ("libri-light", *LIBRISPEECH)  # the same volunteers' recordings: LibriSpeech was drawn from them
@@ -118,6 +118,7 @@ whisper_base = published(
     width=512,
     licence="Apache-2.0",
     trained_on=WHISPER,
+    verified=REAL,
 )
 whisper_small = published(
     "whisper-small",

@@ -461,9 +461,11 @@ def test_table_shows_rows_and_summary():
 
 def test_table_flags_what_a_reader_must_know():
     row = score(certified=False, private=True, rates={"missing": 0.02})
-    row = dataclasses.replace(row, data=dataclasses.replace(row.data, reference=False))
-    shown = lines(board([row], encoders=[encoder_row(trained_on=["ESC50"])]))
+    recorded = dataclasses.replace(row, data=dataclasses.replace(row.data, reference=False, synthetic=False))
+    shown = lines(board([recorded], encoders=[encoder_row(trained_on=["ESC50"])]))
     assert shown[1].endswith("200 uncertified, trained on it, other data, private, 2.0% lost")
+    shown = lines(board([row], encoders=[encoder_row(trained_on=["ESC50"])]))  # nobody was trained on generated clips
+    assert shown[1].endswith("200 uncertified, private, 2.0% lost")
 
 
 def test_table_says_why_there_is_no_summary():

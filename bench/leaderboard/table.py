@@ -161,7 +161,7 @@ def flags(score: Score, trained_on: Iterable[str] = ()) -> list[str]:
     lost = sum(score.rates.values())
     notes = {
         "uncertified": not score.certified,
-        "trained on it": score.task.casefold() in {name.casefold() for name in trained_on},
+        "trained on it": not score.data.synthetic and score.task.casefold() in {name.casefold() for name in trained_on},
         "other data": score.data.reference is False,
         "private": score.private,
         f"{lost:.1%} lost": lost > 0,
