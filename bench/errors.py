@@ -19,5 +19,9 @@ class EncoderError(BenchError):
     """An encoder breaks its contract."""
 
 
+class UnavailableError(EncoderError):
+    """What an encoder needs, weights or a package, is not here and cannot be had."""
+
+
 class ChoiceError(BenchError):
     """The user named something that does not exist; ``expected`` lists the choices."""

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any, Literal, Protocol, runtime_checkable
 import numpy as np
 from numpy.typing import NDArray
 
-from bench.errors import BenchError, ChoiceError, DataError, EncoderError
+from bench.errors import BenchError, ChoiceError, DataError, EncoderError, UnavailableError
 from bench.targets import Captions, ClassLabel, Event, Events, MultiLabel, Sidecar, Target, Targets, Transcript
 
 if TYPE_CHECKING:
@@ -35,6 +35,7 @@ __all__ = [  # what is defined elsewhere and imported from here; the nouns of th
     "Target",
     "Targets",
     "Transcript",
+    "UnavailableError",
 ]
 
 Domain = Literal["speech", "environment", "music"]

@@ -5,7 +5,7 @@ from __future__ import annotations
 import importlib
 from types import ModuleType
 
-from bench.types import EncoderError
+from bench.types import UnavailableError
 
 
 def package(name: str, extra: str) -> ModuleType:
@@ -14,4 +14,4 @@ def package(name: str, extra: str) -> ModuleType:
         return importlib.import_module(name)
     except ImportError as error:
         expected = f'pip install ".[{extra}]"'
-        raise EncoderError("missing package", got=error, expected=expected, where=f"package {name}") from error
+        raise UnavailableError("missing package", got=error, expected=expected, where=f"package {name}") from error

@@ -22,7 +22,7 @@ import torch
 from torch import nn
 
 from bench.audio import torchaudio_safe
-from bench.types import Encoder, EncoderError, EncoderSpec
+from bench.types import Encoder, EncoderError, EncoderSpec, UnavailableError
 from encoders import hf_spectrogram, hf_towers, hf_waveform
 from encoders.hf_model import Model
 
@@ -81,7 +81,8 @@ def load(identity: str, revision: str | None, device: str) -> Encoder:
     except FAILURES as error:
         lines = str(error).strip().splitlines() or [type(error).__name__]
         expected = "a hub id or folder with config.json, preprocessor_config.json and safetensors weights"
-        raise EncoderError("transformers model", got=lines[0], expected=expected, where=identity) from error
+        kind = EncoderError if Path(identity).is_dir() else UnavailableError
+        raise kind("transformers model", got=lines[0], expected=expected, where=identity) from error
     encoder = KINDS[file["model_type"]](model, extractor, files)
     return cast(Encoder, encoder.eval().requires_grad_(False).to(device))
 

@@ -21,7 +21,7 @@ from typing import Any, cast
 import torch
 from torch import Tensor, nn
 
-from bench.types import Encoder, EncoderError
+from bench.types import Encoder, EncoderError, UnavailableError
 
 Rename = Callable[[str], str | None]
 """An author's tensor name to ours; None for one that is not part of the encoder (a decoder, a classifier)."""
@@ -52,7 +52,7 @@ def fetched(weights: Weights) -> Path:
     """The checkpoint on this disk, downloaded if need be. Raises EncoderError when it cannot be had or differs."""
     if weights.page and not (weights.hub or weights.url):
         expected = "your own copy: --encoder NAME=FILE"
-        raise EncoderError("weights", got="no pinned address is known", expected=expected, where=weights.page)
+        raise UnavailableError("weights", got="no pinned address is known", expected=expected, where=weights.page)
     path = _from_hub(weights) if weights.hub else _from_url(weights)
     if weights.hub and weights.sha256:
         _check_digest(path, weights)
@@ -138,7 +138,7 @@ def _from_hub(weights: Weights) -> Path:
     except Exception as error:  # offline, absent, refused: the hub's many errors
         lines = str(error).strip().splitlines() or [type(error).__name__]
         expected = "a connection, or your own copy: --encoder NAME=FILE"
-        raise EncoderError("weights cannot be had", got=lines[0], expected=expected, where=weights.source) from error
+        raise UnavailableError("weights cannot be had", got=lines[0], expected=expected, where=weights.hub) from error
 
 
 def _from_url(weights: Weights) -> Path:
@@ -152,7 +152,7 @@ def _from_url(weights: Weights) -> Path:
         return path
     expected = "a connection, or your own copy: --encoder NAME=FILE"
     if os.environ.get("HF_HUB_OFFLINE") == "1":
-        raise EncoderError("weights cannot be had", got="offline", expected=expected, where=weights.url)
+        raise UnavailableError("weights cannot be had", got="offline", expected=expected, where=weights.url)
     path.parent.mkdir(parents=True, exist_ok=True)
     descriptor, temporary = tempfile.mkstemp(dir=path.parent)
     try:
@@ -162,7 +162,7 @@ def _from_url(weights: Weights) -> Path:
         _check_digest(Path(temporary), weights)
         Path(temporary).replace(path)
     except (OSError, urllib.error.URLError) as error:
-        raise EncoderError("weights cannot be had", got=error, expected=expected, where=weights.url) from error
+        raise UnavailableError("weights cannot be had", got=error, expected=expected, where=weights.url) from error
     finally:
         Path(temporary).unlink(missing_ok=True)
     return path

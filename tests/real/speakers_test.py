@@ -68,6 +68,7 @@ def test_certificate(name: str) -> None:
 
 @each
 def test_golden_embedding(name: str) -> None:
+    encoder(name)  # skips before a recording is looked for
     embedding = mean(name, some()[0])
     if name == "ge2e":
         embedding = embedding / embedding.norm()
