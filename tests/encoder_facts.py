@@ -11,6 +11,7 @@ import importlib
 import json
 import math
 import re
+import zipfile
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -103,6 +104,14 @@ def assert_golden(module: nn.Module, names: Mapping[str, Sequence[int]], rename:
         got = output[case["at"]][:, :: case["step"]]
         assert nn.functional.cosine_similarity(got, wanted).min() > 0.9999
         torch.testing.assert_close(got, wanted, atol=golden.get("atol", 1e-3), rtol=1e-3)
+
+
+def wheel(path: Path, *members: Path) -> Path:
+    """A wheel with files that lie beside it; ``members`` are relative."""
+    with zipfile.ZipFile(path, "w") as archive:
+        for member in members:
+            archive.write(path.parent / member, member.as_posix())
+    return path
 
 
 def torchaudio(module: str) -> Any:
