@@ -60,7 +60,11 @@ def planted(shapes: Mapping[str, Sequence[int]]) -> dict[str, Tensor]:
             continue
         wave = np.sin(1.3 * i + 0.37 * np.arange(n) + 0.001 * np.arange(n) ** 1.5)
         fan = max(1, math.prod(shape[1:]))
-        value = 1 + 0.3 * wave if name.endswith("running_var") or (len(shape) == 1 and "weight" in name) else None
+        value = (
+            1 + 0.3 * wave
+            if name.endswith(("running_var", "moving_variance")) or (len(shape) == 1 and "weight" in name)
+            else None
+        )
         if value is None:
             value = wave * (1.5 / math.sqrt(fan) if len(shape) > 1 else 0.2)
         made[name] = torch.from_numpy(value.astype(np.float32).reshape(shape))
