@@ -194,9 +194,9 @@ def test_published_weights_are_certified_where_they_can_be_had(name: str, monkey
     try:
         encoder = adapt(PUBLISHED[name].load("cpu"))
     except EncoderError as error:
-        if "--encoder NAME=FILE" not in str(error):
+        if "--encoder NAME=FILE" not in str(error) and "missing package" not in str(error):
             raise
-        pytest.skip(f"weights cannot be had here: {error}")
+        pytest.skip(f"cannot be loaded here: {error}")
     assert certify(encoder).passed
 
 
