@@ -11,6 +11,7 @@ import importlib
 import json
 import math
 import re
+import zipfile
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -59,7 +60,11 @@ def planted(shapes: Mapping[str, Sequence[int]]) -> dict[str, Tensor]:
             continue
         wave = np.sin(1.3 * i + 0.37 * np.arange(n) + 0.001 * np.arange(n) ** 1.5)
         fan = max(1, math.prod(shape[1:]))
-        value = 1 + 0.3 * wave if name.endswith("running_var") or (len(shape) == 1 and "weight" in name) else None
+        value = (
+            1 + 0.3 * wave
+            if name.endswith(("running_var", "moving_variance")) or (len(shape) == 1 and "weight" in name)
+            else None
+        )
         if value is None:
             value = wave * (1.5 / math.sqrt(fan) if len(shape) > 1 else 0.2)
         made[name] = torch.from_numpy(value.astype(np.float32).reshape(shape))
@@ -103,6 +108,14 @@ def assert_golden(module: nn.Module, names: Mapping[str, Sequence[int]], rename:
         got = output[case["at"]][:, :: case["step"]]
         assert nn.functional.cosine_similarity(got, wanted).min() > 0.9999
         torch.testing.assert_close(got, wanted, atol=golden.get("atol", 1e-3), rtol=1e-3)
+
+
+def wheel(path: Path, *members: Path) -> Path:
+    """A wheel with files that lie beside it; ``members`` are relative."""
+    with zipfile.ZipFile(path, "w") as archive:
+        for member in members:
+            archive.write(path.parent / member, member.as_posix())
+    return path
 
 
 def torchaudio(module: str) -> Any:

@@ -14,7 +14,8 @@ from torch import nn
 from bench.encoder_sources import resolve
 from bench.types import ChoiceError, Encoder, EncoderError, EncoderSpec
 from encoders.weights import Weights, fetched, fill, tensors
-from tests import planted
+from encoders.wheels import opened
+from tests import encoder_facts, planted
 
 
 def strip(name: str) -> str | None:
@@ -133,3 +134,22 @@ def test_an_encoder_takes_the_users_copy(tmp_path: Path) -> None:
         resolve(f"bare={tmp_path}/w.pt", bundled, lambda _: own)
     with pytest.raises(ChoiceError, match="a file or folder"):
         resolve(f"own={tmp_path}/absent", bundled, lambda _: own)
+
+
+def test_a_file_or_folder_of_a_wheel(tmp_path: Path) -> None:
+    for name in ("a/w/x", "a/w/y", "a/wz", "a/v"):
+        (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / name).write_text(name)
+    wheel = encoder_facts.wheel(tmp_path / "p.whl", *map(Path, ("a/w/x", "a/w/y", "a/wz", "a/v")))
+    with opened(wheel, "a/w") as folder:
+        assert {file.name: file.read_text() for file in folder.iterdir()} == {"x": "a/w/x", "y": "a/w/y"}
+    assert not folder.exists()
+    with opened(wheel, "a/v") as file:
+        assert file.read_text() == "a/v"
+    with opened(tmp_path / "a", "a/v") as own:
+        assert own == tmp_path / "a"
+    with pytest.raises(EncoderError, match="a wheel without it, expected a/u"), opened(wheel, "a/u"):
+        pass
+    wheel.write_bytes(wheel.read_bytes()[:100])
+    with pytest.raises(EncoderError, match="a wheel that can be read"), opened(wheel, "a/v"):
+        pass
