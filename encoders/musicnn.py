@@ -164,6 +164,8 @@ def _spec(songs: str, trained_on: str) -> EncoderSpec:
         source="https://github.com/jordipons/musicnn",
         revision="0.1.0",
         licence="ISC",
+        verified="real weights: frames above cosine .9999999 with the authors' graph in TensorFlow 2.21 on "
+        "real speech; certificate",
         trained_on=(trained_on,),
         load_weights=partial(load_weights, songs),
         sampling_rate=Musicnn.sampling_rate,

@@ -60,6 +60,7 @@ random_conv = EncoderSpec(
     source="untrained convolutions, seeded",
     revision="1",
     licence="Apache-2.0",
+    verified="certificate",
     default=True,
     sampling_rate=RandomConv.sampling_rate,
     output_dim=RandomConv.output_dim,

@@ -116,6 +116,7 @@ speech_embedding = EncoderSpec(
     source="https://github.com/dscripka/openWakeWord",
     revision="0.5.1",
     licence="Apache-2.0",
+    verified="real weights: frames above cosine .9999 with openWakeWord 0.5.1 on real speech; certificate",
     trained_on=("200 million clips of YouTube, not published",),
     load_weights=load_weights,
     extra=EXTRA,
