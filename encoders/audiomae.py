@@ -62,7 +62,7 @@ class AudioMae(nn.Module):
         return self._layers(audio, lengths, every=False)[-1]
 
     def hidden_states(self, audio: Tensor, lengths: Tensor | None = None) -> list[Tensor]:
-        """Output of every block; of the last one what ``forward`` returns, after the final normalisation."""
+        """What goes into the first block, then each block's output; of the last one what ``forward`` returns."""
         return self._layers(audio, lengths, every=True)
 
     def spectrum(self, audio: Tensor) -> Tensor:
@@ -100,4 +100,7 @@ audiomae = EncoderSpec(
     source=f"https://github.com/facebookresearch/AudioMAE, {FILE}",
     licence="CC-BY-4.0",
     trained_on=("AudioSet",),
+    sampling_rate=AudioMae.sampling_rate,
+    output_dim=Config().dim,
+    hop_in_ms=AudioMae.hop_size_in_ms,
 )

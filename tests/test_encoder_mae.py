@@ -146,13 +146,13 @@ def test_hidden_states_and_padding_beyond_a_piece(kind: str, tiny: dict[str, nn.
     encoder = tiny[kind]
     long, short = signal(180_000, seed=3), signal(30_000, seed=4)
     layers = encoder.hidden_states(long[None])  # type: ignore[operator]
-    assert len(layers) == 2
-    assert layers[0].shape == layers[1].shape
-    assert torch.equal(layers[1], encoder(long[None]))
+    assert len(layers) == 3
+    assert layers[0].shape == layers[1].shape == layers[2].shape
+    assert torch.equal(layers[2], encoder(long[None]))
     batch = nn.utils.rnn.pad_sequence([long, short], batch_first=True)
     first, second = encoder(batch, torch.tensor([180_000, 30_000]))
     alone = encoder(short[None])[0]
-    assert difference(layers[1][0], first) < 1e-5
+    assert difference(layers[2][0], first) < 1e-5
     assert difference(alone, second[: len(alone)]) < 1e-5
 
 
