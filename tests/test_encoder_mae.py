@@ -168,5 +168,5 @@ def test_spectrum_of_audiomae_is_kaldi_s(tiny: dict[str, nn.Module]) -> None:
     points = np.linspace(1127 * np.log(1 + 20 / 700), 1127 * np.log(1 + 8000 / 700), 130)[:, None]
     filters = np.minimum((mel - points[:-2]), (points[2:] - mel)) / (points[1] - points[0])
     wanted = np.log(np.maximum(power[:, :256] @ filters.clip(min=0)[:, :256].T, np.finfo(np.float32).eps))
-    spectrum = tiny["audiomae"].spectrum(clip[None])[0]  # type: ignore[operator]
+    spectrum = audiomae.energies(clip[None])[0]
     np.testing.assert_allclose(spectrum.T, wanted, atol=2e-3)
