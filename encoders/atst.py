@@ -44,6 +44,10 @@ class Config:
     clip: bool  # with a class token
     columns: int = 250  # patches that there are positions for
 
+    @property
+    def output_dim(self) -> int:
+        return 2 * self.dim if self.clip else self.dim
+
 
 class Atst(nn.Module):
     """[B, N] -> [B, T, D], of ATST-Clip [B, T, 2 D]."""
@@ -53,7 +57,7 @@ class Atst(nn.Module):
     def __init__(self, config: Config) -> None:
         super().__init__()
         dim = config.dim
-        self.output_dim = 2 * dim if config.clip else dim
+        self.output_dim = config.output_dim
         self.mel = Mel(fft=1024, window=1024, hop=160, bands=BANDS, low=60, high=7800)
         self.patch_embed = nn.Linear(BANDS * WIDTH, dim)
         self.cls_token = nn.Parameter(torch.zeros(1, 1, dim)) if config.clip else None
@@ -65,7 +69,7 @@ class Atst(nn.Module):
         return self._layers(audio, lengths, every=False)[-1]
 
     def hidden_states(self, audio: Tensor, lengths: Tensor | None = None) -> list[Tensor]:
-        """Output of every block after the final normalisation, as the authors use them; the last is ``forward``'s."""
+        """What goes into the first block, then each block's output, normalised as the authors use it."""
         return self._layers(audio, lengths, every=True)
 
     def spectrum(self, audio: Tensor) -> Tensor:
@@ -84,7 +88,8 @@ class Atst(nn.Module):
         )  # fmt: skip
         *inner, last = [layer[:, 0] for layer in layers]
         dim = self.pos_embed.shape[2]  # of the token and of the patch: each is normalised by itself
-        return [*(self.norm(x.unflatten(2, (-1, dim))).flatten(2) for x in inner), last]  # type: ignore[no-untyped-call]
+        normalised = [self.norm(x.unflatten(2, (-1, dim))).flatten(2) for x in inner[1:]]  # type: ignore[no-untyped-call]
+        return [*inner[:1], *normalised, last]
 
 
 def rename(name: str) -> str | None:
@@ -108,6 +113,9 @@ def _spec(name: str, config: Config, page: str) -> EncoderSpec:
         source=page,
         licence="MIT",
         trained_on=("AudioSet",),
+        sampling_rate=Atst.sampling_rate,
+        output_dim=config.output_dim,
+        hop_in_ms=Atst.hop_size_in_ms,
     )
 
 

@@ -62,18 +62,11 @@ class AudioMae(nn.Module):
         return self._layers(audio, lengths, every=False)[-1]
 
     def hidden_states(self, audio: Tensor, lengths: Tensor | None = None) -> list[Tensor]:
-        """Output of every block; of the last one what ``forward`` returns, after the final normalisation."""
+        """What goes into the first block, then each block's output; of the last one what ``forward`` returns."""
         return self._layers(audio, lengths, every=True)
 
-    def spectrum(self, audio: Tensor) -> Tensor:
-        """[B, N] -> [B, 128, floor((N - 400) / 160) + 1], not normalised."""
-        return kaldi(
-            audio - audio.mean(dim=1, keepdim=True), htk_compat=True, sample_frequency=self.sampling_rate,
-            use_energy=False, window_type="hanning", num_mel_bins=BANDS, dither=0.0, frame_shift=10,
-        )  # fmt: skip
-
     def _layers(self, audio: Tensor, lengths: Tensor | None, *, every: bool) -> list[Tensor]:
-        spectrum, _ = of_each(self.spectrum, audio, lengths, SHORTEST)
+        spectrum, _ = of_each(energies, audio, lengths, SHORTEST)
         heard = -(-spectrum.shape[2] // PATCH)  # columns
         pieces = -(-heard // self.columns)
         filled = nn.functional.pad(spectrum, (0, pieces * self.columns * PATCH - spectrum.shape[2]))
@@ -83,6 +76,14 @@ class AudioMae(nn.Module):
         first = self.cls_token + self.pos_embed[:, :1]
         layers = encode(self.blocks, self.norm, patches, position, first=first, every=every)
         return [layer[:, :, :heard].mean(dim=1) for layer in layers]
+
+
+def energies(audio: Tensor) -> Tensor:
+    """[B, N] -> Kaldi's log mel energies [B, 128, floor((N - 400) / 160) + 1] of the clip without its mean."""
+    return kaldi(
+        audio - audio.mean(dim=1, keepdim=True), htk_compat=True, sample_frequency=AudioMae.sampling_rate,
+        use_energy=False, window_type="hanning", num_mel_bins=BANDS, dither=0.0, frame_shift=10,
+    )  # fmt: skip
 
 
 def rename(name: str) -> str | None:
@@ -100,4 +101,7 @@ audiomae = EncoderSpec(
     source=f"https://github.com/facebookresearch/AudioMAE, {FILE}",
     licence="CC-BY-4.0",
     trained_on=("AudioSet",),
+    sampling_rate=AudioMae.sampling_rate,
+    output_dim=Config().dim,
+    hop_in_ms=AudioMae.hop_size_in_ms,
 )

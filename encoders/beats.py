@@ -119,7 +119,7 @@ class Beats(nn.Module):
         return self._layers(audio, lengths, every=False)[-1]
 
     def hidden_states(self, audio: Tensor, lengths: Tensor | None = None) -> list[Tensor]:
-        """Output of every layer; the last one is what ``forward`` returns."""
+        """What goes into the first layer, then each layer's output; the last is what ``forward`` returns."""
         return self._layers(audio, lengths, every=True)
 
     def spectrum(self, audio: Tensor) -> Tensor:
@@ -150,12 +150,12 @@ class Beats(nn.Module):
         x = self.encoder_layer_norm(x + self.pos_conv(x))
         offsets = torch.arange(x.shape[1], device=x.device)
         position = self.relative_attention_bias(bucket(offsets - offsets[:, None])).permute(2, 0, 1)
-        outputs = []
+        outputs = [x]
         for layer in self.layers:
             x = layer(x, position, keep)
             if every:
                 outputs.append(x)
-        return outputs or [x]
+        return outputs if every else [x]
 
 
 def bucket(offset: Tensor) -> Tensor:
@@ -193,6 +193,9 @@ def _spec(name: str, file: str) -> EncoderSpec:
         source=f"https://github.com/microsoft/unilm/tree/master/beats, {file}",
         licence="MIT",
         trained_on=("AudioSet",),
+        sampling_rate=Beats.sampling_rate,
+        output_dim=Config().dim,
+        hop_in_ms=Beats.hop_size_in_ms,
     )
 
 

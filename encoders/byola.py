@@ -48,6 +48,10 @@ class Config:
     mean: float | None = -5.4919195  # None: the clip's own mean and deviation
     deviation: float = 5.0389895
 
+    @property
+    def hop_in_ms(self) -> float:
+        return 10.0 * (1 << self.convolutions)
+
 
 class AudioNtt(nn.Module):
     """[B, N] -> [B, T, D]."""
@@ -60,7 +64,7 @@ class AudioNtt(nn.Module):
         inputs = CHANNELS * BANDS // factor
         outputs = config.dim - inputs if config.stacked else config.dim
         hidden = config.hidden or outputs
-        self.output_dim, self.hop_size_in_ms = config.dim, 10.0 * factor
+        self.output_dim, self.hop_size_in_ms = config.dim, config.hop_in_ms
         self.mean, self.deviation, self.stacked = config.mean, config.deviation, config.stacked
         self.mel = Mel(
             fft=1024, window=config.window, hop=160, bands=BANDS, low=60, high=7800, slaney=config.slaney
@@ -118,6 +122,9 @@ def _spec(name: str, config: Config, file: str) -> EncoderSpec:
         source=weights.page,
         licence="NTT, for evaluation (LICENSE of the repository)",
         trained_on=("AudioSet",),
+        sampling_rate=AudioNtt.sampling_rate,
+        output_dim=config.dim,
+        hop_in_ms=config.hop_in_ms,
     )
 
 

@@ -144,7 +144,7 @@ def rename(name: str) -> str | None:
     return name
 
 
-def _spec(name: str, make: Callable[[], nn.Module], names: Rename, file: str) -> EncoderSpec:
+def _spec(name: str, make: Callable[[], nn.Module], names: Rename, file: str, hop_in_ms: float) -> EncoderSpec:
     weights = Weights(page=f"{PAGE}/{file}")
     return EncoderSpec(
         name=name,
@@ -153,6 +153,9 @@ def _spec(name: str, make: Callable[[], nn.Module], names: Rename, file: str) ->
         source=weights.page,
         licence="MIT",
         trained_on=("AudioSet",),
+        sampling_rate=16_000,
+        output_dim=2048,  # of both
+        hop_in_ms=hop_in_ms,
     )
 
 
@@ -161,10 +164,12 @@ byols_audiontt = _spec(
     functools.partial(AudioNtt, AUDIONTT),
     byola.rename,
     "default2048_BYOLAs64x96-2105311814-e100-bs256-lr0003-rs42.pth",
+    AUDIONTT.hop_in_ms,
 )
 byols_hybrid_cvt = _spec(
     "byols_hybrid_cvt",
     functools.partial(Cvt, Config()),
     rename,
     "cvt_s1-d1-e64_s2-d1-e256_s3-d1-e512_BYOLAs64x96-osandbyolaloss6373-e100-bs256-lr0003-rs42.pth",
+    Cvt.hop_size_in_ms,
 )

@@ -40,6 +40,9 @@ def _spec(name: str, size: Config, file: str) -> EncoderSpec:
         source=weights.page,
         licence="Apache-2.0",
         trained_on=("AudioSet",),
+        sampling_rate=MelTransformer.sampling_rate,
+        output_dim=size.dim,
+        hop_in_ms=size.hop_in_ms,
     )
 
 

@@ -38,6 +38,10 @@ class Config:
     patch: tuple[int, int] = (64, 4)  # bands, frames
     columns: int = 252  # patches in time that there are positions for
 
+    @property
+    def hop_in_ms(self) -> float:
+        return 10.0 * self.patch[1]
+
 
 BASE = Config(dim=768, depth=12, heads=12)
 B06 = Config(dim=1280, depth=32, heads=16)
@@ -52,7 +56,7 @@ class MelTransformer(nn.Module):
     def __init__(self, config: Config) -> None:
         super().__init__()
         dim, (height, width) = config.dim, config.patch
-        self.output_dim, self.hop_size_in_ms = dim, 10.0 * width
+        self.output_dim, self.hop_size_in_ms = dim, config.hop_in_ms
         self.mel = Mel(fft=512, window=512, hop=160, bands=BANDS, low=0, high=8000)
         self.shortest = max(self.mel.shortest, 160 * (width - 1))  # samples that fill a patch
         self.init_bn = nn.BatchNorm1d(BANDS)
@@ -67,7 +71,7 @@ class MelTransformer(nn.Module):
         return self._layers(audio, lengths, every=False)[-1]
 
     def hidden_states(self, audio: Tensor, lengths: Tensor | None = None) -> list[Tensor]:
-        """Output of every block; of the last one what ``forward`` returns, after the final normalisation."""
+        """What goes into the first block, then each block's output; of the last one what ``forward`` returns."""
         return self._layers(audio, lengths, every=True)
 
     def spectrum(self, audio: Tensor) -> Tensor:
@@ -101,6 +105,9 @@ def _spec(name: str, config: Config, file: str) -> EncoderSpec:
         source=weights.page,
         licence="Apache-2.0",
         trained_on=("AudioSet", "VGGSound", "MTG-Jamendo", "ACAV100M"),
+        sampling_rate=MelTransformer.sampling_rate,
+        output_dim=config.dim,
+        hop_in_ms=config.hop_in_ms,
     )
 
 

@@ -43,6 +43,10 @@ class Config:
     standardised: bool = False  # by the clip's own mean and deviation
     full: bool = False  # pieces are always ``columns`` long, zeros after the clip
 
+    @property
+    def output_dim(self) -> int:
+        return ROWS * self.dim
+
 
 class Mae(nn.Module):
     """[B, N] -> [B, T, 5 D]."""
@@ -53,7 +57,7 @@ class Mae(nn.Module):
     def __init__(self, config: Config) -> None:
         super().__init__()
         dim, self.columns, self.full = config.dim, config.columns, config.full
-        self.output_dim = ROWS * dim
+        self.output_dim = config.output_dim
         self.mel = Mel(fft=400, window=400, hop=160, bands=BANDS, low=50, high=8000, slaney=True)
         self.register_buffer("norm_stats", None if config.standardised else torch.tensor(STATISTICS))
         self.patch_embed = nn.Conv2d(1, dim, PATCH, PATCH)
@@ -66,7 +70,7 @@ class Mae(nn.Module):
         return self._layers(audio, lengths, every=False)[-1]
 
     def hidden_states(self, audio: Tensor, lengths: Tensor | None = None) -> list[Tensor]:
-        """Output of every block; of the last one what ``forward`` returns, after the final normalisation."""
+        """What goes into the first block, then each block's output; of the last one what ``forward`` returns."""
         return self._layers(audio, lengths, every=True)
 
     def spectrum(self, audio: Tensor) -> Tensor:
@@ -117,6 +121,9 @@ def _spec(name: str, release: str) -> EncoderSpec:
         source=f"{PAGE}, {release}",
         licence="NTT, for evaluation (LICENSE.pdf of the repository)",
         trained_on=("AudioSet",),
+        sampling_rate=Mae.sampling_rate,
+        output_dim=Config().output_dim,
+        hop_in_ms=Mae.hop_size_in_ms,
     )
 
 

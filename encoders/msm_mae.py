@@ -64,6 +64,9 @@ def _spec(name: str, columns: int, release: str) -> EncoderSpec:
         source=f"{PAGE}, {release}",
         licence="NTT, for evaluation (LICENSE of the repository)",
         trained_on=("AudioSet",),
+        sampling_rate=Mae.sampling_rate,
+        output_dim=Config().output_dim,
+        hop_in_ms=Mae.hop_size_in_ms,
     )
 
 

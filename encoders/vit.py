@@ -58,13 +58,14 @@ def encode(
     blocks: Iterable[nn.Module], norm: nn.Module, patches: Tensor, position: Tensor, *, counts: Tensor | None = None,
     first: Tensor | None = None, join_first: bool = False, every: bool = False,
 ) -> list[Tensor]:  # fmt: skip
-    """Patches [B, rows, columns, D] through the blocks: [B, rows, columns, D], of every block if asked for.
+    """Patches [B, rows, columns, D] through the blocks: [B, rows, columns, D], at every depth if asked for.
 
     ``position`` [1, rows, longest, D] is added. More columns than ``longest`` are encoded in consecutive pieces of
     ``longest`` that do not hear each other; the last is as long as it comes. ``counts`` [B] are the columns that belong
     to each clip. ``first`` [1, 1, D] goes before the patches (a class token with its position) and is cut again, or
     with ``join_first`` its output comes before that of every patch, [B, rows, columns, 2 D]. The last of the returned
-    list is ``norm`` of the last block's output, the others are as the blocks leave them.
+    list is ``norm`` of the last block's output; before it, if ``every``, come what goes into the first block and the
+    outputs of the others as the blocks leave them.
     """
     rows, longest = position.shape[1:3]
     done: list[list[Tensor]] = []
@@ -80,12 +81,12 @@ def encode(
         if first is not None:
             x = torch.cat([first.expand(len(x), -1, -1), x], dim=1)
             keep = None if keep is None else nn.functional.pad(keep, (1, 0), value=True)
-        outputs = []
+        outputs = [x]
         for block in blocks:
             x = block(x, keep)
             if every:
                 outputs.append(x)
-        outputs[-1:] = [norm(x)]
+        outputs = [*outputs[:-1], norm(x)]
         if first is not None:
             tokens = [y[:, :1].expand_as(y[:, 1:]) for y in outputs]
             outputs = [y[:, 1:] for y in outputs]

@@ -73,8 +73,9 @@ def test_certificate(kind: str, tiny: dict[str, atst.Atst]) -> None:
 def test_hidden_states(kind: str, tiny: dict[str, atst.Atst]) -> None:
     encoder = tiny[kind]
     audio = signal(170_000, seed=3)[None]
-    first, last = encoder.hidden_states(audio)
-    assert first.shape == last.shape == encoder(audio).shape
+    entered, first, last = encoder.hidden_states(audio)
+    assert entered.shape == first.shape == last.shape == encoder(audio).shape
+    assert difference(entered[0], first[0]) > 0.1
     assert torch.equal(last, encoder(audio))
     halves = first.split(8, dim=2)
     undone = [(half - encoder.norm.bias) / encoder.norm.weight for half in halves]

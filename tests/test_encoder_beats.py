@@ -69,7 +69,7 @@ def test_pieces_and_hidden_states(tiny: beats.Beats) -> None:
     assert difference(a[:5], b[:5]) < 1e-5
     assert difference(a[5:], b[5:]) > 0.1
     layers = tiny.hidden_states(one[None])
-    assert [layer.shape for layer in layers] == [(1, 15, 8)] * 2
+    assert [layer.shape for layer in layers] == [(1, 15, 8)] * 3
     assert difference(layers[-1][0], a) < 1e-5
 
 
