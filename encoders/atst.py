@@ -112,6 +112,8 @@ def _spec(name: str, config: Config, page: str) -> EncoderSpec:
         load_weights=functools.partial(load_file, make, rename),
         source=page,
         licence="MIT",
+        verified="random weights: tensor names of the authors' code; ATST-Clip equal to audiossl 0.1, ATST-Frame "
+        "read, not run; certificate",
         trained_on=("AudioSet",),
         sampling_rate=Atst.sampling_rate,
         output_dim=config.output_dim,

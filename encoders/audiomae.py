@@ -100,6 +100,7 @@ audiomae = EncoderSpec(
     load_weights=functools.partial(load_file, MAKE, rename),
     source=f"https://github.com/facebookresearch/AudioMAE, {FILE}",
     licence="CC-BY-4.0",
+    verified="random weights: tensor names of the authors' code, their steps rebuilt with torchaudio; certificate",
     trained_on=("AudioSet",),
     sampling_rate=AudioMae.sampling_rate,
     output_dim=Config().dim,

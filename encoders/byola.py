@@ -121,6 +121,8 @@ def _spec(name: str, config: Config, file: str) -> EncoderSpec:
         load_weights=functools.partial(load_file, make, rename),
         source=weights.page,
         licence="NTT, for evaluation (LICENSE of the repository)",
+        verified="random weights: tensor names; the 2020 network equal to s3prl 0.4.18, the 2022 one rebuilt on "
+        "nnAudio 0.3.4; certificate",
         trained_on=("AudioSet",),
         sampling_rate=AudioNtt.sampling_rate,
         output_dim=config.dim,

@@ -39,6 +39,7 @@ def _spec(name: str, size: Config, file: str) -> EncoderSpec:
         load_weights=functools.partial(load_file, make, rename),
         source=weights.page,
         licence="Apache-2.0",
+        verified="random weights: tensor names; output of the same authors' transformer in dasheng 0.0.9; certificate",
         trained_on=("AudioSet",),
         sampling_rate=MelTransformer.sampling_rate,
         output_dim=size.dim,

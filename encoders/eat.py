@@ -90,11 +90,9 @@ class Eat(nn.Module):
         image = ((filled - MEAN) / (2 * DEVIATION)).transpose(1, 2)[:, None]
         patches = self.patch_embed(image).permute(0, 3, 2, 1)  # [B, rows, columns, D]
         counts = None if frames is None else -(-frames // PATCH)
-        own = self.positions.unflatten(1, (self.columns, ROWS)).transpose(1, 2)
+        own = self.positions.unflatten(1, (self.columns, ROWS)).transpose(1, 2)  # type: ignore[no-untyped-call]
         column = torch.arange(patches.shape[2], device=patches.device) % self.columns
-        entering = self.pre_norm(
-            patches + own[:, :, column]
-        )  # of each patch by itself, so it may come before ``encode``
+        entering = self.pre_norm(patches + own[:, :, column])  # each patch by itself, so it may come before ``encode``
         layers = encode(
             self.blocks, nn.Identity(), entering, torch.zeros_like(own), counts=counts,
             first=self.pre_norm(self.cls_token), join_first=True, every=every,
@@ -162,6 +160,7 @@ def _spec(name: str, hub: str, digest: str, licence: str) -> EncoderSpec:
         load_weights=functools.partial(load_file, Config()),
         source=f"https://huggingface.co/{hub}",
         licence=licence,
+        verified="random weights: tensor names of the authors' code; certificate",
         trained_on=("AudioSet",),
         sampling_rate=Eat.sampling_rate,
         output_dim=2 * Config().dim,

@@ -120,6 +120,7 @@ def _spec(name: str, release: str) -> EncoderSpec:
         load_weights=functools.partial(load_file, Config()),
         source=f"{PAGE}, {release}",
         licence="NTT, for evaluation (LICENSE.pdf of the repository)",
+        verified="random weights: tensor names of the authors' code, their steps rebuilt with nnAudio; certificate",
         trained_on=("AudioSet",),
         sampling_rate=Mae.sampling_rate,
         output_dim=Config().output_dim,

@@ -63,6 +63,7 @@ def _spec(name: str, columns: int, release: str) -> EncoderSpec:
         load_weights=functools.partial(load_file, columns),
         source=f"{PAGE}, {release}",
         licence="NTT, for evaluation (LICENSE of the repository)",
+        verified="random weights: tensor names of the authors' code, their steps rebuilt with nnAudio; certificate",
         trained_on=("AudioSet",),
         sampling_rate=Mae.sampling_rate,
         output_dim=Config().output_dim,

@@ -64,9 +64,8 @@ def _cell(score: Score | None, base: Score) -> str:
 def replaced(page: str, name: str, content: str) -> str:
     """``page`` with new ``content`` between the marks ``<!-- name -->`` and ``<!-- end name -->``."""
     marks = re.escape(f"<!-- {name} -->"), re.escape(f"<!-- end {name} -->")
-    return re.sub(
-        f"({marks[0]}\n).*?(\n{marks[1]})", lambda found: found[1] + content + found[2], page, flags=re.DOTALL
-    )
+    between = re.compile(f"({marks[0]}\n).*?({marks[1]})", flags=re.DOTALL)
+    return between.sub(lambda found: f"{found[1]}{content}\n{found[2]}", page)
 
 
 def main(files: Sequence[str]) -> None:
