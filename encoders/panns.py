@@ -91,11 +91,13 @@ class Cnn14(nn.Module):
 
     def spectrum(self, audio: Tensor) -> Tensor:
         """[B, N] -> dB [B, 64, 1 + floor(N / hop)]."""
-        return 10 * self.mel(audio).clamp(min=AMIN).log10()
+        power: Tensor = self.mel(audio)
+        return power.clamp(min=AMIN).log10() * 10
 
 
 def _heard(counts: Tensor, x: Tensor) -> Tensor:
-    return (torch.arange(x.shape[2], device=x.device) < counts[:, None])[:, None, :, None]
+    heard: Tensor = torch.arange(x.shape[2], device=x.device) < counts[:, None]
+    return heard[:, None, :, None]
 
 
 def rename(name: str) -> str | None:
