@@ -91,8 +91,8 @@ class Cnn14(nn.Module):
 
     def spectrum(self, audio: Tensor) -> Tensor:
         """[B, N] -> dB [B, 64, 1 + floor(N / hop)]."""
-        power: Tensor = self.mel(audio)
-        return power.clamp(min=AMIN).log10() * 10
+        level: Tensor = 10 * self.mel(audio).clamp(min=AMIN).log10()
+        return level
 
 
 def _heard(counts: Tensor, x: Tensor) -> Tensor:
