@@ -90,7 +90,7 @@ class Eat(nn.Module):
         image = ((filled - MEAN) / (2 * DEVIATION)).transpose(1, 2)[:, None]
         patches = self.patch_embed(image).permute(0, 3, 2, 1)  # [B, rows, columns, D]
         counts = None if frames is None else -(-frames // PATCH)
-        own = self.positions.unflatten(1, (self.columns, ROWS)).transpose(1, 2)  # type: ignore[no-untyped-call]
+        own = self.positions.reshape(1, self.columns, ROWS, -1).transpose(1, 2)
         column = torch.arange(patches.shape[2], device=patches.device) % self.columns
         entering = self.pre_norm(patches + own[:, :, column])  # each patch by itself, so it may come before ``encode``
         layers = encode(

@@ -49,8 +49,11 @@ def expanded(tensors: Mapping[str, Sequence[int]]) -> dict[str, tuple[int, ...]]
     return names
 
 
-def planted(shapes: Mapping[str, Sequence[int]]) -> dict[str, Tensor]:
-    """Weights from the names and shapes alone, different everywhere, of a size that keeps a network in its range."""
+def planted(shapes: Mapping[str, Sequence[int]], gain: float = 1.0) -> dict[str, Tensor]:
+    """Weights from the names and shapes alone, different everywhere, of a size that keeps a network in its range.
+
+    A deep one may want a ``gain`` on its matrices, or its output hardly depends on its input.
+    """
     made = {}
     for i, name in enumerate(sorted(shapes)):
         shape = tuple(shapes[name])
@@ -66,7 +69,7 @@ def planted(shapes: Mapping[str, Sequence[int]]) -> dict[str, Tensor]:
             else None
         )
         if value is None:
-            value = wave * (1.5 / math.sqrt(fan) if len(shape) > 1 else 0.2)
+            value = wave * (1.5 * gain / math.sqrt(fan) if len(shape) > 1 else 0.2)
         made[name] = torch.from_numpy(value.astype(np.float32).reshape(shape))
     return made
 
@@ -98,7 +101,7 @@ def assert_other_weights_are_refused(module: nn.Module, names: Mapping[str, Sequ
 
 def assert_golden(module: nn.Module, names: Mapping[str, Sequence[int]], rename: Rename, golden: Any) -> None:
     """Filled with ``planted`` weights, the encoder answers what the authors' code answered."""
-    fill(module, planted(own_names(module, names, rename)), rename, where="here")
+    fill(module, planted(own_names(module, names, rename), golden.get("gain", 1.0)), rename, where="here")
     module.eval()
     for case in golden["cases"]:
         with torch.inference_mode():
