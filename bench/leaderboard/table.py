@@ -213,8 +213,13 @@ def _table(*columns: str) -> Table:
     return table
 
 
+def printable(text: str) -> str:
+    """``text`` on one line and without what steers a terminal."""
+    return "".join(c if c.isprintable() else " " for c in text)
+
+
 def _text(value: object, style: str = "") -> Text:
-    return Text("".join(c if c.isprintable() else " " for c in str(value)), style=style)
+    return Text(printable(str(value)), style=style)
 
 
 def _print(parts: Sequence[RenderableType], width: int, colour: bool) -> str:
