@@ -69,7 +69,7 @@ def build(
 
 
 def summary(
-    rows: Mapping[tuple[str, str, str], Score], encoder: str, probe: str, tasks: Sequence[Task] | Sequence[Covered]
+    rows: Mapping[tuple[str, str, str], Score], encoder: str, probe: str, tasks: Sequence[Task | Covered]
 ) -> dict[str, Any]:
     """One encoder under one probe: means over ``tasks``, each ``None`` when a task it covers has no score in ``rows``.
 

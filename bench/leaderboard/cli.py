@@ -13,7 +13,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from bench.leaderboard import merge, table
-from bench.leaderboard.files import sources
+from bench.leaderboard.compare import compare
+from bench.leaderboard.files import one, sources
 from bench.leaderboard.verify import verify
 from bench.types import BenchError
 
@@ -25,6 +26,8 @@ EXAMPLES = """examples:
   python -m bench.leaderboard show results/2026-01-31T12-00-00Z
   python -m bench.leaderboard verify results/2026-01-31T12-00-00Z
   python -m bench.leaderboard merge results/first results/second -o results/both
+  python -m bench.leaderboard compare results/first results/second
+  python -m bench.leaderboard compare results/both results/both --first logmel --second other
 """
 
 
@@ -62,6 +65,12 @@ def _parser() -> argparse.ArgumentParser:
     join.add_argument("files", nargs="+", type=Path, metavar="FILE", help="leaderboard.json or a run's folder")
     join.add_argument("-o", dest="out", type=Path, required=True, metavar="FOLDER", help="where the merged run goes")
     join.set_defaults(call=_merge)
+    versus = commands.add_parser("compare", help="what the second has that the first has not, on the same clips")
+    versus.add_argument("first", type=Path, metavar="A", help="leaderboard.json or a run's folder")
+    versus.add_argument("second", type=Path, metavar="B", help="another, or the same with other encoders named")
+    versus.add_argument("--first", dest="one", metavar="ENCODER", help="of A, where it has several")
+    versus.add_argument("--second", dest="other", metavar="ENCODER", help="of B, where it has several")
+    versus.set_defaults(call=_compare)
     return parser
 
 
@@ -97,6 +106,13 @@ def _merge(chosen: argparse.Namespace) -> int:
     if absent:
         left = f"without the predictions of {len(absent)} rows, which are not beside their leaderboard"
         print(table.printable(f"{left}: {', '.join(absent[: table.MOST_NAMES])}"), file=sys.stderr)
+    return DONE
+
+
+def _compare(chosen: argparse.Namespace) -> int:
+    found = compare(one(chosen.first), one(chosen.second), (chosen.one, chosen.other))
+    width, colour = _look()
+    _print(table.render_comparison(found, width=width, colour=colour))
     return DONE
 
 
