@@ -5,7 +5,6 @@ from __future__ import annotations
 import statistics
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -16,13 +15,9 @@ from bench.engine.local import Frozen
 from bench.extract import Progress
 from bench.gather import clusters, gather, labels, lost, problems, repeated
 from bench.layer_curve import chosen, curve, on_layers
-from bench.metrics import balanced_accuracy
 from bench.rows import Evaluated, Measured
-from bench.stats import bootstrap_ci, bootstrap_statistic, bootstrap_weighted, by_seed_and_fold
+from bench.scoring import by_fold, interval, secondary
 from bench.types import Embeddings, Folds, Metric, Predictions, Probe, Problem, Settings, Targets, Task
-
-RESAMPLES = 2000
-FEWER_RESAMPLES = 1000  # of a metric that is no mean over clips, and slower to resample
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,7 +76,7 @@ def evaluate(labelled: Labelled, frozen: Frozen, probe: Probe, settings: Setting
         seed_values=tuple(float(fold_values.mean()) for fold_values in values),
         hours=float(labelled.embeddings.seconds.sum()) / 3600,
         n_classes=n_classes,
-        secondary={**_secondary(task.metric, targets, predictions, folds), **chosen(results)},
+        secondary=secondary(task.metric, targets, predictions, folds) | chosen(results),
         rates={"missing": labelled.missing},
         subsets=subsets(task, values) | curve(results, lambda row: by_fold(task.metric, targets, row, folds).mean()),
     )
@@ -94,36 +89,6 @@ def evaluate(labelled: Labelled, frozen: Frozen, probe: Probe, settings: Setting
         own_clusters,
         tuple(map(str, getattr(task.target, "classes", range(n_classes)))),
     )
-
-
-def by_fold(
-    metric: Metric, targets: Targets, predictions: Predictions, folds: NDArray[np.int64]
-) -> NDArray[np.float64]:
-    """The metric in each fold, [F]; a score is their unweighted mean."""
-    return np.array([metric.compute(targets[folds == fold], predictions[folds == fold]) for fold in np.unique(folds)])
-
-
-def interval(
-    metric: Metric,
-    targets: Targets,
-    predictions: Predictions,
-    folds: NDArray[np.int64],
-    groups: NDArray[np.int64] | None,
-) -> tuple[float, float]:
-    """95% bootstrap interval of the mean over seeds of the metric, resampling clips or whole clusters."""
-    bounds = (min(metric.worst, metric.best), max(metric.worst, metric.best))
-    how: dict[str, Any] = {"clusters": groups, "seed": 0, "bounds": bounds}
-    if metric.per_clip is not None:
-        per_clip = np.mean([metric.per_clip(targets, row) for row in predictions], axis=0)
-        low, high = bootstrap_ci(per_clip, folds=folds, resamples=RESAMPLES, **how)
-    else:
-        how |= {"resamples": FEWER_RESAMPLES, "centred": metric.centred}
-        if metric.weighted is not None:
-            values = by_seed_and_fold(metric.weighted, targets, predictions, folds)
-            low, high = bootstrap_weighted(values, len(targets), **how)
-        else:
-            low, high = bootstrap_statistic(metric.compute, targets, predictions, folds=folds, **how)
-    return float(low), float(high)
 
 
 def _chance(metric: Metric, targets: Targets, folds: NDArray[np.int64], n_classes: int) -> float:
@@ -142,15 +107,6 @@ def _majority(labelled: Labelled) -> float:
             answers = np.tile(train.mean(axis=0).astype(np.float32), (len(test), 1))
         values.append(labelled.task.metric.compute(test, answers))
     return float(np.mean(values))
-
-
-def _secondary(
-    metric: Metric, targets: Targets, predictions: Predictions, folds: NDArray[np.int64]
-) -> dict[str, float]:
-    if metric.name != "accuracy":
-        return {}
-    values = [by_fold(balanced_accuracy, targets, row, folds).mean() for row in predictions]
-    return {balanced_accuracy.name: float(np.mean(values))}
 
 
 def subsets(task: Task, values: Sequence[NDArray[np.float64]]) -> dict[str, float]:

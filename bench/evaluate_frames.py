@@ -16,17 +16,16 @@ from numpy.typing import NDArray
 from bench import rows
 from bench.data import Dataset
 from bench.engine.local import Frozen
-from bench.evaluate import RESAMPLES, by_fold, subsets
+from bench.evaluate import subsets
 from bench.extract import Progress
 from bench.gather import FramedClips, gather_frames, labels, lost, problems
 from bench.gather import Rows as OfSplit
 from bench.grid import EventTargets, audible
 from bench.grid_xares import PublishedTargets, in_batches
 from bench.layer_curve import chosen, curve, on_layers
-from bench.metrics.segments import segment_counts
 from bench.rows import Evaluated, Measured
-from bench.stats import bootstrap_weighted
-from bench.types import DataError, Events, Predictions, Probe, ProbeResult, Problem, Settings, Task, Weighted
+from bench.scoring import by_fold, interval
+from bench.types import DataError, Events, Predictions, Probe, ProbeResult, Problem, Settings, Task
 
 OfCounts = Callable[[NDArray[Any]], NDArray[np.float64]]
 CEILING = "ceiling"  # what this encoder's frames, each answered perfectly, would score: the price of a long hop
@@ -140,7 +139,7 @@ def evaluate_frames(labelled: LabelledFrames, frozen: Frozen, probe: Probe, sett
     chance = [metric.chance(found.targets[found.folds == fold], n_classes) for fold in np.unique(found.folds)]
     measured = Measured(
         value=float(np.mean([fold_values.mean() for fold_values in values])),
-        ci95=interval(found, _of_counts(task), (metric.worst, metric.best)),
+        ci95=interval(metric, found.targets, found.predictions, found.folds, found.clips),
         n=len(found.targets),
         clusters=len(np.unique(found.clips)),
         chance=float(np.mean(chance)),
@@ -192,24 +191,6 @@ def _rows(labelled: LabelledFrames, results: Sequence[ProbeResult]) -> Rows:
         np.repeat(np.arange(len(with_rows)), with_rows),
         np.concatenate([labelled.targets.answers(clip, labelled.targets.frames(clip)) for _, clip in tested]),
     )
-
-
-def interval(found: Rows, of_counts: OfCounts, bounds: tuple[float, float]) -> tuple[float, float]:
-    """95% bootstrap interval over clips of the mean over seeds and folds of a metric of counts."""
-    fold_of_clip = found.folds[np.unique(found.clips, return_index=True)[1]]
-    values = [
-        _weighted(segment_counts(found.targets, row, found.clips), of_counts, fold_of_clip == fold)
-        for row in found.predictions
-        for fold in np.unique(fold_of_clip)
-    ]
-    low, high = bootstrap_weighted(values, len(fold_of_clip), resamples=RESAMPLES, bounds=bounds)
-    return float(low), float(high)
-
-
-def _weighted(counts: NDArray[np.int64], of_counts: OfCounts, own: NDArray[np.bool_]) -> Weighted:
-    """The metric of the clips of one fold by how often each clip counts, of the counts [N, C, 3] of all clips."""
-    flat = (counts * own[:, None, None]).reshape(len(counts), -1).astype(np.float64)
-    return lambda weights: of_counts((weights.astype(np.float64) @ flat).reshape(len(weights), *counts.shape[1:]))
 
 
 def _majority(labelled: LabelledFrames, of_counts: OfCounts) -> float:

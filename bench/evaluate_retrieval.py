@@ -15,12 +15,13 @@ from numpy.typing import NDArray
 from bench import rows
 from bench.data import Dataset
 from bench.engine.local import Frozen
-from bench.evaluate import by_fold, interval, subsets
+from bench.evaluate import subsets
 from bench.extract import Progress
 from bench.gather import clusters, gather, labels, lost, problems
 from bench.layer_curve import chosen, curve, on_layers
-from bench.metrics.retrieval import KINDS, kinds, recalls
+from bench.metrics.retrieval import KINDS, kinds
 from bench.rows import Evaluated, Measured
+from bench.scoring import by_fold, interval, secondary
 from bench.types import (
     Captions,
     DataError,
@@ -90,7 +91,7 @@ def evaluate_captions(labelled: LabelledCaptions, frozen: Frozen, probe: Probe, 
         seed_values=tuple(float(fold_values.mean()) for fold_values in values),
         hours=float(labelled.embeddings.seconds.sum()) / 3600,
         n_classes=task.target.n_classes,
-        secondary={**_secondary(found), **chosen(results)},
+        secondary=secondary(metric, found.targets, found.predictions, found.folds) | chosen(results),
         rates={"missing": labelled.missing},
         subsets=subsets(task, values)
         | curve(results, lambda row: by_fold(metric, found.targets, row, found.folds).mean()),
@@ -134,13 +135,3 @@ def _queries(labelled: LabelledCaptions, results: list[ProbeResult]) -> Queries:
         np.concatenate(folds),
         labelled.clusters[np.concatenate(owners)],
     )
-
-
-def _secondary(found: Queries) -> dict[str, float]:
-    """Recall at 1, 5 and 10 in each direction, the mean over seeds and folds."""
-    each = [
-        recalls(found.targets[found.folds == fold], row[found.folds == fold])
-        for row in found.predictions
-        for fold in np.unique(found.folds)
-    ]
-    return {name: float(np.mean([values[name] for values in each])) for name in each[0]}

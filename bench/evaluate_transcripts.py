@@ -16,15 +16,14 @@ from numpy.typing import NDArray
 from bench import rows
 from bench.data import Dataset
 from bench.engine.local import Frozen
-from bench.evaluate import by_fold, interval, subsets
+from bench.evaluate import subsets
 from bench.extract import Progress
 from bench.gather import clusters, gather_frames, labels, lost, problems
 from bench.layer_curve import chosen, curve, on_layers
-from bench.metrics.transcripts import character_error_rate_inverse, plain_words, word_error_rate_inverse
 from bench.rows import Evaluated, Measured
+from bench.scoring import by_fold, interval, secondary
 from bench.types import Metric, Predictions, Probe, Problem, Settings, Task
 
-SECONDARY = (word_error_rate_inverse(plain_words), character_error_rate_inverse(plain_words))
 CUT = "cut off"  # fraction of test transcripts that did not end by themselves
 CONSTANTS, CLIPS, WORDS = 32, 200, 12  # transcripts, clips and words tried for the best constant answer
 
@@ -102,12 +101,7 @@ def evaluate_transcripts(labelled: LabelledSpeech, frozen: Frozen, probe: Probe,
         seed_values=tuple(float(fold_values.mean()) for fold_values in values),
         hours=labelled.hours,
         n_classes=task.target.n_classes,
-        secondary={
-            other.name: float(np.mean([by_fold(other, targets, row, folds).mean() for row in predictions]))
-            for other in SECONDARY
-            if other.name != metric.name
-        }
-        | chosen(results),
+        secondary=secondary(metric, targets, predictions, folds) | chosen(results),
         rates={"missing": labelled.missing, CUT: float(np.mean([result.info[CUT] for result in results]))},
         subsets=subsets(task, values) | curve(results, lambda row: by_fold(metric, targets, row, folds).mean()),
     )

@@ -87,7 +87,8 @@ class Cnn14(nn.Module):
                     counts = counts // 2
                     heard = _heard(counts, x)
                     x = x * heard
-        return x.mean(dim=3).transpose(1, 2)
+        frames: Tensor = x.mean(dim=3)
+        return frames.transpose(1, 2)
 
     def spectrum(self, audio: Tensor) -> Tensor:
         """[B, N] -> dB [B, 64, 1 + floor(N / hop)]."""
@@ -120,6 +121,7 @@ def _spec(name: str, config: Config, file: str) -> EncoderSpec:
         load_weights=functools.partial(load_file, make, rename),
         source=weights.page,
         licence="MIT (code), CC-BY-4.0 (weights)",
+        verified="random weights: tensor names and output of the authors' code (panns-inference 0.1.1); certificate",
         trained_on=("AudioSet",),
         sampling_rate=config.rate,
         output_dim=config.channels[-1],

@@ -111,6 +111,7 @@ vggish = EncoderSpec(
     load_weights=functools.partial(load_file, Vggish, rename),
     source=WEIGHTS.source,
     licence="Apache-2.0",
+    verified="random weights: tensor names and output of torchvggish 0.2; certificate",
     trained_on=("YouTube-8M, a preliminary version",),
     sampling_rate=Vggish.sampling_rate,
     output_dim=128,

@@ -91,6 +91,7 @@ yamnet = EncoderSpec(
     load_weights=functools.partial(load_file, Yamnet, rename),
     source=WEIGHTS.source,
     licence="Apache-2.0",
+    verified="random weights: tensor names and output of torch-vggish-yamnet 0.2.1; certificate",
     trained_on=("AudioSet",),
     sampling_rate=Yamnet.sampling_rate,
     output_dim=LAYERS[-1][1],

@@ -12,13 +12,14 @@ from sklearn.metrics import average_precision_score
 
 from bench.data import dataset, in_suite
 from bench.engine.local import Frozen
-from bench.evaluate import embed, evaluate, interval
+from bench.evaluate import embed, evaluate
 from bench.freeze import freeze
 from bench.gather import problems
 from bench.leaderboard import predictions
 from bench.metrics import equal_error_rate, mean_average_precision
 from bench.plugin.discovery import bundled_encoders
 from bench.rows import Evaluated, safe
+from bench.scoring import interval
 from bench.types import (
     ClassLabel,
     DataError,

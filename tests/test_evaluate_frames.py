@@ -13,7 +13,6 @@ import torch
 
 from bench.data import dataset, in_suite
 from bench.engine.local import Frozen
-from bench.evaluate import RESAMPLES
 from bench.evaluate_frames import CEILING, LabelledFrames, embed_frames, evaluate_frames
 from bench.freeze import freeze
 from bench.leaderboard import predictions
@@ -25,6 +24,7 @@ from bench.plugin.fixtures import Bench
 from bench.plugin.progress import Progress
 from bench.probes import FrameProbe
 from bench.rows import Evaluated
+from bench.scoring import RESAMPLES
 from bench.stats import bootstrap_weights
 from bench.types import DataError, Encoder, Events, Folds, Mini, Settings, ShardSet, Splits, Task
 from tasks.mini.write import Sample, write_shards

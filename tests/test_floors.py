@@ -20,6 +20,7 @@ FLOORS = {
     "bench.probes": 1,
     "bench.metrics": 1,
     "bench.stats": 1,
+    "bench.scoring": 2,
     "bench.store": 2,
     "bench.frame_store": 2,
     "bench.data": 3,

@@ -187,8 +187,8 @@ def test_each_bad_label_has_its_message(sidecar, message):
 
 def test_the_interval_of_map_lies_around_it() -> None:
     """Repeated positives raise average precision; without a correction the estimate would lie at the lower end."""
-    from bench.evaluate import interval
     from bench.metrics import mean_average_precision
+    from bench.scoring import interval
 
     rng = np.random.default_rng(3)
     targets = (rng.random((200, 20)) < 0.08).astype(np.uint8)

@@ -8,6 +8,7 @@ task makes the value ``None``.
 from __future__ import annotations
 
 import math
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from bench.types import DOMAINS, DataError, Failure, Leaderboard, Score, Task
@@ -16,6 +17,14 @@ if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
 SCHEMA = 1
+
+
+@dataclass(frozen=True, slots=True)
+class Covered:
+    """A task that a summary covers, as far as leaderboards tell: nothing says the domain of one that never ran."""
+
+    name: str
+    domain: str | None
 
 
 def build(
@@ -60,15 +69,15 @@ def build(
 
 
 def summary(
-    rows: Mapping[tuple[str, str, str], Score], encoder: str, probe: str, tasks: Sequence[Task]
+    rows: Mapping[tuple[str, str, str], Score], encoder: str, probe: str, tasks: Sequence[Task | Covered]
 ) -> dict[str, Any]:
     """One encoder under one probe: means over ``tasks``, each ``None`` when a task it covers has no score in ``rows``.
 
-    ``rows`` are scores by (task, encoder, probe).
+    ``rows`` are scores by (task, encoder, probe). A task whose domain is None may be of any domain.
     """
     found = [rows.get((task.name, encoder, probe)) for task in tasks]
     domains = {
-        domain: _mean([score for score, task in zip(found, tasks, strict=True) if task.domain == domain])
+        domain: _mean([score for score, task in zip(found, tasks, strict=True) if task.domain in (domain, None)])
         for domain in DOMAINS
         if any(task.domain == domain for task in tasks)
     }

@@ -16,6 +16,7 @@ from bench.leaderboard.build import SCHEMA
 from bench.store import written
 from bench.types import Data, DataError, Failure, Leaderboard, Score
 
+MOST_DIGITS = 18  # of an integer: more would fit neither int64 nor a float
 SCHEMA_FILE = Path(__file__).parents[2] / "docs" / "leaderboard.schema.json"
 
 
@@ -44,8 +45,9 @@ def to_json(board: Leaderboard) -> str:
 def from_json(text: str, where: object = "leaderboard") -> Leaderboard:
     """The leaderboard in ``text``. Raises DataError when it is cut short, of another schema version or invalid."""
     try:
-        document = json.loads(text, parse_constant=_refuse_constant)
-    except ValueError as error:
+        document = json.loads(text, parse_constant=_refuse_constant, parse_float=_finite, parse_int=_counted)
+        json.dumps(document, ensure_ascii=False).encode()  # half a surrogate pair is no text
+    except (ValueError, RecursionError) as error:
         raise DataError("no readable JSON", got=error, expected="a whole leaderboard", where=where) from error
     if not isinstance(document, dict) or "schema" not in document:
         got = f"keys {sorted(document)[:8]}" if isinstance(document, dict) else type(document).__name__
@@ -53,7 +55,7 @@ def from_json(text: str, where: object = "leaderboard") -> Leaderboard:
     if document["schema"] != SCHEMA:
         raise DataError("leaderboard of another schema", got=document["schema"], expected=SCHEMA, where=where)
     _validate(document, where)
-    return Leaderboard(
+    board = Leaderboard(
         schema=document["schema"],
         suite=document["suite"],
         protocol=document["protocol"],
@@ -62,6 +64,21 @@ def from_json(text: str, where: object = "leaderboard") -> Leaderboard:
         summaries=tuple(document["summaries"]),
         encoders=tuple(document["encoders"]),
     )
+    check_rows(board, where)
+    return board
+
+
+def check_rows(board: Leaderboard, where: object) -> None:
+    """Raise DataError for a score of another suite or protocol than the leaderboard's, and for one row twice."""
+    seen = set()
+    for score in board.scores:
+        own, whole = f"{score.suite}/{score.protocol}", f"{board.suite}/{board.protocol}"
+        place = (score.task, score.encoder, score.probe)
+        if own != whole:
+            raise DataError("a score of another ranking", got=own, expected=whole, where=f"{where}, {place}")
+        if place in seen:
+            raise DataError("a row twice", got="2 scores", expected="1", where=f"{where}, {place}")
+        seen.add(place)
 
 
 def write(path: Path, board: Leaderboard) -> None:
@@ -126,6 +143,19 @@ def _row(kind: str, row: Score | Failure) -> str:
 
 def _refuse_constant(name: str) -> float:
     raise ValueError(f"{name} is no JSON number")
+
+
+def _finite(digits: str) -> float:
+    value = float(digits)
+    if not math.isfinite(value):
+        raise ValueError(f"{digits[:40]} is beyond every number that is stored")
+    return value
+
+
+def _counted(digits: str) -> int:
+    if len(digits) > MOST_DIGITS:
+        raise ValueError(f"{digits[:40]}... has {len(digits)} digits")
+    return int(digits)
 
 
 def _validate(document: Mapping[str, Any], where: object) -> None:

@@ -6,6 +6,7 @@ Cells are ``rich.text.Text``, never markup: names come from users and may hold b
 from __future__ import annotations
 
 import io
+from collections import Counter
 from typing import TYPE_CHECKING, Any
 
 from rich.console import Console
@@ -17,6 +18,7 @@ if TYPE_CHECKING:
 
     from rich.console import RenderableType
 
+    from bench.leaderboard.compare import Comparison
     from bench.leaderboard.published import Reported
     from bench.types import Failure, Leaderboard, Score
 
@@ -64,6 +66,37 @@ def difference_table(first: Leaderboard, second: Leaderboard) -> Table:
         numbers = (_text(f"{score.value:.3f}"), _text(f"{other:.3f}"))
         table.add_row(*map(_text, names), *numbers, _text(f"{other - score.value:+.3f}", "yellow" if outside else ""))
     return table
+
+
+def render_comparison(found: Comparison, *, width: int = 120, colour: bool = False) -> str:
+    """Each row of a comparison, the summaries' differences, and what only one side has."""
+    table = _table(
+        "task", "=probe", "=metric", ">first", ">second", ">difference [95% CI]", ">p", ">p (BH)", ">sees", ""
+    )
+    for row in found.rows:
+        style = {"win": "green", "loss": "red", "tie": ""}[row.verdict]
+        own, values = row.paired, (row.first.value, row.second.value)
+        numbers = [*(f"{value:.3f}" for value in values), _signed(own.difference, own.ci95)]
+        numbers += [f"{own.p:.4f}", f"{row.adjusted:.4f}", f"{own.detectable:.3f}"]
+        names = (row.first.task, row.first.probe, row.first.metric)
+        table.add_row(
+            *map(_text, names), *map(_text, numbers), _text("" if row.verdict == "tie" else row.verdict, style)
+        )
+    counts = Counter(row.verdict for row in found.rows)
+    said = f"{counts['win']} wins, {counts['tie']} ties, {counts['loss']} losses (p (BH) up to 0.05)"
+    parts: list[RenderableType] = [_text(f"{found.encoders[1]} minus {found.encoders[0]}: {said}"), table, ""]
+    for summary in found.summaries:
+        lacking = f", {summary.lacking} tasks of the suite lacking" if summary.lacking else ""
+        text = f"S, {summary.probe}: {_signed(summary.difference, summary.ci95)}, p {summary.p:.4f}, "
+        parts.append(_text(f"{text}sees {summary.detectable:.3f}, {summary.tasks} tasks{lacking}"))
+    for side, only in zip(("first", "second"), found.only, strict=True):
+        listed = "; ".join(only[:MOST_NAMES]) + (f" and {len(only) - MOST_NAMES} more" if only[MOST_NAMES:] else "")
+        parts += [_text(f"only in the {side}: {listed}", "yellow")] if only else []
+    return _print(parts, width, colour)
+
+
+def _signed(difference: float, ci95: tuple[float, float]) -> str:
+    return f"{difference:+.3f} [{ci95[0]:+.3f}, {ci95[1]:+.3f}]"
 
 
 def render_reported(tables: Sequence[Reported], board: Leaderboard, *, width: int = 120, colour: bool = False) -> str:
@@ -213,8 +246,13 @@ def _table(*columns: str) -> Table:
     return table
 
 
+def printable(text: str) -> str:
+    """``text`` on one line and without what steers a terminal."""
+    return "".join(c if c.isprintable() else " " for c in text)
+
+
 def _text(value: object, style: str = "") -> Text:
-    return Text("".join(c if c.isprintable() else " " for c in str(value)), style=style)
+    return Text(printable(str(value)), style=style)
 
 
 def _print(parts: Sequence[RenderableType], width: int, colour: bool) -> str:

@@ -1,0 +1,129 @@
+"""The command line of leaderboards: it reads files only, and needs neither audio nor a GPU nor torch.
+
+Exit codes: 0 done; 1 ``verify`` found a difference; 2 wrong usage or a file that cannot be used.
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import shutil
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from bench.leaderboard import merge, table
+from bench.leaderboard.compare import compare
+from bench.leaderboard.files import one, sources
+from bench.leaderboard.verify import verify
+from bench.types import BenchError
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
+DONE, DIFFERENT, UNUSABLE = 0, 1, 2
+EXAMPLES = """examples:
+  python -m bench.leaderboard show results/2026-01-31T12-00-00Z
+  python -m bench.leaderboard verify results/2026-01-31T12-00-00Z
+  python -m bench.leaderboard merge results/first results/second -o results/both
+  python -m bench.leaderboard compare results/first results/second
+  python -m bench.leaderboard compare results/both results/both --first logmel --second other
+"""
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run one sub-command and return its exit code; argparse itself exits with 2 on wrong usage."""
+    chosen = _parser().parse_args(arguments)
+    run: Callable[[argparse.Namespace], int] = chosen.call
+    try:
+        code = run(chosen)
+        sys.stdout.flush()
+    except BenchError as error:
+        print(f"error: {table.printable(str(error))}", file=sys.stderr)
+        return UNUSABLE
+    except BrokenPipeError:  # the reader, e.g. head, has seen enough; nothing is left to flush at exit
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return DONE
+    return code
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        prog="python -m bench.leaderboard",
+        description="What to do with leaderboard.json, without audio or GPU.",
+        epilog=EXAMPLES,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    commands = parser.add_subparsers(required=True, metavar="COMMAND")
+    show = commands.add_parser("show", help="print the tables")
+    show.add_argument("files", nargs="+", type=Path, metavar="FILE", help="leaderboard.json or a run's folder")
+    show.set_defaults(call=_show)
+    check = commands.add_parser("verify", help="compute every number again from the stored predictions")
+    check.add_argument("run", type=Path, metavar="RUN", help="a run's folder, or leaderboard.json in one")
+    check.set_defaults(call=_verify)
+    join = commands.add_parser("merge", help="several runs or encoders into one leaderboard")
+    join.add_argument("files", nargs="+", type=Path, metavar="FILE", help="leaderboard.json or a run's folder")
+    join.add_argument("-o", dest="out", type=Path, required=True, metavar="FOLDER", help="where the merged run goes")
+    join.set_defaults(call=_merge)
+    versus = commands.add_parser("compare", help="what the second has that the first has not, on the same clips")
+    versus.add_argument("first", type=Path, metavar="A", help="leaderboard.json or a run's folder")
+    versus.add_argument("second", type=Path, metavar="B", help="another, or the same with other encoders named")
+    versus.add_argument("--first", dest="one", metavar="ENCODER", help="of A, where it has several")
+    versus.add_argument("--second", dest="other", metavar="ENCODER", help="of B, where it has several")
+    versus.set_defaults(call=_compare)
+    return parser
+
+
+def _show(chosen: argparse.Namespace) -> int:
+    found = [source for path in chosen.files for source in sources(path)]
+    width, colour = _look()
+    for source in found:
+        if len(found) > 1:
+            board = source.board
+            print(table.printable(f"{source.path}: suite {board.suite}, protocol {board.protocol}"))
+        _print(table.render(source.board, width=width, colour=colour))
+    return DONE
+
+
+def _verify(chosen: argparse.Namespace) -> int:
+    wrong = 0
+    for source in sources(chosen.run):
+        found = verify(source)
+        for difference in found:
+            _print(f"{table.printable(str(difference))}\n")
+        rows, summaries = len(source.board.scores), len(source.board.summaries)
+        said = f"{len(found)} differences" if found else "all as stored"
+        _print(table.printable(f"{source.path}: {rows} scores, {summaries} summaries, {said}") + "\n")
+        wrong += len(found)
+    return DIFFERENT if wrong else DONE
+
+
+def _merge(chosen: argparse.Namespace) -> int:
+    found = [source for path in chosen.files for source in sources(path)]
+    board, absent = merge.write(chosen.out, found)
+    said = f"{len(board.scores)} scores of {len(board.encoders)} encoders, {len(board.failures)} not scored"
+    _print(table.printable(f"{chosen.out}/leaderboard.json: {said}") + "\n")
+    if absent:
+        left = f"without the predictions of {len(absent)} rows, which are not beside their leaderboard"
+        print(table.printable(f"{left}: {', '.join(absent[: table.MOST_NAMES])}"), file=sys.stderr)
+    return DONE
+
+
+def _compare(chosen: argparse.Namespace) -> int:
+    found = compare(one(chosen.first), one(chosen.second), (chosen.one, chosen.other))
+    width, colour = _look()
+    _print(table.render_comparison(found, width=width, colour=colour))
+    return DONE
+
+
+def _look() -> tuple[int, bool]:
+    """Width and colour of tables: those of the terminal, or wide and plain for a file or a pipe."""
+    if not sys.stdout.isatty():
+        return 160, False
+    return shutil.get_terminal_size().columns, "NO_COLOR" not in os.environ
+
+
+def _print(text: str) -> None:
+    """Print whatever the encoding of the terminal can show."""
+    encoding = sys.stdout.encoding or "utf-8"
+    sys.stdout.write(text.encode(encoding, "replace").decode(encoding))

@@ -1,0 +1,117 @@
+"""The command line of leaderboards: what it prints, its exit codes, and files that cannot be used."""
+
+import json
+import subprocess
+import sys
+import time
+
+import pytest
+
+from bench.leaderboard import io
+from bench.leaderboard.cli import main
+from tests.test_leaderboard import ROOT, board, encoder_row, score
+
+
+def saved(folder, whole=None, name="leaderboard.json"):
+    io.write(folder / name, board() if whole is None else whole)
+    return folder / name
+
+
+def test_show_prints_tables_of_files_and_folders(tmp_path, capsys):
+    path = saved(tmp_path)
+    assert main(["show", str(path)]) == 0
+    alone = capsys.readouterr().out
+    assert alone.startswith("task ")
+    assert "esc50 logmel" in " ".join(alone.split())
+    assert main(["show", str(tmp_path), str(path)]) == 0
+    twice = capsys.readouterr().out
+    assert twice.count(alone) == 2
+    assert twice.startswith(f"{path}: suite mini, protocol strict\n")
+
+
+def test_the_command_line_needs_no_torch(tmp_path):
+    path = saved(tmp_path)
+    code = (
+        "import sys; from bench.leaderboard.cli import main;"
+        f"code = main(['show', {str(path)!r}]); print('torch' in sys.modules, code)"
+    )
+    done = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=True)
+    assert done.stdout.splitlines()[-1] == "False 0"
+
+
+@pytest.mark.parametrize("arguments", [["-m", "bench.leaderboard"], ["-m", "bench.leaderboard", "show"]])
+def test_wrong_usage_is_exit_code_2(arguments):
+    done = subprocess.run([sys.executable, *arguments], cwd=ROOT, capture_output=True, text=True, check=False)
+    assert done.returncode == 2
+    assert done.stderr.startswith("usage: ")
+
+
+def altered(change):
+    document = json.loads(io.to_json(board()))
+    change(document)
+    return json.dumps(document)
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        (io.to_json(board())[:300], "no readable JSON"),
+        (io.to_json(board()).replace(": 0.4", ": NaN"), "NaN is no JSON number"),
+        (io.to_json(board()).replace(": 0.4", ": 1e999"), "1e999 is beyond every number"),
+        (io.to_json(board()).replace("200", "9" * 400), "has 400 digits"),
+        (io.to_json(board()).replace("logmel", "\\ud800"), "surrogates not allowed"),
+        ("[" * 100_000, "no readable JSON"),
+        ("<html>", "no readable JSON"),
+        (altered(lambda document: document.update(schema=99)), "another schema: got 99, expected 1"),
+        (altered(lambda document: document["scores"].append(document["scores"][0])), "a row twice"),
+        (altered(lambda document: document["scores"][0].update(suite="full")), "a score of another ranking"),
+    ],
+    ids=["truncated", "nan", "infinite", "digits", "surrogate", "deep", "html", "schema", "twice", "suite"],
+)
+def test_files_that_cannot_be_used_are_one_line(text, message, tmp_path, capsys):
+    path = tmp_path / "theirs.json"
+    path.write_text(text)
+    assert main(["show", str(path)]) == 2
+    captured = capsys.readouterr()
+    assert captured.out == ""
+    assert len(captured.err.splitlines()) == 1
+    assert captured.err.startswith("error: ")
+    assert message in captured.err
+    assert str(path) in captured.err
+
+
+def test_absent_files_and_empty_folders_are_said(tmp_path, capsys):
+    assert main(["show", str(tmp_path / "none.json")]) == 2
+    assert "cannot read" in capsys.readouterr().err
+    assert main(["show", str(tmp_path)]) == 2
+    assert "no leaderboard: got a folder without one" in capsys.readouterr().err
+
+
+HOSTILE = "<script>alert(1)</script> [bold]x[/bold] \x1b[31m|\n$(rm)"
+
+
+def test_a_hostile_name_steers_no_terminal(tmp_path, capsys):
+    path = saved(tmp_path, board([score(encoder=HOSTILE)], encoders=[encoder_row(HOSTILE)]))
+    assert main(["show", str(path)]) == 0
+    out = capsys.readouterr().out
+    assert "\x1b" not in out
+    assert "<script>alert(1)</script>" in out
+
+
+def test_ten_thousand_rows(tmp_path, capsys):
+    rows = [score(f"task{i}", weight=0.0) for i in range(10_000)]
+    document = json.loads(io.to_json(board(rows[:1])))
+    document["scores"] = [{**document["scores"][0], "task": row.task} for row in rows]
+    (tmp_path / "leaderboard.json").write_text(json.dumps(document))
+    begin = time.perf_counter()
+    assert main(["show", str(tmp_path)]) == 0
+    assert capsys.readouterr().out.count("accuracy") == 10_000
+    assert time.perf_counter() - begin < 60
+
+
+def test_a_reader_that_leaves_early_is_no_error(tmp_path):
+    path = saved(tmp_path, board([score(f"task{i}") for i in range(300)]))
+    command = f"{sys.executable} -m bench.leaderboard show {path} | head -1"
+    shell = ["bash", "-o", "pipefail", "-c", command]
+    done = subprocess.run(shell, cwd=ROOT, capture_output=True, text=True, check=False)
+    assert (done.returncode, done.stderr) == (0, "")
