@@ -87,7 +87,8 @@ class Cnn14(nn.Module):
                     counts = counts // 2
                     heard = _heard(counts, x)
                     x = x * heard
-        return x.mean(dim=3).transpose(1, 2)
+        frames: Tensor = x.mean(dim=3)
+        return frames.transpose(1, 2)
 
     def spectrum(self, audio: Tensor) -> Tensor:
         """[B, N] -> dB [B, 64, 1 + floor(N / hop)]."""
