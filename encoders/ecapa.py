@@ -63,17 +63,40 @@ class Block(nn.Module):
         return result
 
 
+class Features(nn.Module):
+    """[B, N] -> [B, T, bands] in dB, each clip's mean removed; fewer than 5 frames are filled with silence.
+
+    SpeechBrain's for speakers, T = floor(N / 160) + 1.
+    """
+
+    window: Tensor
+    filters: Tensor
+
+    def __init__(self, bands: int) -> None:
+        super().__init__()
+        self.register_buffer("window", torch.hamming_window(WINDOW), persistent=False)
+        self.register_buffer("filters", mel_filters(bands), persistent=False)
+
+    def forward(self, audio: Tensor) -> Tensor:
+        with torch.autocast(audio.device.type, enabled=False):
+            audio = nn.functional.pad(audio.float(), (0, max(0, (MIN_FRAMES - 1) * HOP - audio.shape[1])))
+            spectrum = torch.stft(
+                audio, WINDOW, HOP, window=self.window, center=True, pad_mode="constant", return_complex=True
+            )
+            mel = torch.view_as_real(spectrum).square().sum(-1).transpose(1, 2) @ self.filters
+            db = 10 * mel.clamp(min=1e-10).log10()
+            db = torch.maximum(db, db.amax(dim=(1, 2), keepdim=True) - RANGE_IN_DB)
+            return db - db.mean(1, keepdim=True)
+
+
 class Ecapa(nn.Module):
     """[B, N] of equal length at 16 kHz -> [B, T, 192], T = floor(N / 160) + 1, the same in every frame."""
 
     sampling_rate, output_dim, hop_size_in_ms = RATE, EMBEDDING, 1000 * HOP / RATE
-    window: Tensor
-    filters: Tensor
 
     def __init__(self) -> None:
         super().__init__()
-        self.register_buffer("window", torch.hamming_window(WINDOW), persistent=False)
-        self.register_buffer("filters", mel_filters(), persistent=False)
+        self.features = Features(BANDS)
         self.stem = Tdnn(BANDS, CHANNELS, 5)
         self.blocks = nn.ModuleList(Block(dilation) for dilation in (2, 3, 4))
         self.aggregate = Tdnn(3 * CHANNELS, AGGREGATED)
@@ -95,18 +118,6 @@ class Ecapa(nn.Module):
         embedding: Tensor = self.embed(self.norm(pooled))
         return embedding.transpose(1, 2).expand(-1, frames, -1).clone()
 
-    def features(self, audio: Tensor) -> Tensor:
-        """[B, N] -> [B, T, 80] in dB, each clip's mean removed; fewer than 5 frames are filled with silence."""
-        with torch.autocast(audio.device.type, enabled=False):
-            audio = nn.functional.pad(audio.float(), (0, max(0, (MIN_FRAMES - 1) * HOP - audio.shape[1])))
-            spectrum = torch.stft(
-                audio, WINDOW, HOP, window=self.window, center=True, pad_mode="constant", return_complex=True
-            )
-            mel = torch.view_as_real(spectrum).square().sum(-1).transpose(1, 2) @ self.filters
-            db = 10 * mel.clamp(min=1e-10).log10()
-            db = torch.maximum(db, db.amax(dim=(1, 2), keepdim=True) - RANGE_IN_DB)
-            return db - db.mean(1, keepdim=True)
-
 
 def statistics(x: Tensor, weight: Tensor) -> tuple[Tensor, Tensor]:
     """Weighted mean and standard deviation of [B, C, T] over T."""
@@ -115,9 +126,9 @@ def statistics(x: Tensor, weight: Tensor) -> tuple[Tensor, Tensor]:
     return mean, variance.clamp(min=1e-12).sqrt()
 
 
-def mel_filters() -> Tensor:
-    """[201, 80]: triangles on the HTK mel scale, both of whose sides are as wide as the left one should be."""
-    mel = torch.linspace(0, 2595 * math.log10(1 + RATE / 2 / 700), BANDS + 2)
+def mel_filters(bands: int) -> Tensor:
+    """[201, bands]: triangles on the HTK mel scale, both of whose sides are as wide as the left one should be."""
+    mel = torch.linspace(0, 2595 * math.log10(1 + RATE / 2 / 700), bands + 2)
     hz = 700 * (10 ** (mel / 2595) - 1)
     distance = (torch.linspace(0, RATE // 2, WINDOW // 2 + 1)[:, None] - hz[1:-1]) / hz.diff()[:-1]
     return (1 - distance.abs()).clamp(min=0)

@@ -18,8 +18,8 @@ from pathlib import Path
 import torch
 from torch import Tensor, nn
 
-from bench.audio import torchaudio_safe
-from bench.types import EncoderError, EncoderSpec
+from bench.types import EncoderSpec
+from encoders.spectra import kaldi
 from encoders.weights import Weights, fetched, fill, tensors
 
 RATE, WINDOW, HOP, BANDS, EMBEDDING = 16_000, 400, 160, 80, 256
@@ -68,7 +68,7 @@ class ResNet34(nn.Module):
 
     def forward(self, audio: Tensor) -> Tensor:
         frames = max(1, (audio.shape[1] - WINDOW) // HOP + 1)
-        x = self.features(audio).transpose(1, 2)[:, None]
+        x = features(audio).transpose(1, 2)[:, None]
         x = torch.relu(self.bn1(self.conv1(x)))
         for number in range(1, len(STAGES) + 1):
             x = self.get_submodule(f"layer{number}")(x)
@@ -76,16 +76,15 @@ class ResNet34(nn.Module):
         embedding: Tensor = self.seg_1(torch.cat([x.mean(-1).flatten(1), deviation.flatten(1)], dim=1))
         return embedding[:, None].expand(-1, frames, -1).clone()
 
-    def features(self, audio: Tensor) -> Tensor:
-        """[B, N] -> [B, T, 80]; a clip of fewer than 9 frames is filled with silence."""
-        torchaudio = torchaudio_safe.load()
-        if torchaudio is None:
-            raise EncoderError("torchaudio", got="none", expected="a torchaudio that can be imported", where="encoders")
-        with torch.autocast(audio.device.type, enabled=False):
-            audio = nn.functional.pad(audio.float(), (0, max(0, SHORTEST - audio.shape[1]))) * 2**15
-            options = {"num_mel_bins": BANDS, "window_type": "hamming", "sample_frequency": RATE}
-            mel = torch.stack([torchaudio.compliance.kaldi.fbank(clip[None], **options) for clip in audio])
-        return mel - mel.mean(1, keepdim=True)
+
+def features(audio: Tensor) -> Tensor:
+    """[B, N] -> [B, T, 80], WeSpeaker's of every model; a clip of fewer than 9 frames is filled with silence.
+
+    Raises EncoderError where there is no torchaudio.
+    """
+    audio = nn.functional.pad(audio, (0, max(0, SHORTEST - audio.shape[1]))) * 2**15
+    mel = kaldi(audio, num_mel_bins=BANDS, window_type="hamming", sample_frequency=RATE).transpose(1, 2)
+    return mel - mel.mean(1, keepdim=True)
 
 
 def rename(name: str) -> str | None:
