@@ -171,6 +171,7 @@ def _spec(name: str, embedding: int, weights: Weights, licence: str, trained_on:
         source=weights.source,
         revision=weights.revision,
         licence=licence,
+        verified="random weights: tensor names and output of the authors' code; certificate",
         trained_on=trained_on,
         load_weights=functools.partial(load_file, make, rename),
         sampling_rate=Campplus.sampling_rate,

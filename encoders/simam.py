@@ -103,6 +103,7 @@ def _spec(name: str, weights: Weights, trained_on: tuple[str, ...]) -> EncoderSp
         source=weights.source,
         revision=weights.revision,
         licence="CC-BY-4.0",
+        verified="random weights: tensor names and output of the authors' code; certificate",
         trained_on=trained_on,
         load_weights=functools.partial(load_file, SimamResNet, rename),
         sampling_rate=SimamResNet.sampling_rate,

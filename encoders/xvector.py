@@ -69,6 +69,7 @@ xvector = EncoderSpec(
     source=WEIGHTS.source,
     revision=WEIGHTS.revision,
     licence="Apache-2.0",
+    verified="random weights: tensor names and output of speechbrain 1.1.2; certificate",
     trained_on=("voxceleb1", "voxceleb2"),
     load_weights=functools.partial(load_file, Xvector, rename),
     sampling_rate=Xvector.sampling_rate,
