@@ -442,6 +442,11 @@ def test_damaged_or_foreign_predictions_are_refused(tmp_path):
     save_file({"weights": np.zeros(3)}, path)
     with pytest.raises(DataError, match="no predictions file: got schema None"):
         predictions.read(path)
+    for about in ("[]", "3", '{"schema": 1}', '{"schema": 1, "keys": [1], "classes": []}'):
+        tensors = {name: np.zeros(1, int) for name in ("targets", "folds")} | {"predictions": np.zeros((1, 1), int)}
+        save_file(tensors, path, metadata={"otoscope": about})
+        with pytest.raises(DataError, match="no predictions file: got schema None"):
+            predictions.read(path)
 
 
 # ------------------------------------------------------------------------------------------------------- table

@@ -8,7 +8,7 @@ import time
 import pytest
 
 from bench.leaderboard import io
-from bench.leaderboard.cli import main
+from bench.leaderboard.cli import EXAMPLES, main, parser
 from tests.test_leaderboard import ROOT, board, encoder_row, score
 
 
@@ -96,6 +96,15 @@ def test_a_hostile_name_steers_no_terminal(tmp_path, capsys):
     out = capsys.readouterr().out
     assert "\x1b" not in out
     assert "<script>alert(1)</script>" in out
+
+
+def test_documented_commands_are_commands():
+    documented = (ROOT / "docs" / "leaderboard-cli.md").read_text()
+    for text in (documented, EXAMPLES):
+        told = [line.split() for line in text.splitlines()]
+        lines = [line[3:] for line in told if line[:3] == ["python", "-m", "bench.leaderboard"]]
+        assert {line[0] for line in lines} == {"show", "verify", "merge", "compare", "export"}
+        assert all(callable(parser().parse_args(line).call) for line in lines)
 
 
 def test_ten_thousand_rows(tmp_path, capsys):

@@ -14,8 +14,10 @@ from typing import TYPE_CHECKING
 
 from bench.leaderboard import merge, table
 from bench.leaderboard.compare import compare
+from bench.leaderboard.export import FORMATS
 from bench.leaderboard.files import one, sources
 from bench.leaderboard.verify import verify
+from bench.store import written
 from bench.types import BenchError
 
 if TYPE_CHECKING:
@@ -28,12 +30,13 @@ EXAMPLES = """examples:
   python -m bench.leaderboard merge results/first results/second -o results/both
   python -m bench.leaderboard compare results/first results/second
   python -m bench.leaderboard compare results/both results/both --first logmel --second other
+  python -m bench.leaderboard export results/both --format markdown -o table.md
 """
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run one sub-command and return its exit code; argparse itself exits with 2 on wrong usage."""
-    chosen = _parser().parse_args(arguments)
+    chosen = parser().parse_args(arguments)
     run: Callable[[argparse.Namespace], int] = chosen.call
     try:
         code = run(chosen)
@@ -47,14 +50,15 @@ def main(arguments: Sequence[str] | None = None) -> int:
     return code
 
 
-def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(
+def parser() -> argparse.ArgumentParser:
+    """Every sub-command, its function as ``call``."""
+    whole = argparse.ArgumentParser(
         prog="python -m bench.leaderboard",
         description="What to do with leaderboard.json, without audio or GPU.",
         epilog=EXAMPLES,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
-    commands = parser.add_subparsers(required=True, metavar="COMMAND")
+    commands = whole.add_subparsers(required=True, metavar="COMMAND")
     show = commands.add_parser("show", help="print the tables")
     show.add_argument("files", nargs="+", type=Path, metavar="FILE", help="leaderboard.json or a run's folder")
     show.set_defaults(call=_show)
@@ -71,7 +75,12 @@ def _parser() -> argparse.ArgumentParser:
     versus.add_argument("--first", dest="one", metavar="ENCODER", help="of A, where it has several")
     versus.add_argument("--second", dest="other", metavar="ENCODER", help="of B, where it has several")
     versus.set_defaults(call=_compare)
-    return parser
+    export = commands.add_parser("export", help="the scores for another program")
+    export.add_argument("file", type=Path, metavar="FILE", help="leaderboard.json or a run's folder")
+    export.add_argument("--format", choices=sorted(FORMATS), required=True)
+    export.add_argument("-o", dest="out", type=Path, required=True, metavar="OUT", help="file to write")
+    export.set_defaults(call=_export)
+    return whole
 
 
 def _show(chosen: argparse.Namespace) -> int:
@@ -113,6 +122,13 @@ def _compare(chosen: argparse.Namespace) -> int:
     found = compare(one(chosen.first), one(chosen.second), (chosen.one, chosen.other))
     width, colour = _look()
     _print(table.render_comparison(found, width=width, colour=colour))
+    return DONE
+
+
+def _export(chosen: argparse.Namespace) -> int:
+    text = FORMATS[chosen.format](one(chosen.file).board)
+    with written(chosen.out) as temporary:
+        temporary.write_text(text, encoding="utf-8", newline="\n")
     return DONE
 
 

@@ -99,6 +99,8 @@ def read(path: Path) -> Predictions:
     if "texts" in tensors:
         tensors |= _texts(tensors.pop("texts"), path)
     names = {"targets", "predictions", "folds"}
+    about = about if isinstance(about, dict) else {}
+    about = about if all(_are_texts(about.get(name)) for name in ("keys", "classes")) else {}
     if about.get("schema") != SCHEMA or not names <= set(tensors) <= names | {"clusters"}:
         got = f"schema {about.get('schema')}, tensors {sorted(tensors)}"
         raise DataError("no predictions file", got=got, expected=f"schema {SCHEMA}", where=path)
@@ -116,6 +118,10 @@ def read(path: Path) -> Predictions:
         tuple(about["classes"]),
         ranks,
     )
+
+
+def _are_texts(value: object) -> bool:
+    return isinstance(value, list) and all(isinstance(own, str) for own in value)
 
 
 def _texts(stored: NDArray[np.uint8], where: object) -> dict[str, NDArray[Any]]:
