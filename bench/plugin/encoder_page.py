@@ -47,9 +47,9 @@ def scores_table(scores: Sequence[Score]) -> str:
     values = {(score.task, score.probe, score.encoder): score for score in scores}
     for task, probe in sorted({(score.task, score.probe) for score in scores}):
         base = values.get((task, probe, BASELINE))
-        if base is None:
+        cells = [] if base is None else [_cell(values.get((task, probe, name)), base) for name in names]
+        if base is None or not any(cells):
             continue
-        cells = [_cell(values.get((task, probe, name)), base) for name in names]
         rows.append(f"| {task} | {probe} | {base.chance:.3f} | {_cell(base, base)} | {' | '.join(cells)} |")
     return "\n".join(rows)
 
@@ -72,7 +72,9 @@ def main(files: Sequence[str]) -> None:
     """Rewrite the page."""
     page = replaced(PAGE.read_text(encoding="utf-8"), "specs", specs_table(discovery.bundled_encoders().values()))
     if files:
+        untrained = {spec.name for spec in discovery.bundled_encoders().values() if spec.load_weights is None}
         scores = [score for file in files for score in io.read(Path(file)).scores]
+        scores = [score for score in scores if score.encoder == BASELINE or score.encoder not in untrained]
         page = replaced(page, "scores", scores_table(scores))
     with written(PAGE) as temporary:
         temporary.write_text(page, encoding="utf-8")
