@@ -63,6 +63,20 @@ def mel_filters(
     return filters * 2 / (points[2:] - points[:-2]) if slaney else filters
 
 
+def mel_triangles(*, rate: int, fft: int, bands: int, low: float, high: float) -> NDArray[np.float64]:
+    """[bands, fft / 2 + 1]: the same on HTK's scale, with sides that are straight on that scale and not in Hz.
+
+    As in Kaldi and in Google's ``mel_features``.
+    """
+    bottom, top = _htk_mel(np.array([low, high], dtype=np.float64)).tolist()
+    points = np.linspace(bottom, top, bands + 2)[:, None]
+    bins = _htk_mel(np.arange(fft // 2 + 1) * rate / fft)
+    rising = (bins - points[:-2]) / (points[1:-1] - points[:-2])
+    falling = (points[2:] - bins) / (points[2:] - points[1:-1])
+    filters: NDArray[np.float64] = np.clip(np.minimum(rising, falling), 0, None)
+    return filters
+
+
 def kaldi(audio: Tensor, **options: Any) -> Tensor:
     """[B, N] -> log mel energies [B, bands, T] as Kaldi computes them.
 

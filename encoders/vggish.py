@@ -17,11 +17,10 @@ import functools
 
 import numpy as np
 import torch
-from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from bench.types import EncoderSpec
-from encoders.spectra import of_each
+from encoders.spectra import mel_triangles, of_each
 from encoders.weights import Weights, load, load_file
 
 RATE, WINDOW, HOP, FFT, BANDS, LOW, HIGH = 16_000, 400, 160, 512, 64, 125.0, 7500.0
@@ -44,7 +43,8 @@ class LogMel(nn.Module):
         super().__init__()
         self.offset = offset
         self.register_buffer("hann", torch.hann_window(WINDOW), persistent=False)
-        self.register_buffer("filters", torch.from_numpy(mel_filters().astype(np.float32)), persistent=False)
+        filters = mel_triangles(rate=RATE, fft=FFT, bands=BANDS, low=LOW, high=HIGH).astype(np.float32)
+        self.register_buffer("filters", torch.from_numpy(filters.T.copy()), persistent=False)
 
     def forward(self, audio: Tensor) -> Tensor:
         with torch.autocast(audio.device.type, enabled=False):
@@ -52,22 +52,6 @@ class LogMel(nn.Module):
             magnitudes = torch.fft.rfft(frames, FFT).abs()
             level: Tensor = (magnitudes @ self.filters + self.offset).log()
         return level.transpose(1, 2)
-
-
-def mel_filters() -> NDArray[np.float64]:
-    """[257, 64]: triangles of height 1 between neighbouring points, all on the mel scale; nothing for 0 Hz."""
-
-    def mel(hz: NDArray[np.float64]) -> NDArray[np.float64]:
-        return 1127 * np.log(1 + hz / 700)
-
-    bottom, top = mel(np.array([LOW, HIGH])).tolist()
-    points = np.linspace(bottom, top, BANDS + 2)
-    bins = mel(np.arange(FFT // 2 + 1) * RATE / FFT)[:, None]
-    rising = (bins - points[:-2]) / np.diff(points)[:-1]
-    falling = (points[2:] - bins) / np.diff(points)[1:]
-    filters: NDArray[np.float64] = np.clip(np.minimum(rising, falling), 0, None)
-    filters[0] = 0
-    return filters
 
 
 class Vggish(nn.Module):
