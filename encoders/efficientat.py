@@ -143,6 +143,7 @@ def _spec(name: str, width: float, file: str) -> EncoderSpec:
         load_weights=functools.partial(load_file, make, rename),
         source=weights.page,
         licence="MIT",
+        verified="random weights: tensor names of the authors' code, blocks equal to torchvision's; certificate",
         trained_on=("imagenet", "AudioSet"),
         sampling_rate=MobileNet.sampling_rate,
         output_dim=dimensions(width),
