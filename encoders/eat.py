@@ -159,6 +159,7 @@ def _spec(name: str, hub: str, digest: str, licence: str) -> EncoderSpec:
         load=functools.partial(load, Config(), weights),
         load_weights=functools.partial(load_file, Config()),
         source=f"https://huggingface.co/{hub}",
+        revision=f"sha256:{digest}",
         licence=licence,
         verified="random weights: tensor names of the authors' code; certificate",
         trained_on=("AudioSet",),

@@ -102,7 +102,7 @@ def _spec(name: str, weights: Weights, trained_on: tuple[str, ...]) -> EncoderSp
         load=functools.partial(load, SimamResNet, rename, weights),
         source=weights.source,
         revision=weights.revision,
-        licence="CC-BY-4.0",
+        licence="CC-BY-NC-SA-4.0",  # the data set's, which WeSpeaker's models follow
         verified="random weights: tensor names and output of the authors' code; certificate",
         trained_on=trained_on,
         load_weights=functools.partial(load_file, SimamResNet, rename),

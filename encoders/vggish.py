@@ -94,6 +94,7 @@ vggish = EncoderSpec(
     load=functools.partial(load, Vggish, rename, WEIGHTS),
     load_weights=functools.partial(load_file, Vggish, rename),
     source=WEIGHTS.source,
+    revision=f"sha256:{WEIGHTS.sha256}",
     licence="Apache-2.0",
     verified="random weights: tensor names and output of torchvggish 0.2; certificate",
     trained_on=("YouTube-8M, a preliminary version",),
