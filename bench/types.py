@@ -305,6 +305,7 @@ class Settings:
     data: Path | None
     threads: int  # batches computed at a time on a CPU
     offline: bool = False
+    compiled: bool = False  # encoders go through torch.compile
     mirror: str = ""  # fetch from Hugging Face: "hf" from where tasks say, or OWNER/REPO[@REVISION]
 
 
