@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from bench.engine.local import Frozen
-from bench.layers import AllLayers
+from bench.layers import Layers
 from bench.probes.layered import LayeredProbe
 from bench.types import Predictions, Probe, ProbeResult, Problem
 
@@ -22,7 +22,7 @@ def on_layers(
     clusters: NDArray[np.int64] | None,
 ) -> Probe:
     """``probe``, choosing the layer where the encoder gives all of them; see ``bench.probes.layered``."""
-    if not isinstance(frozen.encoder, AllLayers):
+    if not (isinstance(frozen.encoder, Layers) and frozen.encoder.index is None):
         return probe
     return LayeredProbe(probe, frozen.encoder.widths, quality, clusters)
 
