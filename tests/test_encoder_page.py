@@ -14,6 +14,12 @@ def test_the_page_is_up_to_date() -> None:
     assert table in page
 
 
+def test_links_are_addresses() -> None:
+    for row in specs_table(discovery.bundled_encoders().values()).splitlines()[2:]:
+        name = row.split("|")[1].strip()
+        assert "](" not in name or " " not in name, name
+
+
 def test_every_encoder_says_what_was_verified() -> None:
     for spec in discovery.bundled_encoders().values():
         assert spec.verified, spec.name

@@ -29,7 +29,7 @@ def specs_table(specs: Iterable[EncoderSpec]) -> str:
     for spec in specs:
         numbers = (spec.output_dim, spec.sampling_rate / 1000, spec.hop_in_ms)
         cells = (
-            f"[{spec.name}]({spec.source})" if spec.source.startswith("https://") else spec.name,
+            f"[{spec.name}]({spec.source.partition(', ')[0]})" if spec.source.startswith("https://") else spec.name,
             *(f"{number:.6g}" if number else "" for number in numbers),
             listing.weights(spec) + (f", extra `{spec.extra}`" if spec.extra else ""),
             spec.licence,
