@@ -54,16 +54,16 @@ def contradiction(value: float, subsets: Mapping[str, float], secondary: Mapping
     Without folds there is one choice, and the row's value is that layer's; folds may choose differently.
     """
     layers = {name: found for name, found in subsets.items() if name.startswith(LAYER)}
-    chosen = secondary.get(CHOSEN)
-    if not layers and chosen is None:
+    choice = secondary.get(CHOSEN)
+    if not layers and choice is None:
         return None
     expected = [f"{LAYER}{layer}" for layer in range(len(layers))]
     if not layers or set(layers) != set(expected):
         return f"subsets {', '.join(layers) or 'without layers'}", f"{LAYER}0 and every one up to the last"
-    if chosen is None or not 0 <= chosen < len(layers):
-        return f"{CHOSEN} {chosen}", f"0 to {len(layers) - 1}"
+    if choice is None or not 0 <= choice < len(layers):
+        return f"{CHOSEN} {choice}", f"0 to {len(layers) - 1}"
     if not any(name.startswith("fold ") for name in subsets):
-        own = layers.get(f"{LAYER}{chosen:g}")
+        own = layers.get(f"{LAYER}{choice:g}")
         if own is None or not np.isclose(own, value, rtol=0, atol=1e-12):
-            return f"{CHOSEN} {chosen:g} of value {own}", f"the row's value {value}"
+            return f"{CHOSEN} {choice:g} of value {own}", f"the row's value {value}"
     return None
