@@ -21,7 +21,13 @@ def on_layers(
     quality: Callable[[Problem, Predictions], float],
     clusters: NDArray[np.int64] | None,
 ) -> Probe:
-    """``probe``, choosing the layer where the encoder gives all of them; see ``bench.probes.layered``."""
+    """``probe`` for clips of these ``clusters`` [N], choosing the layer where the encoder gives all of them.
+
+    See ``bench.probes.layered``.
+    """
+    grouped = getattr(probe, "grouped", None)  # of a probe that holds out training clips itself
+    if grouped is not None:
+        probe = grouped(clusters)
     if not isinstance(frozen.encoder, AllLayers):
         return probe
     return LayeredProbe(probe, frozen.encoder.widths, quality, clusters)
