@@ -14,6 +14,7 @@ from rich.table import Table
 from rich.text import Text
 
 from bench.layer_curve import CHOSEN
+from bench.types import WIDE
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
@@ -193,7 +194,8 @@ def score_table(board: Leaderboard) -> Table:
 
 def flags(score: Score, trained_on: Iterable[str] = ()) -> list[str]:
     """What a reader must know before comparing a row; ``trained_on`` names the encoder's training datasets."""
-    lost, layer = sum(score.rates.values()), score.secondary.get(CHOSEN, 0)
+    lost = sum(rate for name, rate in score.rates.items() if name != WIDE)
+    layer = score.secondary.get(CHOSEN, 0)
     notes = {
         "uncertified": not score.certified,
         "trained on it": not score.data.synthetic and score.task.casefold() in {name.casefold() for name in trained_on},
