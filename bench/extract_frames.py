@@ -21,22 +21,30 @@ Keep = Callable[[int, Callable[[Writer], None]], Frames]
 LAYOUT = 1  # a change of what is stored, or of how frames get their times, bumps it
 
 
-def frames_stored_as(shard: Shard, frozen: Frozen, crop_in_s: float | None) -> str:
+def frames_stored_as(shard: Shard, frozen: Frozen, crop_in_s: float | None, dtype: str = "float32") -> str:
     """The address of a shard's frames: a digest of everything that they and their times depend on."""
-    kept = ["every valid frame", LAYOUT, frame_store.DTYPE, frozen.certificate.hop_in_samples]
+    kept = ["every valid frame", LAYOUT, dtype, frozen.certificate.hop_in_samples]
     return stored_as(shard, frozen, crop_in_s, kept)
 
 
 def extract_frames(
-    found: Iterable[Shard], frozen: Frozen, *, crop_in_s: float | None, store: Store, threads: int, progress: Progress
+    found: Iterable[Shard],
+    frozen: Frozen,
+    *,
+    crop_in_s: float | None,
+    store: Store,
+    threads: int,
+    progress: Progress,
+    dtype: str = "float32",
 ) -> list[Frames]:
     """Frames of every clip of ``found``, shard by shard, from the store where they are there.
 
-    Windows that were finished before an interruption are not encoded again. Raises as ``bench.extract.extract`` does.
+    They are stored, and given, as ``dtype``: float32, or float16 where a shard's numbers fit. Windows that were
+    finished before an interruption are not encoded again. Raises as ``bench.extract.extract`` does.
     """
     parts = []
     for shard in found:
-        key = frames_stored_as(shard, frozen, crop_in_s)
+        key = frames_stored_as(shard, frozen, crop_in_s, dtype)
         computed: list[bool] = []
 
         def make(writer: Writer, shard: Shard = shard, key: str = key, computed: list[bool] = computed) -> None:
@@ -45,7 +53,7 @@ def extract_frames(
             kept = functools.partial(frame_store.has_part, store, key)
             encode_frames(shard, frozen, writer, keep, kept, crop_in_s=crop_in_s, threads=threads, progress=progress)
 
-        parts.append(frame_store.frames(store, key, make))
+        parts.append(frame_store.frames(store, key, make, dtype))
         if not computed:
             progress(len(parts[-1].keys), False)
     return parts
