@@ -14,17 +14,18 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from bench import freeze as freeze_module
 from bench.audio import batching, decode, shards
 from bench.engine import budget
 from bench.engine.budget import Budget, calibrated, halving
 from bench.engine.local import Frozen
 from bench.engine.measures import equivalence, least_cosine
 from bench.engine.pipeline import ahead, in_order
-from bench.extract import encode, extract
+from bench.extract import encode, extract, stored_as
 from bench.freeze import freeze
 from bench.plugin.discovery import bundled_encoders
 from bench.store import Store
-from bench.types import DataError, EncoderError, Shard
+from bench.types import ChoiceError, DataError, EncoderError, Shard
 from tests import toys
 from tests.test_extract import Mean, nothing
 from tests.test_extract import frozen as frozen_mean
@@ -221,10 +222,26 @@ def test_halves_are_in_order_and_fit(lengths: list[int], most: int) -> None:
     assert [n for part in parts for n in part] == lengths
 
 
+def test_what_fits_on_a_gpu_is_found_once_and_lowered_for_good(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    ready, store, timed = replace(frozen_mean(Mean()), device="cuda"), Store(tmp_path), list[float]()
+
+    def wall_in_s(audio_in_s: float) -> float | None:
+        timed.append(audio_in_s)
+        return 1.0 if audio_in_s < 200 else None
+
+    monkeypatch.setattr(torch.cuda, "get_device_name", lambda device: "a GPU")
+    monkeypatch.setattr(freeze_module, "timer", lambda frozen: wall_in_s)
+    found = freeze_module._budget(ready, store)
+    assert (found.batch_in_s, found.fits_in_s, timed) == (160, float("inf"), [40, 80, 160, 320])
+    found.lower(55.5)
+    again = freeze_module._budget(ready, store)
+    assert (again.batch_in_s, again.fits_in_s, len(timed)) == (160, 55.5, 4)
+
+
 @pytest.mark.parametrize(
     ("walls", "batch_in_s"),
     [
-        ({40: 1.0, 80: 1.2, 160: 2.3, 320: 4.6}, 160),  # twice the audio in twice the time: enough
+        ({40: 1.0, 80: 1.2, 160: 2.2, 320: 4.4}, 160),  # twice the audio in twice the time: enough
         ({40: 1.0, 80: None}, 40),  # memory
         ({40: None}, 40),
         ({40.0 * 2**k: 1.0 for k in range(7)}, 2560),
@@ -259,6 +276,27 @@ def test_an_encoder_that_changes_with_precision_is_not_certified() -> None:
     check = equivalence(replace(plain, precision="bf16"), plain)
     assert not check.passed
     assert check.measured == "cosine -1.000"
+
+
+def test_compiling_needs_a_gpu() -> None:
+    from bench.plugin.collection import _compiled
+
+    assert _compiled(True, "cuda:0")
+    assert not _compiled(False, "cpu")
+    with pytest.raises(ChoiceError, match=r"--compile: got cpu, expected a CUDA device"):
+        _compiled(True, "cpu")
+
+
+def test_a_compiled_encoder_is_compared_and_stored_apart(
+    shard: Shard, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(torch, "compile", lambda encoder, dynamic: encoder)
+    spec = bundled_encoders()["random_conv"]
+    plain = freeze(spec, device="cpu", precision="fp32", cache=tmp_path)
+    compiled = freeze(spec, device="cpu", precision="fp32", cache=tmp_path, compiled=True)
+    check = compiled.certificate.checks[-1]
+    assert (check.name, check.passed, check.measured) == ("fp32, compiled, as fp32", True, "cosine 1.000")
+    assert stored_as(shard, plain, None) != stored_as(shard, compiled, None)
 
 
 def test_least_cosine() -> None:
