@@ -33,7 +33,7 @@ def equivalence(faster: Frozen, plain: Frozen) -> Check:
     wanted, got = _pooled(plain, clips, "fp32"), _pooled(faster, clips, faster.precision)
     least = float(least_cosine(wanted, got))
     what = f"{faster.precision}{', compiled,' if faster.compiled else ''} as fp32"
-    measured = f"cosine {np.floor(least * 1000) / 1000:.3f}" if np.isfinite(least) else "NaN or infinity"
+    measured = f"cosine {np.floor(least * 1000 + 0.01) / 1000:.3f}" if np.isfinite(least) else "NaN or infinity"
     return Check(what, bool(least >= LEAST_COSINE), measured, f"cosine >= {LEAST_COSINE}")
 
 
