@@ -137,10 +137,17 @@ def _plan(config: pytest.Config) -> Plan:
         threads=scheduling.threads(config),
         offline=option("offline"),
         mirror=option("mirror") or "",
+        compiled=_compiled(option("compile"), _device(option("device"))),
         frames=option("frames"),
     )
     asked = with_language_model(with_text_encoder(tasks, option("text_encoder")), option("language_model"))
     return Plan(settings, asked, _specs(option("encoder"), option("layer")), _run(config), tasks, absent)
+
+
+def _compiled(asked: bool, device: str) -> bool:
+    if asked and not device.startswith("cuda"):  # several copies run at a time there, and each would be compiled
+        raise ChoiceError("--compile", got=device, expected="a CUDA device", where="--device")
+    return asked
 
 
 def _tasks(files: list[Path], suite: str) -> tuple[Task, ...]:

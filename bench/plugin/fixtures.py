@@ -12,7 +12,7 @@ import pytest
 
 from bench.data import Dataset, dataset
 from bench.engine.local import Frozen
-from bench.freeze import freeze
+from bench.freeze import frozen_by
 from bench.leaderboard import predictions
 from bench.plugin.collection import PLAN, Case, Load, Plan
 from bench.plugin.progress import Progress
@@ -55,7 +55,7 @@ class Bench:
 
         def make() -> Frozen:
             with self.progress.stage(f"loading and certifying {spec.name}"):
-                return freeze(spec, device=settings.device, precision=settings.precision, cache=settings.cache)
+                return frozen_by(settings, spec)
 
         frozen = self._encoders.get(spec.name, make)
         self._note({"encoder": described(spec, frozen)})

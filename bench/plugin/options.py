@@ -52,6 +52,7 @@ def pytest_addoption(parser: pytest.Parser) -> None:
         "--device", type=_device, default="auto", metavar="DEVICE", help="auto (default), cpu, cuda, cuda:N, mps"
     )
     group.addoption("--precision", type=_one_of("precision", PRECISIONS), default="fp32", help=", ".join(PRECISIONS))
+    group.addoption("--compile", action="store_true", help="run encoders through torch.compile, on a GPU only")
     group.addoption(
         "--frames",
         type=_one_of("format", tuple(FRAMES)),
