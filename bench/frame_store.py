@@ -152,13 +152,22 @@ def part(store: Store, key: str, index: int, make: Callable[[Writer], None]) -> 
     In fp32, whatever the whole will be: what becomes of the parts must not depend on where a run was killed. To be
     called inside the ``make`` of ``frames``: it relies on the lock that is held there.
     """
-    path = stored_at(store, key).with_suffix(f".part-{index}")
+    path = _part_at(store, key, index)
     stored = _read(path)
     if stored is None:
         with written(path) as temporary:
             _write(temporary, make, "float32")
         stored = _open(path)
     return _whole(stored, path)
+
+
+def has_part(store: Store, key: str, index: int) -> bool:
+    """Whether ``part`` has something to read, damaged or not."""
+    return _part_at(store, key, index).exists()
+
+
+def _part_at(store: Store, key: str, index: int) -> Path:
+    return stored_at(store, key).with_suffix(f".part-{index}")
 
 
 def stored_at(store: Store, key: str) -> Path:

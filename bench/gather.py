@@ -17,10 +17,9 @@ from bench.extract import Progress, extract, joined
 from bench.extract_frames import extract_frames
 from bench.store import Store
 from bench.stream_xares import How
-from bench.types import FRAMES, DataError, Embeddings, Folds, Problem, Settings, Sidecar, Task
+from bench.types import FRAMES, WIDE, DataError, Embeddings, Folds, Problem, Settings, Sidecar, Task
 
 L = TypeVar("L")
-WIDE = "fp32 frames"
 Rows = Mapping[str, NDArray[np.int64]]
 """The rows of each split or fold."""
 

@@ -50,6 +50,7 @@ DOMAINS: tuple[Domain, ...] = ("speech", "environment", "music")
 SUITES = ("mini", "full")
 PROTOCOLS = ("strict", "xares")
 PRECISIONS = ("fp32", "bf16", "fp16")
+WIDE = "fp32 frames"  # a rate: clips whose frames fit no smaller format; nothing is lost
 FRAMES = {"fp16": "float16", "fp32": "float32"}  # number formats in which frames may be stored
 
 
