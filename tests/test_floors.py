@@ -12,6 +12,8 @@ ROOT = Path(__file__).parents[1]
 FLOORS = {
     "bench.errors": 0,
     "bench.targets": 0,
+    "bench.trial_target": 0,
+    "bench.trial_lists": 1,
     "bench.types": 0,
     "bench.grid": 1,
     "bench.grid_xares": 1,
