@@ -10,7 +10,7 @@ import io
 import zipfile
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from itertools import islice
+from itertools import islice, repeat
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from bench.trial_target import Form
 
 BLOCK = 100_000  # lines
+SPACES = "\t\r\x0b\x0c\x1c\x1d\x1e\x1f"  # what str.split takes for white space in ASCII, beside the usual
 LABELS: Mapping[Form, Mapping[str, int]] = {
     "label first": {"1": 1, "0": 0},
     "label last": {"target": 1, "nontarget": 0, "tgt": 1, "imp": 0, "1": 1, "0": 0},
@@ -126,31 +127,51 @@ def submission(scores: Mapping[str, NDArray[np.float32]]) -> bytes:
 def _blocks(
     lines: Iterable[str], places: Mapping[str, int], form: Form, path: Path
 ) -> Iterator[tuple[NDArray[np.int32], NDArray[np.int32], NDArray[np.uint8]]]:
-    rest, start = iter(lines), 0
+    start, names, known = 0, COLUMNS[form], LABELS[form]
+    rest = iter(lines)
     while block := list(islice(rest, BLOCK)):
-        rows = list(map(str.split, block))
-        if not rows[-1] and next(rest, None) is None:
-            rows.pop()
-        width, known = len(COLUMNS[form]), LABELS[form]
-        if set(map(len, rows)) - {width}:
-            _refuse(rows, start, places, form, path)
-        if rows:
-            columns = dict(zip(COLUMNS[form], zip(*rows, strict=True), strict=True))
-            enrol, test = (
-                np.fromiter((places.get(name, -1) for name in columns[side]), np.int32, len(rows))
-                for side in ("enrol", "test")
-            )
-            said = columns.get("label", ())
-            labels = np.fromiter((known.get(label, -1) for label in said), np.int8, len(said))
+        if not block[-1].strip() and next(rest, None) is None:
+            block.pop()
+        columns = _columns(block, len(names))
+        if columns is None:
+            _refuse(block, start, places, form, path)
+        elif block:
+            own = dict(zip(names, columns, strict=True))
+            enrol, test = (_places(own[side], places) for side in ("enrol", "test"))
+            labels = _places(own.get("label", []), known)
             if min(enrol.min(), test.min(), labels.min(initial=0)) < 0:
-                _refuse(rows, start, places, form, path)
+                _refuse(block, start, places, form, path)
             yield enrol, test, labels.astype(np.uint8)
         start += len(block)
 
 
-def _refuse(rows: Sequence[Sequence[str]], start: int, places: Mapping[str, int], form: Form, path: Path) -> None:
+def _columns(block: Sequence[str], width: int) -> list[Sequence[str]] | None:
+    """The columns of some lines; None where a line has not ``width`` of them."""
+    text = "".join(block)
+    plain = text.isascii() and not any(space in text for space in SPACES)
+    if plain and set(map(str.count, block, repeat(" "))) <= {
+        width - 1
+    }:  # then no line has more, and none may have less
+        tokens = text.split()
+        if len(tokens) == width * len(block):
+            return [tokens[place::width] for place in range(width)]
+    rows = list(map(str.split, block))
+    if set(map(len, rows)) - {width}:
+        return None
+    return [[row[place] for row in rows] for place in range(width)]
+
+
+def _places(tokens: Sequence[str], known: Mapping[str, int]) -> NDArray[np.int32]:
+    """[n] what is known of each, -1 for nothing."""
+    try:
+        return np.fromiter(map(known.__getitem__, tokens), np.int32, len(tokens))
+    except KeyError:
+        return np.array([known.get(token, -1) for token in tokens], dtype=np.int32)
+
+
+def _refuse(block: Sequence[str], start: int, places: Mapping[str, int], form: Form, path: Path) -> None:
     """Raise the error of the first line that is not as it should be."""
-    for number, row in enumerate(rows, start + 1):
+    for number, row in enumerate(map(str.split, block), start + 1):
         where = _line(path, number)
         if len(row) != len(COLUMNS[form]):
             expected = " ".join(COLUMNS[form])
