@@ -17,12 +17,13 @@ from bench.chosen_models import with_language_model, with_text_encoder
 from bench.data import in_suite, located, sharing
 from bench.plugin import discovery, listing, scheduling
 from bench.plugin.options import wanted
-from bench.protocol import chosen, in_protocol
-from bench.types import DOMAINS, BenchError, ChoiceError, EncoderSpec, Probe, Settings, Task
+from bench.protocol import asks, chosen, in_protocol
+from bench.types import DOMAINS, BenchError, ChoiceError, EncoderSpec, Probe, Settings, Task, Trials
 
 if TYPE_CHECKING:
     from xdist.workermanage import WorkerController
 
+VERIFICATION = "verification"
 BATCH_SIZES = (1, 8, 32)
 DURATIONS_IN_S = (2.0, 10.0)
 
@@ -44,6 +45,12 @@ class Case:
     def kind(self) -> str:
         """The probe without what follows a colon."""
         return self.probe.name.partition(":")[0]
+
+    @property
+    def marks(self) -> tuple[str, ...]:
+        """What ``-m`` and ``-k`` find it by, beside its id."""
+        of_trials = isinstance(self.task.target, Trials)
+        return (self.task.domain, self.kind, *([VERIFICATION] if of_trials else []))
 
 
 @dataclass(frozen=True, slots=True)
@@ -107,6 +114,7 @@ def pytest_configure(config: pytest.Config) -> None:
         plan = config.stash[PLAN] = _plan(config)
     except BenchError as error:
         raise pytest.UsageError(str(error)) from error
+    config.addinivalue_line("markers", f"{VERIFICATION}: tasks of speaker verification")
     for name in sorted({case.kind for case in plan.cases} - {"linear", "knn"}):
         config.addinivalue_line("markers", f"{name}: scores of this probe")
     planned = ("bench.plugin.planning",) if config.getoption("plan") else ()
@@ -123,7 +131,7 @@ def _plan(config: pytest.Config) -> Plan:
     absent = _absent(found, option("data"), option("keyword")) if not option("tasks") else ()
     here = [task for task in found if task.name not in absent]
     protocols = chosen(option("protocol"))
-    tasks = tuple(in_protocol(task, protocol) for task in here for protocol in protocols)
+    tasks = tuple(in_protocol(task, protocol) for task in here for protocol in protocols if asks(task, protocol))
     settings = Settings(
         suite=suite,
         protocol=option("protocol"),
@@ -241,7 +249,7 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
                 pytest.param(
                     case,
                     id=case.id,
-                    marks=[getattr(pytest.mark, case.task.domain), getattr(pytest.mark, case.kind)],
+                    marks=[getattr(pytest.mark, mark) for mark in case.marks],
                 )
                 for case in plan.cases
             ],
