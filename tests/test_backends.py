@@ -59,7 +59,7 @@ def test_snorm_is_its_formula(top_n, cohort):
     unit = moved / np.linalg.norm(moved, axis=1, keepdims=True)
     others = unit[TRAIN]
     if cohort == "speakers":
-        others = np.stack([unit[SPEAKER == speaker].mean(axis=0) for speaker in np.unique(SPEAKER[TRAIN])])
+        others = np.stack([unit[speaker == SPEAKER].mean(axis=0) for speaker in np.unique(SPEAKER[TRAIN])])
         others /= np.linalg.norm(others, axis=1, keepdims=True)
     expected = []
     for e, t in zip(pairs.enrol, pairs.test, strict=True):
@@ -148,7 +148,7 @@ def test_calibration_is_logistic_regression():
     found = line(scores, same)
     balance = np.where(same, 0.5 / 300, 0.5 / 3000) * 1e6
     other = LogisticRegression(C=1e6, tol=1e-10, max_iter=1000).fit(scores[:, None] * 10, same, sample_weight=balance)
-    assert found.scale == pytest.approx(float(other.coef_[0, 0]) * 10, rel=1e-3)
+    assert found.scale == pytest.approx(float(other.coef_[0, 0]) * 10, rel=5e-3)
     assert found.offset == pytest.approx(float(other.intercept_[0]), abs=1e-2)
     assert cllr(ranked(same, found(scores))) < min(cllr(ranked(same, scores)), 0.6)
     assert line(scores[same], same[same] & (np.arange(300) < 150)).scale > 0

@@ -95,7 +95,7 @@ def test_lines_that_only_add_up_are_no_trials(tmp_path):
     path = tmp_path / "list"
     for text in ("1 id1/a.wav\nid1/b.wav 0 id1/a.wav id2/c.wav\n", "1 id1/a.wav \nid1/b.wav\t0 id1/a.wav id2/c.wav\n"):
         path.write_text(text)
-        with pytest.raises(DataError, match="no trial: got 1 id1/a.wav, .*line 1"):
+        with pytest.raises(DataError, match=r"no trial: got 1 id1/a\.wav, .*line 1"):
             read(path, IDS, "label first")
 
 
@@ -103,7 +103,7 @@ def test_repeats_may_be_allowed(tmp_path):
     path = tmp_path / "list"
     path.write_text("1 id1/a.wav id1/b.wav\n1 id1/b.wav id1/a.wav\n1 id1/a.wav id1/b.wav\n")
     assert len(read(path, IDS, "label first", repeats=True)) == 3
-    with pytest.raises(DataError, match="a pair twice.*as in line 1.*line 2"):
+    with pytest.raises(DataError, match=r"a pair twice.*as in line 1.*line 2"):
         read(path, IDS, "label first")
 
 
