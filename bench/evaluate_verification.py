@@ -16,7 +16,7 @@ from bench.data import Dataset
 from bench.engine.local import Frozen
 from bench.extract import Progress
 from bench.gather import gather, labels, lost
-from bench.layers import AllLayers
+from bench.layers import Layers
 from bench.rows import Asked, Evaluated, evaluated, stacked
 from bench.trial_answers import TrialAnswers
 from bench.trial_lists import TrialList
@@ -80,7 +80,7 @@ def embed_trials(task: Task, data: Dataset, frozen: Frozen, settings: Settings, 
 def evaluate_trials(labelled: LabelledTrials, frozen: Frozen, probe: Probe, settings: Settings) -> Evaluated:
     """Score the trials of a task with a back-end. ``n`` counts trials, ``clusters`` the speakers that they share."""
     task = labelled.task
-    if isinstance(frozen.encoder, AllLayers):
+    if isinstance(frozen.encoder, Layers) and frozen.encoder.index is None:
         expected = "--layer N: no validation trials choose one"
         raise DataError("trials on all layers", got="--layer all", expected=expected, where=task.name)
     asked = Asked(task, labelled.data, frozen, probe, settings, float(labelled.embeddings.seconds.sum()) / 3600)

@@ -82,7 +82,7 @@ def test_a_confounded_encoder_is_seen_in_the_buckets(rows):
         "same language in targets, different in non-targets",
     )
     assert found[crossed] > found["different language"] > found[easy]
-    assert found[crossed] > 0.5
+    assert found[crossed] >= 0.5
     assert all(oracle[name] < 0.01 for name in ("same language", "different language", crossed, easy))
     counts = {name: value for name, value in found.items() if name.endswith("targets")}
     assert counts["same language: targets"] + counts["different language: targets"] == 16 * 6
@@ -134,7 +134,7 @@ def test_the_file_is_read_as_written(rows, tmp_path):
     assert isinstance(again, TrialAnswers)
     for name, value in asdict(answers).items():
         np.testing.assert_equal(asdict(again)[name], json.loads(json.dumps(value)) if name == "info" else value)
-    assert again.info["backend"]["cohort_size"] == 12
+    assert again.info["backend"]["cohort_size"] == 36
     assert again.info["crop_in_s"] is None
     predictions.write(tmp_path / "two.safetensors", again)
     assert (tmp_path / "two.safetensors").read_bytes() == path.read_bytes()

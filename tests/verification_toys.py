@@ -16,20 +16,20 @@ from bench.types import ShardSet, Splits, Task, Trials
 from tasks.mini.write import Sample, write_shards
 from tests.toys import RATE
 
-SPEAKERS = {"train": 12, "test": 16}
+SPEAKERS = {"train": 36, "test": 16}
 LANGUAGES = ("ada", "oberon")
 TAKES = 4  # of each speaker, in languages by turns
 FRAME = 320  # samples: 50 Hz between lines of the spectrum
 
 
 class Oracle(torch.nn.Module):
-    """[B, N] -> [B, T, 8]: which of the speakers' tones sounds, whatever the language, in a code of few dimensions."""
+    """[B, N] -> [B, T, 12]: which of the speakers' tones sounds, whatever the language, in a code of few dimensions."""
 
-    sampling_rate, hop_size_in_ms, output_dim = RATE, 1000 * FRAME / RATE, 8
+    sampling_rate, hop_size_in_ms, output_dim = RATE, 1000 * FRAME / RATE, 12
 
     def __init__(self) -> None:
         super().__init__()
-        self.code = torch.nn.Parameter(torch.randn(60, 8, generator=torch.Generator().manual_seed(3)))
+        self.code = torch.nn.Parameter(torch.randn(60, 12, generator=torch.Generator().manual_seed(3)))
 
     def power(self, audio: torch.Tensor) -> torch.Tensor:
         """Amplitudes at 500 to 6000 Hz: speakers hum below 3500, languages above."""
@@ -43,7 +43,7 @@ class Oracle(torch.nn.Module):
 class Confounded(Oracle):
     """Hears the language better than the speaker."""
 
-    output_dim = 58
+    output_dim = 62
 
     def forward(self, audio: torch.Tensor, lengths: torch.Tensor | None = None) -> torch.Tensor:
         return torch.cat([super().forward(audio), 3 * self.power(audio)[..., 60:]], dim=-1)
@@ -71,7 +71,7 @@ def clip(split: str, speaker: int, take: int) -> Sample:
     rng = np.random.default_rng((len(split), speaker, take))
     time = np.arange(round((0.3 + 0.1 * (take // 2)) * RATE)) / RATE
     place = speaker + (SPEAKERS["test"] if split == "train" else 0)
-    hum = np.sin(2 * np.pi * (600 + 100 * place) * time + rng.uniform(0, 6))
+    hum = np.sin(2 * np.pi * (600 + 50 * place) * time + rng.uniform(0, 6))
     tongue = np.sin(2 * np.pi * (4000 + 500 * (take % 2)) * time + rng.uniform(0, 6))
     wave = 0.25 * hum + 0.25 * tongue + 0.02 * rng.standard_normal(len(time))
     sidecar = {
@@ -111,7 +111,7 @@ def task(**changes: object) -> Task:
             corpora=("Hums",),
         ),
         "metric": equal_error_rate,
-        "probes": (Cosine(), Cosine(centred=True), SNorm(top_n=8), PLDA(), Cosine(calibrate=True)),
+        "probes": (Cosine(), Cosine(centred=True), SNorm(top_n=24), PLDA(), Cosine(calibrate=True)),
         "weight": 0.0,
     }
     return Task(**{**values, **changes})  # type: ignore[arg-type]

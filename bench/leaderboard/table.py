@@ -13,6 +13,7 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
+from bench.layer_curve import CHOSEN
 from bench.metrics.detection import unlike
 
 if TYPE_CHECKING:
@@ -193,7 +194,7 @@ def score_table(board: Leaderboard) -> Table:
 
 def flags(score: Score, trained_on: Iterable[str] = ()) -> list[str]:
     """What a reader must know before comparing a row; ``trained_on`` names the encoder's training datasets."""
-    lost = sum(score.rates.values())
+    lost, layer = sum(score.rates.values()), score.secondary.get(CHOSEN, 0)
     notes = {
         "uncertified": not score.certified,
         "trained on it": not score.data.synthetic and bool(_corpora(score) & {name.casefold() for name in trained_on}),
@@ -201,6 +202,7 @@ def flags(score: Score, trained_on: Iterable[str] = ()) -> list[str]:
         "other data": score.data.reference is False,
         "private": score.private,
         f"{lost:.1%} lost": lost > 0,
+        f"layer {layer:g}": CHOSEN in score.secondary,
     }
     return [note for note, holds in notes.items() if holds]
 
