@@ -46,7 +46,7 @@ class Confounded(Oracle):
     output_dim = 62
 
     def forward(self, audio: torch.Tensor, lengths: torch.Tensor | None = None) -> torch.Tensor:
-        return torch.cat([super().forward(audio), 3 * self.power(audio)[..., 60:]], dim=-1)
+        return torch.cat([super().forward(audio), 6 * self.power(audio)[..., 60:]], dim=-1)
 
 
 class Chance(Oracle):
