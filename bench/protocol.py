@@ -19,8 +19,8 @@ def chosen(protocol: str) -> tuple[str, ...]:
 
 
 def asks(task: Task, protocol: str) -> bool:
-    """Whether a protocol has such tasks: X-ARES verifies no speakers."""
-    return protocol == "strict" or not isinstance(task.target, Trials)
+    """Whether a protocol has rows of a task: X-ARES verifies no speakers, and trials without labels say nothing."""
+    return not isinstance(task.target, Trials) or (protocol == "strict" and task.target.form != "unlabelled")
 
 
 def in_protocol(task: Task, protocol: str) -> Task:

@@ -16,6 +16,7 @@ import pytest
 from bench.chosen_models import with_language_model, with_text_encoder
 from bench.data import in_suite, located, sharing
 from bench.plugin import discovery, listing, scheduling
+from bench.plugin.environment import cache
 from bench.plugin.options import wanted
 from bench.protocol import asks, chosen, in_protocol
 from bench.types import DOMAINS, BenchError, ChoiceError, EncoderSpec, Probe, Settings, Task, Trials
@@ -138,7 +139,7 @@ def _plan(config: pytest.Config) -> Plan:
         device=_device(option("device")),
         precision=option("precision"),
         seeds=tuple(range(option("seeds"))),
-        cache=(option("cache") or _cache()).expanduser().resolve(),
+        cache=(option("cache") or cache()).expanduser().resolve(),
         data=option("data"),
         threads=scheduling.threads(config),
         offline=option("offline"),
@@ -196,12 +197,6 @@ def _device(wanted_device: str) -> str:
         choices = ", ".join(f"{name}:{i}" if name == "cuda" else name for name in there for i in range(there[name]))
         raise ChoiceError("no such device here", got=wanted_device, expected=choices, where="--device")
     return wanted_device
-
-
-def _cache() -> Path:
-    from platformdirs import user_cache_path
-
-    return user_cache_path("otoscope", appauthor=False)
 
 
 def _run(config: pytest.Config) -> Path:
