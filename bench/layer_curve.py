@@ -24,10 +24,16 @@ def on_layers(
     quality: Callable[[Problem, Predictions], float],
     clusters: NDArray[np.int64] | None,
 ) -> Probe:
-    """``probe``, choosing the layer where the encoder gives all of them; see ``bench.probes.layered``."""
+    """``probe`` for clips of these ``clusters`` [N], choosing the layer where the encoder gives all of them.
+
+    See ``bench.probes.layered``.
+    """
     from bench.layers import Layers  # these need torch, which reading a curve does not
     from bench.probes.layered import LayeredProbe
 
+    grouped = getattr(probe, "grouped", None)  # of a probe that holds out training clips itself
+    if grouped is not None:
+        probe = grouped(clusters)
     if not (isinstance(frozen.encoder, Layers) and frozen.encoder.index is None):
         return probe
     return LayeredProbe(probe, frozen.encoder.widths, quality, clusters)

@@ -15,6 +15,7 @@ from rich.text import Text
 
 from bench.layer_curve import CHOSEN
 from bench.metrics.detection import unlike
+from bench.types import WIDE
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
@@ -194,7 +195,8 @@ def score_table(board: Leaderboard) -> Table:
 
 def flags(score: Score, trained_on: Iterable[str] = ()) -> list[str]:
     """What a reader must know before comparing a row; ``trained_on`` names the encoder's training datasets."""
-    lost, layer = sum(score.rates.values()), score.secondary.get(CHOSEN, 0)
+    lost = sum(rate for name, rate in score.rates.items() if name != WIDE)
+    layer = score.secondary.get(CHOSEN, 0)
     notes = {
         "uncertified": not score.certified,
         "trained on it": not score.data.synthetic and bool(_corpora(score) & {name.casefold() for name in trained_on}),
