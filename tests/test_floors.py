@@ -12,6 +12,8 @@ ROOT = Path(__file__).parents[1]
 FLOORS = {
     "bench.errors": 0,
     "bench.targets": 0,
+    "bench.trial_target": 0,
+    "bench.trial_lists": 1,
     "bench.types": 0,
     "bench.grid": 1,
     "bench.grid_xares": 1,
@@ -20,6 +22,7 @@ FLOORS = {
     "bench.probes": 1,
     "bench.metrics": 1,
     "bench.stats": 1,
+    "bench.trial_answers": 2,
     "bench.scoring": 2,
     "bench.store": 2,
     "bench.frame_store": 2,
@@ -48,9 +51,11 @@ FLOORS = {
     "bench.evaluate_frames": 4,
     "bench.evaluate_retrieval": 4,
     "bench.evaluate_transcripts": 4,
+    "bench.evaluate_verification": 4,
     "bench.story": 4,
     "bench.leaderboard": 5,
     "bench.plugin": 6,
+    "bench.submit": 7,
     "bench.test_quality": 7,
     "bench.test_throughput": 7,
 }

@@ -152,7 +152,7 @@ def stacked(one: Answers, other: Answers) -> tuple[Any, Any, NDArray[np.int64]]:
     """
     seeds = int(np.lcm(len(one.predictions), len(other.predictions)))
     rows = [np.concatenate([own.predictions] * (seeds // len(own.predictions))) for own in (one, other)]
-    if one.targets.ndim == 2 and np.issubdtype(rows[0].dtype, np.floating):
+    if all(np.issubdtype(row.dtype, np.floating) for row in rows):
         rows = [_ranked(row, one.folds) for row in rows]
     predictions = np.concatenate(rows, axis=1)
     return np.concatenate([one.targets] * 2), predictions, np.concatenate([one.folds] * 2)
