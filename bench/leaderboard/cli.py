@@ -12,7 +12,7 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from bench.leaderboard import merge, table
+from bench.leaderboard import merge, rank, table
 from bench.leaderboard.compare import compare
 from bench.leaderboard.export import FORMATS
 from bench.leaderboard.files import one, sources
@@ -30,6 +30,7 @@ EXAMPLES = """examples:
   python -m bench.leaderboard merge results/first results/second -o results/both
   python -m bench.leaderboard compare results/first results/second
   python -m bench.leaderboard compare results/both results/both --first logmel --second other
+  python -m bench.leaderboard rank results/first results/second
   python -m bench.leaderboard export results/both --format markdown -o table.md
 """
 
@@ -75,6 +76,11 @@ def parser() -> argparse.ArgumentParser:
     versus.add_argument("--first", dest="one", metavar="ENCODER", help="of A, where it has several")
     versus.add_argument("--second", dest="other", metavar="ENCODER", help="of B, where it has several")
     versus.set_defaults(call=_compare)
+    order = commands.add_parser(
+        "rank", help="ranks with what they are worth: intervals, ties, probability of being best"
+    )
+    order.add_argument("files", nargs="+", type=Path, metavar="FILE", help="leaderboard.json or a run's folder")
+    order.set_defaults(call=_rank)
     export = commands.add_parser("export", help="the scores for another program")
     export.add_argument("file", type=Path, metavar="FILE", help="leaderboard.json or a run's folder")
     export.add_argument("--format", choices=sorted(FORMATS), required=True)
@@ -122,6 +128,17 @@ def _compare(chosen: argparse.Namespace) -> int:
     found = compare(one(chosen.first), one(chosen.second), (chosen.one, chosen.other))
     width, colour = _look()
     _print(table.render_comparison(found, width=width, colour=colour))
+    return DONE
+
+
+def _rank(chosen: argparse.Namespace) -> int:
+    width, colour = _look()
+    for ranking in rank.rank([source for path in chosen.files for source in sources(path)]):
+        left_out = f", without {', '.join(ranking.left_out)}, which not all have" if ranking.left_out else ""
+        _print(table.printable(f"{ranking.probe}, {len(ranking.tasks)} tasks{left_out}") + "\n")
+        notes = ["encoders that share a letter are not separable at 95%"]
+        text = table.render_rows(rank.COLUMNS, rank.rows_of(ranking), notes, width=width, colour=colour, total=False)
+        _print(f"{text}\n")
     return DONE
 
 

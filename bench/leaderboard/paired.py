@@ -1,10 +1,9 @@
 """Two answers to the same clips: a metric's difference, how sure it is and how small one could be seen.
 
-Both sets of answers are put one below the other, the units (clips, or clusters of them) of the second after those of
-the first. Every quantity is then the metric under weights of these 2U units: the first's value under (1, 0), the
-second's under (0, 1), a bootstrap resample w as the difference between (0, w) and (w, 0), and a permutation, which
-exchanges the answers of some units, as that between (s, 1 - s) and (1 - s, s). Rows are put in the order of their
-keys, so that the order of a file does not matter.
+A bootstrap resample is a weight for each of U units (clips, or clusters of them), the same for both sides. For a
+permutation, which exchanges the answers of some units, both sets of answers are put one below the other: its
+difference is that between the metric under the weights (1 - s, s) and (s, 1 - s) of these 2U units. Rows are put in
+the order of their keys, so that the order of a file does not matter.
 
 Sources: Efron and Tibshirani, "An Introduction to the Bootstrap", 1993, chapters 8 and 15; Phipson and Smyth,
 "Permutation p-values should never be zero", 2010 ((1 + b) / (1 + R)); Noreen, "Computer-Intensive Methods for Testing
@@ -14,7 +13,7 @@ Hypotheses", 1989 (approximate randomization, for metrics that are no means).
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -66,16 +65,17 @@ def paired(
     one, other = aligned(first, second, where)
     units = _units(one)
     n_units = int(units.max()) + 1
-    value = _value(metric, *stacked(one, other), units)
-    ends = np.zeros((2, 2 * n_units), dtype=np.int64)
-    ends[0, :n_units], ends[1, n_units:] = 1, 1
-    by_seed = value(ends)  # [2, S]
+    pair = matched(one, other)
+    by_seed = np.concatenate([of_weights(metric, own, [np.ones((1, n_units), dtype=np.int64)]) for own in pair])
     low, high = by_seed.mean(axis=1).tolist()
-    each = np.concatenate([_differences(value, own, 0) for own in bootstrap_weights(n_units, resamples, seed)])
+    each = np.subtract(*(of_weights(metric, own, bootstrap_weights(n_units, resamples, seed)) for own in pair[::-1]))
     resampled = each.mean(axis=1)
     if metric.centred:
         resampled += (high - low) - np.nanmean(resampled)
-    drawn = [_differences(value, own, 1).mean(axis=1) for own in _flips(n_units, flips, seed)]
+    drawn = []
+    if flips:
+        value = _value(metric, *stacked(*pair), np.concatenate([units, units + n_units]))
+        drawn = [_flipped(value, own).mean(axis=1) for own in _flips(n_units, flips, seed)]
     permuted = np.concatenate([np.empty(0), *drawn])
     scale = abs(metric.best - metric.worst)
     ci95, detectable = spread(resampled, high - low, n_units, scale)
@@ -111,7 +111,7 @@ def spread(
     known = resampled[~np.isnan(resampled)]
     error = standard_error(resampled, units, scale)
     if _uninformed(known):
-        reach = NORMAL * error
+        reach = _reach(units, scale)
         low, high = difference - reach, difference + reach
     else:
         low, high = np.quantile(known, [TAIL, 1 - TAIL]).tolist()
@@ -123,8 +123,12 @@ def standard_error(resampled: NDArray[np.float64], units: int, scale: float) -> 
     """Of a difference, from its resamples [R]; where these are all equal, what makes the interval of ``spread``."""
     known = resampled[~np.isnan(resampled)]
     if _uninformed(known):
-        return scale * float(1 - TAIL ** (1 / units) if units > 1 else 1.0) / NORMAL
+        return _reach(units, scale) / NORMAL
     return float(known.std(ddof=1))
+
+
+def _reach(units: int, scale: float) -> float:
+    return scale * float(1 - TAIL ** (1 / units) if units > 1 else 1.0)
 
 
 def _uninformed(known: NDArray[np.float64]) -> bool:
@@ -189,14 +193,26 @@ def _units(answers: Predictions) -> NDArray[np.int64]:
     return np.asarray(np.argsort(np.argsort(starts))[units], dtype=np.int64)
 
 
+def of_weights(metric: Metric, own: Predictions, weights: Iterable[NDArray[np.int64]]) -> NDArray[np.float64]:
+    """The metric by seed, [R, S], of answers in the order of their keys, under blocks of weights of their units."""
+    value = _value(metric, own.targets, own.predictions, own.folds, _units(own))
+    return np.concatenate([value(block) for block in weights])
+
+
+def matched(one: Predictions, other: Predictions) -> tuple[Predictions, Predictions]:
+    """Both with as many seeds, S: what makes whole numbers of either's."""
+    seeds = int(np.lcm(len(one.predictions), len(other.predictions)))
+    rows = [np.concatenate([own.predictions] * (seeds // len(own.predictions))) for own in (one, other)]
+    return replace(one, predictions=rows[0]), replace(other, predictions=rows[1])
+
+
 def stacked(one: Predictions, other: Predictions) -> tuple[Any, Any, NDArray[np.int64]]:
-    """Targets [2N], predictions [S, 2N] and folds [2N] of both; S is what makes whole numbers of either's seeds.
+    """Targets [2N], predictions [S, 2N] and folds [2N] of both, which have as many seeds.
 
     Of scores only the order within a class and fold counts. They become ranks, so that a mixture of both answers
     is not ordered by whose scores are larger.
     """
-    seeds = int(np.lcm(len(one.predictions), len(other.predictions)))
-    rows = [np.concatenate([own.predictions] * (seeds // len(own.predictions))) for own in (one, other)]
+    rows = [own.predictions for own in (one, other)]
     if one.targets.ndim == 2 and np.issubdtype(rows[0].dtype, np.floating):
         rows = [_ranked(row, one.folds) for row in rows]
     predictions = np.concatenate(rows, axis=1)
@@ -212,9 +228,8 @@ def _ranked(scores: NDArray[Any], folds: NDArray[np.int64]) -> NDArray[np.float6
     return ranks
 
 
-def _value(metric: Metric, targets: Any, predictions: Any, folds: NDArray[np.int64], units: NDArray[np.int64]) -> Value:
-    """The metric by seed, its mean over folds, as a function of the weights of the units: [R, 2U] -> [R, S]."""
-    unit = np.concatenate([units, units + units.max() + 1])
+def _value(metric: Metric, targets: Any, predictions: Any, folds: NDArray[np.int64], unit: NDArray[np.int64]) -> Value:
+    """The metric by seed, its mean over folds, as a function of the weights of the units: [R, U] -> [R, S]."""
     if metric.per_clip is not None:
         values = [[_of_means(metric.per_clip(targets, row), folds, unit)] for row in predictions]
     elif metric.of_counts is not None:
@@ -273,17 +288,13 @@ def _counts(targets: Any, row: Any, own: NDArray[np.bool_], unit: NDArray[np.int
     return np.pad(found, ((0, int(unit.max()) + 1 - len(found)), (0, 0), (0, 0)))
 
 
-def _differences(value: Value, weights: NDArray[np.int64], rest: int) -> NDArray[np.float64]:
-    """Second minus first by seed, [R, S], under weights [R, U].
-
-    ``rest`` 1 gives the other side what is left of each unit, 0 nothing.
-    """
-    size = max(1, BLOCK // (4 * weights.shape[1]))
+def _flipped(value: Value, own: NDArray[np.int64]) -> NDArray[np.float64]:
+    """Second minus first by seed, [R, S], where ``own`` [R, U] is 0 for the units that are exchanged."""
+    size = max(1, BLOCK // (4 * own.shape[1]))
     parts = []
-    for start in range(0, len(weights), size):
-        own = weights[start : start + size]
-        left = rest * (1 - own)
-        parts.append(value(np.concatenate([left, own], axis=1)) - value(np.concatenate([own, left], axis=1)))
+    for block in (own[start : start + size] for start in range(0, len(own), size)):
+        left = 1 - block
+        parts.append(value(np.concatenate([left, block], axis=1)) - value(np.concatenate([block, left], axis=1)))
     return np.concatenate(parts)
 
 

@@ -162,11 +162,12 @@ def render_rows(
     *,
     width: int = 120,
     colour: bool = False,
+    total: bool = True,
 ) -> str:
-    """A table of plain cells, the last row in bold, and lines below it. Ends with a newline."""
+    """A table of plain cells, the last row in bold if it is a ``total``, and lines below it. Ends with a newline."""
     table = _table(*columns)
     for index, row in enumerate(rows):
-        table.add_row(*(_text(cell, "bold" if index == len(rows) - 1 else "") for cell in row))
+        table.add_row(*(_text(cell, "bold" if total and index == len(rows) - 1 else "") for cell in row))
     return _print([table, "", *map(_text, notes)], width, colour)
 
 
