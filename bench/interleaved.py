@@ -15,6 +15,7 @@ from dataclasses import dataclass
 import numpy as np
 
 SECONDS = 3.0  # of turns, about
+BAND = 2 * 1.4826 * 1.2533  # 2 sigma from a median of absolute values, of a median instead of a mean
 FEWEST, MOST = 12, 60  # pairs of turns; with 12 the smallest possible p is 1 / 4096
 
 
@@ -46,8 +47,8 @@ def ratio_of(base: Sequence[float], candidate: Sequence[float], max_slowdown: fl
     from scipy.stats import binom, wilcoxon
 
     ratios = np.sort(np.log(np.asarray(candidate) / np.asarray(base)))
-    own = np.log(np.asarray(base[1:]) / np.asarray(base[:-1])) / math.sqrt(len(base))
-    reach = float(np.quantile(np.abs(own), 0.95))
+    own = np.abs(np.diff(np.log(base)))
+    reach = BAND * float(np.median(own)) / math.sqrt(len(own))
     low = int(binom.ppf(0.025, len(ratios), 0.5)) - 1
     ends = ratios[max(0, low)], ratios[min(len(ratios) - 1, len(ratios) - 1 - low)]
     above = ratios - math.log1p(max_slowdown)

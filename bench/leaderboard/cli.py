@@ -16,6 +16,7 @@ from bench.leaderboard import merge, rank, table
 from bench.leaderboard.compare import compare
 from bench.leaderboard.export import FORMATS
 from bench.leaderboard.files import one, sources
+from bench.leaderboard.formats import FILES
 from bench.leaderboard.verify import verify
 from bench.store import written
 from bench.types import BenchError
@@ -83,8 +84,8 @@ def parser() -> argparse.ArgumentParser:
     order.set_defaults(call=_rank)
     export = commands.add_parser("export", help="the scores for another program")
     export.add_argument("file", type=Path, metavar="FILE", help="leaderboard.json or a run's folder")
-    export.add_argument("--format", choices=sorted(FORMATS), required=True)
-    export.add_argument("-o", dest="out", type=Path, required=True, metavar="OUT", help="file to write")
+    export.add_argument("--format", choices=sorted([*FORMATS, *FILES]), required=True)
+    export.add_argument("-o", dest="out", type=Path, required=True, metavar="OUT", help="file to write; mteb: a folder")
     export.set_defaults(call=_export)
     return whole
 
@@ -143,9 +144,14 @@ def _rank(chosen: argparse.Namespace) -> int:
 
 
 def _export(chosen: argparse.Namespace) -> int:
-    text = FORMATS[chosen.format](one(chosen.file).board)
-    with written(chosen.out) as temporary:
-        temporary.write_text(text, encoding="utf-8", newline="\n")
+    source = one(chosen.file)
+    if chosen.format in FORMATS:
+        files = {"": FORMATS[chosen.format](source.board).encode()}
+    else:
+        files = FILES[chosen.format](source)
+    for name, content in files.items():
+        with written(chosen.out / name) as temporary:
+            temporary.write_bytes(content)
     return DONE
 
 
