@@ -12,7 +12,12 @@ from tests import toys
 pytest_plugins = ["pytester"]
 ROOT = Path(__file__).parents[1]
 PASS, FAIL, USAGE = 0, 1, 4
-THEN = {"good": "pass", "bad": "output = output * 0 + 1", "near": "output = output.flip(-1)"}
+THEN = {
+    "good": "pass",
+    "bad": "output = output * 0 + 1",
+    "near": "output = output.flip(-1)",
+    "slow": "import time; time.sleep(0.05)",
+}
 
 
 @pytest.fixture(scope="module")
@@ -195,3 +200,18 @@ def test_wrong_options_are_usage_errors(bench, wrong, message):
     done = bench("good", wrong, name="never")
     assert done.ret == USAGE
     assert message in done.stderr.str()
+
+
+def test_a_slower_encoder_fails_its_throughput_test(bench, place):
+    """Both take turns; neither the leaderboard nor another day's times have a part in it."""
+    other = f"--baseline-encoder={place / 'good'}.py"
+    done = bench("slow", other, "-m", "throughput", "-k", "1x2s", name="slow")
+    assert done.ret == FAIL
+    done.assert_outcomes(failed=1)
+    done.stdout.fnmatch_lines(["gate: SlowEncoder takes * of the time of GoodEncoder, allowed 1.1, p *"])
+    done.stdout.fnmatch_lines(["SlowEncoder takes * pairs of turns, noise 0.* to 1.*"])
+    (row,) = json.loads((place / "slow" / "run.json").read_text())["speed"]
+    assert row["value"] > 1.5
+    done = bench("slow", "--baseline-encoder=nothing", "-m", "throughput", name="never")
+    assert done.ret == USAGE
+    assert "--baseline-encoder: " in done.stderr.str()
