@@ -15,6 +15,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
+from itertools import chain
 from typing import Any
 
 import numpy as np
@@ -66,9 +67,10 @@ def paired(
     units = _units(one)
     n_units = int(units.max()) + 1
     pair = matched(one, other)
-    by_seed = np.concatenate([of_weights(metric, own, [np.ones((1, n_units), dtype=np.int64)]) for own in pair])
+    whole = np.ones((1, n_units), dtype=np.int64)
+    sides = [of_weights(metric, own, chain([whole], bootstrap_weights(n_units, resamples, seed))) for own in pair]
+    by_seed, each = np.stack([side[0] for side in sides]), sides[1][1:] - sides[0][1:]
     low, high = by_seed.mean(axis=1).tolist()
-    each = np.subtract(*(of_weights(metric, own, bootstrap_weights(n_units, resamples, seed)) for own in pair[::-1]))
     resampled = each.mean(axis=1)
     if metric.centred:
         resampled += (high - low) - np.nanmean(resampled)
