@@ -121,7 +121,12 @@ def pytest_configure(config: pytest.Config) -> None:
     for name in sorted({case.kind for case in plan.cases} - {"linear", "knn", "ridge"}):
         config.addinivalue_line("markers", f"{name}: scores of this probe")
     planned = ("bench.plugin.planning",) if config.getoption("plan") else ()
-    for module in ("bench.plugin.fixtures", "bench.plugin.reporting", *planned):  # now, since they import torch
+    for module in (
+        "bench.plugin.fixtures",
+        "bench.plugin.gating",
+        "bench.plugin.reporting",
+        *planned,
+    ):  # now, since they import torch
         config.pluginmanager.import_plugin(module)
 
 
