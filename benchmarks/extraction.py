@@ -32,7 +32,7 @@ from benchmarks import material, report
 Loop = Callable[[Encoder, list[tuple[Any, Any]], int], float]
 """Seconds that an encoder takes for batches on so many threads."""
 SIZES = (1, 2, 4, 8, 16, 32, 64)
-TRIED = 8  # one clip in so many is used to find the best batch size, but no fewer than 12
+TRIED = 8  # one clip in so many is used to find the best batch size, but no fewer than 8
 
 
 def main(arguments: list[str]) -> int:
@@ -71,7 +71,10 @@ def measured(name: str, encoder: Encoder, lengths: str, options: argparse.Namesp
         del audio
         cold = functools.partial(pipeline, paths, frozen, Path(folder) / "cache", options.threads)
         cold()
-        turns = [(plain.run(), each.run(), cold()) for _ in range(options.repeats)]
+        turns = []
+        for _ in range(options.repeats):
+            turns.append((plain.run(), each.run(), cold()))
+            print(name, lengths, *(f"{sum(seconds) / took:.4g}" for took in turns[-1]), flush=True)
     medians = [statistics.median(times) for times in zip(*turns, strict=True)]
     ratios = [min(one, other) / ours for one, other, ours in turns]
     return {
@@ -113,7 +116,7 @@ class Bare(NamedTuple):
 
 def best_loop(loop: Loop, encoder: Encoder, audio: list[np.ndarray[Any, Any]], threads: int) -> Bare:
     """The loop with the batch size that is fastest on some of the audio, ready to run over everything."""
-    few = audio[: max(len(audio) // TRIED, 12)]
+    few = audio[: max(len(audio) // TRIED, 8)]
     loop(encoder, batched(few[:2], 1), threads)  # warm
     sizes = [size for size in SIZES if size * 2 * threads <= len(few)]  # else cores have nothing to do
     times = {size: loop(encoder, batched(few, size), threads) for size in sizes}
