@@ -16,6 +16,7 @@ from bench.leaderboard import merge, table
 from bench.leaderboard.compare import compare
 from bench.leaderboard.export import FORMATS
 from bench.leaderboard.files import one, sources
+from bench.leaderboard.report import commands as report
 from bench.leaderboard.verify import verify
 from bench.store import written
 from bench.types import BenchError
@@ -24,7 +25,8 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
 DONE, DIFFERENT, UNUSABLE = 0, 1, 2
-EXAMPLES = """examples:
+EXAMPLES = (
+    """examples:
   python -m bench.leaderboard show results/2026-01-31T12-00-00Z
   python -m bench.leaderboard verify results/2026-01-31T12-00-00Z
   python -m bench.leaderboard merge results/first results/second -o results/both
@@ -32,6 +34,8 @@ EXAMPLES = """examples:
   python -m bench.leaderboard compare results/both results/both --first logmel --second other
   python -m bench.leaderboard export results/both --format markdown -o table.md
 """
+    + report.EXAMPLES
+)
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -80,6 +84,7 @@ def parser() -> argparse.ArgumentParser:
     export.add_argument("--format", choices=sorted(FORMATS), required=True)
     export.add_argument("-o", dest="out", type=Path, required=True, metavar="OUT", help="file to write")
     export.set_defaults(call=_export)
+    report.add(commands)
     return whole
 
 

@@ -32,7 +32,7 @@ def write(path: Path, sources: Sequence[Source], problems: Sequence[str] = ()) -
 
 
 def render(contents: Mapping[str, Any], *, live: str = "") -> str:
-    """The HTML of ``contents``; with ``live``, the version of what is served, it reloads when its server has another."""
+    """The HTML of ``contents``; with ``live``, the version that is served, it reloads when its server has another."""
     from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
     style = _text("page.css")

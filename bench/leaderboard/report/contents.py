@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 from bench.leaderboard.files import Source, proof, proof_path
 from bench.leaderboard.report.mistakes import Texts, allowance, of_task
 from bench.leaderboard.table import flags, printable
-from bench.types import BenchError, Score
+from bench.types import BenchError, Failure, Score
 
 if TYPE_CHECKING:
     from bench.leaderboard.predictions import Predictions
@@ -32,7 +32,8 @@ def document(sources: Sequence[Source], problems: Sequence[str] = (), read: Read
     there are none; by default they are read beside the leaderboard.
     """
     room = allowance(sum(len(source.board.scores) for source in sources))
-    boards = [_board(source, label, room, read or stored) for source, label in zip(sources, labels(sources), strict=True)]
+    named = zip(sources, labels(sources), strict=True)
+    boards = [_board(source, label, room, read or stored) for source, label in named]
     return {"boards": boards, "problems": [printable(problem) for problem in problems]}
 
 
@@ -57,10 +58,11 @@ def labels(sources: Sequence[Source]) -> list[str]:
 def _board(source: Source, label: str, room: int, read: Read) -> dict[str, Any]:
     board = source.board
     texts = Texts()
-    tasks = sorted({row.task for row in (*board.scores, *board.failures)})
+    rows: list[Score | Failure] = [*board.scores, *board.failures]
+    tasks = sorted({row.task for row in rows})
     encoders = [dict(encoder) for encoder in board.encoders]
     known = {encoder["name"] for encoder in encoders}
-    others = sorted({row.encoder for row in (*board.scores, *board.failures)} - known)
+    others = sorted({row.encoder for row in rows} - known)
     encoders += [{"name": name} for name in others]
     place = {encoder["name"]: index for index, encoder in enumerate(encoders)}
     mistakes, hard = _mistakes(source, room, read, texts)
@@ -74,9 +76,7 @@ def _board(source: Source, label: str, room: int, read: Read) -> dict[str, Any]:
         "failures": [
             [tasks.index(own.task), place[own.encoder], own.probe, own.error[:MOST_ERROR]] for own in board.failures
         ],
-        "summaries": [
-            {**own, "encoder": place[own["encoder"]]} for own in board.summaries if own["encoder"] in place
-        ],
+        "summaries": [{**own, "encoder": place[own["encoder"]]} for own in board.summaries if own["encoder"] in place],
         "run": _run(source),
     }
     found: dict[str, Any] = _shown(whole)
@@ -115,7 +115,7 @@ def column(values: Sequence[Any]) -> dict[str, Any]:
 def _mistakes(
     source: Source, room: int, read: Read, texts: Texts
 ) -> tuple[list[dict[str, Any] | None], dict[str, list[list[Any]]]]:
-    """For each score what its predictions say, an ``error``, or None where there are none; and each task's hard clips."""
+    """For each score what its predictions say, an ``error`` or None for no predictions; and each task's hard clips."""
     rows: list[dict[str, Any] | None] = [None] * len(source.board.scores)
     hard = {}
     for task in dict.fromkeys(score.task for score in source.board.scores):
@@ -148,14 +148,18 @@ def _run(source: Source) -> dict[str, Any]:
         return {
             "started": str(found["started"]),
             "seconds": float(found["seconds"]),
-            "machine": {str(name): str(value) for name, value in found["machine"].items()},
-            "versions": {str(name): str(value) for name, value in found["versions"].items()},
+            "machine": {str(name): _word(value) for name, value in found["machine"].items()},
+            "versions": {str(name): str(value) for name, value in found["versions"].items() if value is not None},
             "throughput": [{name: own[name] for name in SPEED} | _speed_of(own) for own in speeds],
         }
     except FileNotFoundError:
         return {}
     except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
         return {"error": f"run.json cannot be read: {error!r}"}
+
+
+def _word(value: object) -> str:
+    return ", ".join(map(str, value)) or "none" if isinstance(value, list) else str(value)
 
 
 def _refuse(name: str) -> float:

@@ -6,6 +6,7 @@ A page holds at most about ``BUDGET`` bytes of this, shared equally by its rows:
 from __future__ import annotations
 
 import itertools
+import math
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
@@ -122,9 +123,9 @@ def by_class(found: Predictions, room: int, texts: Texts) -> dict[str, Any]:
 def _confusions(found: Predictions, room: int, texts: Texts) -> dict[str, Any]:
     """All cells of the matrix if there is room for them, else the most frequent confusions."""
     n = len(found.classes)
-    matrix = np.bincount(
-        (found.targets * n + found.predictions).ravel().astype(np.int64), minlength=n * n
-    ).reshape(n, n)
+    matrix = np.bincount((found.targets * n + found.predictions).ravel().astype(np.int64), minlength=n * n).reshape(
+        n, n
+    )
     present = np.flatnonzero(matrix.sum(axis=0) + matrix.sum(axis=1))
     cells = [(int(t), int(p), int(matrix[t, p])) for t, p in zip(*np.nonzero(matrix), strict=True)]
     whole = len(cells) * CELL <= room
@@ -202,7 +203,7 @@ def _means(clips: Sequence[Clips]) -> dict[str, tuple[float, int]]:
     found: dict[str, tuple[float, int]] = {}
     for own in clips:
         for key, quality in zip(own.keys, own.quality.tolist(), strict=True):
-            if quality == quality:
+            if not math.isnan(quality):
                 total, count = found.get(key, (0.0, 0))
                 found[key] = (total + quality, count + 1)
     return found
@@ -215,7 +216,7 @@ def _worst(own: Clips, everyone: dict[str, tuple[float, int]], number: int, text
         total, count = everyone[own.keys[index]]
         return None if count < 2 else (total - float(own.quality[index])) / (count - 1)
 
-    known = [i for i in range(len(own.keys)) if own.quality[i] == own.quality[i] and own.quality[i] < 1]
+    known = np.flatnonzero(own.quality < 1).tolist()  # NaN is not
     worst = sorted(known, key=lambda i: (round(float(own.quality[i]), 9), -(others(i) or 0.0), own.keys[i]))[:number]
     rows = []
     for i in worst:

@@ -52,7 +52,7 @@ function plot({ width, height, x, y, xTitle, yTitle, title, description, margin,
   }
   parts.push(shape("path", { class: "axis", d: `M${margin.left} ${margin.top}V${height - margin.bottom}H${width - margin.right}` }));
   parts.push(shape("text", { class: "strong", x: (margin.left + width - margin.right) / 2, y: height - 4, "text-anchor": "middle" }, xTitle));
-  parts.push(shape("text", { class: "strong", x: margin.left - 32, y: margin.top - 8 }, yTitle));
+  parts.push(shape("text", { class: "strong", x: margin.left - 32, y: margin.top - 14 }, yTitle));
   return picture(width, height, title, description, parts);
 }
 
@@ -60,8 +60,10 @@ function picture(width, height, title, description, parts) {
   return shape("svg", { viewBox: `0 0 ${width} ${height}`, role: "img", "aria-label": `${title}. ${description}` }, parts);
 }
 
+const NARROW = matchMedia("(max-width: 40rem)"); // charts have fewer units there, so that their text stays readable
+
 // A score with its interval on 0 to 1, and chance as a dashed tick.
-function whisker(score, width = 152, height = 18) {
+function whisker(score, width = 160, height = 18) {
   const x = (value) => 4 + Math.min(1, Math.max(0, value)) * (width - 8);
   const y = height / 2;
   const [low, high] = score.ci95;

@@ -11,7 +11,7 @@ function fill(node, attributes, children) {
     else if (name === "style") Object.entries(value).forEach(([key, own]) => node.style.setProperty(key, own));
     else node.setAttribute(name, value === true ? "" : value);
   }
-  node.append(...children.flat().filter((child) => child !== null && child !== undefined && child !== ""));
+  node.append(...children.flat(Infinity).filter((child) => child !== null && child !== undefined && child !== ""));
   return node;
 }
 
@@ -26,7 +26,7 @@ const fixed = (value, digits = 3) => (value === null || value === undefined ? "â
 const counted = (n, one, many = `${one}s`) => `${n.toLocaleString("en")} ${n === 1 ? one : many}`;
 
 function replaced(id, ...children) {
-  byId(id).replaceChildren(...children.flat().filter((child) => child !== null && child !== undefined));
+  byId(id).replaceChildren(...children.flat(Infinity).filter((child) => child !== null && child !== undefined));
 }
 
 // A labelled select; options are [value, text].

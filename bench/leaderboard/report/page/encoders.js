@@ -26,7 +26,6 @@ function drawRun() {
   const { run } = model;
   if (!run.started) return replaced("run-body", note(run.error ?? "There is no run.json beside this leaderboard."));
   const machine = Object.entries(run.machine).map(([name, value]) => [name.replace(/_/g, " "), value]);
-  const versions = Object.entries(run.versions).filter(([, value]) => value !== "None");
   replaced("run-body", element("div", { class: "columns" },
-    factsList([["started", run.started], ["took", `${run.seconds.toFixed(0)} s`], ...machine]), factsList(versions)));
+    factsList([["started", run.started], ["took", `${run.seconds.toFixed(0)} s`], ...machine]), factsList(Object.entries(run.versions))));
 }

@@ -63,6 +63,7 @@ function start() {
     drawColours();
   });
   matchMedia("(prefers-color-scheme: dark)").addEventListener("change", drawColours);
+  NARROW.addEventListener("change", () => { drawCompared(); drawSpeed(); drawTask(); });
   startTips();
   startPrint();
   if (typeof live === "function") live();

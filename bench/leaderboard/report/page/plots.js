@@ -24,10 +24,10 @@ function heatMap(probe) {
       : element("td", { style: heat(value) }, fixed(value, 2));
   });
   const head = encoders.map((encoder) => element("th", { scope: "col" }, named(encoderName(encoder), { class: "name tilted", title: encoderName(encoder) })));
-  return [element("h3", {}, named(probe)), scrolling(`Heat map, ${probe}`, element("table", { class: "heat" },
+  return element("div", { class: "map" }, element("h3", {}, named(probe)), scrolling(`Heat map, ${probe}`, element("table", { class: "heat" },
     element("caption", { class: "unseen" }, `Normalized scores, ${probe}`),
     element("thead", {}, element("tr", {}, element("th", { scope: "col" }, "task"), head)),
-    element("tbody", {}, body, element("tr", { class: "total" }, element("th", { scope: "row" }, "S"), totals))))];
+    element("tbody", {}, body, element("tr", { class: "total" }, element("th", { scope: "row" }, "S"), totals)))));
 }
 
 function heatCell(score, task, encoder, probe) {
@@ -73,7 +73,7 @@ function drawRadars() {
 }
 
 function radar(domain, tasks, probe) {
-  const [width, height, radius] = [420, 300, 100];
+  const [width, height, radius] = [400, 290, 108];
   const point = (index, value) => {
     const angle = (2 * Math.PI * index) / tasks.length - Math.PI / 2;
     return [width / 2 + radius * value * Math.cos(angle), height / 2 + radius * value * Math.sin(angle)].map((own) => own.toFixed(1) * 1);
@@ -82,11 +82,11 @@ function radar(domain, tasks, probe) {
   const parts = [0.25, 0.5, 0.75, 1].map((value) => shape("path", { class: "grid", d: closed(value) }));
   tasks.forEach((task, index) => {
     const [x, y] = point(index, 1);
-    const [u, v] = point(index, 1.1);
+    const [u, v] = point(index, 1.07);
     const anchor = Math.abs(u - width / 2) < 8 ? "middle" : u < width / 2 ? "end" : "start";
     const name = model.tasks[task];
     parts.push(shape("line", { class: "grid", x1: width / 2, y1: height / 2, x2: x, y2: y }));
-    parts.push(shape("text", { x: u, y: v + (v < height / 2 - 60 ? 0 : 4), "text-anchor": anchor, tip: name }, name.length > 17 ? `${name.slice(0, 16)}…` : name));
+    parts.push(shape("text", { x: u, y: v + (v < height / 2 - 60 ? 0 : 4), "text-anchor": anchor, tip: name }, name.length > 15 ? `${name.slice(0, 14)}…` : name));
   });
   state.chosen.forEach((encoder, position) => {
     const values = tasks.map((task) => model.score(task, encoder, probe)?.normalized ?? null).map((value) => (value === null ? null : Math.max(0, value)));
@@ -105,12 +105,12 @@ function radar(domain, tasks, probe) {
 // For fewer tasks than a radar needs: a row of marks for each.
 function bars(tasks, probe) {
   const marks = (task) => state.chosen.map((encoder, position) => [model.score(task, encoder, probe), position, encoderName(encoder)]).filter(([score]) => score);
-  return dotRows(tasks.map((task) => [model.tasks[task], marks(task)]), "Normalized scores", (score) => score.normalized);
+  return dotRows(tasks.map((task) => [model.tasks[task], marks(task)]), "Normalized scores", (score) => score.normalized, 130, 380);
 }
 
 // Rows of marks with their intervals on 0 to 1; `rows` are [name, [score, position, text]...].
-function dotRows(rows, title, value, space = 150) {
-  const [width, step] = [520, 24];
+function dotRows(rows, title, value, space = NARROW.matches ? 120 : 150, width = NARROW.matches ? 360 : 560) {
+  const [step, most] = [24, NARROW.matches ? 16 : 22];
   const height = rows.length * step + 34;
   const x = linear(0, 1, space, width - 14);
   const parts = x.ticks.map((tick) => [shape("line", { class: "grid", x1: x(tick), x2: x(tick), y1: 6, y2: height - 24 }),
@@ -118,7 +118,7 @@ function dotRows(rows, title, value, space = 150) {
   const clamp = (own) => x(Math.min(1, Math.max(0, own)));
   rows.forEach(([name, marks], index) => {
     const y = index * step + 18;
-    parts.push(shape("text", { class: "strong", x: space - 10, y: y + 4, "text-anchor": "end", tip: name }, name.length > 22 ? `${name.slice(0, 21)}…` : name));
+    parts.push(shape("text", { class: "strong", x: space - 10, y: y + 4, "text-anchor": "end", tip: name }, name.length > most ? `${name.slice(0, most - 1)}…` : name));
     marks.forEach(([score, position, text], order) => {
       const own = y + (order - (marks.length - 1) / 2) * Math.min(7, 16 / marks.length);
       if (value(score) === score.value) parts.push(shape("path", { class: "ci", d: `M${clamp(score.ci95[0])} ${own}H${clamp(score.ci95[1])}`, style: { stroke: colour(position) } }));
@@ -136,7 +136,7 @@ function drawProbes() {
   const above = points.filter(([a, b]) => b.value > a.value).length;
   const apart = points.filter(([a, b]) => a.ci95[1] < b.ci95[0] || b.ci95[1] < a.ci95[0]).length;
   const said = `The linear probe is above kNN in ${above} of ${points.length} pairs; in ${apart} the intervals do not overlap.`;
-  const [width, height, margin] = [560, 460, { left: 48, right: 16, top: 24, bottom: 40 }];
+  const [width, height, margin] = [NARROW.matches ? 360 : 560, NARROW.matches ? 330 : 460, { left: 48, right: 16, top: 28, bottom: 40 }];
   const x = linear(0, 1, margin.left, width - margin.right);
   const y = linear(0, 1, height - margin.bottom, margin.top);
   const own = plot({ width, height, x, y, xTitle: "kNN", yTitle: "linear probe", title: "kNN against linear probe", description: said, margin });
@@ -201,13 +201,13 @@ function drawSpeed() {
 }
 
 function speedPlot(points, quality, load) {
-  const [width, height, margin] = [640, 380, { left: 48, right: 24, top: 24, bottom: 40 }];
+  const [width, height, margin] = [NARROW.matches ? 360 : 640, NARROW.matches ? 300 : 380, { left: 48, right: 24, top: 28, bottom: 40 }];
   const speeds = points.map((own) => own.speed);
   const top = Math.max(...points.map((own) => own.value));
   const x = logarithmic(Math.min(...speeds) / 1.6, Math.max(...speeds) * 1.6, margin.left, width - margin.right);
   const y = linear(0, Math.min(1, Math.ceil(top * 10 + 0.5) / 10), height - margin.bottom, margin.top);
   const front = points.filter((own) => own.front);
-  const own = plot({ width, height, x, y, xTitle: `audio seconds per second (${load})`, yTitle: quality, margin, form: (tick) => tick.toLocaleString("en"),
+  const own = plot({ width, height, x, y, xTitle: NARROW.matches ? "audio seconds per second" : `audio seconds per second (${load})`, yTitle: quality, margin, form: (tick) => tick.toLocaleString("en"),
     title: "Score against speed", description: `On the Pareto front: ${front.map((point) => encoderName(point.encoder)).join(", ")}` });
   if (front.length > 1) own.append(shape("path", { class: "front", d: `M${front.map((point) => `${x(point.speed)} ${y(point.value)}`).join("L")}` }));
   for (const point of points) {
@@ -243,7 +243,7 @@ function drawLayers() {
 }
 
 function layerPlot(lines, task, said) {
-  const [width, height, margin] = [640, 360, { left: 48, right: 16, top: 24, bottom: 40 }];
+  const [width, height, margin] = [NARROW.matches ? 360 : 640, NARROW.matches ? 300 : 360, { left: 48, right: 16, top: 28, bottom: 40 }];
   const all = lines.flatMap(layersOf);
   const x = linear(0, Math.max(...all.map(([layer]) => layer)), margin.left, width - margin.right);
   x.ticks = x.ticks.filter(Number.isInteger);

@@ -3,15 +3,15 @@
 const STEP = 150; // rows drawn at a time
 const COLUMNS = [
   { key: "task", text: "Task", of: (row) => model.tasks[row.task] },
-  { key: "encoder", text: "Encoder", of: (row) => encoderName(row.encoder) },
-  { key: "probe", text: "Probe", of: (row) => row.probe },
+  { key: "encoder", text: "Encoder", of: (row) => encoderName(row.encoder), phone: true },
+  { key: "probe", text: "Probe", of: (row) => row.probe, phone: true },
   { key: "metric", text: "Metric", of: (row) => row.metric ?? "", narrow: true },
   { key: "value", text: "Score", of: (row) => row.value, number: true },
   { key: "interval", text: "95% interval, chance", of: (row) => row.ci95 && row.ci95[1] - row.ci95[0] },
   { key: "normalized", text: "Normalized", of: (row) => row.normalized, number: true, narrow: true },
   { key: "chance_corrected", text: "Over chance", of: (row) => row.chance_corrected, number: true, narrow: true },
   { key: "n", text: "n", of: (row) => row.n, number: true, narrow: true },
-  { key: "flags", text: "Notes", of: (row) => (row.flags ?? ["not scored"]).join(" ") },
+  { key: "flags", text: "Notes", of: (row) => (row.flags ?? ["not scored"]).join(" "), phone: true },
 ];
 const table = { sort: null, down: false, words: "", filters: {}, most: STEP };
 
@@ -35,7 +35,7 @@ function drawScores() {
   byId("filters").onsubmit = (event) => event.preventDefault();
   byId("filters").onreset = () => { Object.assign(table, { words: "", filters: {}, most: STEP }); drawRows(); };
   const heads = COLUMNS.map((column) => element("th", { scope: "col", "data-key": column.key,
-    class: [column.number ? "number" : "", column.narrow ? "narrow-off" : ""].join(" ") },
+    class: [column.number ? "number" : "", column.narrow ? "narrow-off" : "", column.phone ? "phone-off" : ""].join(" ") },
     element("button", { type: "button", onclick: () => sortBy(column.key) }, column.text)));
   const own = element("table", { id: "rows" }, element("caption", { class: "unseen" }, "Scores by task, encoder and probe; the headings sort"),
     element("thead", {}, element("tr", {}, element("th", { scope: "col" }, element("span", { class: "unseen" }, "Details")), heads)), element("tbody", {}));
@@ -89,8 +89,9 @@ function drawRows() {
 }
 
 function scoreRow(row) {
-  const first = [taskLink(row.task, row.encoder, row.probe), named(encoderName(row.encoder)), named(row.probe)];
-  const cells = [element("th", { scope: "row" }, first[0]), element("td", { class: "limit" }, first[1]), element("td", { class: "limit" }, first[2])];
+  const again = [named(encoderName(row.encoder)), ", ", named(row.probe), row.flags?.length ? [", ", badge(row.flags.join(", "), "warn")] : null];
+  const cells = [element("th", { scope: "row" }, taskLink(row.task, row.encoder, row.probe), element("span", { class: "phone-on small" }, again)),
+    element("td", { class: "phone-off" }, named(encoderName(row.encoder))), element("td", { class: "phone-off" }, named(row.probe))];
   if (row.error !== undefined) {
     return element("tr", {}, element("td", {}), cells, element("td", { colspan: COLUMNS.length - 3, class: "failed" }, `not scored: ${row.error}`));
   }
@@ -99,10 +100,11 @@ function scoreRow(row) {
   const [low, high] = row.ci95;
   const line = element("tr", {}, element("td", {}, fold), cells, element("td", { class: "narrow-off" }, row.metric),
     element("td", { class: "number" }, element("strong", {}, fixed(row.value))),
-    element("td", {}, whisker(row), element("span", { class: "unseen" }, `${fixed(low)} to ${fixed(high)}, chance ${fixed(row.chance)}`)),
+    element("td", { class: "interval" }, whisker(row), element("span", { class: "small narrow-off" }, `${fixed(low)}–${fixed(high)}`),
+      element("span", { class: "unseen" }, `, chance ${fixed(row.chance)}`)),
     element("td", { class: "number narrow-off" }, fixed(row.normalized)), element("td", { class: "number narrow-off" }, fixed(row.chance_corrected)),
     element("td", { class: "number narrow-off" }, row.n.toLocaleString("en")),
-    element("td", {}, element("span", { class: "badges" }, rowBadges(row))));
+    element("td", { class: "phone-off" }, element("span", { class: "badges" }, rowBadges(row))));
   function unfold() {
     const open = fold.getAttribute("aria-expanded") === "true";
     fold.setAttribute("aria-expanded", String(!open));

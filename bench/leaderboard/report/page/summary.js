@@ -40,7 +40,7 @@ function card(encoder) {
     element("div", { class: "pair" }, own.map((found) => element("div", {},
       element("div", { class: `big ${found.weighted === null ? "none" : ""}` }, fixed(found.weighted)),
       element("div", { class: "of" }, "S, ", named(found.probe))))),
-    own.filter((found) => found.missing.length).map((found) => element("p", { class: "missing" }, named(found.probe), ` ${missingText(found)}`)),
+    own.filter((found) => found.missing.length).map((found) => element("p", { class: "missing", tip: `missing: ${found.missing.join(", ")}` }, named(found.probe), `: ${found.missing.length} of ${found.tasks} tasks missing, S not computed`)),
     domains.length ? element("dl", {}, domains) : null,
     domains.length ? element("p", { class: "of" }, "mean by domain, ", named(first.probe)) : null);
 }
@@ -60,6 +60,6 @@ function drawSummary() {
   const table = plainTable("Summaries of each encoder and probe", columns, rows);
   const more = order.length - shown.length;
   replaced("summaries", more > 0 ? note(`The ${MOST_CARDS} best; ${more} more are in the table.`) : null,
-    element("details", { class: "plain" }, element("summary", {}, `Table of all ${counted(rows.length, "summary", "summaries")}`), table),
+    element("details", { class: "plain" }, element("summary", {}, `All ${counted(rows.length, "summary", "summaries")} as a table`), table),
     note("S is the mean of the normalized scores, weighted as X-ARES weighs its tasks. A summary that lacks a task is not computed."));
 }
