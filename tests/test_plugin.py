@@ -77,6 +77,7 @@ def test_a_run_leaves_its_files_and_its_table(bench: Run, pytester: pytest.Pytes
         "benchmark.json",
         "leaderboard.json",
         "predictions",
+        "report.html",
         "run.json",
     ]
     read = io.read(folder / "leaderboard.json")

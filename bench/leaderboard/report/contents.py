@@ -62,7 +62,7 @@ def _board(source: Source, label: str, room: int, read: Read) -> dict[str, Any]:
     tasks = sorted({row.task for row in rows})
     encoders = [dict(encoder) for encoder in board.encoders]
     known = {encoder["name"] for encoder in encoders}
-    others = sorted({row.encoder for row in rows} - known)
+    others = sorted({*(row.encoder for row in rows), *(own["encoder"] for own in board.summaries)} - known)
     encoders += [{"name": name} for name in others]
     place = {encoder["name"]: index for index, encoder in enumerate(encoders)}
     mistakes, hard = _mistakes(source, room, read, texts)
@@ -76,7 +76,7 @@ def _board(source: Source, label: str, room: int, read: Read) -> dict[str, Any]:
         "failures": [
             [tasks.index(own.task), place[own.encoder], own.probe, own.error[:MOST_ERROR]] for own in board.failures
         ],
-        "summaries": [{**own, "encoder": place[own["encoder"]]} for own in board.summaries if own["encoder"] in place],
+        "summaries": [{**own, "encoder": place[own["encoder"]]} for own in board.summaries],
         "run": _run(source),
     }
     found: dict[str, Any] = _shown(whole)

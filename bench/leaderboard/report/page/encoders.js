@@ -15,7 +15,7 @@ function drawEncoders() {
     const details = element("details", {}, title);
     details.addEventListener("toggle", () => {
       if (!details.open || details.children.length > 1) return;
-      details.append(element("div", { class: "inside columns" }, facts, plainTable(`Certificate of ${own.name}`, [["check"], ["measured"], ["expected"], [""]],
+      details.append(element("div", { class: "inside columns" }, facts, plainTable(`Certificate of ${own.name}`, [["check"], ["measured"], ["expected"], ["result"]],
         own.checks.map((check) => [check.name, check.measured, check.expected, check.passed ? "passed" : element("span", { class: "failed" }, "failed")]))));
     });
     return details;

@@ -40,18 +40,22 @@ function follow() {
   }
   if (!task) return;
   drawTask();
-  byId("task-section").scrollIntoView();
+  byId("task-section").scrollIntoView({ behavior: "instant" });
   byId("task-title").focus({ preventScroll: true });
 }
 
 function startPrint() {
   let before = null;
-  addEventListener("beforeprint", () => { // on paper: light, and nothing folded away that was open on the screen
-    before = document.documentElement.dataset.theme ?? "auto";
+  addEventListener("beforeprint", () => { // on paper: light
+    before ??= document.documentElement.dataset.theme ?? "auto";
     setTheme("light");
     drawColours();
   });
-  addEventListener("afterprint", () => { setTheme(before); drawColours(); });
+  addEventListener("afterprint", () => {
+    setTheme(before);
+    before = null;
+    drawColours();
+  });
 }
 
 function start() {

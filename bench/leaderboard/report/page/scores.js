@@ -39,7 +39,7 @@ function drawScores() {
     element("button", { type: "button", onclick: () => sortBy(column.key) }, column.text)));
   const own = element("table", { id: "rows" }, element("caption", { class: "unseen" }, "Scores by task, encoder and probe; the headings sort"),
     element("thead", {}, element("tr", {}, element("th", { scope: "col" }, element("span", { class: "unseen" }, "Details")), heads)), element("tbody", {}));
-  replaced("score-table", scrolling("Scores", own),
+  replaced("score-table", scrolling("Table of scores", own),
     element("button", { type: "button", class: "more", id: "more", onclick: () => { table.most = Infinity; drawRows(); } }));
   drawRows();
 }
