@@ -20,7 +20,7 @@ from bench.leaderboard.report.serve import server
 from bench.probes import KNN, LinearProbe
 from bench.types import Failure
 from tests.test_leaderboard import board, encoder_row, score, task
-from tests.test_report import RUN, answered, big, hash_of, hostile_board
+from tests.test_report import RUN, answered, big, hostile_board, reader
 
 pytestmark = pytest.mark.browser
 
@@ -307,11 +307,7 @@ def test_axe_finds_nothing(scheme, report, look):
 
 
 def test_fifty_encoders_on_sixty_rows_stay_quick(tmp_path, look):
-    shared = [answered(np.random.default_rng(seed)) for seed in range(20)]
-    found = contents.document(
-        [Source(tmp_path / "leaderboard.json", big())],
-        read=lambda _, own: shared[hash_of(own.encoder + own.task + own.probe) % 20],
-    )
+    found = contents.document([Source(tmp_path / "leaderboard.json", big())], read=reader())
     out = tmp_path / "report.html"
     out.write_text(build.render(found))
     page = look(out)

@@ -31,7 +31,8 @@ function missingText(own) {
 function card(encoder) {
   const own = model.probes.map((probe) => model.summary(encoder, probe)).filter((found) => found && model.asked.has(`${encoder} ${found.probe}`));
   const first = own.find((found) => Object.values(found.domains).some((value) => value !== null)) ?? own[0];
-  const domains = Object.entries(first?.domains ?? {}).map(([domain, value]) => [
+  const known = Object.values(first?.domains ?? {}).some((value) => value !== null);
+  const domains = (known ? Object.entries(first.domains) : []).map(([domain, value]) => [
     element("dt", {}, domain),
     element("dd", { class: "meter", "aria-hidden": "true" }, value === null ? null : element("i", { style: { width: `${100 * Math.max(0, value)}%` } })),
     element("dd", {}, value === null ? none("missing") : fixed(value)),
