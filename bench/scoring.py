@@ -5,7 +5,9 @@ Pure functions of what a predictions file holds, so that a score can be computed
 
 from __future__ import annotations
 
+import statistics
 from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -16,11 +18,70 @@ from bench.metrics.retrieval import recalls
 from bench.metrics.segments import segment_counts
 from bench.metrics.transcripts import plain_words
 from bench.stats import bootstrap_ci, bootstrap_statistic, bootstrap_weighted, by_seed_and_fold
-from bench.types import Metric, Predictions, Targets, Weighted
+from bench.types import DataError, Metric, Predictions, Targets, Weighted
 
 RESAMPLES = 2000
 FEWER_RESAMPLES = 1000  # of a metric that is no mean over clips, and slower to resample
 OF_TRANSCRIPTS = (word_error_rate_inverse(plain_words), character_error_rate_inverse(plain_words))
+
+
+@dataclass(frozen=True, slots=True)
+class Answers:
+    """What a probe said of everything that was tested, one fold after another, and what is right.
+
+    There is one row for each clip, segment or query.
+    """
+
+    keys: tuple[str, ...]
+    targets: Targets  # [n], k-hot [n, C], or texts [n]
+    predictions: Predictions  # [S, n] class indices, ranks or texts, or [S, n, C] scores or answers
+    folds: NDArray[np.int64]  # [n] which problem tested the row
+    clusters: NDArray[np.int64] | None  # [n] what is resampled together
+    classes: tuple[str, ...]
+    ranks: bool = False  # whether predictions are ranks of the right answer, 1 the best
+
+
+@dataclass(frozen=True, slots=True)
+class Measured:
+    """The numbers that answers determine; fields as those of ``bench.types.Score``."""
+
+    value: float
+    normalized: float
+    chance_corrected: float
+    chance: float
+    ci95: tuple[float, float]
+    n: int
+    clusters: int | None
+    seed_values: tuple[float, ...]
+    fold_values: tuple[float, ...]  # means over seeds
+    secondary: dict[str, float]
+
+
+def measure(metric: Metric, answers: Answers, n_classes: int, *, where: str) -> Measured:
+    """Score some answers.
+
+    Raises DataError when guessing already reaches the best value, so that nothing can be told apart.
+    """
+    targets, folds = answers.targets, answers.folds
+    values = np.array([by_fold(metric, targets, row, folds) for row in answers.predictions])  # [S, F]
+    value = float(np.mean([row.mean() for row in values]))
+    # Exact, so that folds of one chance have that mean.
+    chance = statistics.mean([float(metric.chance(targets[folds == fold], n_classes)) for fold in np.unique(folds)])
+    if chance == metric.best:
+        expected = f"chance unlike {metric.best}"
+        raise DataError("nothing to tell apart", got=f"chance {chance}", expected=expected, where=where)
+    return Measured(
+        value=value,
+        normalized=(value - metric.worst) / (metric.best - metric.worst),
+        chance_corrected=(value - chance) / (metric.best - chance),
+        chance=chance,
+        ci95=interval(metric, targets, answers.predictions, folds, answers.clusters),
+        n=len(targets),
+        clusters=None if answers.clusters is None else len(np.unique(answers.clusters)),
+        seed_values=tuple(float(row.mean()) for row in values),
+        fold_values=tuple(values.mean(axis=0).tolist()),
+        secondary=secondary(metric, targets, answers.predictions, folds),
+    )
 
 
 def by_fold(

@@ -39,6 +39,7 @@ FLOORS = {
     "bench.extract_xares": 3,
     "bench.stream_xares": 3,
     "bench.chosen_models": 3,
+    "bench.chosen_probes": 3,
     "bench.gather": 3,
     "bench.rows": 4,
     "bench.throughput": 4,

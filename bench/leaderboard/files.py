@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 
 from bench.leaderboard import io, predictions
+from bench.scoring import Answers
 from bench.types import DataError, Leaderboard, Score
 
 
@@ -48,7 +49,7 @@ def proof_path(source: Source, score: Score) -> Path:
     return source.path.parent / inner
 
 
-def proof(source: Source, score: Score) -> predictions.Predictions:
+def proof(source: Source, score: Score) -> Answers:
     """The predictions of a row. Raises DataError when they cannot be read or are not as many as the row says."""
     path = proof_path(source, score)
     found = predictions.read(path)

@@ -13,6 +13,9 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
+from bench.layer_curve import CHOSEN
+from bench.types import WIDE
+
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
 
@@ -191,13 +194,15 @@ def score_table(board: Leaderboard) -> Table:
 
 def flags(score: Score, trained_on: Iterable[str] = ()) -> list[str]:
     """What a reader must know before comparing a row; ``trained_on`` names the encoder's training datasets."""
-    lost = sum(score.rates.values())
+    lost = sum(rate for name, rate in score.rates.items() if name != WIDE)
+    layer = score.secondary.get(CHOSEN, 0)
     notes = {
         "uncertified": not score.certified,
         "trained on it": not score.data.synthetic and score.task.casefold() in {name.casefold() for name in trained_on},
         "other data": score.data.reference is False,
         "private": score.private,
         f"{lost:.1%} lost": lost > 0,
+        f"layer {layer:g}": CHOSEN in score.secondary,
     }
     return [note for note, holds in notes.items() if holds]
 

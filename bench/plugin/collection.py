@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from bench.chosen_models import with_language_model, with_text_encoder
+from bench.chosen_probes import kind, with_probes
 from bench.data import in_suite, located, sharing
 from bench.plugin import discovery, listing, scheduling
 from bench.plugin.options import wanted
@@ -43,7 +44,7 @@ class Case:
     @property
     def kind(self) -> str:
         """The probe without what follows a colon."""
-        return self.probe.name.partition(":")[0]
+        return kind(self.probe)
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,6 +97,7 @@ def pytest_configure(config: pytest.Config) -> None:
         "linear: scores of the linear probe",
         "knn: scores of the k-nearest-neighbour probe",
         "retrieval: scores of retrieval with --text-encoder",
+        "ridge: scores of the ridge probe, with --probe ridge",
     )
     for probe in probes:
         config.addinivalue_line("markers", probe)
@@ -107,7 +109,7 @@ def pytest_configure(config: pytest.Config) -> None:
         plan = config.stash[PLAN] = _plan(config)
     except BenchError as error:
         raise pytest.UsageError(str(error)) from error
-    for name in sorted({case.kind for case in plan.cases} - {"linear", "knn"}):
+    for name in sorted({case.kind for case in plan.cases} - {"linear", "knn", "ridge"}):
         config.addinivalue_line("markers", f"{name}: scores of this probe")
     planned = ("bench.plugin.planning",) if config.getoption("plan") else ()
     for module in ("bench.plugin.fixtures", "bench.plugin.reporting", *planned):  # now, since they import torch
@@ -123,7 +125,7 @@ def _plan(config: pytest.Config) -> Plan:
     absent = _absent(found, option("data"), option("keyword")) if not option("tasks") else ()
     here = [task for task in found if task.name not in absent]
     protocols = chosen(option("protocol"))
-    tasks = tuple(in_protocol(task, protocol) for task in here for protocol in protocols)
+    tasks = with_probes(tuple(in_protocol(task, protocol) for task in here for protocol in protocols), option("probe"))
     settings = Settings(
         suite=suite,
         protocol=option("protocol"),
@@ -135,6 +137,7 @@ def _plan(config: pytest.Config) -> Plan:
         threads=scheduling.threads(config),
         offline=option("offline"),
         mirror=option("mirror") or "",
+        frames=option("frames"),
     )
     asked = with_language_model(with_text_encoder(tasks, option("text_encoder")), option("language_model"))
     return Plan(settings, asked, _specs(option("encoder"), option("layer")), _run(config), tasks, absent)
