@@ -18,12 +18,13 @@ from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
 from bench.leaderboard import io, predictions
-from bench.leaderboard.cli import main
+from bench.leaderboard.cli import main, parser
 from bench.leaderboard.files import Source
 from bench.leaderboard.report import build, contents, mistakes
 from bench.leaderboard.report.serve import MOST_RUNS, server, version
+from bench.scoring import Answers
 from bench.types import BenchError, Failure
-from tests.test_leaderboard import board, encoder_row, score, task
+from tests.test_leaderboard import ROOT, board, encoder_row, score, task
 
 HOSTILE = [
     "</script><script>window.hit=1</script>",
@@ -136,7 +137,7 @@ def answered(generator, n=400, classes=50):
     answers = np.where(generator.random((3, n)) < 0.5, targets, noise)
     keys = tuple(f"clip-of-a-dataset-{index:06d}" for index in range(n))
     names = tuple(f"class number {index}" for index in range(classes))
-    return predictions.Predictions(keys, targets, answers, np.zeros(n, np.int64), None, names)
+    return Answers(keys, targets, answers, np.zeros(n, np.int64), None, names)
 
 
 def big(encoders=50, tasks=30):
@@ -191,7 +192,7 @@ def reader():
 
 def stored(targets, answers, classes=("a", "b", "c"), keys=None, **more):
     n = len(targets)
-    return predictions.Predictions(
+    return Answers(
         tuple(keys or (f"k{index}" for index in range(n))),
         np.asarray(targets),
         np.asarray(answers),
@@ -303,8 +304,7 @@ def test_predictions_that_are_absent_damaged_or_elsewhere_are_said_row_by_row(tm
     (tmp_path / "predictions").mkdir()
     (tmp_path / "predictions" / "damaged.safetensors").write_bytes(b"no")
     own = stored([0, 1, 2, 0], [[0, 1, 2, 1]])
-    parts = {field.name: getattr(own, field.name) for field in dataclasses.fields(own)}
-    predictions.write(tmp_path / "predictions" / "whole.safetensors", **parts)
+    predictions.write(tmp_path / "predictions" / "whole.safetensors", own)
     absent, damaged, whole, elsewhere = contents.document([source(tmp_path, board(rows))])["boards"][0]["mistakes"]
     assert absent is None
     assert damaged["error"].startswith("cannot read predictions")
@@ -483,3 +483,16 @@ def test_what_cannot_be_served_is_one_error(tmp_path, capsys):
     own.server_close()
     with pytest.raises(BenchError, match="cannot listen"):
         server(tmp_path, 99_999)
+
+
+def test_documented_commands_are_commands(tmp_path, capsys, monkeypatch):
+    for name in ("first", "second"):
+        io.write(tmp_path / "results" / name / "leaderboard.json", board())
+    monkeypatch.chdir(tmp_path)
+    told = [line.split() for line in (ROOT / "docs" / "report.md").read_text().splitlines()]
+    lines = [line[3:] for line in told if line[:3] == ["python", "-m", "bench.leaderboard"]]
+    assert [line[0] for line in lines] == ["report", "serve"]
+    assert main(lines[0]) == 0
+    assert (tmp_path / "report.html").stat().st_size > 10_000
+    asked_for = parser().parse_args(lines[1])
+    assert (str(asked_for.folder), asked_for.port) == ("results", 8642)

@@ -83,7 +83,7 @@ def look(chromium):
 
 def layered(own):
     curve = {f"layer {layer}": own.value * (0.5 + 0.1 * layer) for layer in range(4)}
-    return dataclasses.replace(own, subsets={**own.subsets, **curve})
+    return dataclasses.replace(own, subsets={**own.subsets, **curve}, secondary={**own.secondary, "chosen layer": 2.0})
 
 
 @pytest.fixture(scope="module")
@@ -114,8 +114,7 @@ def report(tmp_path_factory):
     io.write(first, whole)
     for own in scores:
         found = answered(generator, n=100, classes=6)
-        parts = {field.name: getattr(found, field.name) for field in dataclasses.fields(found)}
-        predictions.write(first.parent / own.predictions, **parts)
+        predictions.write(first.parent / own.predictions, found)
     speeds = [
         {**RUN["throughput"][0], "encoder": name, "audio_seconds_per_second": 10.0**i}
         for i, name in enumerate(encoders)

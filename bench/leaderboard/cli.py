@@ -25,8 +25,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
 DONE, DIFFERENT, UNUSABLE = 0, 1, 2
-EXAMPLES = (
-    """examples:
+EXAMPLES = """examples:
   python -m bench.leaderboard show results/2026-01-31T12-00-00Z
   python -m bench.leaderboard verify results/2026-01-31T12-00-00Z
   python -m bench.leaderboard merge results/first results/second -o results/both
@@ -34,8 +33,6 @@ EXAMPLES = (
   python -m bench.leaderboard compare results/both results/both --first logmel --second other
   python -m bench.leaderboard export results/both --format markdown -o table.md
 """
-    + report.EXAMPLES
-)
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -59,7 +56,7 @@ def parser() -> argparse.ArgumentParser:
     whole = argparse.ArgumentParser(
         prog="python -m bench.leaderboard",
         description="What to do with leaderboard.json, without audio or GPU.",
-        epilog=EXAMPLES,
+        epilog=EXAMPLES + report.EXAMPLES,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     commands = whole.add_subparsers(required=True, metavar="COMMAND")

@@ -17,12 +17,12 @@ from bench.leaderboard.table import flags, printable
 from bench.types import BenchError, Failure, Score
 
 if TYPE_CHECKING:
-    from bench.leaderboard.predictions import Predictions
+    from bench.scoring import Answers
 
 DIGITS = 5
 MOST_ERROR = 400  # characters of a failure
 SPEED = ("batch_size", "seconds", "audio_seconds_per_second", "clips_per_second")
-Read = Callable[[Source, Score], "Predictions | None"]
+Read = Callable[[Source, Score], "Answers | None"]
 
 
 def document(sources: Sequence[Source], problems: Sequence[str] = (), read: Read | None = None) -> dict[str, Any]:
@@ -37,7 +37,7 @@ def document(sources: Sequence[Source], problems: Sequence[str] = (), read: Read
     return {"boards": boards, "problems": [printable(problem) for problem in problems]}
 
 
-def stored(source: Source, score: Score) -> Predictions | None:
+def stored(source: Source, score: Score) -> Answers | None:
     """The predictions of a row, None where their file is not there. Raises DataError for one that is damaged."""
     return proof(source, score) if proof_path(source, score).is_file() else None
 

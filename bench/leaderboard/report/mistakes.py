@@ -21,7 +21,7 @@ from bench.metrics.transcripts import error_counts, plain_words
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-    from bench.leaderboard.predictions import Predictions
+    from bench.scoring import Answers
 
 BUDGET = 1_400_000  # bytes in a page, about
 LEAST, MOST = 250, 12_000  # bytes of one row
@@ -62,7 +62,7 @@ def allowance(rows: int) -> int:
     return int(np.clip(BUDGET // max(1, rows), LEAST, MOST))
 
 
-def of_task(found: Sequence[Predictions], room: int, texts: Texts) -> tuple[list[dict[str, Any]], list[list[Any]]]:
+def of_task(found: Sequence[Answers], room: int, texts: Texts) -> tuple[list[dict[str, Any]], list[list[Any]]]:
     """For the rows of one task: what each got wrong within ``room`` bytes, and the clips that are hard for all.
 
     A clip of a row is [key, target, answer, quality, quality of the other rows], a hard one [key, mean quality, number
@@ -79,7 +79,7 @@ def of_task(found: Sequence[Predictions], room: int, texts: Texts) -> tuple[list
     return rows, [[texts(key), round(total / count, 3), count] for key, (total, count) in hard if count > 1]
 
 
-def by_clip(found: Predictions) -> Clips:
+def by_clip(found: Answers) -> Clips:
     """The quality of a row on each of its clips; for events on each whole recording, for retrieval on each query."""
     targets, predictions = found.targets, found.predictions
     if targets.dtype == object:
@@ -101,7 +101,7 @@ def by_clip(found: Predictions) -> Clips:
     return _events(found) if predictions.dtype == np.uint8 else _labels(found)
 
 
-def by_class(found: Predictions, room: int, texts: Texts) -> dict[str, Any]:
+def by_class(found: Answers, room: int, texts: Texts) -> dict[str, Any]:
     """Confusions [target, answer, count over seeds] of single labels, or the quality of the hardest classes."""
     targets, predictions, seeds = found.targets, found.predictions, len(found.predictions)
     if targets.dtype == object:
@@ -120,7 +120,7 @@ def by_class(found: Predictions, room: int, texts: Texts) -> dict[str, Any]:
     return {"kind": "labels", "by_class": _listed_classes(found, values, room, texts)}
 
 
-def _confusions(found: Predictions, room: int, texts: Texts) -> dict[str, Any]:
+def _confusions(found: Answers, room: int, texts: Texts) -> dict[str, Any]:
     """All cells of the matrix if there is room for them, else the most frequent confusions."""
     n = len(found.classes)
     matrix = np.bincount((found.targets * n + found.predictions).ravel().astype(np.int64), minlength=n * n).reshape(
@@ -143,7 +143,7 @@ def _confusions(found: Predictions, room: int, texts: Texts) -> dict[str, Any]:
     }
 
 
-def _listed_classes(found: Predictions, values: NDArray[np.float64], room: int, texts: Texts) -> list[list[Any]]:
+def _listed_classes(found: Answers, values: NDArray[np.float64], room: int, texts: Texts) -> list[list[Any]]:
     """[class, value, test rows with it] of the classes with the lowest values; those without a value are left out."""
     support = found.targets.sum(axis=0)
     order = [int(i) for i in np.argsort(values, kind="stable") if not np.isnan(values[i])]
@@ -151,7 +151,7 @@ def _listed_classes(found: Predictions, values: NDArray[np.float64], room: int, 
     return [[texts(found.classes[i]), round(float(values[i]), 4), int(support[i])] for i in order[:number]]
 
 
-def _labels(found: Predictions) -> Clips:
+def _labels(found: Answers) -> Clips:
     """Label ranking average precision: how far up a clip's true labels stand among all its scores."""
     order = np.argsort(-found.predictions, axis=-1, kind="stable")  # [S, N, C]
     hits = np.take_along_axis(np.broadcast_to(found.targets, found.predictions.shape), order, axis=-1)
@@ -166,7 +166,7 @@ def _labels(found: Predictions) -> Clips:
     return Clips(found.keys, quality, lambda i: _names(found, found.targets[i]), answer)
 
 
-def _events(found: Predictions) -> Clips:
+def _events(found: Answers) -> Clips:
     """F1 over the segments and classes of each recording; undefined where nothing sounds and nothing was said."""
     recordings = [key.rpartition("@")[0] or key for key in found.keys]
     names = list(dict.fromkeys(recordings))
@@ -185,7 +185,7 @@ def _events(found: Predictions) -> Clips:
     )
 
 
-def _transcripts(found: Predictions) -> Clips:
+def _transcripts(found: Answers) -> Clips:
     """One minus the word error rate of each clip, not below 0."""
     sides = [error_counts(list(found.targets), list(own), normaliser=plain_words) for own in found.predictions]
     counts = np.mean(sides, axis=0)
@@ -194,7 +194,7 @@ def _transcripts(found: Predictions) -> Clips:
     return Clips(found.keys, quality, lambda i: str(found.targets[i]), lambda i: str(found.predictions[0, i]))
 
 
-def _names(found: Predictions, active: Iterable[Any]) -> str:
+def _names(found: Answers, active: Iterable[Any]) -> str:
     return ", ".join(name for name, on in zip(found.classes, active, strict=True) if on) or "nothing"
 
 

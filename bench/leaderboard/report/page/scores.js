@@ -130,7 +130,7 @@ function provenance(row) {
       ["further metrics", pairs(row.secondary_of, row.secondary)],
       ["by part", pairs(row.subsets_of, row.subsets)],
       ["test", `n = ${row.n}${row.clusters === null ? "" : `, resampled in ${row.clusters} clusters`}`],
-      ["lost", pairs(row.rates_of, row.rates)],
+      ["rates", pairs(row.rates_of, row.rates)],
       ["weight in S", String(row.weight)],
     ])),
     element("div", {}, element("h3", {}, "Provenance"), factsList([
