@@ -227,7 +227,7 @@ function drawLayers() {
   if (!with_.length) return replaced("layer-plot", note("No run over layers here: pytest bench --layer all scores each layer of an encoder."));
   const tasks = [...new Set(with_.map((score) => score.task))];
   const task = tasks.includes(view.layerTask) ? view.layerTask : tasks[0];
-  const probes = [...new Set(with_.filter((score) => score.task === task).map((score) => score.probe))];
+  const probes = model.probes.filter((own) => with_.some((score) => score.task === task && score.probe === own));
   const probe = probes.includes(view.layerProbe) ? view.layerProbe : probes[0];
   const lines = with_.filter((score) => score.task === task && score.probe === probe && state.chosen.includes(score.encoder));
   const picks = element("div", { class: "controls" },
@@ -236,10 +236,11 @@ function drawLayers() {
   if (!lines.length) return replaced("layer-plot", picks, note("None of the encoders chosen above has layers here."));
   const said = lines.map((score) => {
     const best = layersOf(score).reduce((a, b) => (b[1] > a[1] ? b : a));
-    return `${encoderName(score.encoder)}: highest at layer ${best[0]}, ${fixed(best[1])}`;
+    const chosen = score.secondary[score.secondary_of.indexOf("chosen layer")];
+    return `${encoderName(score.encoder)}: highest at layer ${best[0]}, ${fixed(best[1])}${chosen === undefined ? "" : `, chosen ${Number(chosen.toFixed(2))}`}`;
   }).join("; ");
   replaced("layer-plot", picks, element("figure", { class: "wide" }, layerPlot(lines, task, said), chosenLegend(lines.map((score) => score.encoder))),
-    note(`${said}. The highest layer was found on test data; the score in the table uses the layer that validation data chose.`));
+    note(`${said}. The highest layer was found on test data; the score in the table is of the layer that was chosen without them, a mean where folds chose differently.`));
 }
 
 function layerPlot(lines, task, said) {
