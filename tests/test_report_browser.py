@@ -221,6 +221,20 @@ def test_another_run_of_the_page(report, look):
     assert "no run.json" in page.locator("#run-body").inner_text()
 
 
+def test_runs_without_scores_are_pages_too(tmp_path, look):
+    failed = board([], [Failure("esc50", "logmel", "knn", "broken")], encoders=[])
+    wholes = {"empty": board([], encoders=[]), "failed": failed, "unasked": board([])}
+    for name, whole in wholes.items():
+        io.write(tmp_path / name / "leaderboard.json", whole)
+    paths = [tmp_path / name / "leaderboard.json" for name in wholes]
+    build.write(tmp_path / "report.html", [Source(path, io.read(path)) for path in paths])
+    page = look(tmp_path / "report.html")
+    for name, rows in (("failed", 1), ("unasked", 0), ("empty", 0)):
+        page.select_option("#board", label=f"{name} (mini, strict)")
+        assert page.locator("h1").inner_text() == name
+        assert page.locator("#rows tbody tr").count() == rows
+
+
 def test_the_theme_follows_the_system_until_chosen(report, look):
     page = look(report, color_scheme="dark")
     paper = "getComputedStyle(document.body).backgroundColor"
