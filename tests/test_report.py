@@ -496,3 +496,11 @@ def test_documented_commands_are_commands(tmp_path, capsys, monkeypatch):
     assert (tmp_path / "report.html").stat().st_size > 10_000
     asked_for = parser().parse_args(lines[1])
     assert (str(asked_for.folder), asked_for.port) == ("results", 8642)
+
+
+def test_ten_thousand_tasks_are_a_page(tmp_path):
+    one = board()
+    many = dataclasses.replace(one, scores=tuple(score(f"task{index}") for index in range(10_000)))
+    begin = time.perf_counter()
+    assert len(page(source(tmp_path, many)).encode()) < 3_000_000
+    assert time.perf_counter() - begin < 30

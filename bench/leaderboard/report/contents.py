@@ -60,6 +60,7 @@ def _board(source: Source, label: str, room: int, read: Read) -> dict[str, Any]:
     texts = Texts()
     rows: list[Score | Failure] = [*board.scores, *board.failures]
     tasks = sorted({row.task for row in rows})
+    number = {name: index for index, name in enumerate(tasks)}
     encoders = [dict(encoder) for encoder in board.encoders]
     known = {encoder["name"] for encoder in encoders}
     others = sorted({*(row.encoder for row in rows), *(own["encoder"] for own in board.summaries)} - known)
@@ -72,9 +73,9 @@ def _board(source: Source, label: str, room: int, read: Read) -> dict[str, Any]:
         "protocol": board.protocol,
         "tasks": tasks,
         "encoders": encoders,
-        "scores": _scores(board.scores, {name: index for index, name in enumerate(tasks)}, place, encoders),
+        "scores": _scores(board.scores, number, place, encoders),
         "failures": [
-            [tasks.index(own.task), place[own.encoder], own.probe, own.error[:MOST_ERROR]] for own in board.failures
+            [number[own.task], place[own.encoder], own.probe, own.error[:MOST_ERROR]] for own in board.failures
         ],
         "summaries": [{**own, "encoder": place[own["encoder"]]} for own in board.summaries],
         "run": _run(source),
@@ -118,11 +119,13 @@ def _mistakes(
     """For each score what its predictions say, an ``error`` or None for no predictions; and each task's hard clips."""
     rows: list[dict[str, Any] | None] = [None] * len(source.board.scores)
     hard = {}
-    for task in dict.fromkeys(score.task for score in source.board.scores):
+    by_task: dict[str, list[int]] = {}
+    for index, score in enumerate(source.board.scores):
+        by_task.setdefault(score.task, []).append(index)
+    for task, indices in by_task.items():
         found = {}
-        for index, score in enumerate(source.board.scores):
-            if score.task != task:
-                continue
+        for index in indices:
+            score = source.board.scores[index]
             try:
                 own = read(source, score)
             except BenchError as error:
