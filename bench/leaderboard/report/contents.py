@@ -18,11 +18,12 @@ from bench.types import BenchError, Failure, Score
 
 if TYPE_CHECKING:
     from bench.scoring import Answers
+    from bench.trial_answers import TrialAnswers
 
 DIGITS = 5
 MOST_ERROR = 400  # characters of a failure
 SPEED = ("batch_size", "seconds", "audio_seconds_per_second", "clips_per_second")
-Read = Callable[[Source, Score], "Answers | None"]
+Read = Callable[[Source, Score], "Answers | TrialAnswers | None"]
 
 
 def document(sources: Sequence[Source], problems: Sequence[str] = (), read: Read | None = None) -> dict[str, Any]:
@@ -37,7 +38,7 @@ def document(sources: Sequence[Source], problems: Sequence[str] = (), read: Read
     return {"boards": boards, "problems": [printable(problem) for problem in problems]}
 
 
-def stored(source: Source, score: Score) -> Answers | None:
+def stored(source: Source, score: Score) -> Answers | TrialAnswers | None:
     """The predictions of a row, None where their file is not there. Raises DataError for one that is damaged."""
     return proof(source, score) if proof_path(source, score).is_file() else None
 
