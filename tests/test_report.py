@@ -23,6 +23,8 @@ from bench.leaderboard.files import Source
 from bench.leaderboard.report import build, contents, mistakes
 from bench.leaderboard.report.serve import MOST_RUNS, server, version
 from bench.scoring import Answers
+from bench.trial_answers import TrialAnswers
+from bench.trial_target import Trials
 from bench.types import BenchError, Failure
 from tests.test_leaderboard import ROOT, board, encoder_row, score, task
 
@@ -496,3 +498,37 @@ def test_documented_commands_are_commands(tmp_path, capsys, monkeypatch):
     assert (tmp_path / "report.html").stat().st_size > 10_000
     asked_for = parser().parse_args(lines[1])
     assert (str(asked_for.folder), asked_for.port) == ("results", 8642)
+
+
+def test_ten_thousand_tasks_are_a_page(tmp_path):
+    one = board()
+    many = dataclasses.replace(one, scores=tuple(score(f"task{index}") for index in range(10_000)))
+    begin = time.perf_counter()
+    assert len(page(source(tmp_path, many)).encode()) < 3_000_000
+    assert time.perf_counter() - begin < 30
+
+
+def test_trials_that_are_hard_to_tell_apart():
+    said = np.array([[0.9, 0.1, 0.8, 0.2, 0.3]], np.float32)
+    trials = TrialAnswers(
+        enrol=np.array([0, 0, 0, 1, 1], np.int32),
+        test=np.array([1, 1, 2, 2, 2], np.int32),
+        targets=np.array([1, 1, 0, 0, 0], np.uint8),
+        predictions=said,
+        utterances=("u", "v", "w"),
+        speakers=np.array([0, 0, 1], np.int32),
+        seconds=np.ones(3),
+        attributes={},
+        asked=Trials("trials.txt"),
+        info={},
+    )
+    texts = mistakes.Texts()
+    (row, _), hard = mistakes.of_task([trials, trials], 10_000, texts)
+    told = [(*(texts.listed()[index] for index in clip[:3]), *clip[3:]) for clip in row["worst"]]
+    assert told == [
+        ("u / v", "same speaker", "0.100", 0.0, None),
+        ("u / w", "different speakers", "0.800", 0.5, None),
+        ("v / w", "different speakers", "0.300", 0.5, None),
+        ("v / w", "different speakers", "0.200", 0.5, None),
+    ]
+    assert hard == []

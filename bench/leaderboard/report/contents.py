@@ -14,16 +14,16 @@ from typing import TYPE_CHECKING, Any
 from bench.leaderboard.files import Source, proof, proof_path
 from bench.leaderboard.report.mistakes import Texts, allowance, of_task
 from bench.leaderboard.table import flags, printable
-from bench.trial_answers import TrialAnswers
 from bench.types import BenchError, Failure, Score
 
 if TYPE_CHECKING:
     from bench.scoring import Answers
+    from bench.trial_answers import TrialAnswers
 
 DIGITS = 5
 MOST_ERROR = 400  # characters of a failure
 SPEED = ("batch_size", "seconds", "audio_seconds_per_second", "clips_per_second")
-Read = Callable[[Source, Score], "Answers | None"]
+Read = Callable[[Source, Score], "Answers | TrialAnswers | None"]
 
 
 def document(sources: Sequence[Source], problems: Sequence[str] = (), read: Read | None = None) -> dict[str, Any]:
@@ -38,13 +38,9 @@ def document(sources: Sequence[Source], problems: Sequence[str] = (), read: Read
     return {"boards": boards, "problems": [printable(problem) for problem in problems]}
 
 
-def stored(source: Source, score: Score) -> Answers | None:
-    """The predictions of a row, None where their file is not there or holds trials of speaker verification.
-
-    Raises DataError for one that is damaged.
-    """
-    found = proof(source, score) if proof_path(source, score).is_file() else None
-    return None if isinstance(found, TrialAnswers) else found
+def stored(source: Source, score: Score) -> Answers | TrialAnswers | None:
+    """The predictions of a row, None where their file is not there. Raises DataError for one that is damaged."""
+    return proof(source, score) if proof_path(source, score).is_file() else None
 
 
 def labels(sources: Sequence[Source]) -> list[str]:
@@ -65,6 +61,7 @@ def _board(source: Source, label: str, room: int, read: Read) -> dict[str, Any]:
     texts = Texts()
     rows: list[Score | Failure] = [*board.scores, *board.failures]
     tasks = sorted({row.task for row in rows})
+    number = {name: index for index, name in enumerate(tasks)}
     encoders = [dict(encoder) for encoder in board.encoders]
     known = {encoder["name"] for encoder in encoders}
     others = sorted({*(row.encoder for row in rows), *(own["encoder"] for own in board.summaries)} - known)
@@ -77,9 +74,9 @@ def _board(source: Source, label: str, room: int, read: Read) -> dict[str, Any]:
         "protocol": board.protocol,
         "tasks": tasks,
         "encoders": encoders,
-        "scores": _scores(board.scores, {name: index for index, name in enumerate(tasks)}, place, encoders),
+        "scores": _scores(board.scores, number, place, encoders),
         "failures": [
-            [tasks.index(own.task), place[own.encoder], own.probe, own.error[:MOST_ERROR]] for own in board.failures
+            [number[own.task], place[own.encoder], own.probe, own.error[:MOST_ERROR]] for own in board.failures
         ],
         "summaries": [{**own, "encoder": place[own["encoder"]]} for own in board.summaries],
         "run": _run(source),
@@ -123,11 +120,13 @@ def _mistakes(
     """For each score what its predictions say, an ``error`` or None for no predictions; and each task's hard clips."""
     rows: list[dict[str, Any] | None] = [None] * len(source.board.scores)
     hard = {}
-    for task in dict.fromkeys(score.task for score in source.board.scores):
+    by_task: dict[str, list[int]] = {}
+    for index, score in enumerate(source.board.scores):
+        by_task.setdefault(score.task, []).append(index)
+    for task, indices in by_task.items():
         found = {}
-        for index, score in enumerate(source.board.scores):
-            if score.task != task:
-                continue
+        for index in indices:
+            score = source.board.scores[index]
             try:
                 own = read(source, score)
             except BenchError as error:

@@ -17,6 +17,7 @@ from bench.leaderboard.table import printable
 from bench.metrics.multilabel import average_precisions
 from bench.metrics.segments import f1_of_counts, segment_counts, total_counts
 from bench.metrics.transcripts import error_counts, plain_words
+from bench.trial_answers import TrialAnswers
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -40,6 +41,7 @@ class Clips:
     quality: NDArray[np.float64]  # [N] in 0 to 1, mean over probe seeds; NaN where it is undefined
     target: Callable[[int], str]
     answer: Callable[[int], str]
+    alone: bool = False  # whether these clips were chosen for this row, so that other rows say nothing of them
 
 
 class Texts:
@@ -62,7 +64,9 @@ def allowance(rows: int) -> int:
     return int(np.clip(BUDGET // max(1, rows), LEAST, MOST))
 
 
-def of_task(found: Sequence[Answers], room: int, texts: Texts) -> tuple[list[dict[str, Any]], list[list[Any]]]:
+def of_task(
+    found: Sequence[Answers | TrialAnswers], room: int, texts: Texts
+) -> tuple[list[dict[str, Any]], list[list[Any]]]:
     """For the rows of one task: what each got wrong within ``room`` bytes, and the clips that are hard for all.
 
     A clip of a row is [key, target, answer, quality, quality of the other rows], a hard one [key, mean quality, number
@@ -79,8 +83,10 @@ def of_task(found: Sequence[Answers], room: int, texts: Texts) -> tuple[list[dic
     return rows, [[texts(key), round(total / count, 3), count] for key, (total, count) in hard if count > 1]
 
 
-def by_clip(found: Answers) -> Clips:
+def by_clip(found: Answers | TrialAnswers) -> Clips:
     """The quality of a row on each of its clips; for events on each whole recording, for retrieval on each query."""
+    if isinstance(found, TrialAnswers):
+        return _trials(found)
     targets, predictions = found.targets, found.predictions
     if targets.dtype == object:
         return _transcripts(found)
@@ -101,8 +107,10 @@ def by_clip(found: Answers) -> Clips:
     return _events(found) if predictions.dtype == np.uint8 else _labels(found)
 
 
-def by_class(found: Answers, room: int, texts: Texts) -> dict[str, Any]:
+def by_class(found: Answers | TrialAnswers, room: int, texts: Texts) -> dict[str, Any]:
     """Confusions [target, answer, count over seeds] of single labels, or the quality of the hardest classes."""
+    if isinstance(found, TrialAnswers):
+        return {"kind": "trials"}
     targets, predictions, seeds = found.targets, found.predictions, len(found.predictions)
     if targets.dtype == object:
         return {"kind": "texts"}
@@ -194,6 +202,27 @@ def _transcripts(found: Answers) -> Clips:
     return Clips(found.keys, quality, lambda i: str(found.targets[i]), lambda i: str(found.predictions[0, i]))
 
 
+def _trials(found: TrialAnswers) -> Clips:
+    """The targets with the lowest and the non-targets with the highest scores, as many of both.
+
+    The quality of a trial is the share of trials of the other kind that it is told apart from.
+    """
+    scores, same = found.predictions[0], found.targets == 1
+    chosen = []
+    for kind, sign in ((same, 1), (~same, -1)):
+        own, others = np.flatnonzero(kind), np.sort(sign * scores[~kind])
+        places = own[np.argsort(sign * scores[own], kind="stable")[: MOST_CLIPS // 2]]
+        quality = np.searchsorted(others, sign * scores[places], side="left") / max(1, len(others))
+        chosen += list(zip(places.tolist(), quality.tolist(), strict=True))
+    return Clips(
+        [f"{found.utterances[found.enrol[t]]} / {found.utterances[found.test[t]]}" for t, _ in chosen],
+        np.array([quality for _, quality in chosen]),
+        lambda i: "same speaker" if same[chosen[i][0]] else "different speakers",
+        lambda i: f"{scores[chosen[i][0]]:.3f}",
+        alone=True,
+    )
+
+
 def _names(found: Answers, active: Iterable[Any]) -> str:
     return ", ".join(name for name, on in zip(found.classes, active, strict=True) if on) or "nothing"
 
@@ -201,7 +230,7 @@ def _names(found: Answers, active: Iterable[Any]) -> str:
 def _means(clips: Sequence[Clips]) -> dict[str, tuple[float, int]]:
     """Sum and number of the rows' qualities of each clip."""
     found: dict[str, tuple[float, int]] = {}
-    for own in clips:
+    for own in (own for own in clips if not own.alone):
         for key, quality in zip(own.keys, own.quality.tolist(), strict=True):
             if not math.isnan(quality):
                 total, count = found.get(key, (0.0, 0))
@@ -213,7 +242,7 @@ def _worst(own: Clips, everyone: dict[str, tuple[float, int]], number: int, text
     """The clips with the lowest quality; among equals those that the other rows do best, which say most of this one."""
 
     def others(index: int) -> float | None:
-        total, count = everyone[own.keys[index]]
+        total, count = everyone.get(own.keys[index], (0.0, 0))
         return None if count < 2 else (total - float(own.quality[index])) / (count - 1)
 
     known = np.flatnonzero(own.quality < 1).tolist()  # NaN is not

@@ -21,7 +21,8 @@ function modelOf(board) {
   const model = { ...board, scores, failures, rows, probes };
   model.score = (task, encoder, probe) => at.get(`${task} ${encoder} ${probe}`);
   model.summary = (encoder, probe) => board.summaries.find((own) => own.encoder === encoder && own.probe === probe);
-  model.domain = board.tasks.map((_, task) => scores.find((score) => score.task === task)?.domain ?? null);
+  const domains = new Map(scores.map((score) => [score.task, score.domain]));
+  model.domain = board.tasks.map((_, task) => domains.get(task) ?? null);
   model.asked = new Set(rows.map((row) => `${row.encoder} ${row.probe}`));
   model.order = ranked(model);
   model.synthetic = scores.length > 0 && scores.every((score) => score.data.synthetic);

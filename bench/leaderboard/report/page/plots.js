@@ -133,9 +133,9 @@ function drawProbes() {
   const points = state.chosen.flatMap((encoder, position) => model.tasks.map((_, task) => [model.score(task, encoder, one), model.score(task, encoder, two), position])
     .filter(([a, b]) => a && b));
   if (!points.length) return replaced("probe-plot", note("No task of these encoders has both probes."));
-  const above = points.filter(([a, b]) => b.value > a.value).length;
+  const above = points.filter(([a, b]) => b.normalized > a.normalized).length;
   const apart = points.filter(([a, b]) => a.ci95[1] < b.ci95[0] || b.ci95[1] < a.ci95[0]).length;
-  const said = `The linear probe is above kNN in ${above} of ${points.length} pairs; in ${apart} the intervals do not overlap.`;
+  const said = `The linear probe is better than kNN in ${above} of ${points.length} pairs; in ${apart} the intervals do not overlap.`;
   const [width, height, margin] = [NARROW.matches ? 360 : 560, NARROW.matches ? 330 : 460, { left: 48, right: 16, top: 28, bottom: 40 }];
   const x = linear(0, 1, margin.left, width - margin.right);
   const y = linear(0, 1, height - margin.bottom, margin.top);

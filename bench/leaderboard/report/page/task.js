@@ -7,7 +7,7 @@ function drawTask() {
   const scores = model.scores.filter((score) => score.task === state.task);
   const failures = model.failures.filter((failure) => failure.task === state.task);
   const of = (encoder, probe) => scores.find((score) => score.encoder === encoder && score.probe === probe);
-  const best = [...scores].sort((a, b) => b.value - a.value)[0];
+  const best = [...scores].sort((a, b) => b.normalized - a.normalized)[0];
   const own = of(state.encoder, state.probe) ?? scores.find((score) => score.encoder === state.encoder) ?? scores.find((score) => score.probe === state.probe) ?? best;
   const go = (change, id) => (value) => {
     Object.assign(state, change(value));
@@ -81,14 +81,15 @@ function classTable(own) {
     own.by_class.map(([name, value, support]) => [named(model.texts[name]), fixed(value), support.toLocaleString("en")]))];
 }
 
-const SAID = { classes: ["is", "answer"], labels: ["labels", "highest scores"], events: ["sounds", "said to sound"], ranks: ["query", "right answer at"], texts: ["reference", "transcript"] };
+const SAID = { classes: ["is", "answer"], labels: ["labels", "highest scores"], events: ["sounds", "said to sound"], ranks: ["query", "right answer at"], texts: ["reference", "transcript"], trials: ["is", "score"] };
 
 function worst(own) {
   if (!own.worst.length) return note("No clip is answered wrongly.");
   const rows = own.worst.map(([key, target, answer, quality, others]) => [element("span", { class: "mono" }, model.texts[key]),
     named(model.texts[target]), named(model.texts[answer]), fixed(quality, 2), others === null ? none() : fixed(others, 2)]);
-  return [element("h3", {}, "Worst clips"), note("0 is all wrong, 1 all right, averaged over probe seeds. Among equals those come first that the other rows of this task do best."),
-    plainTable("Worst clips", [["clip"], ...SAID[own.kind].map((text) => [text]), ["score", true], ["other rows", true]], rows)];
+  return [element("h3", {}, "Worst clips"), note(own.kind === "trials" ? "Targets with the lowest and non-targets with the highest scores; 1 is told apart from every trial of the other kind."
+    : "0 is all wrong, 1 all right, averaged over probe seeds. Among equals those come first that the other rows of this task do best."),
+    plainTable("Worst clips", [["clip"], ...SAID[own.kind].map((text) => [text]), ["quality", true], ["other rows", true]], rows)];
 }
 
 function hardest() {
