@@ -34,13 +34,14 @@ def test_makes_once_then_reads(tmp_path: Path) -> None:
     assert again.sidecars == embeddings().sidecars
 
 
-def test_stores_little_more_than_the_vectors(tmp_path: Path) -> None:
-    n, dim = 500, 768
+@pytest.mark.parametrize("dim", [128, 768])
+def test_stores_little_more_than_the_vectors(dim: int, tmp_path: Path) -> None:
+    n, said = 500, "a sentence of some words that somebody says about the clip, in every sidecar; " * 3
     made = Embeddings(
         np.zeros((n, dim), dtype=np.float32),
         tuple(f"clip-{i:06d}" for i in range(n)),
         np.ones(n),
-        tuple({"label": "dog", "fold": i % 5} for i in range(n)),
+        tuple({"label": "dog", "fold": i % 5, "said": said} for i in range(n)),
     )
     store = Store(tmp_path)
     store.embeddings("ab12", lambda: made)
