@@ -2,28 +2,38 @@
 
 from __future__ import annotations
 
+import contextlib
 import functools
-from collections.abc import Callable, Iterable, Iterator, Sequence
-from itertools import chain, islice
-from typing import NamedTuple, Protocol, TypeVar
+from collections import deque
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import Future
+from itertools import chain
+from typing import Generic, NamedTuple, Protocol, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
 
 from bench.audio import batching, decode, shards
 from bench.engine.local import Engine, Frozen, engine
+from bench.engine.pipeline import ahead, in_order
 from bench.store import Store, address
 from bench.types import Clip, DataError, Embeddings, EncoderError, Shard
 
-WINDOW_IN_S = 1200.0  # audio held in memory at a time, at most
-WINDOW_IN_CLIPS = 256  # at most; a killed run loses no more than one window
-BATCH_IN_S = 40.0  # padded audio of one batch
+WINDOW_IN_S = 600.0  # audio that is batched together; three windows are in memory at a time, at most
+WINDOW_IN_CLIPS = 256  # at most; a killed run loses no more than two windows
+GROUP_IN_BYTES = 1 << 16  # of encoded clips that are decoded in one go
+MOST_GROUPS = 64  # read and not yet part of a window
+LAYOUT = 2  # a change of how embeddings are stored bumps it
 POOLING = "mean over the valid frames of all crops"
 
 Progress = Callable[[int, bool], None]
 """Called with a number of clips and whether they were encoded now (True) or found in the store (False)."""
 Keep = Callable[[int, Callable[[], Embeddings]], Embeddings]
 """Called with a window's index and what makes its embeddings; gives them, made or kept from an earlier run."""
+Kept = Callable[[int], bool]
+"""Whether a window of this index was kept from an earlier run."""
+Pooled = tuple[NDArray[np.float64], list[int]]
+"""Sums over valid frames [B, D] and numbers of valid frames of the pieces of a batch."""
 
 T = TypeVar("T")
 T_co = TypeVar("T_co", covariant=True)
@@ -46,6 +56,7 @@ class Compute(Protocol[T_co]):
 def stored_as(shard: Shard, frozen: Frozen, crop_in_s: float | None, pooling: object = POOLING) -> str:
     """The address of a shard's embeddings: a digest of everything that they depend on."""
     return address(
+        layout=LAYOUT,
         shard=shard.sha256,
         encoder=frozen.fingerprint,
         recipe=decode.RECIPE,
@@ -53,39 +64,59 @@ def stored_as(shard: Shard, frozen: Frozen, crop_in_s: float | None, pooling: ob
         crop_in_s=crop_in_s,
         pooling=pooling,
         layer="output",
-        precision=frozen.precision,
+        precision=[frozen.precision, frozen.compiled],
         device=frozen.device.partition(":")[0],
-        batching=[frozen.policy, BATCH_IN_S, WINDOW_IN_S, WINDOW_IN_CLIPS, frozen.certificate.first_frame_in_samples],
+        batching=[
+            frozen.policy,
+            frozen.budget.batch_in_s,
+            WINDOW_IN_S,
+            WINDOW_IN_CLIPS,
+            frozen.certificate.first_frame_in_samples,
+        ],
     )
 
 
 def extract(
-    found: Iterable[Shard], frozen: Frozen, *, crop_in_s: float | None, store: Store, threads: int, progress: Progress
+    found: Sequence[Shard], frozen: Frozen, *, crop_in_s: float | None, store: Store, threads: int, progress: Progress
 ) -> Embeddings:
     """Pooled embeddings of every clip of ``found``, from the store where they are there.
 
     ``threads`` batches are computed at a time on a CPU. Raises DataError for a shard or clip that cannot be used and
     EncoderError for output that is not finite or of the wrong shape; nothing of that shard is stored then.
     """
-    parts = []
-    for shard in found:
-        key = stored_as(shard, frozen, crop_in_s)
-        computed: list[Embeddings] = []
+    parts: list[Embeddings | None] = []
+    with contextlib.ExitStack() as stack:
+        running = functools.cache(lambda: stack.enter_context(engine(frozen, threads)))
+        for shard in found:
+            key = stored_as(shard, frozen, crop_in_s)
+            computed: list[bool] = []
 
-        def make(shard: Shard = shard, key: str = key, computed: list[Embeddings] = computed) -> Embeddings:
-            keep = functools.partial(store.part, key)
-            made = encode(shard, frozen, crop_in_s=crop_in_s, threads=threads, progress=progress, keep=keep)
-            computed.append(made)
-            return made
+            def make(shard: Shard = shard, key: str = key, computed: list[bool] = computed) -> Embeddings:
+                computed.append(True)
+                keep, kept = functools.partial(store.part, key), functools.partial(store.has_part, key)
+                return _encode(shard, running(), crop_in_s, progress, keep, kept)
 
-        parts.append(store.embeddings(key, make))
-        if not computed:
-            progress(len(parts[-1].keys), False)
-    return joined(parts)
+            part = store.embeddings(key, make)
+            parts.append(None if computed else part)  # while others are encoded, what is on the disk stays there
+            if not computed:
+                progress(len(part.keys), False)
+            del part
+    return joined(
+        [
+            store.embeddings(stored_as(shard, frozen, crop_in_s), _gone) if part is None else part
+            for shard, part in zip(found, parts, strict=True)
+        ]
+    )
+
+
+def _gone() -> Embeddings:
+    raise DataError("stored embeddings are gone", got="no file", expected="what was just written", where="the cache")
 
 
 def joined(parts: Sequence[Embeddings]) -> Embeddings:
     """Embeddings of several shards, one after another."""
+    if len(parts) == 1:
+        return parts[0]
     return Embeddings(
         np.concatenate([part.vectors for part in parts]),
         tuple(chain.from_iterable(part.keys for part in parts)),
@@ -94,36 +125,55 @@ def joined(parts: Sequence[Embeddings]) -> Embeddings:
     )
 
 
-def encode(
-    shard: Shard,
-    frozen: Frozen,
-    *,
-    crop_in_s: float | None,
-    threads: int,
-    progress: Progress,
-    keep: Keep = lambda index, make: make(),
+def encode(shard: Shard, frozen: Frozen, *, crop_in_s: float | None, threads: int, progress: Progress) -> Embeddings:
+    """Pooled embeddings of one shard, computed now."""
+    with engine(frozen, threads) as running:
+        return _encode(shard, running, crop_in_s, progress, lambda index, make: make(), lambda index: False)
+
+
+def _encode(
+    shard: Shard, running: Engine, crop_in_s: float | None, progress: Progress, keep: Keep, kept: Kept
 ) -> Embeddings:
     """Pooled embeddings of one shard, computed now but for the windows that ``keep`` already has."""
     parts = []
-    with engine(frozen, threads) as running:
-        for index, window in enumerate(windows(shard, running)):
-            computed: list[int] = []
+    for index, batched in begun(shard, running, running.forward, crop_in_s, kept):
+        computed: list[bool] = []
 
-            def make(window: Sequence[Clip] = window, computed: list[int] = computed) -> Embeddings:
-                computed.append(len(window))
-                return Embeddings(
-                    _pooled(window, running, crop_in_s, progress),
-                    tuple(clip.key for clip in window),
-                    np.array([len(clip.audio) / clip.sampling_rate for clip in window], dtype=np.float64),
-                    tuple(clip.sidecar for clip in window),
-                )
+        def make(batched: Batched[Pooled] = batched, computed: list[bool] = computed) -> Embeddings:
+            computed.append(True)
+            window = batched.window
+            return Embeddings(
+                _pooled(batched, running.frozen, progress),
+                tuple(clip.key for clip in window),
+                np.array([len(clip.audio) / clip.sampling_rate for clip in window], dtype=np.float64),
+                tuple(clip.sidecar for clip in window),
+            )
 
-            parts.append(keep(index, make))
-            if not computed:
-                progress(len(window), False)
+        parts.append(keep(index, make))
+        if not computed:
+            progress(len(batched.window), False)
     if not parts:
         raise DataError("shard is empty", got="0 clips", expected="at least one", where=shard.path)
     return joined(parts)
+
+
+def begun(
+    shard: Shard, running: Engine, compute: Compute[T], crop_in_s: float | None, kept: Kept
+) -> Iterator[tuple[int, Batched[T]]]:
+    """The windows of a shard with their indices, each handed out when the batches of the next one are queued, too.
+
+    So the encoder has work while a finished window is stored. A window that is ``kept`` is queued only when asked.
+    """
+    waiting: deque[tuple[int, Batched[T]]] = deque()
+    for index, window in enumerate(ahead(windows(shard, running), running.reader)):
+        batched = Batched(window, pieces_of(window, crop_in_s), running, compute)
+        if not kept(index):
+            batched.begin()
+        waiting.append((index, batched))
+        del window, batched
+        if len(waiting) == 2:
+            yield waiting.popleft()
+    yield from waiting
 
 
 def windows(shard: Shard, running: Engine) -> Iterator[list[Clip]]:
@@ -132,21 +182,34 @@ def windows(shard: Shard, running: Engine) -> Iterator[list[Clip]]:
     window: list[Clip] = []
     total_in_s = 0.0
 
+    def clips(group: Sequence[shards.Sample]) -> list[Clip]:
+        return [clip(sample) for sample in group]
+
     def clip(sample: shards.Sample) -> Clip:
         audio, native = decode.decode(sample.audio, where=sample.where)
         resampled, seconds = decode.resample(audio, native, rate), len(audio) / native
         return Clip(sample.key, resampled, rate, sample.sidecar, sample.where, seconds)
 
-    samples = shards.samples(shard)
-    while group := list(islice(samples, 64)):
-        for decoded in running.pool.map(clip, group):
-            window.append(decoded)
-            total_in_s += len(decoded.audio) / rate
-            if total_in_s >= WINDOW_IN_S or len(window) == WINDOW_IN_CLIPS:
-                yield window
-                window, total_in_s = [], 0.0
+    for decoded in chain.from_iterable(in_order(clips, in_groups(shards.samples(shard)), running.pool, MOST_GROUPS)):
+        window.append(decoded)
+        total_in_s += len(decoded.audio) / rate
+        if total_in_s >= WINDOW_IN_S or len(window) == WINDOW_IN_CLIPS:
+            yield window
+            window, total_in_s = [], 0.0
     if window:
         yield window
+
+
+def in_groups(samples: Iterator[shards.Sample]) -> Iterator[list[shards.Sample]]:
+    """Samples that are decoded in one go: one of some size, several small ones."""
+    group: list[shards.Sample] = []
+    for sample in samples:
+        group.append(sample)
+        if sum(len(one.audio) for one in group) >= GROUP_IN_BYTES:
+            yield group
+            group = []
+    if group:
+        yield group
 
 
 def pieces_of(window: Sequence[Clip], crop_in_s: float | None) -> list[Piece]:
@@ -158,34 +221,46 @@ def pieces_of(window: Sequence[Clip], crop_in_s: float | None) -> list[Piece]:
     ]
 
 
-def in_batches(
-    window: Sequence[Clip], pieces: Sequence[Piece], running: Engine, compute: Compute[T], progress: Progress
-) -> Iterator[tuple[list[int], T]]:
-    """Indices of the pieces of each batch and what ``compute`` makes of their audio, batch by batch."""
-    frozen = running.frozen
-    budget = round(BATCH_IN_S * frozen.encoder.sampling_rate)
-    batches = batching.plan([len(piece.audio) for piece in pieces], frozen.policy, budget=budget)
+class Batched(Generic[T_co]):
+    """A window's pieces in batches, and what ``compute`` makes of each batch's audio."""
 
-    def run(batch: list[int]) -> T:
+    def __init__(
+        self, window: Sequence[Clip], pieces: Sequence[Piece], running: Engine, compute: Compute[T_co]
+    ) -> None:
+        self.window, self.pieces = window, pieces
+        self._running, self._compute = running, compute
+        frozen, lengths = running.frozen, [len(piece.audio) for piece in pieces]
+        most = round(frozen.budget.batch_in_s * frozen.encoder.sampling_rate)
+        self._batches = batching.plan(lengths, frozen.policy, budget=most, max_clips=frozen.budget.most_clips)
+        self._futures: deque[Future[T_co]] = deque()
+
+    def begin(self) -> None:
+        """Queue all batches."""
+        self._futures.extend(self._running.passes.submit(self._run, batch) for batch in self._batches)
+
+    def _run(self, batch: list[int]) -> T_co:
+        window, pieces = self.window, self.pieces
         where = ", ".join(window[pieces[i].clip].where for i in batch[:2]) + (", ..." if len(batch) > 2 else "")
-        return compute([pieces[i].audio for i in batch], where=where)
+        return self._compute([pieces[i].audio for i in batch], where=where)
 
-    left = np.bincount([piece.clip for piece in pieces], minlength=len(window))
-    for batch, made in zip(batches, running.pool.map(run, batches), strict=True):
-        yield batch, made
-        owners = [pieces[piece].clip for piece in batch]
-        np.subtract.at(left, owners, 1)
-        progress(int(np.count_nonzero(left[np.unique(owners)] == 0)), True)
+    def results(self, progress: Progress) -> Iterator[tuple[list[int], T_co]]:
+        """Indices of the pieces of each batch and what was made of it, batch by batch."""
+        if not self._futures:
+            self.begin()
+        left = np.bincount([piece.clip for piece in self.pieces], minlength=len(self.window))
+        for batch in self._batches:
+            yield batch, self._futures.popleft().result()
+            owners = [self.pieces[piece].clip for piece in batch]
+            np.subtract.at(left, owners, 1)
+            progress(int(np.count_nonzero(left[np.unique(owners)] == 0)), True)
 
 
-def _pooled(
-    window: Sequence[Clip], running: Engine, crop_in_s: float | None, progress: Progress
-) -> NDArray[np.float32]:
+def _pooled(batched: Batched[Pooled], frozen: Frozen, progress: Progress) -> NDArray[np.float32]:
     """One vector per clip of the window: the mean over the valid frames of all of the clip's crops, [n, D]."""
-    pieces = pieces_of(window, crop_in_s)
-    sums = np.zeros((len(pieces), running.frozen.encoder.output_dim))
+    window, pieces = batched.window, batched.pieces
+    sums = np.zeros((len(pieces), frozen.encoder.output_dim))
     frames = np.zeros(len(pieces))
-    for batch, (batch_sums, batch_frames) in in_batches(window, pieces, running, running.forward, progress):
+    for batch, (batch_sums, batch_frames) in batched.results(progress):
         sums[batch], frames[batch] = batch_sums, batch_frames
     clip_of = np.array([piece.clip for piece in pieces])
     totals, counts = np.zeros((len(window), sums.shape[1])), np.zeros(len(window))
@@ -193,7 +268,7 @@ def _pooled(
     np.add.at(counts, clip_of, frames)
     vectors = (totals / counts[:, None]).astype(np.float32)
     for clip, vector in zip(window, vectors, strict=True):
-        check_finite(vector, clip.where, running.frozen.name)
+        check_finite(vector, clip.where, frozen.name)
     return vectors
 
 

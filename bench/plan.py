@@ -23,12 +23,12 @@ from bench.audio.records import complete
 from bench.audio.web import Manners
 from bench.data import folders, located, names, source
 from bench.engine.local import Engine, Frozen, engine
-from bench.extract import BATCH_IN_S, stored_as
+from bench.extract import stored_as
 from bench.extract_frames import frames_stored_as
 from bench.frame_store import stored_at
 from bench.generated import digests_of, place
 from bench.store import Store
-from bench.types import DataError, Events, Settings, Shard, Task
+from bench.types import FRAMES, DataError, Events, Settings, Shard, Task
 
 BYTES_PER_S = 20_000.0  # of FLAC at 16 kHz, about: for shards that are not here
 CLIP_IN_S = 10.0  # for clips that nobody has counted
@@ -105,7 +105,8 @@ def _generated(task: Task, settings: Settings) -> Material:
     digests = digests_of(folder)
     if not digests:
         return Material(task.name, folder, generated=True)
-    return Material(task.name, folder, tuple(_here(folder / name, digest, None) for name, digest in digests.items()))
+    made = {name: digest for name, digest in digests.items() if name.endswith(".tar")}
+    return Material(task.name, folder, tuple(_here(folder / name, digest, None) for name, digest in made.items()))
 
 
 def _official(task: Task, settings: Settings, silence: str) -> Material:
@@ -167,8 +168,7 @@ def _per_clip(running: Engine, threads: int, seconds: float) -> float:
     noise = 0.1 * np.random.default_rng(0).standard_normal(round(seconds * CALIBRATION_RATE))
     file = io.BytesIO()
     soundfile.write(file, noise, CALIBRATION_RATE, format="FLAC")
-    together = CALIBRATION_IN_S[1] if frozen.on_cpu else BATCH_IN_S
-    size = max(1, int(together / seconds)) if frozen.policy == "padded" else 1
+    size = max(1, int(frozen.budget.batch_in_s / seconds)) if frozen.policy == "padded" else 1
 
     def read(_: int) -> NDArray[np.float32]:
         audio, rate = decode.decode(file.getvalue(), where="calibration")
@@ -177,7 +177,7 @@ def _per_clip(running: Engine, threads: int, seconds: float) -> float:
     def once() -> None:
         clips = list(running.pool.map(read, range(size * threads)))
         batches = [clips[start : start + size] for start in range(0, len(clips), size)]
-        list(running.pool.map(lambda batch: running.forward(batch, where="calibration"), batches))
+        list(running.passes.map(lambda batch: running.forward(batch, where="calibration"), batches))
 
     once()
     rounds, start = 0, time.perf_counter()
@@ -189,10 +189,10 @@ def _per_clip(running: Engine, threads: int, seconds: float) -> float:
 
 def encoding_in_s(task: Task, material: Material, frozen: Frozen, settings: Settings, speed: Speed) -> float:
     """Wall time of encoding what is not in the store yet."""
-    store, wall = Store(settings.cache), 0.0
+    wall = 0.0
     affordable = sum(part.shard.size for part in material.parts if part.shard) <= MOST_TO_DIGEST
     for part in material.parts:
-        if part.shard is not None and _stored(task, part.shard, frozen, store, affordable):
+        if part.shard is not None and _stored(task, part.shard, frozen, settings, affordable):
             continue
         clips = part.seconds / CLIP_IN_S if part.clips is None else part.clips
         pieces = max(clips, part.seconds / task.crop_in_s) if task.crop_in_s else clips
@@ -200,11 +200,12 @@ def encoding_in_s(task: Task, material: Material, frozen: Frozen, settings: Sett
     return wall
 
 
-def _stored(task: Task, shard: Shard, frozen: Frozen, store: Store, affordable: bool) -> bool:
+def _stored(task: Task, shard: Shard, frozen: Frozen, settings: Settings, affordable: bool) -> bool:
     """Whether a shard's embeddings are stored; an event task needs its frames, others have one or the other."""
     if not shard.sha256:
         if not affordable:
             return False
         shard = Shard(shard.path, shards.checksum(shard.path), shard.size)
+    store, dtype = Store(settings.cache), FRAMES[settings.frames]
     pooled = store.path(stored_as(shard, frozen, task.crop_in_s)).exists() and not isinstance(task.target, Events)
-    return pooled or stored_at(store, frames_stored_as(shard, frozen, task.crop_in_s)).exists()
+    return pooled or stored_at(store, frames_stored_as(shard, frozen, task.crop_in_s, dtype)).exists()

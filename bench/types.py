@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 
 from bench.errors import BenchError, ChoiceError, DataError, EncoderError, UnavailableError
 from bench.targets import Captions, ClassLabel, Event, Events, MultiLabel, Sidecar, Target, Targets, Transcript
+from bench.trial_target import Pairs, Trials, Utterance
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -31,11 +32,14 @@ __all__ = [  # what is defined elsewhere and imported from here; the nouns of th
     "Event",
     "Events",
     "MultiLabel",
+    "Pairs",
     "Sidecar",
     "Target",
     "Targets",
     "Transcript",
+    "Trials",
     "UnavailableError",
+    "Utterance",
 ]
 
 Domain = Literal["speech", "environment", "music"]
@@ -50,6 +54,8 @@ DOMAINS: tuple[Domain, ...] = ("speech", "environment", "music")
 SUITES = ("mini", "full")
 PROTOCOLS = ("strict", "xares")
 PRECISIONS = ("fp32", "bf16", "fp16")
+WIDE = "fp32 frames"  # a rate: clips whose frames fit no smaller format; nothing is lost
+FRAMES = {"fp16": "float16", "fp32": "float32"}  # number formats in which frames may be stored
 
 
 # ------------------------------------------------------------------------------------------------------ encoders
@@ -137,7 +143,7 @@ class ShardSet:
 class Splits:
     """Names of the train, validation and test split (keys of ``ShardSet.patterns``)."""
 
-    train: str = "train"
+    train: str | None = "train"  # None: for back-ends of verification that learn nothing
     valid: str | None = "valid"  # None, or equal to ``test``: nothing to select on, the last epoch is used
     test: str = "test"
 
@@ -234,7 +240,8 @@ class ProbeResult:
 class Probe(Protocol):
     """A small model on frozen embeddings; all folds and seeds are fitted in one call so that they can share work.
 
-    A probe that X-ARES does in another way has ``published() -> Probe``, the probe of protocol ``xares``.
+    A probe that X-ARES does in another way has ``published() -> Probe``, the probe of protocol ``xares``. One that
+    holds out training clips itself has ``grouped(clusters) -> Probe``: clips of equal clusters [N] stay together.
     """
 
     @property
@@ -305,7 +312,9 @@ class Settings:
     data: Path | None
     threads: int  # batches computed at a time on a CPU
     offline: bool = False
+    compiled: bool = False  # encoders go through torch.compile
     mirror: str = ""  # fetch from Hugging Face: "hf" from where tasks say, or OWNER/REPO[@REVISION]
+    frames: str = "fp16"  # how frames are stored, a key of FRAMES; in protocol xares fp32, as published
 
 
 @dataclass(frozen=True, slots=True)

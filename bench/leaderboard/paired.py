@@ -21,9 +21,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from bench.leaderboard.predictions import Predictions
 from bench.metrics.segments import segment_counts
-from bench.scoring import of_units
+from bench.scoring import Answers, of_units
 from bench.stats import BLOCK, TAIL, bootstrap_weights, by_seed_and_fold
 from bench.types import DataError, Metric, Weighted
 
@@ -51,8 +50,8 @@ class Paired:
 
 def paired(
     metric: Metric,
-    first: Predictions,
-    second: Predictions,
+    first: Answers,
+    second: Answers,
     *,
     where: str,
     seed: int = 0,
@@ -155,7 +154,7 @@ def benjamini_hochberg(p: NDArray[np.float64]) -> NDArray[np.float64]:
     return adjusted
 
 
-def aligned(first: Predictions, second: Predictions, where: str) -> tuple[Predictions, Predictions]:
+def aligned(first: Answers, second: Answers, where: str) -> tuple[Answers, Answers]:
     """Both in the order of their keys. Raises DataError naming how many clips differ, in keys or in anything else."""
     one, other = _ordered(first), _ordered(second)
     if one.keys != other.keys:
@@ -174,7 +173,7 @@ def aligned(first: Predictions, second: Predictions, where: str) -> tuple[Predic
     return one, other
 
 
-def _ordered(answers: Predictions) -> Predictions:
+def _ordered(answers: Answers) -> Answers:
     rows = sorted(range(len(answers.keys)), key=lambda row: (answers.keys[row], int(answers.folds[row])))
     at = np.array(rows, dtype=np.int64)
     return replace(
@@ -187,7 +186,7 @@ def _ordered(answers: Predictions) -> Predictions:
     )
 
 
-def _units(answers: Predictions) -> NDArray[np.int64]:
+def _units(answers: Answers) -> NDArray[np.int64]:
     """[N] which unit a row is of: 0, 1, ... in the order of their first rows."""
     if answers.clusters is None:
         return np.arange(len(answers.keys))
@@ -195,27 +194,27 @@ def _units(answers: Predictions) -> NDArray[np.int64]:
     return np.asarray(np.argsort(np.argsort(starts))[units], dtype=np.int64)
 
 
-def of_weights(metric: Metric, own: Predictions, weights: Iterable[NDArray[np.int64]]) -> NDArray[np.float64]:
+def of_weights(metric: Metric, own: Answers, weights: Iterable[NDArray[np.int64]]) -> NDArray[np.float64]:
     """The metric by seed, [R, S], of answers in the order of their keys, under blocks of weights of their units."""
     value = _value(metric, own.targets, own.predictions, own.folds, _units(own))
     return np.concatenate([value(block) for block in weights])
 
 
-def matched(one: Predictions, other: Predictions) -> tuple[Predictions, Predictions]:
+def matched(one: Answers, other: Answers) -> tuple[Answers, Answers]:
     """Both with as many seeds, S: what makes whole numbers of either's."""
     seeds = int(np.lcm(len(one.predictions), len(other.predictions)))
     rows = [np.concatenate([own.predictions] * (seeds // len(own.predictions))) for own in (one, other)]
     return replace(one, predictions=rows[0]), replace(other, predictions=rows[1])
 
 
-def stacked(one: Predictions, other: Predictions) -> tuple[Any, Any, NDArray[np.int64]]:
+def stacked(one: Answers, other: Answers) -> tuple[Any, Any, NDArray[np.int64]]:
     """Targets [2N], predictions [S, 2N] and folds [2N] of both, which have as many seeds.
 
     Of scores only the order within a class and fold counts. They become ranks, so that a mixture of both answers
     is not ordered by whose scores are larger.
     """
     rows = [own.predictions for own in (one, other)]
-    if one.targets.ndim == 2 and np.issubdtype(rows[0].dtype, np.floating):
+    if all(np.issubdtype(row.dtype, np.floating) for row in rows):
         rows = [_ranked(row, one.folds) for row in rows]
     predictions = np.concatenate(rows, axis=1)
     return np.concatenate([one.targets] * 2), predictions, np.concatenate([one.folds] * 2)

@@ -12,12 +12,11 @@ import pytest
 
 from bench.data import Dataset, dataset
 from bench.engine.local import Frozen
-from bench.freeze import freeze
+from bench.freeze import frozen_by
 from bench.leaderboard import predictions
 from bench.plugin import gating, speed
 from bench.plugin.collection import PLAN, Case, Load, Plan
 from bench.plugin.progress import Progress
-from bench.rows import Evaluated
 from bench.story import story
 from bench.throughput import Benchmark, against, measure
 from bench.types import EncoderSpec, Score, Task
@@ -63,7 +62,7 @@ class Bench:
 
         def make() -> Frozen:
             with self.progress.stage(f"loading and certifying {spec.name}"):
-                return freeze(spec, device=settings.device, precision=settings.precision, cache=settings.cache)
+                return frozen_by(settings, spec)
 
         return self._encoders.get(spec.name, make)
 
@@ -99,7 +98,7 @@ class Bench:
         frozen = self.encoder(case.spec)
         labelled = self.labelled(case.task, frozen)
         evaluated = story(case.task).evaluate(labelled, frozen, case.probe, self.plan.settings)
-        self._write(evaluated)
+        predictions.write(self.plan.run / evaluated.score.predictions, evaluated.answers)
         self._note({"score": asdict(evaluated.score)})
         return evaluated.score
 
@@ -140,18 +139,6 @@ class Bench:
         )
         self._note({"speed": {**asdict(found), **speed.place(load, spec)}})
         return speed.judge(found, load, spec, self.request)
-
-    def _write(self, evaluated: Evaluated) -> None:
-        predictions.write(
-            self.plan.run / evaluated.score.predictions,
-            keys=evaluated.keys,
-            targets=evaluated.targets,
-            predictions=evaluated.predictions,
-            folds=evaluated.folds,
-            clusters=evaluated.clusters,
-            classes=evaluated.classes,
-            ranks=evaluated.ranks,
-        )
 
     def _note(self, what: dict[str, Any]) -> None:
         self.record(PROPERTY, json.dumps(what, allow_nan=False))
