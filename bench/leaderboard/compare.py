@@ -13,7 +13,7 @@ from bench.leaderboard.files import Source, proof
 from bench.leaderboard.metrics import metric_of
 from bench.leaderboard.paired import FLIPS, RESAMPLES, Paired, benjamini_hochberg, p_value, paired, spread
 from bench.leaderboard.verify import TOLERANCE
-from bench.scoring import Answers, by_fold
+from bench.scoring import Answers, as_answers, by_fold
 from bench.trial_answers import TrialAnswers
 from bench.types import ChoiceError, DataError, Score
 
