@@ -144,7 +144,7 @@ def _save(path: Path, embeddings: Embeddings) -> None:
     from safetensors.numpy import save
 
     text = json.dumps([embeddings.keys, embeddings.sidecars], separators=(",", ":"))
-    arrays = {
+    arrays: dict[str, np.ndarray[Any, Any]] = {
         "vectors": np.ascontiguousarray(embeddings.vectors),
         "seconds": np.ascontiguousarray(embeddings.seconds),
         "clips": np.frombuffer(zlib.compress(text.encode(), 1), dtype=np.uint8),
@@ -164,7 +164,7 @@ def _load(path: Path) -> Embeddings | None:
         return None
     if metadata is None or metadata.get("sha256") != _digest(arrays):
         return None
-    keys, sidecars = json.loads(zlib.decompress(arrays["clips"]))
+    keys, sidecars = json.loads(zlib.decompress(arrays["clips"].tobytes()))
     return Embeddings(arrays["vectors"], tuple(keys), arrays["seconds"], tuple(sidecars))
 
 

@@ -9,12 +9,11 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from bench.leaderboard.files import Source, proof
+from bench.leaderboard.files import Source, pairable
 from bench.leaderboard.metrics import metric_of
 from bench.leaderboard.paired import FLIPS, RESAMPLES, Paired, benjamini_hochberg, p_value, paired, spread
 from bench.leaderboard.verify import TOLERANCE
-from bench.scoring import Answers, as_answers, by_fold
-from bench.trial_answers import TrialAnswers
+from bench.scoring import by_fold
 from bench.types import ChoiceError, DataError, Score
 
 ALPHA = 0.05
@@ -98,7 +97,7 @@ def pair(
     metric = metric_of(one)
     answers = []
     for source, score in ((first, one), (second, other)):
-        own = answers_of(source, score)
+        own = pairable(source, score)
         value = np.mean([by_fold(metric, own.targets, row, own.folds).mean() for row in own.predictions])
         if abs(value - score.value) > TOLERANCE:
             expected = f"{score.value} as in the row (see verify)"
@@ -137,12 +136,6 @@ def _summary(probe: str, rows: Sequence[Row], covered: int) -> Summary:
     ci95, detectable = spread(resampled, difference, max(1, int(units)), 1.0)
     p = p_value(permuted, difference)
     return Summary(probe, len(rows), max(0, covered - len(rows)), difference, ci95, p, detectable)
-
-
-def answers_of(source: Source, score: Score) -> Answers:
-    """The answers of a row, of trials as rows of their own."""
-    found = proof(source, score)
-    return as_answers(found, score.task) if isinstance(found, TrialAnswers) else found
 
 
 def direction(score: Score) -> float:

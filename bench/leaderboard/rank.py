@@ -17,8 +17,8 @@ from dataclasses import dataclass, replace
 import numpy as np
 from numpy.typing import NDArray
 
-from bench.leaderboard.compare import answers_of, direction
-from bench.leaderboard.files import Source
+from bench.leaderboard.compare import direction
+from bench.leaderboard.files import Source, pairable
 from bench.leaderboard.merge import merge
 from bench.leaderboard.metrics import metric_of
 from bench.leaderboard.paired import aligned, of_weights
@@ -116,15 +116,13 @@ def _of_probe(sources: Sequence[Source], probe: str, resamples: int) -> Ranking 
 
 def _resampled(rows: Sequence[tuple[Source, Score]], resamples: int) -> NDArray[np.float64]:
     """Normalized values [R, E] of one task."""
-    first = answers_of(*rows[0])
+    first = pairable(*rows[0])
     score = rows[0][1]
     seed = int(hashlib.sha256(score.data.sha256.encode()).hexdigest()[:8], 16)
     columns = []
     for index, row in enumerate(rows):
-        metric, own = (
-            metric_of(row[1]),
-            aligned(first, answers_of(*row), f"{score.task}, {score.probe}, {row[0].path}")[1],
-        )
+        where = f"{score.task}, {score.probe}, {row[0].path}"
+        metric, own = metric_of(row[1]), aligned(first, pairable(*row), where)[1]
         units = len(own.keys) if own.clusters is None else len(np.unique(own.clusters))
         values = of_weights(metric, own, bootstrap_weights(units, resamples, seed))
         drawn = _of_seeds(values, seed + 1 + index)
