@@ -124,6 +124,7 @@ def pytest_configure(config: pytest.Config) -> None:
     for module in (
         "bench.plugin.fixtures",
         "bench.plugin.gating",
+        "bench.plugin.speed",
         "bench.plugin.reporting",
         *planned,
     ):  # now, since they import torch
