@@ -48,6 +48,8 @@ FLOORS = {
     "bench.evaluate_retrieval": 4,
     "bench.evaluate_transcripts": 4,
     "bench.story": 4,
+    "bench.verification": 2,
+    "bench.verification.fine_tuning": 3,
     "bench.leaderboard": 5,
     "bench.plugin": 6,
     "bench.test_quality": 7,
