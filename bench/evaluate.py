@@ -2,22 +2,18 @@
 
 from __future__ import annotations
 
-import statistics
-from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
 
-from bench import rows
 from bench.data import Dataset
 from bench.engine.local import Frozen
 from bench.extract import Progress
 from bench.gather import clusters, gather, labels, lost, problems, repeated
-from bench.layer_curve import chosen, curve, on_layers
-from bench.rows import Evaluated, Measured
-from bench.scoring import by_fold, interval, secondary
-from bench.types import Embeddings, Folds, Metric, Predictions, Probe, Problem, Settings, Targets, Task
+from bench.rows import Asked, Evaluated, answered, evaluated, stacked, tested
+from bench.scoring import Answers
+from bench.types import Embeddings, Predictions, Probe, Problem, Settings, Targets, Task
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,54 +42,23 @@ def embed(task: Task, data: Dataset, frozen: Frozen, settings: Settings, progres
 
 def evaluate(labelled: Labelled, frozen: Frozen, probe: Probe, settings: Settings) -> Evaluated:
     """Fit ``probe`` on the embeddings of a task and score it."""
-    task = labelled.task
-    n_classes = task.target.n_classes
+    task, embeddings, targets = labelled.task, labelled.embeddings, labelled.targets
+    asked = Asked(task, labelled.data, frozen, probe, settings, float(embeddings.seconds.sum()) / 3600)
 
     def quality(problem: Problem, row: Predictions) -> float:
-        return task.metric.compute(labelled.targets[problem.test], row)
+        return task.metric.compute(targets[problem.test], row)
 
-    results = on_layers(probe, frozen, quality, labelled.clusters).run(
-        labelled.embeddings.vectors,
-        labelled.targets,
-        labelled.problems,
-        n_classes=n_classes,
-        seeds=settings.seeds if probe.seeded else (0,),
-        device=frozen.device,
-    )
-    order = np.concatenate([problem.test for problem in labelled.problems])
-    folds = np.concatenate([np.full(len(p.test), i) for i, p in enumerate(labelled.problems)])
-    targets = labelled.targets[order]
-    predictions = np.concatenate([result.predictions for result in results], axis=1)
-    own_clusters = None if labelled.clusters is None else labelled.clusters[order]
-    values = [by_fold(task.metric, targets, row, folds) for row in predictions]
-    measured = Measured(
-        value=float(np.mean([fold_values.mean() for fold_values in values])),
-        ci95=interval(task.metric, targets, predictions, folds, own_clusters),
-        n=len(targets),
-        clusters=None if own_clusters is None else len(np.unique(own_clusters)),
-        chance=_chance(task.metric, targets, folds, n_classes),
-        majority=_majority(labelled),
-        seed_values=tuple(float(fold_values.mean()) for fold_values in values),
-        hours=float(labelled.embeddings.seconds.sum()) / 3600,
-        n_classes=n_classes,
-        secondary=secondary(task.metric, targets, predictions, folds) | chosen(results),
-        rates={"missing": labelled.missing},
-        subsets=subsets(task, values) | curve(results, lambda row: by_fold(task.metric, targets, row, folds).mean()),
-    )
-    return Evaluated(
-        rows.score(task, labelled.data, frozen, probe, settings, measured),
-        tuple(labelled.embeddings.keys[row] for row in order),
-        targets,
-        predictions,
+    results = answered(asked, embeddings.vectors, targets, labelled.problems, quality, labelled.clusters)
+    order, folds = tested(labelled.problems)
+    answers = Answers(
+        tuple(embeddings.keys[row] for row in order),
+        targets[order],
+        stacked(results),
         folds,
-        own_clusters,
-        tuple(map(str, getattr(task.target, "classes", range(n_classes)))),
+        None if labelled.clusters is None else labelled.clusters[order],
+        tuple(map(str, getattr(task.target, "classes", range(task.target.n_classes)))),
     )
-
-
-def _chance(metric: Metric, targets: Targets, folds: NDArray[np.int64], n_classes: int) -> float:
-    """Mean over folds, exact so that equal ones give the same number."""
-    return statistics.mean([float(metric.chance(targets[folds == fold], n_classes)) for fold in np.unique(folds)])
+    return evaluated(asked, answers, results, {"missing": labelled.missing}, majority=_majority(labelled))
 
 
 def _majority(labelled: Labelled) -> float:
@@ -107,11 +72,3 @@ def _majority(labelled: Labelled) -> float:
             answers = np.tile(train.mean(axis=0).astype(np.float32), (len(test), 1))
         values.append(labelled.task.metric.compute(test, answers))
     return float(np.mean(values))
-
-
-def subsets(task: Task, values: Sequence[NDArray[np.float64]]) -> dict[str, float]:
-    """The mean over seeds of each fold's value, [F] each; nothing for a task without folds."""
-    if not isinstance(task.split, Folds):
-        return {}
-    means = np.mean(values, axis=0)
-    return {f"fold {name}": float(value) for name, value in zip(task.split.names, means, strict=True)}

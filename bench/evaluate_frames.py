@@ -13,18 +13,15 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from bench import rows
 from bench.data import Dataset
 from bench.engine.local import Frozen
-from bench.evaluate import subsets
 from bench.extract import Progress
 from bench.gather import FramedClips, gather_frames, labels, lost, problems
 from bench.gather import Rows as OfSplit
 from bench.grid import EventTargets, audible
 from bench.grid_xares import PublishedTargets, in_batches
-from bench.layer_curve import chosen, curve, on_layers
-from bench.rows import Evaluated, Measured
-from bench.scoring import by_fold, interval
+from bench.rows import Asked, Evaluated, answered, evaluated, stacked, tested
+from bench.scoring import Answers, by_fold
 from bench.types import DataError, Events, Predictions, Probe, ProbeResult, Problem, Settings, Task
 
 OfCounts = Callable[[NDArray[Any]], NDArray[np.float64]]
@@ -121,75 +118,35 @@ def _of_counts(task: Task) -> OfCounts:
 
 def evaluate_frames(labelled: LabelledFrames, frozen: Frozen, probe: Probe, settings: Settings) -> Evaluated:
     """Fit ``probe`` on the frames of a task and score it on segments. ``n`` counts segments, ``clusters`` clips."""
-    task, metric, n_classes = labelled.task, labelled.task.metric, labelled.task.target.n_classes
+    task, metric, targets = labelled.task, labelled.task.metric, labelled.targets
+    asked = Asked(task, labelled.data, frozen, probe, settings, float(targets.seconds.sum()) / 3600)
 
     def quality(problem: Problem, row: Predictions) -> float:
-        return metric.compute(np.concatenate([labelled.targets.segments(clip) for clip in problem.test.tolist()]), row)
+        return metric.compute(np.concatenate([targets.segments(clip) for clip in problem.test.tolist()]), row)
 
-    results = on_layers(probe, frozen, quality, None).run(
-        labelled.frames,
-        labelled.targets,
-        labelled.problems,
-        n_classes=n_classes,
-        seeds=settings.seeds if probe.seeded else (0,),
-        device=frozen.device,
+    results = answered(asked, labelled.frames, targets, labelled.problems, quality, None)
+    answers = _answers(labelled, results)
+    perfect = np.concatenate(
+        [targets.answers(clip, targets.frames(clip)) for problem in labelled.problems for clip in problem.test.tolist()]
     )
-    found = _rows(labelled, results)
-    values = [by_fold(metric, found.targets, row, found.folds) for row in found.predictions]
-    chance = [metric.chance(found.targets[found.folds == fold], n_classes) for fold in np.unique(found.folds)]
-    measured = Measured(
-        value=float(np.mean([fold_values.mean() for fold_values in values])),
-        ci95=interval(metric, found.targets, found.predictions, found.folds, found.clips),
-        n=len(found.targets),
-        clusters=len(np.unique(found.clips)),
-        chance=float(np.mean(chance)),
-        majority=_majority(labelled, _of_counts(task)),
-        seed_values=tuple(float(fold_values.mean()) for fold_values in values),
-        hours=float(labelled.targets.seconds.sum()) / 3600,
-        n_classes=n_classes,
-        secondary={
-            CEILING: by_fold(metric, found.targets, found.ceiling, found.folds).mean().item(),
-            **chosen(results),
-        },
-        rates=labelled.rates,
-        subsets=subsets(task, values)
-        | curve(results, lambda row: by_fold(metric, found.targets, row, found.folds).mean()),
-    )
-    return Evaluated(
-        rows.score(task, labelled.data, frozen, probe, settings, measured),
-        found.keys,
-        found.targets,
-        found.predictions,
-        found.folds,
-        found.clips,
-        tuple(map(str, _events(task).classes)),
-    )
+    ceiling = by_fold(metric, answers.targets, perfect, answers.folds).mean().item()
+    majority = _majority(labelled, _of_counts(task))
+    return evaluated(asked, answers, results, labelled.rates, majority=majority, further={CEILING: ceiling})
 
 
-@dataclass(frozen=True, slots=True)
-class Rows:
+def _answers(labelled: LabelledFrames, results: Sequence[ProbeResult]) -> Answers:
     """The segments of all test clips, one clip after another."""
-
-    keys: tuple[str, ...]
-    targets: NDArray[np.uint8]  # [M, C]
-    predictions: NDArray[np.uint8]  # [S, M, C]
-    folds: NDArray[np.int64]  # [M]
-    clips: NDArray[np.int64]  # [M] 0, 1, ... in order
-    ceiling: NDArray[np.uint8]  # [M, C] what perfect answers for every frame would say
-
-
-def _rows(labelled: LabelledFrames, results: Sequence[ProbeResult]) -> Rows:
-    tested = [(fold, int(clip)) for fold, problem in enumerate(labelled.problems) for clip in problem.test]
-    truths = [labelled.targets.segments(clip) for _, clip in tested]
+    clips, folds = tested(labelled.problems)
+    truths = [labelled.targets.segments(clip) for clip in clips.tolist()]
     sizes = [len(truth) for truth in truths]
     with_rows = [size for size in sizes if size]  # in protocol xares a clip may be too short for a segment
-    return Rows(
-        tuple(f"{labelled.keys[clip]}@{k}" for (_, clip), size in zip(tested, sizes, strict=True) for k in range(size)),
+    return Answers(
+        tuple(f"{labelled.keys[clip]}@{k}" for clip, size in zip(clips, sizes, strict=True) for k in range(size)),
         np.concatenate(truths),
-        np.concatenate([result.predictions for result in results], axis=1),
-        np.repeat([fold for fold, _ in tested], sizes),
+        stacked(results),
+        np.repeat(folds, sizes),
         np.repeat(np.arange(len(with_rows)), with_rows),
-        np.concatenate([labelled.targets.answers(clip, labelled.targets.frames(clip)) for _, clip in tested]),
+        tuple(map(str, _events(labelled.task).classes)),
     )
 
 

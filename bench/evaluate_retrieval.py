@@ -7,21 +7,19 @@ cluster, since they stand or fall together.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
 
-from bench import rows
 from bench.data import Dataset
 from bench.engine.local import Frozen
-from bench.evaluate import subsets
 from bench.extract import Progress
 from bench.gather import clusters, gather, labels, lost, problems
-from bench.layer_curve import chosen, curve, on_layers
 from bench.metrics.retrieval import KINDS, kinds
-from bench.rows import Evaluated, Measured
-from bench.scoring import by_fold, interval, secondary
+from bench.rows import Asked, Evaluated, answered, evaluated, stacked
+from bench.scoring import Answers
 from bench.types import (
     Captions,
     DataError,
@@ -65,61 +63,19 @@ def embed_captions(
 
 def evaluate_captions(labelled: LabelledCaptions, frozen: Frozen, probe: Probe, settings: Settings) -> Evaluated:
     """Fit ``probe`` on the clips and captions of a task and score it. ``n`` counts queries, ``clusters`` clips."""
-    task, metric = labelled.task, labelled.task.metric
+    task, embeddings = labelled.task, labelled.embeddings
+    asked = Asked(task, labelled.data, frozen, probe, settings, float(embeddings.seconds.sum()) / 3600)
 
     def quality(problem: Problem, row: Predictions) -> float:
-        return metric.compute(kinds(len(problem.test), len(row) - len(problem.test)), row)
+        return task.metric.compute(kinds(len(problem.test), len(row) - len(problem.test)), row)
 
-    results = on_layers(probe, frozen, quality, labelled.clusters).run(
-        labelled.embeddings.vectors,
-        labelled.captions,
-        labelled.problems,
-        n_classes=task.target.n_classes,
-        seeds=settings.seeds if probe.seeded else (0,),
-        device=frozen.device,
-    )
-    found = _queries(labelled, results)
-    values = [by_fold(metric, found.targets, row, found.folds) for row in found.predictions]
-    chance = float(np.mean([metric.chance(found.targets[found.folds == fold], 0) for fold in np.unique(found.folds)]))
-    measured = Measured(
-        value=float(np.mean([fold_values.mean() for fold_values in values])),
-        ci95=interval(metric, found.targets, found.predictions, found.folds, found.clusters),
-        n=len(found.targets),
-        clusters=len(np.unique(found.clusters)),
-        chance=chance,
-        majority=chance,  # one order of answers for all queries is as good as any: each clip comes first once
-        seed_values=tuple(float(fold_values.mean()) for fold_values in values),
-        hours=float(labelled.embeddings.seconds.sum()) / 3600,
-        n_classes=task.target.n_classes,
-        secondary=secondary(metric, found.targets, found.predictions, found.folds) | chosen(results),
-        rates={"missing": labelled.missing},
-        subsets=subsets(task, values)
-        | curve(results, lambda row: by_fold(metric, found.targets, row, found.folds).mean()),
-    )
-    return Evaluated(
-        rows.score(task, labelled.data, frozen, probe, settings, measured),
-        found.keys,
-        found.targets,
-        found.predictions,
-        found.folds,
-        found.clusters,
-        KINDS,
-        ranks=True,
-    )
+    results = answered(asked, embeddings.vectors, labelled.captions, labelled.problems, quality, labelled.clusters)
+    # One order of answers for all queries is as good as any, each clip comes first once: the majority is chance.
+    return evaluated(asked, _answers(labelled, results), results, {"missing": labelled.missing})
 
 
-@dataclass(frozen=True, slots=True)
-class Queries:
+def _answers(labelled: LabelledCaptions, results: Sequence[ProbeResult]) -> Answers:
     """All queries, one fold after another."""
-
-    keys: tuple[str, ...]
-    targets: NDArray[np.int64]  # [Q] kinds
-    predictions: NDArray[np.int64]  # [S, Q] ranks
-    folds: NDArray[np.int64]  # [Q]
-    clusters: NDArray[np.int64]  # [Q]
-
-
-def _queries(labelled: LabelledCaptions, results: list[ProbeResult]) -> Queries:
     keys, targets, folds, owners = [], [], [], []
     for fold, problem in enumerate(labelled.problems):
         counts = [len(labelled.captions[clip]) for clip in problem.test]
@@ -128,10 +84,12 @@ def _queries(labelled: LabelledCaptions, results: list[ProbeResult]) -> Queries:
         targets.append(kinds(len(counts), sum(counts)))
         folds.append(np.full(len(targets[-1]), fold))
         owners += [problem.test, np.repeat(problem.test, counts)]
-    return Queries(
+    return Answers(
         tuple(keys),
         np.concatenate(targets),
-        np.concatenate([result.predictions for result in results], axis=1),
+        stacked(results),
         np.concatenate(folds),
         labelled.clusters[np.concatenate(owners)],
+        KINDS,
+        ranks=True,
     )

@@ -13,15 +13,12 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from bench import rows
 from bench.data import Dataset
 from bench.engine.local import Frozen
-from bench.evaluate import subsets
 from bench.extract import Progress
 from bench.gather import clusters, gather_frames, labels, lost, problems
-from bench.layer_curve import chosen, curve, on_layers
-from bench.rows import Evaluated, Measured
-from bench.scoring import by_fold, interval, secondary
+from bench.rows import Asked, Evaluated, answered, evaluated, stacked, tested
+from bench.scoring import Answers
 from bench.types import Metric, Predictions, Probe, Problem, Settings, Task
 
 CUT = "cut off"  # fraction of test transcripts that did not end by themselves
@@ -72,48 +69,24 @@ def embed_transcripts(
 
 def evaluate_transcripts(labelled: LabelledSpeech, frozen: Frozen, probe: Probe, settings: Settings) -> Evaluated:
     """Fit ``probe`` on the frames of a task and score what it writes."""
-    task, metric = labelled.task, labelled.task.metric
+    task, targets = labelled.task, labelled.targets
+    asked = Asked(task, labelled.data, frozen, probe, settings, labelled.hours)
 
     def quality(problem: Problem, row: Predictions) -> float:
-        return metric.compute(labelled.targets.texts[problem.test], row)
+        return task.metric.compute(targets.texts[problem.test], row)
 
-    results = on_layers(probe, frozen, quality, labelled.clusters).run(
-        labelled.frames,
-        labelled.targets,
-        labelled.problems,
-        n_classes=task.target.n_classes,
-        seeds=settings.seeds if probe.seeded else (0,),
-        device=frozen.device,
-    )
-    order = np.concatenate([problem.test for problem in labelled.problems])
-    folds = np.concatenate([np.full(len(p.test), i) for i, p in enumerate(labelled.problems)])
-    targets = labelled.targets.texts[order]
-    predictions = np.concatenate([result.predictions for result in results], axis=1)
-    groups = None if labelled.clusters is None else labelled.clusters[order]
-    values = [by_fold(metric, targets, row, folds) for row in predictions]
-    measured = Measured(
-        value=float(np.mean([fold_values.mean() for fold_values in values])),
-        ci95=interval(metric, targets, predictions, folds, groups),
-        n=len(targets),
-        clusters=None if groups is None else len(np.unique(groups)),
-        chance=metric.chance(targets, 0),
-        majority=_majority(labelled),
-        seed_values=tuple(float(fold_values.mean()) for fold_values in values),
-        hours=labelled.hours,
-        n_classes=task.target.n_classes,
-        secondary=secondary(metric, targets, predictions, folds) | chosen(results),
-        rates={"missing": labelled.missing, CUT: float(np.mean([result.info[CUT] for result in results]))},
-        subsets=subsets(task, values) | curve(results, lambda row: by_fold(metric, targets, row, folds).mean()),
-    )
-    return Evaluated(
-        rows.score(task, labelled.data, frozen, probe, settings, measured),
+    results = answered(asked, labelled.frames, targets, labelled.problems, quality, labelled.clusters)
+    order, folds = tested(labelled.problems)
+    answers = Answers(
         tuple(labelled.keys[row] for row in order),
-        targets,
-        predictions,
+        targets.texts[order],
+        stacked(results),
         folds,
-        groups,
+        None if labelled.clusters is None else labelled.clusters[order],
         (),
     )
+    rates = {"missing": labelled.missing, CUT: float(np.mean([result.info[CUT] for result in results]))}
+    return evaluated(asked, answers, results, rates, majority=_majority(labelled))
 
 
 def _majority(labelled: LabelledSpeech) -> float:

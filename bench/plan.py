@@ -105,7 +105,8 @@ def _generated(task: Task, settings: Settings) -> Material:
     digests = digests_of(folder)
     if not digests:
         return Material(task.name, folder, generated=True)
-    return Material(task.name, folder, tuple(_here(folder / name, digest, None) for name, digest in digests.items()))
+    made = {name: digest for name, digest in digests.items() if name.endswith(".tar")}
+    return Material(task.name, folder, tuple(_here(folder / name, digest, None) for name, digest in made.items()))
 
 
 def _official(task: Task, settings: Settings, silence: str) -> Material:

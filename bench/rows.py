@@ -4,58 +4,95 @@ from __future__ import annotations
 
 import hashlib
 import re
-from collections.abc import Mapping
-from dataclasses import dataclass, field
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
 
 from bench.data import Dataset
 from bench.engine.local import Frozen
-from bench.types import DataError, Predictions, Probe, Score, Settings, Targets, Task
+from bench.layer_curve import chosen, curve, on_layers
+from bench.scoring import Answers, Measured, by_fold, measure
+from bench.trial_answers import TrialAnswers
+from bench.types import Folds, Predictions, Probe, ProbeResult, Problem, Score, Settings, Task
 
 UNMASKED = "unmasked"  # how clips share a batch in protocol xares: padded with zeros, and the encoder is not told
 
 
 @dataclass(frozen=True, slots=True)
 class Evaluated:
-    """A score and the proof of it: one row for each clip, segment or query that was scored."""
+    """A score and the proof of it."""
 
     score: Score
-    keys: tuple[str, ...]
-    targets: Targets  # [n], k-hot [n, C], or texts [n]
-    predictions: Predictions  # [S, n] class indices, ranks or texts, or [S, n, C] scores or answers
-    folds: NDArray[np.int64]  # [n] which problem tested the clip
-    clusters: NDArray[np.int64] | None  # [n]
-    classes: tuple[str, ...]
-    ranks: bool = False  # whether predictions are ranks of the right answer, 1 the best
+    answers: Answers | TrialAnswers
 
 
 @dataclass(frozen=True, slots=True)
-class Measured:
-    """The numbers of one case."""
+class Asked:
+    """What was asked: everything about a row that the answers do not say."""
 
-    value: float
-    ci95: tuple[float, float]
-    n: int
-    clusters: int | None
-    chance: float
-    majority: float
-    seed_values: tuple[float, ...]  # one for each probe seed, none for a probe without seeds
-    hours: float
-    n_classes: int
-    secondary: Mapping[str, float] = field(default_factory=dict)
-    rates: Mapping[str, float] = field(default_factory=lambda: {"missing": 0.0})
-    subsets: Mapping[str, float] = field(default_factory=dict)
+    task: Task
+    data: Dataset
+    frozen: Frozen
+    probe: Probe
+    settings: Settings
+    hours: float  # of audio
 
 
-def score(task: Task, data: Dataset, frozen: Frozen, probe: Probe, settings: Settings, measured: Measured) -> Score:
-    """The row. Raises DataError when guessing already reaches the best value, so that nothing can be told apart."""
-    metric = task.metric
-    if measured.chance == metric.best:
-        got = f"chance {measured.chance}"
-        raise DataError("nothing to tell apart", got=got, expected=f"chance unlike {metric.best}", where=task.name)
-    return Score(
+def answered(
+    asked: Asked,
+    inputs: object,
+    targets: object,
+    problems: Sequence[Problem],
+    quality: Callable[[Problem, Predictions], float],
+    clusters: NDArray[np.int64] | None,
+) -> list[ProbeResult]:
+    """What the probe says, on the layer that it chooses by ``quality`` where the encoder gives all of them."""
+    probe, frozen = asked.probe, asked.frozen
+    return on_layers(probe, frozen, quality, clusters).run(
+        inputs,
+        targets,
+        problems,
+        n_classes=asked.task.target.n_classes,
+        seeds=asked.settings.seeds if probe.seeded else (0,),
+        device=frozen.device,
+    )
+
+
+def stacked(results: Sequence[ProbeResult]) -> Predictions:
+    """The predictions of all folds, one fold after another, [S, n, ...]."""
+    return np.concatenate([result.predictions for result in results], axis=1)
+
+
+def tested(problems: Sequence[Problem]) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+    """The tested clips, one fold after another, and their folds, [n] each."""
+    order = np.concatenate([problem.test for problem in problems])
+    return order, np.repeat(np.arange(len(problems)), [len(problem.test) for problem in problems])
+
+
+def evaluated(
+    asked: Asked,
+    answers: Answers | TrialAnswers,
+    results: Sequence[ProbeResult],
+    rates: Mapping[str, float],
+    *,
+    majority: float | None = None,
+    further: Mapping[str, float] | None = None,
+) -> Evaluated:
+    """The row of some answers and the proof of it.
+
+    ``majority`` is what is reached without listening (None: chance); ``further`` are numbers that do not follow from
+    the answers. Raises DataError when there is nothing to tell apart.
+    """
+    task, frozen, probe, settings = asked.task, asked.frozen, asked.probe, asked.settings
+    metric, n_classes = task.metric, task.target.n_classes
+    found = measure(metric, answers, n_classes, where=task.name)
+
+    def at_layer(row: Predictions) -> float:
+        return float(by_fold(metric, answers.targets, row, answers.folds).mean())
+
+    score = Score(
         task=task.name,
         version=task.version,
         domain=task.domain,
@@ -65,21 +102,21 @@ def score(task: Task, data: Dataset, frozen: Frozen, probe: Probe, settings: Set
         protocol=task.protocol,
         probe=probe.name,
         metric=metric.name,
-        value=measured.value,
-        normalized=(measured.value - metric.worst) / (metric.best - metric.worst),
-        chance_corrected=(measured.value - measured.chance) / (metric.best - measured.chance),
-        ci95=measured.ci95,
-        n=measured.n,
-        clusters=measured.clusters,
+        value=found.value,
+        normalized=found.normalized,
+        chance_corrected=found.chance_corrected,
+        ci95=found.ci95,
+        n=found.n,
+        clusters=found.clusters,
         weight=float(task.weight),
-        chance=measured.chance,
-        majority=measured.majority,
+        chance=found.chance,
+        majority=found.chance if majority is None else majority,
         seeds=settings.seeds if probe.seeded else (),
-        seed_values=measured.seed_values if probe.seeded else (),
-        secondary=measured.secondary,
-        data=data.described(round(measured.hours, 6), measured.n_classes),
-        rates=measured.rates,
-        subsets=measured.subsets,
+        seed_values=found.seed_values if probe.seeded else (),
+        secondary=found.secondary | dict(further or {}) | chosen(results),
+        data=asked.data.described(round(asked.hours, 6), n_classes),
+        rates=rates,
+        subsets=_of_folds(task, found) | found.subsets | curve(results, at_layer),
         predictions=proof(task, frozen.name, probe.name),
         device=frozen.device.partition(":")[0],
         precision=frozen.precision,
@@ -87,6 +124,14 @@ def score(task: Task, data: Dataset, frozen: Frozen, probe: Probe, settings: Set
         certified=frozen.certificate.passed,
         private=task.private,
     )
+    return Evaluated(score, answers)
+
+
+def _of_folds(task: Task, found: Measured) -> dict[str, float]:
+    """The value of each fold by its name; nothing for a task without folds."""
+    if not isinstance(task.split, Folds):
+        return {}
+    return {f"fold {name}": value for name, value in zip(task.split.names, found.fold_values, strict=True)}
 
 
 def proof(task: Task, encoder: str, probe: str) -> str:

@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 
 from bench.errors import BenchError, ChoiceError, DataError, EncoderError, UnavailableError
 from bench.targets import Captions, ClassLabel, Event, Events, MultiLabel, Sidecar, Target, Targets, Transcript
+from bench.trial_target import Pairs, Trials, Utterance
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -31,11 +32,14 @@ __all__ = [  # what is defined elsewhere and imported from here; the nouns of th
     "Event",
     "Events",
     "MultiLabel",
+    "Pairs",
     "Sidecar",
     "Target",
     "Targets",
     "Transcript",
+    "Trials",
     "UnavailableError",
+    "Utterance",
 ]
 
 Domain = Literal["speech", "environment", "music"]
@@ -137,7 +141,7 @@ class ShardSet:
 class Splits:
     """Names of the train, validation and test split (keys of ``ShardSet.patterns``)."""
 
-    train: str = "train"
+    train: str | None = "train"  # None: for back-ends of verification that learn nothing
     valid: str | None = "valid"  # None, or equal to ``test``: nothing to select on, the last epoch is used
     test: str = "test"
 

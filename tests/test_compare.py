@@ -13,8 +13,8 @@ from bench.leaderboard.compare import compare
 from bench.leaderboard.files import one
 from bench.leaderboard.metrics import STRICT
 from bench.leaderboard.paired import aligned, benjamini_hochberg, p_value, paired, spread
-from bench.leaderboard.predictions import Predictions
 from bench.metrics import accuracy
+from bench.scoring import Answers
 from bench.types import ChoiceError, DataError
 from tests.test_verify import METRICS, answers, run, saved
 
@@ -24,7 +24,7 @@ def clips(right, n=None):
     right = np.atleast_2d(right)
     n = right.shape[1]
     keys = tuple(f"{i:04}" for i in range(n))
-    return Predictions(keys, np.zeros(n, int), 1 - right.astype(int), np.zeros(n, int), None, ("a", "b"))
+    return Answers(keys, np.zeros(n, int), 1 - right.astype(int), np.zeros(n, int), None, ("a", "b"))
 
 
 @given(st.lists(st.floats(0, 1), min_size=1, max_size=30))

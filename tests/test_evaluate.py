@@ -73,10 +73,10 @@ def test_a_score_carries_its_proof(data: Path, tmp_path: Path) -> None:
     assert linear.score.seeds == (0, 1, 2)
     assert linear.score.value == pytest.approx(np.mean(linear.score.seed_values))
     for evaluated in (linear, knn):
-        recomputed = (evaluated.predictions == evaluated.targets).mean()
+        recomputed = (evaluated.answers.predictions == evaluated.answers.targets).mean()
         assert evaluated.score.value == pytest.approx(recomputed)
         assert evaluated.score.ci95[0] <= evaluated.score.value <= evaluated.score.ci95[1]
-        assert evaluated.keys == tuple(f"test-{i:03d}" for i in range(12))
+        assert evaluated.answers.keys == tuple(f"test-{i:03d}" for i in range(12))
         json.dumps(evaluated.score.secondary)
     assert linear.score.fingerprint == knn.score.fingerprint
 
@@ -86,7 +86,7 @@ def test_folds_are_each_the_test_set_once(data: Path, tmp_path: Path) -> None:
     assert knn.score.n == 36
     assert sorted(knn.score.subsets) == ["fold a", "fold b", "fold c"]
     assert knn.score.value == pytest.approx(np.mean(list(knn.score.subsets.values())))
-    assert len(set(knn.keys)) == 36
+    assert len(set(knn.answers.keys)) == 36
 
 
 @pytest.fixture(scope="module")
@@ -100,21 +100,18 @@ def chords(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def test_several_labels_per_clip_from_shards_to_proof(chords: Path, tmp_path: Path) -> None:
     (found,) = run(toys.many(), chords, tmp_path / "cache")
     score = found.score
-    assert (found.targets.shape, found.targets.dtype) == ((30, 3), np.uint8)
-    assert (found.predictions.shape, found.predictions.dtype) == ((3, 30, 3), np.float32)
+    assert (found.answers.targets.shape, found.answers.targets.dtype) == ((30, 3), np.uint8)
+    assert (found.answers.predictions.shape, found.answers.predictions.dtype) == ((3, 30, 3), np.float32)
     assert (score.metric, score.n, score.clusters, score.secondary) == ("mAP", 30, 15, {})
-    expected = [average_precision_score(found.targets, row) for row in found.predictions]
+    expected = [average_precision_score(found.answers.targets, row) for row in found.answers.predictions]
     assert score.seed_values == pytest.approx(expected)
     assert score.value == pytest.approx(np.mean(expected))
     assert score.value > 0.9
     assert score.ci95[0] < score.value <= score.ci95[1] <= 1
-    assert score.majority == pytest.approx(found.targets.mean())
+    assert score.majority == pytest.approx(found.answers.targets.mean())
     assert score.majority < score.chance < 0.6
     assert score.chance_corrected == pytest.approx((score.value - score.chance) / (1 - score.chance))
-    content = {
-        name: getattr(found, name) for name in ("keys", "targets", "predictions", "folds", "clusters", "classes")
-    }
-    predictions.write(tmp_path / "proof", **content)
+    predictions.write(tmp_path / "proof", found.answers)
     again = predictions.read(tmp_path / "proof")
     assert again.predictions.dtype == np.float32
     assert again.targets.dtype == np.uint8
@@ -131,7 +128,7 @@ def test_several_labels_in_folds(chords: Path, tmp_path: Path) -> None:
     (found,) = run(toys.many(split=Folds(names)), chords, tmp_path)
     assert found.score.n == 110
     assert found.score.value == pytest.approx(np.mean([found.score.subsets[f"fold {name}"] for name in names]))
-    parts = [found.targets[found.folds == fold] for fold in range(3)]
+    parts = [found.answers.targets[found.answers.folds == fold] for fold in range(3)]
     chances = [mean_average_precision.chance(part, 3) for part in parts]
     assert found.score.chance == pytest.approx(np.mean(chances))
 

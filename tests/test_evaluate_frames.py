@@ -145,53 +145,37 @@ def test_a_deaf_encoder_is_at_chance(data: Path, tmp_path: Path) -> None:
 def test_the_proof_gives_the_score_again(heard: Evaluated, tmp_path: Path) -> None:
     from sklearn.metrics import f1_score
 
-    again = [f1_score(heard.targets, row, average="macro") for row in heard.predictions]
+    again = [f1_score(heard.answers.targets, row, average="macro") for row in heard.answers.predictions]
     assert again == pytest.approx(heard.score.seed_values)
-    assert heard.keys[:2] == ("clip0200@0", "clip0200@1")
+    assert heard.answers.keys[:2] == ("clip0200@0", "clip0200@1")
     path = tmp_path / "p.safetensors"
-    predictions.write(
-        path,
-        keys=heard.keys,
-        targets=heard.targets,
-        predictions=heard.predictions,
-        folds=heard.folds,
-        clusters=heard.clusters,
-        classes=heard.classes,
-    )
+    predictions.write(path, heard.answers)
     stored = predictions.read(path)
-    assert np.array_equal(stored.targets, heard.targets)
-    assert np.array_equal(stored.predictions, heard.predictions)
+    assert np.array_equal(stored.targets, heard.answers.targets)
+    assert np.array_equal(stored.predictions, heard.answers.predictions)
     assert stored.predictions.dtype == np.uint8
-    assert (stored.keys, stored.classes) == (heard.keys, NAMES)
+    assert (stored.keys, stored.classes) == (heard.answers.keys, NAMES)
     with pytest.raises(DataError, match="targets do not fit the keys"):
-        predictions.write(
-            path,
-            keys=heard.keys[1:],
-            targets=heard.targets,
-            predictions=heard.predictions,
-            folds=heard.folds[1:],
-            clusters=None,
-            classes=heard.classes,
-        )
+        predictions.write(path, replace(heard.answers, keys=heard.answers.keys[1:], folds=heard.answers.folds[1:]))
 
 
 def test_targets_are_those_of_the_sidecars_whatever_the_hop(heard: Evaluated, data: Path, tmp_path: Path) -> None:
     other = run(task(metric=segment_f1_micro), data, tmp_path, Spectrum(hop=1024))
-    assert np.array_equal(heard.targets, other.targets)
-    assert heard.keys == other.keys
+    assert np.array_equal(heard.answers.targets, other.answers.targets)
+    assert heard.answers.keys == other.answers.keys
     assert other.score.value > 0.75
     assert other.score.secondary[CEILING] < heard.score.secondary[CEILING]
     for at, seed in enumerate(range(200, 216)):
         for event in scene(seed).sidecar:
             first, last = int(event["onset"] / 0.25), int((event["offset"] - 1e-9) / 0.25)
-            assert heard.targets[10 * at + first : 10 * at + last + 1, NAMES.index(event["label"])].all()
+            assert heard.answers.targets[10 * at + first : 10 * at + last + 1, NAMES.index(event["label"])].all()
 
 
 def test_batches_and_reruns_do_not_change_a_bit(heard: Evaluated, data: Path, tmp_path: Path) -> None:
     labelled, ready, how = embedded(task(), data, tmp_path, Spectrum())
     first = evaluate_frames(labelled, ready, task().probes[0], how)
     assert first.score == heard.score
-    assert np.array_equal(first.predictions, heard.predictions)
+    assert np.array_equal(first.answers.predictions, heard.answers.predictions)
     alone, *_ = embedded(task(), data, tmp_path / "alone", Spectrum(), policy="single")
     for one, other in zip(labelled.frames, alone.frames, strict=True):
         assert one == pytest.approx(other, abs=1e-4)
@@ -234,7 +218,7 @@ def test_late_events_are_counted_and_bad_ones_named(data: Path, tmp_path: Path) 
     write_shards(folder, "test", clips)
     evaluated = run(task(), folder, tmp_path / "cache", Spectrum())
     assert evaluated.score.rates["late events"] == pytest.approx(1 / 52)
-    assert not evaluated.targets[:10].any()
+    assert not evaluated.answers.targets[:10].any()
     clips[1] = replace(clips[1], sidecar=[{"onset": 0, "offset": 1, "label": "low,huge"}])
     write_shards(folder, "test", clips)
     with pytest.raises(DataError, match=r"unknown label 'label': got 'huge'.*\[scenes/test:clip0201, event 1\]"):
@@ -253,16 +237,16 @@ def test_folds_and_the_best_constant_answer(tmp_path: Path) -> None:
     assert (score.n, score.clusters) == (240, 24)
     assert score.value == pytest.approx(np.mean(list(score.subsets.values())))
     assert score.ci95[0] < score.value < score.ci95[1] <= 1
-    clips, folds = evaluated.clusters, evaluated.folds
+    clips, folds = evaluated.answers.clusters, evaluated.answers.folds
     assert clips is not None
     picks = [folds == fold for fold in range(3)]
     drawn = [  # by hand: each resample repeats whole clips, and a score is the mean over seeds and folds
         np.mean(
             [
                 segment_f1_micro.compute(
-                    *(np.repeat(a[own], weights[clips[own]], axis=0) for a in (evaluated.targets, row))
+                    *(np.repeat(a[own], weights[clips[own]], axis=0) for a in (evaluated.answers.targets, row))
                 )
-                for row in evaluated.predictions
+                for row in evaluated.answers.predictions
                 for own in picks
             ]
         )
@@ -271,7 +255,10 @@ def test_folds_and_the_best_constant_answer(tmp_path: Path) -> None:
     assert score.ci95 == pytest.approx(tuple(np.quantile(drawn, [0.025, 0.975])))
     majority, chance = [], []
     for fold in range(3):
-        train, test = (evaluated.targets[pick] for pick in (evaluated.folds != fold, evaluated.folds == fold))
+        train, test = (
+            evaluated.answers.targets[pick]
+            for pick in (evaluated.answers.folds != fold, evaluated.answers.folds == fold)
+        )
         answers = [np.array(bits, dtype=np.uint8) for bits in itertools.product((0, 1), repeat=4) if any(bits)]
         every = [[segment_f1_micro.compute(t, np.tile(a, (len(t), 1))) for t in (train, test)] for a in answers]
         majority.append(max(every)[1])

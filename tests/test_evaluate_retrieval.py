@@ -132,16 +132,7 @@ def test_a_deaf_encoder_is_at_chance(data: Path, tmp_path: Path) -> None:
 
 def test_the_proof_gives_the_score_again(heard: Evaluated, tmp_path: Path) -> None:
     path = tmp_path / "p.safetensors"
-    predictions.write(
-        path,
-        keys=heard.keys,
-        targets=heard.targets,
-        predictions=heard.predictions,
-        folds=heard.folds,
-        clusters=heard.clusters,
-        classes=heard.classes,
-        ranks=heard.ranks,
-    )
+    predictions.write(path, heard.answers)
     stored = predictions.read(path)
     assert stored.ranks
     assert stored.classes == KINDS
@@ -164,7 +155,7 @@ def test_the_row_is_a_row_of_the_schema(heard: Evaluated) -> None:
 def test_a_rerun_does_not_change_a_bit(heard: Evaluated, data: Path, tmp_path: Path) -> None:
     again = run(task(), data, tmp_path, Ear())
     assert again.score == heard.score
-    assert np.array_equal(again.predictions, heard.predictions)
+    assert np.array_equal(again.answers.predictions, heard.answers.predictions)
 
 
 def test_the_test_split_never_selects(data: Path, tmp_path: Path) -> None:

@@ -99,10 +99,7 @@ def test_a_good_ear_writes_what_is_said(heard: Evaluated) -> None:
 
 def test_the_proof_gives_the_score_again(heard: Evaluated, tmp_path: Path) -> None:
     path = tmp_path / "p.safetensors"
-    predictions.write(
-        path, keys=heard.keys, targets=heard.targets, predictions=heard.predictions, folds=heard.folds,
-        clusters=heard.clusters, classes=heard.classes,
-    )  # fmt: skip
+    predictions.write(path, heard.answers)
     stored = predictions.read(path)
     assert stored.keys[:2] == ("test-000", "test-001")
     lower = [text.lower() for text in stored.targets]

@@ -17,6 +17,7 @@ from bench.leaderboard import io, predictions, table
 from bench.leaderboard.build import build
 from bench.metrics import accuracy
 from bench.probes import KNN, LinearProbe
+from bench.scoring import Answers
 from bench.types import (
     BenchError,
     ClassLabel,
@@ -362,7 +363,7 @@ def proof(**changes):
 @pytest.mark.parametrize("clusters", [None, np.array([5, 5, 7])], ids=["clips", "clusters"])
 def test_predictions_round_trip(tmp_path, clusters):
     content = proof(clusters=clusters, predictions=np.asfortranarray(proof()["predictions"]))
-    predictions.write(tmp_path / "sub" / "p.safetensors", **content)
+    predictions.write(tmp_path / "sub" / "p.safetensors", Answers(**content))
     found = predictions.read(tmp_path / "sub" / "p.safetensors")
     for name, value in content.items():
         np.testing.assert_array_equal(getattr(found, name), value)
@@ -372,8 +373,9 @@ def test_predictions_round_trip(tmp_path, clusters):
 def test_predictions_are_the_same_bytes_in_every_process(tmp_path):
     code = (
         "import sys; from pathlib import Path; import numpy as np; from bench.leaderboard import predictions as p;"
-        "p.write(Path(sys.argv[1]), keys=['a', 'b'], targets=np.arange(2), predictions=np.zeros((1, 2), int),"
-        "folds=np.zeros(2, int), clusters=None, classes=['x', 'y'])"
+        "from bench.scoring import Answers;"
+        "own = Answers(('a', 'b'), np.arange(2), np.zeros((1, 2), int), np.zeros(2, int), None, ('x', 'y'));"
+        "p.write(Path(sys.argv[1]), own)"
     )
     for name in ("1", "2"):
         subprocess.run([sys.executable, "-c", code, str(tmp_path / name)], cwd=ROOT, check=True)
@@ -394,7 +396,7 @@ def test_predictions_are_the_same_bytes_in_every_process(tmp_path):
 )
 def test_predictions_that_do_not_fit_are_refused(change, message, tmp_path):
     with pytest.raises(DataError, match=message):
-        predictions.write(tmp_path / "p", **proof(**change))
+        predictions.write(tmp_path / "p", Answers(**proof(**change)))
     assert not (tmp_path / "p").exists()
 
 
@@ -405,7 +407,7 @@ def several(**changes):
 
 
 def test_predictions_of_several_labels_round_trip(tmp_path):
-    predictions.write(tmp_path / "p", **several(targets=several()["targets"].astype(int)))
+    predictions.write(tmp_path / "p", Answers(**several(targets=several()["targets"].astype(int))))
     found = predictions.read(tmp_path / "p")
     for name, value in several().items():
         np.testing.assert_array_equal(getattr(found, name), value)
@@ -426,7 +428,7 @@ def test_predictions_of_several_labels_round_trip(tmp_path):
 )
 def test_predictions_of_several_labels_that_do_not_fit_are_refused(change, message, tmp_path):
     with pytest.raises(DataError, match=message):
-        predictions.write(tmp_path / "p", **several(**change))
+        predictions.write(tmp_path / "p", Answers(**several(**change)))
 
 
 def test_damaged_or_foreign_predictions_are_refused(tmp_path):
@@ -435,7 +437,7 @@ def test_damaged_or_foreign_predictions_are_refused(tmp_path):
     path = tmp_path / "p.safetensors"
     with pytest.raises(DataError, match="cannot read predictions"):
         predictions.read(path)
-    predictions.write(path, **proof())
+    predictions.write(path, Answers(**proof()))
     path.write_bytes(path.read_bytes()[:-5])
     with pytest.raises(DataError, match="cannot read predictions"):
         predictions.read(path)
@@ -533,22 +535,22 @@ def spoken(**changes):
 
 
 def test_predictions_that_are_texts_round_trip(tmp_path):
-    predictions.write(tmp_path / "p", **spoken())
+    predictions.write(tmp_path / "p", Answers(**spoken()))
     found = predictions.read(tmp_path / "p")
     assert found.targets.tolist() == spoken()["targets"].tolist()
     assert found.predictions.tolist() == spoken()["predictions"].tolist()
     assert found.classes == ()
     with pytest.raises(DataError, match="hold no text: got 3"):
-        predictions.write(tmp_path / "q", **spoken(targets=np.array(["a", "b", 3], dtype=object)))
+        predictions.write(tmp_path / "q", Answers(**spoken(targets=np.array(["a", "b", 3], dtype=object))))
     with pytest.raises(DataError, match="predictions do not fit the keys"):
-        predictions.write(tmp_path / "q", **spoken(predictions=spoken()["predictions"][:, :2]))
+        predictions.write(tmp_path / "q", Answers(**spoken(predictions=spoken()["predictions"][:, :2])))
 
 
 def test_predictions_that_are_ranks_round_trip(tmp_path):
     ranks = np.array([[1, 700, 3], [2, 1, 1]])
-    predictions.write(tmp_path / "p", **proof(predictions=ranks, ranks=True))
+    predictions.write(tmp_path / "p", Answers(**proof(predictions=ranks, ranks=True)))
     found = predictions.read(tmp_path / "p")
     assert found.ranks
     assert np.array_equal(found.predictions, ranks)
     with pytest.raises(DataError, match="hold no rank: got 0, expected 1 or more"):
-        predictions.write(tmp_path / "q", **proof(predictions=ranks - 1, ranks=True))
+        predictions.write(tmp_path / "q", Answers(**proof(predictions=ranks - 1, ranks=True)))

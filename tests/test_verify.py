@@ -1,7 +1,7 @@
 """Scores computed again from predictions: what is stored holds, and every number that does not is named."""
 
 import json
-from dataclasses import replace
+from dataclasses import asdict, replace
 
 import numpy as np
 import pytest
@@ -13,8 +13,8 @@ from bench.leaderboard.build import build
 from bench.leaderboard.cli import main
 from bench.leaderboard.files import one
 from bench.leaderboard.metrics import STRICT, XARES, metric_of
-from bench.leaderboard.predictions import Predictions
-from bench.leaderboard.verify import recomputed, same, verify
+from bench.leaderboard.verify import same, verify
+from bench.scoring import Answers, measure
 from bench.types import ChoiceError
 from tests.test_leaderboard import encoder_row, score, task
 
@@ -44,19 +44,18 @@ def answers(metric, seed=0, right=0.5):
         words = np.array(["one two", "Three, four", "five", "six seven eight"], dtype=object)
         targets, classes = words[np.arange(N) % 4], ()
         found = np.where(rng.random((SEEDS, N)) < right, targets, "two one")
-    return Predictions(keys, targets, found, folds, clusters, classes, metric == "recall@1")
+    return Answers(keys, targets, found, folds, clusters, classes, metric == "recall@1")
 
 
 def run(folder, metric="accuracy", encoder="logmel", name="esc50", seed=0, right=0.5, protocol="strict"):
     """A row and its predictions file, as a run writes them."""
     own = answers(metric, seed, right)
     path = f"predictions/{name}.{encoder}.linear.safetensors"
-    content = {field: getattr(own, field) for field in Predictions.__slots__}
-    predictions.write(folder / path, **content)
+    predictions.write(folder / path, own)
     row = score(name, encoder, "linear", metric=metric, seeds=(0, 1), predictions=path, protocol=protocol)
     row = replace(row, data=replace(row.data, classes=len(own.classes) if metric != "recall@1" else 0))
-    found = recomputed(metric_of(row), own, row.data.classes)
-    low_high = found.pop("subsets")
+    found = asdict(measure(metric_of(row), own, row.data.classes, where=name))
+    low_high = sorted(found.pop("fold_values"))
     return replace(row, **found, subsets=dict(zip(("fold x", "fold y"), low_high, strict=True)))
 
 

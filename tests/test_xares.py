@@ -405,7 +405,7 @@ def test_a_note_that_the_vocabulary_lacks_is_left_out_and_counted(tmp_path: Path
     assert labelled.rates == {"missing": 0.0, "events left out": pytest.approx(3 / 12)}
     assert labelled.targets.asked(8) == 60  # tested together with the next, which is longer
     made = evaluate_frames(labelled, encoder, published.probes[0], settings)
-    assert made.targets.shape == (2 * (6 + 8), 2)  # two batches of two clips: 0.5 and 0.6, 0.7 and 0.8 s
+    assert made.answers.targets.shape == (2 * (6 + 8), 2)  # two batches of two clips: 0.5 and 0.6, 0.7 and 0.8 s
     assert made.score.clusters == 4
     assert made.score.data.classes == 2
 

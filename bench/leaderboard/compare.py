@@ -13,7 +13,8 @@ from bench.leaderboard.files import Source, proof
 from bench.leaderboard.metrics import metric_of
 from bench.leaderboard.paired import RESAMPLES, Paired, benjamini_hochberg, p_value, paired, spread
 from bench.leaderboard.verify import TOLERANCE
-from bench.scoring import by_fold
+from bench.scoring import as_answers, by_fold
+from bench.trial_answers import TrialAnswers
 from bench.types import ChoiceError, DataError, Score
 
 ALPHA = 0.05
@@ -91,7 +92,8 @@ def _paired(first: Source, one: Score, second: Source, other: Score, resamples: 
     metric = metric_of(one)
     answers = []
     for source, score in ((first, one), (second, other)):
-        own = proof(source, score)
+        found = proof(source, score)
+        own = as_answers(found, score.task) if isinstance(found, TrialAnswers) else found
         value = np.mean([by_fold(metric, own.targets, row, own.folds).mean() for row in own.predictions])
         if abs(value - score.value) > TOLERANCE:
             expected = f"{score.value} as in the row (see verify)"

@@ -21,9 +21,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from bench.leaderboard.predictions import Predictions
 from bench.metrics.segments import segment_counts
-from bench.scoring import of_units
+from bench.scoring import Answers, of_units
 from bench.stats import BLOCK, TAIL, bootstrap_weights, by_seed_and_fold
 from bench.types import DataError, Metric
 
@@ -48,7 +47,7 @@ class Paired:
 
 
 def paired(
-    metric: Metric, first: Predictions, second: Predictions, *, where: str, seed: int = 0, resamples: int = RESAMPLES
+    metric: Metric, first: Answers, second: Answers, *, where: str, seed: int = 0, resamples: int = RESAMPLES
 ) -> Paired:
     """Compare two predictions files of one task. Raises DataError for other clips, targets, folds or clusters."""
     one, other = aligned(first, second, where)
@@ -105,7 +104,7 @@ def benjamini_hochberg(p: NDArray[np.float64]) -> NDArray[np.float64]:
     return adjusted
 
 
-def aligned(first: Predictions, second: Predictions, where: str) -> tuple[Predictions, Predictions]:
+def aligned(first: Answers, second: Answers, where: str) -> tuple[Answers, Answers]:
     """Both in the order of their keys. Raises DataError naming how many clips differ, in keys or in anything else."""
     one, other = _ordered(first), _ordered(second)
     if one.keys != other.keys:
@@ -124,7 +123,7 @@ def aligned(first: Predictions, second: Predictions, where: str) -> tuple[Predic
     return one, other
 
 
-def _ordered(answers: Predictions) -> Predictions:
+def _ordered(answers: Answers) -> Answers:
     rows = sorted(range(len(answers.keys)), key=lambda row: (answers.keys[row], int(answers.folds[row])))
     at = np.array(rows, dtype=np.int64)
     return replace(
@@ -137,7 +136,7 @@ def _ordered(answers: Predictions) -> Predictions:
     )
 
 
-def _units(answers: Predictions) -> NDArray[np.int64]:
+def _units(answers: Answers) -> NDArray[np.int64]:
     """[N] which unit a row is of: 0, 1, ... in the order of their first rows."""
     if answers.clusters is None:
         return np.arange(len(answers.keys))
@@ -145,7 +144,7 @@ def _units(answers: Predictions) -> NDArray[np.int64]:
     return np.asarray(np.argsort(np.argsort(starts))[units], dtype=np.int64)
 
 
-def stacked(one: Predictions, other: Predictions) -> tuple[Any, Any, NDArray[np.int64]]:
+def stacked(one: Answers, other: Answers) -> tuple[Any, Any, NDArray[np.int64]]:
     """Targets [2N], predictions [S, 2N] and folds [2N] of both; S is what makes whole numbers of either's seeds.
 
     Of scores only the order within a class and fold counts. They become ranks, so that a mixture of both answers
@@ -153,7 +152,7 @@ def stacked(one: Predictions, other: Predictions) -> tuple[Any, Any, NDArray[np.
     """
     seeds = int(np.lcm(len(one.predictions), len(other.predictions)))
     rows = [np.concatenate([own.predictions] * (seeds // len(own.predictions))) for own in (one, other)]
-    if one.targets.ndim == 2 and np.issubdtype(rows[0].dtype, np.floating):
+    if all(np.issubdtype(row.dtype, np.floating) for row in rows):
         rows = [_ranked(row, one.folds) for row in rows]
     predictions = np.concatenate(rows, axis=1)
     return np.concatenate([one.targets] * 2), predictions, np.concatenate([one.folds] * 2)

@@ -10,18 +10,21 @@ uint8 [..., ceil(C / 8)], the first class in the highest bit.
 
 Retrieval: a row is a query, ``targets`` its kind (an index into ``classes``) and ``predictions`` the rank of the right
 answer, 1 the best; the metadata has ``ranks`` true. Transcripts: ``texts`` uint8, JSON of {"targets": [N texts],
-"predictions": [S lists of N texts]}, instead of ``targets`` and ``predictions``, and no classes.
+"predictions": [S lists of N texts]}, instead of ``targets`` and ``predictions``, and no classes. Trials of speaker
+verification: see ``bench.leaderboard.trial_file``.
 """
 
 from __future__ import annotations
 
 import json
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from bench.leaderboard import trial_file
+from bench.scoring import Answers
 from bench.store import written
+from bench.trial_answers import TrialAnswers
 from bench.types import DataError
 
 if TYPE_CHECKING:
@@ -30,50 +33,27 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
-    from bench.types import Predictions as Answers
-    from bench.types import Targets
-
 SCHEMA = 1
 
 
-@dataclass(frozen=True, slots=True)
-class Predictions:
-    """What a predictions file holds, in the order of the test clips."""
-
-    keys: tuple[str, ...]
-    targets: Targets  # [N] or [N, C]
-    predictions: Answers  # [S, N] or [S, N, C]
-    folds: NDArray[np.int64]  # [N]
-    clusters: NDArray[np.int64] | None  # [N]
-    classes: tuple[str, ...]
-    ranks: bool = False
-
-
-def write(
-    path: Path,
-    *,
-    keys: Sequence[str],
-    targets: Targets,
-    predictions: Answers,
-    folds: NDArray[np.int64],
-    clusters: NDArray[np.int64] | None,
-    classes: Sequence[str],
-    ranks: bool = False,
-) -> None:
+def write(path: Path, answers: Answers | TrialAnswers) -> None:
     """Write a predictions file whole or not at all; equal content gives equal bytes.
 
-    Shapes as in ``Predictions``. Raises DataError when they do not fit together, a class index is out of range, a
-    rank is below 1, a k-hot value is not 0 or 1, a score is not finite or a text is none, and BenchError when the disk
-    is full.
+    Raises DataError when shapes do not fit together, a class index is out of range, a rank is below 1, a k-hot value is
+    not 0 or 1, a score is not finite or a text is none, and BenchError when the disk is full.
     """
     from safetensors.numpy import save
 
-    tensors = {"targets": targets, "predictions": predictions, "folds": folds}
-    if clusters is not None:
-        tensors["clusters"] = clusters
-    _check(tensors, len(keys), len(classes), path, ranks=ranks)
-    notes = {"schema": SCHEMA, "keys": list(keys), "classes": list(classes)} | ({"ranks": True} if ranks else {})
-    about = json.dumps(notes, sort_keys=True)
+    if isinstance(answers, TrialAnswers):
+        trial_file.write(path, answers)
+        return
+    targets, predictions = answers.targets, answers.predictions
+    tensors = {"targets": targets, "predictions": predictions, "folds": answers.folds}
+    if answers.clusters is not None:
+        tensors["clusters"] = answers.clusters
+    _check(tensors, len(answers.keys), len(answers.classes), path, ranks=answers.ranks)
+    notes = {"schema": SCHEMA, "keys": list(answers.keys), "classes": list(answers.classes)}
+    about = json.dumps(notes | ({"ranks": True} if answers.ranks else {}), sort_keys=True)
     kinds = {"targets": np.uint8, "predictions": np.float32} if targets.ndim == 2 else {}
     texts = {} if targets.dtype != object else {name: tensors.pop(name).tolist() for name in ("targets", "predictions")}
     whole = {name: np.ascontiguousarray(tensor, dtype=kinds.get(name, np.int64)) for name, tensor in tensors.items()}
@@ -86,7 +66,7 @@ def write(
         temporary.write_bytes(content)
 
 
-def read(path: Path) -> Predictions:
+def read(path: Path) -> Answers | TrialAnswers:
     """What ``write`` wrote. Raises DataError for a file that is absent, damaged or something else."""
     from safetensors import SafetensorError, safe_open
 
@@ -96,6 +76,8 @@ def read(path: Path) -> Predictions:
             tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118  (no mapping)
     except (OSError, SafetensorError, ValueError) as error:
         raise DataError("cannot read predictions", got=error, expected="a whole file", where=path) from error
+    if trial_file.KEY in tensors:
+        return trial_file.of_tensors(tensors, about, path)
     if "texts" in tensors:
         tensors |= _texts(tensors.pop("texts"), path)
     names = {"targets", "predictions", "folds"}
@@ -109,7 +91,7 @@ def read(path: Path) -> Predictions:
             tensors[name] = np.unpackbits(tensors[name], axis=-1, count=len(about["classes"]))
     ranks = bool(about.get("ranks", False))
     _check(tensors, len(about["keys"]), len(about["classes"]), path, ranks=ranks)
-    return Predictions(
+    return Answers(
         tuple(about["keys"]),
         tensors["targets"],
         tensors["predictions"],

@@ -1,27 +1,23 @@
 """Every number of a leaderboard that its predictions determine, computed again and compared.
 
 Not determined by them, and left alone: ``majority`` (it needs the training labels), the ceiling of event tasks (the
-encoder's frames), ``rates``, ``weight`` and what describes data and encoder. The names of ``subsets`` are not in the
-predictions either, so their values are compared in order of size.
+encoder's frames), ``rates``, ``weight`` and what describes data and encoder. The names of folds are not in the
+predictions either, so their values are compared in order of size; the subsets of trials are, by name.
 """
 
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Any
-
-import numpy as np
 
 from bench.leaderboard.files import Source, proof
 from bench.leaderboard.metrics import metric_of
-from bench.scoring import by_fold, interval, secondary
-from bench.types import BenchError, Leaderboard, Metric, Score
+from bench.scoring import measure
+from bench.types import BenchError, Leaderboard, Score
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
-
-    from bench.leaderboard.predictions import Predictions
 
 TOLERANCE = 1e-12  # sums of floats may differ in the last bits between machines
 
@@ -45,34 +41,16 @@ def verify(source: Source) -> list[Difference]:
     return [*rows, *_of_summaries(source.board)]
 
 
-def recomputed(metric: Metric, answers: Predictions, n_classes: int) -> dict[str, Any]:
-    """The fields of a score that predictions determine. Raises DataError for answers that the metric refuses."""
-    folds = np.unique(answers.folds)
-    values = np.array([by_fold(metric, answers.targets, row, answers.folds) for row in answers.predictions])
-    value = float(np.mean([row.mean() for row in values]))
-    chance = float(np.mean([metric.chance(answers.targets[answers.folds == fold], n_classes) for fold in folds]))
-    return {
-        "value": value,
-        "normalized": (value - metric.worst) / (metric.best - metric.worst),
-        "chance_corrected": (value - chance) / (metric.best - chance),
-        "chance": chance,
-        "ci95": interval(metric, answers.targets, answers.predictions, answers.folds, answers.clusters),
-        "n": len(answers.keys),
-        "clusters": None if answers.clusters is None else len(np.unique(answers.clusters)),
-        "seed_values": tuple(float(row.mean()) for row in values),
-        "subsets": tuple(sorted(values.mean(axis=0).tolist())),
-        "secondary": secondary(metric, answers.targets, answers.predictions, answers.folds),
-    }
-
-
 def _of_row(source: Source, score: Score) -> Iterator[Difference]:
     where = f"{score.task}, {score.encoder}, {score.probe}"
     try:
-        found = recomputed(metric_of(score), proof(source, score), score.data.classes)
+        measured = measure(metric_of(score), proof(source, score), score.data.classes, where=score.task)
     except BenchError as error:
         yield Difference(where, "predictions", score.predictions, error)
         return
-    seeds = len(found["seed_values"])
+    found = asdict(measured)
+    fold_values = sorted(found.pop("fold_values"))
+    seeds = len(measured.seed_values)
     if seeds != max(1, len(score.seeds)):
         yield Difference(where, "seeds", list(score.seeds), f"{seeds} of them")
     stored = {name: getattr(score, name) for name in found}
@@ -81,7 +59,9 @@ def _of_row(source: Source, score: Score) -> Iterator[Difference]:
         found["seed_values"] = ()
     folds = [value for name, value in score.subsets.items() if name.startswith("fold ")]
     if folds:
-        stored["subsets"] = tuple(sorted(folds))
+        stored["subsets"], found["subsets"] = sorted(folds), fold_values
+    elif found["subsets"]:
+        stored["subsets"] = {name: score.subsets.get(name) for name in found["subsets"]}
     else:
         del found["subsets"]
     for name, value in found.items():

@@ -16,7 +16,6 @@ from bench.freeze import freeze
 from bench.leaderboard import predictions
 from bench.plugin.collection import PLAN, Case, Load, Plan
 from bench.plugin.progress import Progress
-from bench.rows import Evaluated
 from bench.story import story
 from bench.throughput import Benchmark, measure
 from bench.types import EncoderSpec, Score, Task
@@ -94,7 +93,7 @@ class Bench:
         frozen = self.encoder(case.spec)
         labelled = self.labelled(case.task, frozen)
         evaluated = story(case.task).evaluate(labelled, frozen, case.probe, self.plan.settings)
-        self._write(evaluated)
+        predictions.write(self.plan.run / evaluated.score.predictions, evaluated.answers)
         self._note({"score": asdict(evaluated.score)})
         return evaluated.score
 
@@ -110,18 +109,6 @@ class Bench:
         )
         self._note({"throughput": figures})
         return figures
-
-    def _write(self, evaluated: Evaluated) -> None:
-        predictions.write(
-            self.plan.run / evaluated.score.predictions,
-            keys=evaluated.keys,
-            targets=evaluated.targets,
-            predictions=evaluated.predictions,
-            folds=evaluated.folds,
-            clusters=evaluated.clusters,
-            classes=evaluated.classes,
-            ranks=evaluated.ranks,
-        )
 
     def _note(self, what: dict[str, Any]) -> None:
         self.record(PROPERTY, json.dumps(what, allow_nan=False))
