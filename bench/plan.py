@@ -119,6 +119,8 @@ def _official(task: Task, settings: Settings, silence: str) -> Material:
     for path in paths:
         entry = known.get(path.name)
         here.append(_here(path, entry.sha256 if entry else None, entry.samples if entry else None))
+    if task.shards.corpus is not None:
+        return _corpus(task, folder if folder.is_dir() else None)
     record = source(task, settings.mirror)
     if record is None or complete(patterns, folder):
         return Material(task.name, folder, tuple(here), unknown="" if here else "not in --data")
@@ -132,6 +134,16 @@ def _official(task: Task, settings: Settings, silence: str) -> Material:
     size = sum(file.bytes for file in coming)
     rest = (_to_come(size, here),) if coming else ()
     return Material(task.name, folder, (*here, *rest), tuple(file.name for file in coming), size)
+
+
+def _corpus(task: Task, folder: Path | None) -> Material:
+    """Of a corpus in its own layout the first files' durations are known; nothing is digested for a plan."""
+    if folder is None or task.shards.corpus is None or located(task, folder) is None:
+        return Material(task.name, folder or Path(), unknown="not in --data")
+    found = [file for name in names(task) for file in task.shards.corpus(folder, name)]
+    first = [soundfile.info(str(folder / file.path)).duration for file in found[:FIRST_CLIPS]]
+    part = Part(None, len(found), float(np.mean(first)) * len(found) if first else 0.0, exact=len(first) == len(found))
+    return Material(task.name, folder, (part,))
 
 
 def _to_come(size: int, here: Sequence[Part]) -> Part:

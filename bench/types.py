@@ -6,9 +6,9 @@ the field's comment; array shapes are written ``[N, D]``.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any, Literal, Protocol, runtime_checkable
+from typing import TYPE_CHECKING, Any, Literal, NamedTuple, Protocol, runtime_checkable
 
 import numpy as np
 from numpy.typing import NDArray
@@ -125,6 +125,15 @@ class Certificate:
 # ------------------------------------------------------------------------------------------------------- datasets
 
 
+class AudioFile(NamedTuple):
+    """One clip of a corpus that lies in its own layout: an audio file and what is known of it."""
+
+    key: str  # unique; what trial lists call it
+    path: str  # below the corpus's folder
+    sidecar: Sidecar
+    group: str  # files that are encoded and stored together, some hundred: usually those of a speaker
+
+
 @dataclass(frozen=True, slots=True)
 class ShardSet:
     """Where a dataset's WebDataset shards lie: ``<key>.<audio>`` and ``<key>.json`` in tar files."""
@@ -135,6 +144,8 @@ class ShardSet:
     samples: Mapping[str, int] = field(default_factory=dict)  # split -> expected number of samples, where known
     also: tuple[str, ...] = ()  # further folder names under which the same shards may lie
     hugging_face: str | None = None  # a dataset repository with the same shards: OWNER/REPO[@REVISION][:FOLDER]
+    corpus: Callable[[Path, str], Iterable[AudioFile]] | None = None
+    """The audio files of a split below the folder of a corpus in its own layout: full suite, instead of shards."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -84,7 +84,8 @@ def trained(
 def features(embed: Embed, shown: Sequence[tuple[Audio, ...]]) -> Floats:
     """[P, F] of P times one or two audios; an audio that comes again is encoded once."""
     distinct: dict[bytes, int] = {}
-    places, clips = [], []
+    places: list[int] = []
+    clips: list[Audio] = []
     for audios in shown:
         for one in audios:
             key = one.tobytes()

@@ -54,6 +54,6 @@ def measures(asked: Asked) -> Mapping[str, float | None]:
 def _majority(asked: Asked) -> NDArray[np.int8]:
     """[P] the answer of all orders together: 1, 0, or UNREADABLE where as many say one as say two."""
     if asked.scores is not None:
-        return (asked.scores.mean(axis=1) > 0).astype(np.int8)
+        return np.asarray(asked.scores.mean(axis=1) > 0, dtype=np.int8)
     votes = (asked.said == 1).sum(axis=1) - (asked.said == 0).sum(axis=1)
     return np.asarray(np.where(votes > 0, 1, np.where(votes < 0, 0, UNREADABLE)), dtype=np.int8)
