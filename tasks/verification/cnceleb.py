@@ -28,6 +28,7 @@ TASK = Task(
     ),
     metric=equal_error_rate,
     probes=(Cosine(),),
+    weight=0.0,
     source="doi:10.1109/ICASSP40776.2020.9054017",
     licence="CC-BY-SA-4.0",
 )

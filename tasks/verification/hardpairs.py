@@ -35,6 +35,7 @@ def pairs(name: str, trials: str, description: str) -> Task:
         ),
         metric=equal_error_rate,
         probes=(Cosine(),),
+        weight=0.0,
         mini=Mini(make=make_speakers, version=1, sha256=checksums(SPEAKERS), licence=LICENCE, folder=SPEAKERS),
         source="arXiv 2509.19755",
         licence="that of the recordings",

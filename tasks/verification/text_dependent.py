@@ -29,6 +29,7 @@ TASK = Task(
     target=Trials(file="phrases.txt", nontargets=("speaker", "text")),
     metric=equal_error_rate,
     probes=(Cosine(),),
+    weight=0.0,
     mini=Mini(make=make_phrases, version=1, sha256=checksums(PHRASES), licence=LICENCE, folder=PHRASES),
     source="doi:10.1016/j.specom.2014.03.001",
     licence="that of the recordings",

@@ -32,6 +32,7 @@ def across(what: str) -> Task:
         ),
         metric=equal_error_rate,
         probes=(Cosine(),),
+        weight=0.0,
         source="arXiv 2306.15354",
         licence="CC-BY-SA-4.0",
     )

@@ -38,6 +38,7 @@ TASK = Task(
     target=Trials(file="TidyVoiceX_Dev.txt", repeats=True, agree=("language",), corpora=("tidyvoice", "commonvoice")),
     metric=equal_error_rate,
     probes=BACKENDS,
+    weight=0.0,
     mini=Mini(
         make=make_speakers,
         version=1,
@@ -63,6 +64,7 @@ def unlabelled(letter: str) -> Task:
         target=Trials(file=trials, form="unlabelled", repeats=True, corpora=("tidyvoice", "commonvoice")),
         metric=equal_error_rate,
         probes=BACKENDS,
+        weight=0.0,
         source=SOURCE,
         licence=LICENCE_OF_CORPUS,
     )

@@ -39,6 +39,7 @@ def on_list(name: str, trials: str, description: str, mini: Mini | None = None) 
         ),
         metric=equal_error_rate,
         probes=(Cosine(),),
+        weight=0.0,
         mini=mini,
         source="doi:10.21437/Interspeech.2017-950",
         licence="CC-BY-4.0",
