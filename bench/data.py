@@ -9,7 +9,7 @@ from pathlib import Path
 
 from bench import corpora
 from bench.audio import hugging_face, manifest, shards
-from bench.audio.fetch import fetch
+from bench.audio.fetch import fetch, silent
 from bench.audio.hugging_face import Mirror
 from bench.audio.records import complete, gone
 from bench.generated import generated
@@ -31,10 +31,6 @@ class Dataset:
 
     def described(self, hours: float, classes: int) -> Data:
         return Data(self.id, self.sha256, self.licence, self.synthetic, self.reference, hours, classes)
-
-
-def silent(_: int) -> None:
-    """No progress shown."""
 
 
 def dataset(

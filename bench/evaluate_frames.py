@@ -34,7 +34,7 @@ class LabelledFrames:
 
     task: Task
     data: Dataset
-    frames: tuple[NDArray[np.float32], ...]  # N of [T, D], views of memory maps
+    frames: tuple[NDArray[np.floating[Any]], ...]  # N of [T, D], views of memory maps
     targets: EventTargets | PublishedTargets
     keys: tuple[str, ...]
     problems: tuple[Problem, ...]
@@ -50,6 +50,7 @@ def embed_frames(task: Task, data: Dataset, frozen: Frozen, settings: Settings, 
     targets: EventTargets | PublishedTargets
     if task.protocol == "strict":
         targets, rates["late events"] = _targets(task, clips, of_split)
+        rates |= clips.wide
     else:
         hop_in_ms = float(frozen.encoder.hop_size_in_ms)
         targets, rates["events left out"] = _published_targets(task, clips, of_split, parts, hop_in_ms)

@@ -6,7 +6,7 @@ A row of the result is a clip: targets [N] and predictions [S, N] are object arr
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -39,13 +39,13 @@ class LabelledSpeech:
 
     task: Task
     data: Dataset
-    frames: tuple[NDArray[np.float32], ...]  # N of [T, D], views of memory maps
+    frames: tuple[NDArray[np.floating[Any]], ...]  # N of [T, D], views of memory maps
     targets: TranscriptTargets
     keys: tuple[str, ...]
     problems: tuple[Problem, ...]
     clusters: NDArray[np.int64] | None
     hours: float
-    missing: float  # fraction of clips that were skipped
+    rates: Mapping[str, float]
 
 
 def embed_transcripts(
@@ -63,7 +63,7 @@ def embed_transcripts(
         problems(task, of_split),
         clusters(task, clips.sidecars),
         float(clips.seconds.sum()) / 3600,
-        lost(task, data, of_split, clips.keys),
+        {"missing": lost(task, data, of_split, clips.keys), **(clips.wide if task.protocol == "strict" else {})},
     )
 
 
@@ -85,7 +85,7 @@ def evaluate_transcripts(labelled: LabelledSpeech, frozen: Frozen, probe: Probe,
         None if labelled.clusters is None else labelled.clusters[order],
         (),
     )
-    rates = {"missing": labelled.missing, CUT: float(np.mean([result.info[CUT] for result in results]))}
+    rates = {**labelled.rates, CUT: float(np.mean([result.info[CUT] for result in results]))}
     return evaluated(asked, answers, results, rates, majority=_majority(labelled))
 
 

@@ -16,7 +16,7 @@ from bench.data import Dataset
 from bench.engine.local import Frozen
 from bench.extract import Progress
 from bench.gather import gather, labels, lost
-from bench.layers import AllLayers
+from bench.layers import Layers
 from bench.rows import Asked, Evaluated, evaluated, stacked
 from bench.trial_answers import TrialAnswers
 from bench.trial_lists import TrialList
@@ -47,7 +47,7 @@ class LabelledTrials:
     ids: tuple[str, ...]  # [N] as the trial list names them
     utterances: tuple[Utterance, ...]  # [N]
     pairs: Pairs  # rows of the embeddings
-    targets: NDArray[np.uint8]  # [n]
+    targets: NDArray[np.uint8] | None  # [n]; None where the list does not say
     problem: Problem
     missing: float  # fraction of clips that were skipped
 
@@ -55,8 +55,8 @@ class LabelledTrials:
 def embed_trials(task: Task, data: Dataset, frozen: Frozen, settings: Settings, progress: Progress) -> LabelledTrials:
     """Embeddings, trials and training rows of a task.
 
-    Raises DataError for a trial list as ``bench.trial_lists.read`` does, for one without labels, and for an utterance
-    that is in training and in a trial.
+    Raises DataError for a trial list as ``bench.trial_lists.read`` does, and for an utterance that is in training and
+    in a trial.
     """
     asked, split = task.target, task.split
     if not isinstance(asked, Trials) or isinstance(split, Folds) or data.trials is None:
@@ -67,8 +67,6 @@ def embed_trials(task: Task, data: Dataset, frozen: Frozen, settings: Settings, 
     ids = tuple(own.id or key for own, key in zip(told, embeddings.keys, strict=True))
     test, none = of_split[split.test], np.zeros(0, dtype=np.int64)
     trials = trial_lists.read(data.trials, [ids[row] for row in test], asked.form, repeats=asked.repeats)
-    if trials.labels is None:
-        raise DataError("trials without labels", got=asked.form, expected="a list to be scored", where=data.trials)
     train = of_split[split.train] if split.train is not None and split.train != split.test else none
     pairs = _pairs(trials, test, told)
     _refuse_heard(task, {ids[row] for row in train}, {ids[row] for row in np.unique([*pairs.enrol, *pairs.test])})
@@ -80,11 +78,22 @@ def embed_trials(task: Task, data: Dataset, frozen: Frozen, settings: Settings, 
 def evaluate_trials(labelled: LabelledTrials, frozen: Frozen, probe: Probe, settings: Settings) -> Evaluated:
     """Score the trials of a task with a back-end. ``n`` counts trials, ``clusters`` the speakers that they share."""
     task = labelled.task
-    if isinstance(frozen.encoder, AllLayers):
-        expected = "--layer N: no validation trials choose one"
-        raise DataError("trials on all layers", got="--layer all", expected=expected, where=task.name)
+    if labelled.targets is None:
+        expected = "a list to be measured; python -m bench.submit scores this one"
+        raise DataError("trials without labels", got=labelled.asked.form, expected=expected, where=task.name)
+    results = scores_of(labelled, frozen, probe, settings)
     asked = Asked(task, labelled.data, frozen, probe, settings, float(labelled.embeddings.seconds.sum()) / 3600)
-    results = probe.run(
+    return evaluated(asked, _answers(labelled, labelled.targets, results), results, {"missing": labelled.missing})
+
+
+def scores_of(labelled: LabelledTrials, frozen: Frozen, probe: Probe, settings: Settings) -> list[ProbeResult]:
+    """What a back-end says of the trials of a task, in the list's order; ``predictions`` float32 [1, n].
+
+    Raises DataError for an encoder of all layers: no validation trials choose one.
+    """
+    if isinstance(frozen.encoder, Layers) and frozen.encoder.index is None:
+        raise DataError("trials on all layers", got="--layer all", expected="--layer N", where=labelled.task.name)
+    return probe.run(
         labelled.embeddings.vectors,
         labelled.pairs,
         [labelled.problem],
@@ -92,7 +101,6 @@ def evaluate_trials(labelled: LabelledTrials, frozen: Frozen, probe: Probe, sett
         seeds=settings.seeds if probe.seeded else (0,),
         device=frozen.device,
     )
-    return evaluated(asked, _answers(labelled, results), results, {"missing": labelled.missing})
 
 
 def _pairs(trials: TrialList, test: NDArray[np.int64], told: Sequence[Utterance]) -> Pairs:
@@ -108,7 +116,7 @@ def _refuse_heard(task: Task, train: set[str], trials: set[str]) -> None:
         raise DataError("training utterances in trials", got=got, expected="none", where=task.name)
 
 
-def _answers(labelled: LabelledTrials, results: Sequence[ProbeResult]) -> TrialAnswers:
+def _answers(labelled: LabelledTrials, targets: NDArray[np.uint8], results: Sequence[ProbeResult]) -> TrialAnswers:
     """The scored trials and what is known of their utterances."""
     pairs, asked = labelled.pairs, labelled.asked
     used = np.unique(np.concatenate([np.unique(pairs.enrol), np.unique(pairs.test)]))
@@ -120,7 +128,7 @@ def _answers(labelled: LabelledTrials, results: Sequence[ProbeResult]) -> TrialA
     return TrialAnswers(
         enrol=place[pairs.enrol],
         test=place[pairs.test],
-        targets=labelled.targets,
+        targets=targets,
         predictions=stacked(results),
         utterances=tuple(labelled.ids[row] for row in used),
         speakers=np.where(speakers == UNKNOWN, UNKNOWN, np.searchsorted(named, speakers)).astype(np.int32),

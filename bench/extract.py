@@ -3,27 +3,36 @@
 from __future__ import annotations
 
 import functools
+from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from itertools import chain, islice
-from typing import NamedTuple, Protocol, TypeVar
+from concurrent.futures import Future
+from itertools import chain
+from typing import Generic, NamedTuple, Protocol, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
 
 from bench.audio import batching, decode, shards
 from bench.engine.local import Engine, Frozen, engine
+from bench.engine.pipeline import ahead, in_order
 from bench.store import Store, address
 from bench.types import Clip, DataError, Embeddings, EncoderError, Shard
 
-WINDOW_IN_S = 1200.0  # audio held in memory at a time, at most
-WINDOW_IN_CLIPS = 256  # at most; a killed run loses no more than one window
-BATCH_IN_S = 40.0  # padded audio of one batch
+WINDOW_IN_S = 600.0  # audio that is batched together; three windows are in memory at a time, at most
+WINDOW_IN_CLIPS = 256  # at most; a killed run loses no more than two windows
+BATCH_IN_S = 10.0  # padded audio of one batch on a CPU, whose caches hold no more
+GROUP_IN_BYTES = 1 << 16  # of encoded clips that are decoded in one go
+MOST_GROUPS = 64  # read and not yet part of a window
 POOLING = "mean over the valid frames of all crops"
 
 Progress = Callable[[int, bool], None]
 """Called with a number of clips and whether they were encoded now (True) or found in the store (False)."""
 Keep = Callable[[int, Callable[[], Embeddings]], Embeddings]
 """Called with a window's index and what makes its embeddings; gives them, made or kept from an earlier run."""
+Kept = Callable[[int], bool]
+"""Whether a window of this index was kept from an earlier run."""
+Pooled = tuple[NDArray[np.float64], list[int]]
+"""Sums over valid frames [B, D] and numbers of valid frames of the pieces of a batch."""
 
 T = TypeVar("T")
 T_co = TypeVar("T_co", covariant=True)
@@ -73,8 +82,8 @@ def extract(
         computed: list[Embeddings] = []
 
         def make(shard: Shard = shard, key: str = key, computed: list[Embeddings] = computed) -> Embeddings:
-            keep = functools.partial(store.part, key)
-            made = encode(shard, frozen, crop_in_s=crop_in_s, threads=threads, progress=progress, keep=keep)
+            keep, kept = functools.partial(store.part, key), functools.partial(store.has_part, key)
+            made = encode(shard, frozen, crop_in_s=crop_in_s, threads=threads, progress=progress, keep=keep, kept=kept)
             computed.append(made)
             return made
 
@@ -102,17 +111,19 @@ def encode(
     threads: int,
     progress: Progress,
     keep: Keep = lambda index, make: make(),
+    kept: Kept = lambda index: False,
 ) -> Embeddings:
     """Pooled embeddings of one shard, computed now but for the windows that ``keep`` already has."""
     parts = []
     with engine(frozen, threads) as running:
-        for index, window in enumerate(windows(shard, running)):
-            computed: list[int] = []
+        for index, batched in begun(shard, running, running.forward, crop_in_s, kept):
+            computed: list[bool] = []
 
-            def make(window: Sequence[Clip] = window, computed: list[int] = computed) -> Embeddings:
-                computed.append(len(window))
+            def make(batched: Batched[Pooled] = batched, computed: list[bool] = computed) -> Embeddings:
+                computed.append(True)
+                window = batched.window
                 return Embeddings(
-                    _pooled(window, running, crop_in_s, progress),
+                    _pooled(batched, frozen, progress),
                     tuple(clip.key for clip in window),
                     np.array([len(clip.audio) / clip.sampling_rate for clip in window], dtype=np.float64),
                     tuple(clip.sidecar for clip in window),
@@ -120,10 +131,29 @@ def encode(
 
             parts.append(keep(index, make))
             if not computed:
-                progress(len(window), False)
+                progress(len(batched.window), False)
     if not parts:
         raise DataError("shard is empty", got="0 clips", expected="at least one", where=shard.path)
     return joined(parts)
+
+
+def begun(
+    shard: Shard, running: Engine, compute: Compute[T], crop_in_s: float | None, kept: Kept
+) -> Iterator[tuple[int, Batched[T]]]:
+    """The windows of a shard with their indices, each handed out when the batches of the next one are queued, too.
+
+    So the encoder has work while a finished window is stored. A window that is ``kept`` is queued only when asked.
+    """
+    waiting: deque[tuple[int, Batched[T]]] = deque()
+    for index, window in enumerate(ahead(windows(shard, running), running.reader)):
+        batched = Batched(window, pieces_of(window, crop_in_s), running, compute)
+        if not kept(index):
+            batched.begin()
+        waiting.append((index, batched))
+        del window, batched
+        if len(waiting) == 2:
+            yield waiting.popleft()
+    yield from waiting
 
 
 def windows(shard: Shard, running: Engine) -> Iterator[list[Clip]]:
@@ -132,21 +162,34 @@ def windows(shard: Shard, running: Engine) -> Iterator[list[Clip]]:
     window: list[Clip] = []
     total_in_s = 0.0
 
+    def clips(group: Sequence[shards.Sample]) -> list[Clip]:
+        return [clip(sample) for sample in group]
+
     def clip(sample: shards.Sample) -> Clip:
         audio, native = decode.decode(sample.audio, where=sample.where)
         resampled, seconds = decode.resample(audio, native, rate), len(audio) / native
         return Clip(sample.key, resampled, rate, sample.sidecar, sample.where, seconds)
 
-    samples = shards.samples(shard)
-    while group := list(islice(samples, 64)):
-        for decoded in running.pool.map(clip, group):
-            window.append(decoded)
-            total_in_s += len(decoded.audio) / rate
-            if total_in_s >= WINDOW_IN_S or len(window) == WINDOW_IN_CLIPS:
-                yield window
-                window, total_in_s = [], 0.0
+    for decoded in chain.from_iterable(in_order(clips, in_groups(shards.samples(shard)), running.pool, MOST_GROUPS)):
+        window.append(decoded)
+        total_in_s += len(decoded.audio) / rate
+        if total_in_s >= WINDOW_IN_S or len(window) == WINDOW_IN_CLIPS:
+            yield window
+            window, total_in_s = [], 0.0
     if window:
         yield window
+
+
+def in_groups(samples: Iterator[shards.Sample]) -> Iterator[list[shards.Sample]]:
+    """Samples that are decoded in one go: one of some size, several small ones."""
+    group: list[shards.Sample] = []
+    for sample in samples:
+        group.append(sample)
+        if sum(len(one.audio) for one in group) >= GROUP_IN_BYTES:
+            yield group
+            group = []
+    if group:
+        yield group
 
 
 def pieces_of(window: Sequence[Clip], crop_in_s: float | None) -> list[Piece]:
@@ -158,34 +201,45 @@ def pieces_of(window: Sequence[Clip], crop_in_s: float | None) -> list[Piece]:
     ]
 
 
-def in_batches(
-    window: Sequence[Clip], pieces: Sequence[Piece], running: Engine, compute: Compute[T], progress: Progress
-) -> Iterator[tuple[list[int], T]]:
-    """Indices of the pieces of each batch and what ``compute`` makes of their audio, batch by batch."""
-    frozen = running.frozen
-    budget = round(BATCH_IN_S * frozen.encoder.sampling_rate)
-    batches = batching.plan([len(piece.audio) for piece in pieces], frozen.policy, budget=budget)
+class Batched(Generic[T_co]):
+    """A window's pieces in batches, and what ``compute`` makes of each batch's audio."""
 
-    def run(batch: list[int]) -> T:
+    def __init__(
+        self, window: Sequence[Clip], pieces: Sequence[Piece], running: Engine, compute: Compute[T_co]
+    ) -> None:
+        self.window, self.pieces = window, pieces
+        self._running, self._compute = running, compute
+        budget = round(BATCH_IN_S * running.frozen.encoder.sampling_rate)
+        self._batches = batching.plan([len(piece.audio) for piece in pieces], running.frozen.policy, budget=budget)
+        self._futures: list[Future[T_co]] = []
+
+    def begin(self) -> None:
+        """Queue all batches."""
+        self._futures = [self._running.passes.submit(self._run, batch) for batch in self._batches]
+
+    def _run(self, batch: list[int]) -> T_co:
+        window, pieces = self.window, self.pieces
         where = ", ".join(window[pieces[i].clip].where for i in batch[:2]) + (", ..." if len(batch) > 2 else "")
-        return compute([pieces[i].audio for i in batch], where=where)
+        return self._compute([pieces[i].audio for i in batch], where=where)
 
-    left = np.bincount([piece.clip for piece in pieces], minlength=len(window))
-    for batch, made in zip(batches, running.pool.map(run, batches), strict=True):
-        yield batch, made
-        owners = [pieces[piece].clip for piece in batch]
-        np.subtract.at(left, owners, 1)
-        progress(int(np.count_nonzero(left[np.unique(owners)] == 0)), True)
+    def results(self, progress: Progress) -> Iterator[tuple[list[int], T_co]]:
+        """Indices of the pieces of each batch and what was made of it, batch by batch."""
+        if not self._futures:
+            self.begin()
+        left = np.bincount([piece.clip for piece in self.pieces], minlength=len(self.window))
+        for batch, future in zip(self._batches, self._futures, strict=True):
+            yield batch, future.result()
+            owners = [self.pieces[piece].clip for piece in batch]
+            np.subtract.at(left, owners, 1)
+            progress(int(np.count_nonzero(left[np.unique(owners)] == 0)), True)
 
 
-def _pooled(
-    window: Sequence[Clip], running: Engine, crop_in_s: float | None, progress: Progress
-) -> NDArray[np.float32]:
+def _pooled(batched: Batched[Pooled], frozen: Frozen, progress: Progress) -> NDArray[np.float32]:
     """One vector per clip of the window: the mean over the valid frames of all of the clip's crops, [n, D]."""
-    pieces = pieces_of(window, crop_in_s)
-    sums = np.zeros((len(pieces), running.frozen.encoder.output_dim))
+    window, pieces = batched.window, batched.pieces
+    sums = np.zeros((len(pieces), frozen.encoder.output_dim))
     frames = np.zeros(len(pieces))
-    for batch, (batch_sums, batch_frames) in in_batches(window, pieces, running, running.forward, progress):
+    for batch, (batch_sums, batch_frames) in batched.results(progress):
         sums[batch], frames[batch] = batch_sums, batch_frames
     clip_of = np.array([piece.clip for piece in pieces])
     totals, counts = np.zeros((len(window), sums.shape[1])), np.zeros(len(window))
@@ -193,7 +247,7 @@ def _pooled(
     np.add.at(counts, clip_of, frames)
     vectors = (totals / counts[:, None]).astype(np.float32)
     for clip, vector in zip(window, vectors, strict=True):
-        check_finite(vector, clip.where, running.frozen.name)
+        check_finite(vector, clip.where, frozen.name)
     return vectors
 
 

@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import functools
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable
 
 import numpy as np
 from numpy.typing import NDArray
 
 from bench import frame_store
-from bench.engine.local import Engine, Frozen, engine
-from bench.extract import Piece, Progress, check_finite, in_batches, pieces_of, stored_as, windows
+from bench.engine.local import Frozen, engine
+from bench.extract import Batched, Kept, Piece, Progress, begun, check_finite, stored_as
 from bench.frame_rule import frame_borders
 from bench.frame_store import Frames, Writer
 from bench.store import Store
@@ -21,30 +21,39 @@ Keep = Callable[[int, Callable[[Writer], None]], Frames]
 LAYOUT = 1  # a change of what is stored, or of how frames get their times, bumps it
 
 
-def frames_stored_as(shard: Shard, frozen: Frozen, crop_in_s: float | None) -> str:
+def frames_stored_as(shard: Shard, frozen: Frozen, crop_in_s: float | None, dtype: str = "float32") -> str:
     """The address of a shard's frames: a digest of everything that they and their times depend on."""
-    kept = ["every valid frame", LAYOUT, frame_store.DTYPE, frozen.certificate.hop_in_samples]
+    kept = ["every valid frame", LAYOUT, dtype, frozen.certificate.hop_in_samples]
     return stored_as(shard, frozen, crop_in_s, kept)
 
 
 def extract_frames(
-    found: Iterable[Shard], frozen: Frozen, *, crop_in_s: float | None, store: Store, threads: int, progress: Progress
+    found: Iterable[Shard],
+    frozen: Frozen,
+    *,
+    crop_in_s: float | None,
+    store: Store,
+    threads: int,
+    progress: Progress,
+    dtype: str = "float32",
 ) -> list[Frames]:
     """Frames of every clip of ``found``, shard by shard, from the store where they are there.
 
-    Windows that were finished before an interruption are not encoded again. Raises as ``bench.extract.extract`` does.
+    They are stored, and given, as ``dtype``: float32, or float16 where a shard's numbers fit. Windows that were
+    finished before an interruption are not encoded again. Raises as ``bench.extract.extract`` does.
     """
     parts = []
     for shard in found:
-        key = frames_stored_as(shard, frozen, crop_in_s)
+        key = frames_stored_as(shard, frozen, crop_in_s, dtype)
         computed: list[bool] = []
 
         def make(writer: Writer, shard: Shard = shard, key: str = key, computed: list[bool] = computed) -> None:
             computed.append(True)
             keep = functools.partial(frame_store.part, store, key)
-            encode_frames(shard, frozen, writer, keep, crop_in_s=crop_in_s, threads=threads, progress=progress)
+            kept = functools.partial(frame_store.has_part, store, key)
+            encode_frames(shard, frozen, writer, keep, kept, crop_in_s=crop_in_s, threads=threads, progress=progress)
 
-        parts.append(frame_store.frames(store, key, make))
+        parts.append(frame_store.frames(store, key, make, dtype))
         if not computed:
             progress(len(parts[-1].keys), False)
     return parts
@@ -55,6 +64,7 @@ def encode_frames(
     frozen: Frozen,
     writer: Writer,
     keep: Keep,
+    kept: Kept,
     *,
     crop_in_s: float | None,
     threads: int,
@@ -62,36 +72,36 @@ def encode_frames(
 ) -> None:
     """Add the frames of every clip of one shard to ``writer``, computed now but for the windows that ``keep`` has."""
     with engine(frozen, threads) as running:
-        for index, window in enumerate(windows(shard, running)):
+        for index, batched in begun(shard, running, running.frames, crop_in_s, kept):
             computed: list[bool] = []
 
-            def make(inner: Writer, window: Sequence[Clip] = window, computed: list[bool] = computed) -> None:
+            def make(
+                inner: Writer, batched: Batched[list[NDArray[np.float32]]] = batched, computed: list[bool] = computed
+            ) -> None:
                 computed.append(True)
-                _encode(window, running, inner, crop_in_s, progress)
+                _encode(batched, frozen, inner, progress)
 
             part = keep(index, make)
             for clip, (key, seconds, sidecar) in enumerate(zip(part.keys, part.seconds, part.sidecars, strict=True)):
                 writer.add(*part.clip(clip), key, float(seconds), sidecar)
             if not computed:
-                progress(len(window), False)
+                progress(len(batched.window), False)
     if not writer.keys:
         raise DataError("shard is empty", got="0 clips", expected="at least one", where=shard.path)
 
 
-def _encode(
-    window: Sequence[Clip], running: Engine, writer: Writer, crop_in_s: float | None, progress: Progress
-) -> None:
-    pieces = pieces_of(window, crop_in_s)
+def _encode(batched: Batched[list[NDArray[np.float32]]], frozen: Frozen, writer: Writer, progress: Progress) -> None:
+    window, pieces = batched.window, batched.pieces
     made: dict[int, NDArray[np.float32]] = {}
-    for batch, outputs in in_batches(window, pieces, running, running.frames, progress):
+    for batch, outputs in batched.results(progress):
         made.update(zip(batch, outputs, strict=True))
     of_clip: list[list[int]] = [[] for _ in window]
     for index, piece in enumerate(pieces):
         of_clip[piece.clip].append(index)
     for clip, own in zip(window, of_clip, strict=True):
-        parts = [timed(made.pop(index), pieces[index], clip, running.frozen.certificate) for index in own]
+        parts = [timed(made.pop(index), pieces[index], clip, frozen.certificate) for index in own]
         frames = np.concatenate([frames for frames, _ in parts])
-        check_finite(frames, clip.where, running.frozen.name)
+        check_finite(frames, clip.where, frozen.name)
         writer.add(frames, np.concatenate([spans for _, spans in parts]), clip.key, clip.seconds, clip.sidecar)
 
 

@@ -70,7 +70,7 @@ def extract_frames(
     found: Sequence[Shard], frozen: Frozen, how: How, *, store: Store, threads: int, progress: Progress
 ) -> Frames:
     """All frames of the surviving crops of a split; their spans follow the declared hop. Raises as ``extract``."""
-    key = stored_as(found, frozen, how, ["every frame", LAYOUT, frame_store.DTYPE])
+    key = stored_as(found, frozen, how, ["every frame", LAYOUT, "float32"])
     computed: list[bool] = []
 
     def make(writer: Writer) -> None:

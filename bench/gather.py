@@ -17,7 +17,7 @@ from bench.extract import Progress, extract, joined
 from bench.extract_frames import extract_frames
 from bench.store import Store
 from bench.stream_xares import How
-from bench.types import DataError, Embeddings, Folds, Problem, Settings, Sidecar, Task
+from bench.types import FRAMES, WIDE, DataError, Embeddings, Folds, Problem, Settings, Sidecar, Task
 
 L = TypeVar("L")
 Rows = Mapping[str, NDArray[np.int64]]
@@ -28,11 +28,17 @@ Rows = Mapping[str, NDArray[np.int64]]
 class FramedClips:
     """Frames of N clips."""
 
-    frames: tuple[NDArray[np.float32], ...]  # N of [T, D], views of memory maps
+    frames: tuple[NDArray[np.floating[Any]], ...]  # N of [T, D] float16 or float32, views of memory maps
     spans: tuple[NDArray[np.float64], ...]  # N of [T, 2] from when to when a frame speaks, in seconds
     keys: tuple[str, ...]
     seconds: NDArray[np.float64]  # [N]
     sidecars: tuple[Sidecar, ...]
+
+    @property
+    def wide(self) -> dict[str, float]:
+        """The rate of clips whose frames are stored in fp32, or nothing where there is none."""
+        share = sum(frames.dtype == np.float32 for frames in self.frames) / len(self.frames)
+        return {WIDE: share} if share else {}
 
 
 def gather(
@@ -60,7 +66,8 @@ def gather_frames(
         if task.protocol == "xares":
             parts = [extract_xares.extract_frames(data.splits[name], frozen, published(task), **how)]
         else:
-            parts = extract_frames(data.splits[name], frozen, crop_in_s=task.crop_in_s, **how)
+            dtype = FRAMES[settings.frames]
+            parts = extract_frames(data.splits[name], frozen, crop_in_s=task.crop_in_s, dtype=dtype, **how)
         keys = [key for part in parts for key in part.keys]
         sizes[name] = len(keys)
         check_complete(task, data, name, _clips(task, data, name, keys), settings.suite)

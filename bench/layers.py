@@ -20,60 +20,36 @@ ALL = "all"
 PROBE_IN_S = 1.0
 
 
-class _Layers(nn.Module):
-    """What one layer and all layers have in common; an ``Adapter``, so the fingerprint sees the encoder inside."""
+class Layers(nn.Module):
+    """[B, N] -> [B, T, D] of hidden layer ``index``, or of all of them, one after another, where that is None.
 
-    def __init__(self, encoder: Encoder, name: str, widths: tuple[int, ...]) -> None:
+    ``widths`` are those of what it gives. An ``Adapter``, so the fingerprint sees the encoder inside.
+    """
+
+    def __init__(self, encoder: Encoder, widths: tuple[int, ...], index: int | None) -> None:
         super().__init__()
-        self.encoder = encoder
-        self.name = name
+        self.encoder, self.index = encoder, index
+        self.name = "layers" if index is None else f"layer {index}"
         self.sampling_rate, self.hop_size_in_ms = encoder.sampling_rate, encoder.hop_size_in_ms
-        self.widths = widths
-        self.output_dim = sum(widths)
+        self.widths = widths if index is None else (widths[index],)
+        self.output_dim = sum(self.widths)
 
     @property
     def wrapped(self) -> nn.Module:
         return cast(nn.Module, self.encoder)
 
-    def chosen(self, states: Sequence[Tensor]) -> Tensor:
-        raise NotImplementedError
-
     def forward(self, audio: Tensor) -> Tensor:
-        return self.chosen(cast(Any, self.encoder).hidden_states(audio))
+        return self._wanted(cast(Any, self.encoder).hidden_states(audio))
+
+    def _wanted(self, states: Sequence[Tensor]) -> Tensor:
+        return torch.cat(list(states), dim=2) if self.index is None else states[self.index]
 
 
-class OneLayer(_Layers):
-    """[B, N] -> [B, T, D] of the hidden layer ``index``."""
+class LayersWithLengths(Layers):
+    """``Layers`` of an encoder that takes ``lengths``."""
 
-    def __init__(self, encoder: Encoder, index: int, widths: tuple[int, ...]) -> None:
-        super().__init__(encoder, f"layer {index}", (widths[index],))
-        self.index = index
-
-    def chosen(self, states: Sequence[Tensor]) -> Tensor:
-        return states[self.index]
-
-
-class AllLayers(_Layers):
-    """[B, N] -> [B, T, sum of widths]: every hidden layer, one after another."""
-
-    def __init__(self, encoder: Encoder, widths: tuple[int, ...]) -> None:
-        super().__init__(encoder, "layers", widths)
-
-    def chosen(self, states: Sequence[Tensor]) -> Tensor:
-        return torch.cat(list(states), dim=2)
-
-
-class _WithLengths(_Layers):
     def forward(self, audio: Tensor, lengths: Tensor | None = None) -> Tensor:
-        return self.chosen(cast(Any, self.encoder).hidden_states(audio, lengths))
-
-
-class OneLayerWithLengths(_WithLengths, OneLayer):
-    """``OneLayer`` of an encoder that takes ``lengths``."""
-
-
-class AllLayersWithLengths(_WithLengths, AllLayers):
-    """``AllLayers`` of an encoder that takes ``lengths``."""
+        return self._wanted(cast(Any, self.encoder).hidden_states(audio, lengths))
 
 
 def at_layer(spec: EncoderSpec, layer: str) -> EncoderSpec:
@@ -91,15 +67,12 @@ def _loader(load: Callable[[str], Encoder], layer: str, name: str) -> Callable[[
     def loaded(device: str) -> Encoder:
         encoder = adapt(load(device), device)
         widths = _widths(encoder, device, name)
-        with_lengths = accepts_lengths(encoder)
-        if layer == ALL:
-            kind = AllLayersWithLengths if with_lengths else AllLayers
-            return cast(Encoder, kind(encoder, widths).eval())
-        if int(layer) >= len(widths):
+        index = None if layer == ALL else int(layer)
+        if index is not None and index >= len(widths):
             expected = f"0 to {len(widths) - 1}, or all"
             raise EncoderError("no such layer", got=layer, expected=expected, where=name)
-        one = OneLayerWithLengths if with_lengths else OneLayer
-        return cast(Encoder, one(encoder, int(layer), widths).eval())
+        kind = LayersWithLengths if accepts_lengths(encoder) else Layers
+        return cast(Encoder, kind(encoder, widths, index).eval())
 
     return loaded
 

@@ -28,7 +28,7 @@ from bench.extract_frames import frames_stored_as
 from bench.frame_store import stored_at
 from bench.generated import digests_of, place
 from bench.store import Store
-from bench.types import DataError, Events, Settings, Shard, Task
+from bench.types import FRAMES, DataError, Events, Settings, Shard, Task
 
 BYTES_PER_S = 20_000.0  # of FLAC at 16 kHz, about: for shards that are not here
 CLIP_IN_S = 10.0  # for clips that nobody has counted
@@ -202,10 +202,10 @@ def _per_clip(running: Engine, threads: int, seconds: float) -> float:
 
 def encoding_in_s(task: Task, material: Material, frozen: Frozen, settings: Settings, speed: Speed) -> float:
     """Wall time of encoding what is not in the store yet."""
-    store, wall = Store(settings.cache), 0.0
+    wall = 0.0
     affordable = sum(part.shard.size for part in material.parts if part.shard) <= MOST_TO_DIGEST
     for part in material.parts:
-        if part.shard is not None and _stored(task, part.shard, frozen, store, affordable):
+        if part.shard is not None and _stored(task, part.shard, frozen, settings, affordable):
             continue
         clips = part.seconds / CLIP_IN_S if part.clips is None else part.clips
         pieces = max(clips, part.seconds / task.crop_in_s) if task.crop_in_s else clips
@@ -213,11 +213,12 @@ def encoding_in_s(task: Task, material: Material, frozen: Frozen, settings: Sett
     return wall
 
 
-def _stored(task: Task, shard: Shard, frozen: Frozen, store: Store, affordable: bool) -> bool:
+def _stored(task: Task, shard: Shard, frozen: Frozen, settings: Settings, affordable: bool) -> bool:
     """Whether a shard's embeddings are stored; an event task needs its frames, others have one or the other."""
     if not shard.sha256:
         if not affordable:
             return False
         shard = Shard(shard.path, shards.checksum(shard.path), shard.size)
+    store, dtype = Store(settings.cache), FRAMES[settings.frames]
     pooled = store.path(stored_as(shard, frozen, task.crop_in_s)).exists() and not isinstance(task.target, Events)
-    return pooled or stored_at(store, frames_stored_as(shard, frozen, task.crop_in_s)).exists()
+    return pooled or stored_at(store, frames_stored_as(shard, frozen, task.crop_in_s, dtype)).exists()

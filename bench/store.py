@@ -86,12 +86,19 @@ class Store:
 
         To be called inside the ``make`` of ``embeddings``: it relies on the lock that is held there.
         """
-        path = self.path(key).with_suffix(f".part-{index}")
+        path = self._part(key, index)
         stored = self._read(path)
         if stored is None:
             stored = make()
             self._write(path, stored)
         return stored
+
+    def has_part(self, key: str, index: int) -> bool:
+        """Whether ``part`` has something to read, damaged or not."""
+        return self._part(key, index).exists()
+
+    def _part(self, key: str, index: int) -> Path:
+        return self.path(key).with_suffix(f".part-{index}")
 
     def certificate(self, key: str, make: Callable[[], Mapping[str, Any]]) -> Mapping[str, Any]:
         """A plain mapping stored as JSON under ``key``, made now if it is not there."""

@@ -149,9 +149,7 @@ def _columns(block: Sequence[str], width: int) -> list[Sequence[str]] | None:
     """The columns of some lines; None where a line has not ``width`` of them."""
     text = "".join(block)
     plain = text.isascii() and not any(space in text for space in SPACES)
-    if plain and set(map(str.count, block, repeat(" "))) <= {
-        width - 1
-    }:  # then no line has more, and none may have less
+    if plain and set(map(str.count, block, repeat(" "))) <= {width - 1}:  # none has more columns, so none has less
         tokens = text.split()
         if len(tokens) == width * len(block):
             return [tokens[place::width] for place in range(width)]

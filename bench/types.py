@@ -54,6 +54,8 @@ DOMAINS: tuple[Domain, ...] = ("speech", "environment", "music")
 SUITES = ("mini", "full")
 PROTOCOLS = ("strict", "xares")
 PRECISIONS = ("fp32", "bf16", "fp16")
+WIDE = "fp32 frames"  # a rate: clips whose frames fit no smaller format; nothing is lost
+FRAMES = {"fp16": "float16", "fp32": "float32"}  # number formats in which frames may be stored
 
 
 # ------------------------------------------------------------------------------------------------------ encoders
@@ -249,7 +251,8 @@ class ProbeResult:
 class Probe(Protocol):
     """A small model on frozen embeddings; all folds and seeds are fitted in one call so that they can share work.
 
-    A probe that X-ARES does in another way has ``published() -> Probe``, the probe of protocol ``xares``.
+    A probe that X-ARES does in another way has ``published() -> Probe``, the probe of protocol ``xares``. One that
+    holds out training clips itself has ``grouped(clusters) -> Probe``: clips of equal clusters [N] stay together.
     """
 
     @property
@@ -321,6 +324,7 @@ class Settings:
     threads: int  # batches computed at a time on a CPU
     offline: bool = False
     mirror: str = ""  # fetch from Hugging Face: "hf" from where tasks say, or OWNER/REPO[@REVISION]
+    frames: str = "fp16"  # how frames are stored, a key of FRAMES; in protocol xares fp32, as published
 
 
 @dataclass(frozen=True, slots=True)

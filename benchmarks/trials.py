@@ -41,7 +41,7 @@ def pairs_of(n: int, speakers: np.ndarray, generator: np.random.Generator) -> tu
     """``n`` distinct pairs of utterances, every second of one speaker where there are so many."""
     total = len(speakers)
     by_speaker = np.argsort(speakers, kind="stable")
-    first = generator.integers(0, total, int(1.3 * n))
+    first = generator.integers(0, total, int(1.6 * n))
     near = np.clip(first + generator.integers(1, max(2, total // SPEAKERS), len(first)), 0, total - 1)
     far = generator.integers(0, total, len(first))
     second = np.where(np.arange(len(first)) % 2 == 0, near, far)
@@ -69,9 +69,8 @@ def main(arguments: list[str]) -> int:
     problem = Problem(np.arange(UTTERANCES, len(speakers)), None, np.arange(UTTERANCES))
     pairs = Pairs(enrol, test, speakers.astype(np.int64))
     names = tuple(f"utterance-{index:06d}" for index in range(UTTERANCES))
-    print(
-        f"{len(enrol):,} trials ({labels.mean():.0%} targets) of {UTTERANCES:,} utterances, {chosen.dimensions} values"
-    )
+    shares = f"{labels.mean():.0%} targets"
+    print(f"{len(enrol):,} trials ({shares}) of {UTTERANCES:,} utterances, {chosen.dimensions} values")
     start = time.perf_counter()
     how = {"n_classes": 2, "seeds": (0,)}
     (result,) = timed("scores: cosine", lambda: Cosine(centred=True).run(vectors, pairs, [problem], **how))

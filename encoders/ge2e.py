@@ -13,14 +13,14 @@ Trained on LibriSpeech train-other-500, VoxCeleb 1 and 2 (dev), as the authors o
 
 from __future__ import annotations
 
-from pathlib import Path
+import functools
 
 import numpy as np
 import torch
 from torch import Tensor, nn
 
 from bench.types import EncoderSpec
-from encoders.weights import Weights, fetched, fill, tensors
+from encoders.weights import Weights, load, load_file
 
 RATE, FFT, STEP, BANDS, WIDTH = 16_000, 400, 160, 40, 256
 FRAMES = 160  # spectra in a window, 1.6 s
@@ -95,25 +95,15 @@ def rename(name: str) -> str | None:
     return own if kind == "model_state" and not own.startswith("similarity_") else None
 
 
-def load_weights(path: Path, device: str) -> Ge2e:
-    encoder = Ge2e()
-    fill(encoder, tensors(path), rename, where=path)
-    return encoder.eval().requires_grad_(False).to(device)
-
-
-def load(device: str) -> Ge2e:
-    return load_weights(fetched(WEIGHTS), device)
-
-
 ge2e = EncoderSpec(
     name="ge2e",
-    load=load,
+    load=functools.partial(load, Ge2e, rename, WEIGHTS),
     source="https://github.com/resemble-ai/Resemblyzer",
     revision=COMMIT,
     licence="Apache-2.0",
     verified="real weights: equal to Resemblyzer 0.1.4 on real speech; certificate",
     trained_on=("voxceleb1", "voxceleb2", "librispeech", "librispeechmalefemale"),
-    load_weights=load_weights,
+    load_weights=functools.partial(load_file, Ge2e, rename),
     sampling_rate=Ge2e.sampling_rate,
     output_dim=Ge2e.output_dim,
     hop_in_ms=Ge2e.hop_size_in_ms,

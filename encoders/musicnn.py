@@ -19,10 +19,10 @@ from pathlib import Path
 import torch
 from torch import Tensor, nn
 
-from bench.types import EncoderSpec
+from bench.types import Encoder, EncoderSpec
 from encoders import tensorflow_checkpoint
 from encoders.spectra import Mel, of_each
-from encoders.weights import Weights, fetched, fill
+from encoders.weights import Weights, fetched, filled
 from encoders.wheels import opened
 
 RATE, FFT, HOP, BANDS = 16_000, 512, 256, 96
@@ -146,14 +146,12 @@ def published(folder: Path) -> dict[str, Tensor]:
     return {name: value.permute(3, 2, 0, 1) if value.ndim == 4 else value for name, value in found.items()}
 
 
-def load_weights(songs: str, path: Path, device: str) -> Musicnn:
-    encoder = Musicnn()
+def load_weights(songs: str, path: Path, device: str) -> Encoder:
     with opened(path, f"musicnn/{songs}_musicnn") as folder:
-        fill(encoder, published(folder), rename, where=path)
-    return encoder.eval().requires_grad_(False).to(device)
+        return filled(Musicnn(), published(folder), rename, path, device)
 
 
-def load(songs: str, device: str) -> Musicnn:
+def load(songs: str, device: str) -> Encoder:
     return load_weights(songs, fetched(WHEEL), device)
 
 

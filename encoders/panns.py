@@ -29,16 +29,20 @@ from encoders.spectra import AMIN, Mel, of_each
 from encoders.weights import Weights, load, load_file
 
 BANDS, POOLED = 64, 32  # frames of the spectrum to a vector
-HOP_IN_MS = 10.0 * POOLED
 NOT_THE_ENCODER = ("spectrogram_extractor.", "logmel_extractor.", "fc1.", "fc_audioset.")  # computed here; the head
 
 
 @dataclass(frozen=True, slots=True)
 class Config:
     rate: int
-    window: int
+    window: int  # samples
+    hop: int  # samples
     high: int  # Hz
     channels: tuple[int, ...] = (64, 128, 256, 512, 1024, 2048)
+
+    @property
+    def hop_in_ms(self) -> float:
+        return 1000 * self.hop * POOLED / self.rate
 
 
 class Block(nn.Module):
@@ -62,13 +66,13 @@ class Cnn14(nn.Module):
 
     def __init__(self, config: Config) -> None:
         super().__init__()
-        hop = config.rate // 100
-        self.sampling_rate, self.hop_size_in_ms, self.output_dim = config.rate, HOP_IN_MS, config.channels[-1]
+        self.sampling_rate, self.hop_size_in_ms = config.rate, config.hop_in_ms
+        self.output_dim = config.channels[-1]
         self.mel = Mel(
-            fft=config.window, window=config.window, hop=hop, bands=BANDS, low=50, high=config.high, slaney=True,
+            fft=config.window, window=config.window, hop=config.hop, bands=BANDS, low=50, high=config.high, slaney=True,
             rate=config.rate,
         )  # fmt: skip
-        self.shortest = max(self.mel.shortest, hop * (POOLED - 1))
+        self.shortest = max(self.mel.shortest, config.hop * (POOLED - 1))
         self.bn0 = nn.BatchNorm2d(BANDS)
         self.blocks = nn.ModuleList(Block(inputs, outputs) for inputs, outputs in pairwise((1, *config.channels)))
 
@@ -125,10 +129,10 @@ def _spec(name: str, config: Config, file: str) -> EncoderSpec:
         trained_on=("AudioSet",),
         sampling_rate=config.rate,
         output_dim=config.channels[-1],
-        hop_in_ms=HOP_IN_MS,
+        hop_in_ms=config.hop_in_ms,
     )
 
 
-K16, K32 = Config(16_000, 512, 8000), Config(32_000, 1024, 14_000)
+K16, K32 = Config(16_000, 512, 160, 8000), Config(32_000, 1024, 320, 14_000)
 cnn14_16k = _spec("panns_cnn14_16k", K16, "Cnn14_16k_mAP%3D0.438.pth")
 cnn14_32k = _spec("panns_cnn14_32k", K32, "Cnn14_mAP%3D0.431.pth")

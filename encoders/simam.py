@@ -33,7 +33,7 @@ COPY = Weights(
     file="avg_model.pt",
     sha256="bcd9af2af0909c0e2ba664697de82ee04df5cfbd0e7a26cc1a3b11c3726a08f9",
 )
-TUNED = Weights(page="https://huggingface.co/gaunernst/wespeaker-voxblink2-samresnet34-ft")
+TUNED = Weights(page="gaunernst/wespeaker-voxblink2-samresnet34-ft on the Hugging Face hub")  # no commit is known
 
 
 class Block(nn.Module):

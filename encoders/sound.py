@@ -1,7 +1,7 @@
 """Sound and music models published for transformers: AST, LAION's CLAP, MERT.
 
 How each is used is described in ``hf_spectrogram.py`` (AST, CLAP) and ``hf_waveform.py`` (MERT, whose own code is not
-run). Microsoft's CLAP is not among transformers' models.
+run). Microsoft's CLAP is in ``msclap.py``.
 """
 
 from __future__ import annotations

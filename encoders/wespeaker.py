@@ -12,15 +12,15 @@ batch must have one length.
 
 from __future__ import annotations
 
+import functools
 from itertools import pairwise
-from pathlib import Path
 
 import torch
 from torch import Tensor, nn
 
 from bench.types import EncoderSpec
 from encoders.spectra import kaldi
-from encoders.weights import Weights, fetched, fill, tensors
+from encoders.weights import Weights, load, load_file
 
 RATE, WINDOW, HOP, BANDS, EMBEDDING = 16_000, 400, 160, 80, 256
 STAGES = ((32, 3), (64, 4), (128, 6), (256, 3))  # channels, blocks; each but the first halves both axes
@@ -92,25 +92,15 @@ def rename(name: str) -> str | None:
     return None if name.startswith("projection.") else name
 
 
-def load_weights(path: Path, device: str) -> ResNet34:
-    encoder = ResNet34()
-    fill(encoder, tensors(path), rename, where=path)
-    return encoder.eval().requires_grad_(False).to(device)
-
-
-def load(device: str) -> ResNet34:
-    return load_weights(fetched(WEIGHTS), device)
-
-
 resnet34 = EncoderSpec(
     name="wespeaker-resnet34",
-    load=load,
+    load=functools.partial(load, ResNet34, rename, WEIGHTS),
     source=WEIGHTS.source,
     revision=WEIGHTS.revision,
     licence="CC-BY-4.0",
     verified="random weights: equal to the class in pyannote.audio 4.0.7; certificate",
     trained_on=("voxceleb2",),
-    load_weights=load_weights,
+    load_weights=functools.partial(load_file, ResNet34, rename),
     sampling_rate=ResNet34.sampling_rate,
     output_dim=ResNet34.output_dim,
     hop_in_ms=ResNet34.hop_size_in_ms,

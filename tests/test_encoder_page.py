@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from bench.plugin import discovery
-from bench.plugin.encoder_page import PAGE, replaced, scores_table, specs_table
+from bench.plugin.encoder_page import PAGE, layers_table, replaced, scores_table, specs_table
 from tests.test_leaderboard import score
 
 
@@ -12,6 +12,12 @@ def test_the_page_is_up_to_date() -> None:
     table = specs_table(discovery.bundled_encoders().values())
     assert page == replaced(page, "specs", table), "run python -m bench.plugin.encoder_page"
     assert table in page
+
+
+def test_links_are_addresses() -> None:
+    for row in specs_table(discovery.bundled_encoders().values()).splitlines()[2:]:
+        name = row.split("|")[1].strip()
+        assert "](" not in name or " " not in name, name
 
 
 def test_every_encoder_says_what_was_verified() -> None:
@@ -32,3 +38,17 @@ def test_scores_stand_beside_the_baseline() -> None:
     assert head == "| task | probe | chance | logmel | other | third |"
     cells = [cell.strip() for cell in only.split("|")]
     assert (cells[1], *cells[4:7]) == ("esc50", "0.200 [0.10, 0.30]", "**0.500 [0.40, 0.60]**", "0.250 [0.20, 0.30]")
+
+
+def test_layers_stand_beside_each_other() -> None:
+    curve = {"layer 0": 0.1, "layer 1": 0.35, "fold 1": 0.3, "fold 2": 0.4}
+    deep = score(
+        encoder="deep.layers", value=0.3456, ci95=(0.3, 0.4), subsets=curve, secondary={"f1": 0.1, "chosen layer": 0.5}
+    )
+    flat = score(
+        encoder="flat.layers", value=0.5, ci95=(0.4, 0.6), subsets={"layer 0": 0.5}, secondary={"chosen layer": 0}
+    )
+    head, _, first, second = layers_table([flat, deep]).splitlines()
+    assert head == "| encoder | task | probe | 0 | 1 | chosen | score |"
+    assert first == "| deep | esc50 | knn | 0.100 | 0.350 | 0.5 | 0.346 [0.30, 0.40] |"
+    assert second == "| flat | esc50 | knn | 0.500 |  | 0 | 0.500 [0.40, 0.60] |"

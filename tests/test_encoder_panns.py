@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import dataclasses
+
 import numpy as np
 import pytest
 import torch
@@ -22,7 +24,7 @@ def names(encoder: str) -> dict[str, tuple[int, ...]]:
 
 def narrow(rate: int) -> panns.Cnn14:
     config = panns.K16 if rate == 16_000 else panns.K32
-    module = panns.Cnn14(panns.Config(config.rate, config.window, config.high, NARROW))
+    module = panns.Cnn14(dataclasses.replace(config, channels=NARROW))
     own = {name: tuple(value.shape) for name, value in module.state_dict().items()}
     module.load_state_dict(recorded.planted(own))
     return module.eval().requires_grad_(False)

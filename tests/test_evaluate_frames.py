@@ -136,6 +136,17 @@ def test_a_good_ear_finds_the_tones(heard: Evaluated) -> None:
     json.dumps([score.secondary, score.rates, score.value])
 
 
+def test_frames_in_single_precision_are_told_and_score_the_same(heard: Evaluated, data: Path, tmp_path: Path) -> None:
+    labelled, ready, how = embedded(task(), data, tmp_path, Spectrum())
+    assert {frames.dtype for frames in labelled.frames} == {np.dtype(np.float16)}
+    found = dataset(task(), "full", cache=tmp_path, data=data)
+    whole = embed_frames(task(), found, ready, replace(how, frames="fp32"), lambda clips, encoded: None)
+    assert {frames.dtype for frames in whole.frames} == {np.dtype(np.float32)}
+    score = evaluate_frames(whole, ready, task().probes[0], how).score
+    assert score.rates == {"missing": 0.0, "late events": 0.0, "fp32 frames": 1.0}
+    assert score.value == pytest.approx(heard.score.value, abs=0.01)
+
+
 def test_a_deaf_encoder_is_at_chance(data: Path, tmp_path: Path) -> None:
     score = run(task(), data, tmp_path, Deaf()).score
     assert score.value <= score.chance + 0.02

@@ -43,6 +43,7 @@ FLOORS = {
     "bench.extract_xares": 3,
     "bench.stream_xares": 3,
     "bench.chosen_models": 3,
+    "bench.chosen_probes": 3,
     "bench.gather": 3,
     "bench.rows": 4,
     "bench.throughput": 4,
@@ -57,6 +58,7 @@ FLOORS = {
     "bench.verification.fine_tuning": 3,
     "bench.leaderboard": 5,
     "bench.plugin": 6,
+    "bench.submit": 7,
     "bench.test_quality": 7,
     "bench.test_throughput": 7,
 }

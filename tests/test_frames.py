@@ -244,3 +244,93 @@ def test_an_empty_shard_is_an_error(tmp_path: Path) -> None:
         extracted([shards.verified(tar(tmp_path / "x.tar", []))], frozen(Mean()), tmp_path)
     with pytest.raises(DataError, match="no frames to store"):
         frame_store.frames(Store(tmp_path), "ab12", lambda writer: None)
+
+
+class Scaled(Mean):
+    """Frames ``factor`` times as large as usual."""
+
+    factor = 1.0
+
+    def forward(self, audio: torch.Tensor, lengths: torch.Tensor | None = None) -> torch.Tensor:
+        return super().forward(audio, lengths) * self.factor
+
+
+def scaled(factor: float) -> Frozen:
+    encoder = Scaled()
+    encoder.factor = factor
+    return frozen(encoder)
+
+
+def halves(found: list[Shard], ready: Frozen, cache: Path) -> list[Frames]:
+    return extract_frames(
+        found, ready, crop_in_s=None, store=Store(cache), threads=1, progress=nothing, dtype="float16"
+    )
+
+
+def test_half_precision_rounds_and_halves_the_file(found: list[Shard], tmp_path: Path) -> None:
+    whole = extracted(found, scaled(10.0), tmp_path)
+    for part, exact in zip(halves(found, scaled(10.0), tmp_path), whole, strict=True):
+        assert (part.frames.dtype, exact.frames.dtype) == (np.float16, np.float32)
+        np.testing.assert_array_equal(part.frames, exact.frames.astype(np.float16))
+        np.testing.assert_array_equal(part.spans, exact.spans)
+        assert isinstance(part.frames, np.memmap)
+    sizes = {path.stat().st_size for path in (tmp_path / "frames").rglob("*.safetensors")}
+    assert len(list((tmp_path / "frames").rglob("*.safetensors"))) == 4
+    assert max(sizes) - min(sizes) >= whole[0].frames.nbytes // 2
+
+
+@pytest.mark.parametrize("factor", [1e8, 1e-4])
+def test_what_half_precision_does_not_hold_is_kept_in_single(factor: float, found: list[Shard], tmp_path: Path) -> None:
+    for part, exact in zip(
+        halves(found, scaled(factor), tmp_path), extracted(found, scaled(factor), tmp_path / "other"), strict=True
+    ):
+        assert part.frames.dtype == np.float32
+        np.testing.assert_array_equal(part.frames, exact.frames)
+
+
+@given(
+    peak=st.floats(0, 1e6, width=32),
+    values=st.lists(st.floats(-1, 1, width=32), min_size=1, max_size=20),
+)
+def test_what_fits_comes_back_nearly_as_it_was(peak: float, values: list[float]) -> None:
+    frames = np.array([*values, 1.0], dtype=np.float32)[:, None] * np.float32(peak)
+    if frame_store.fits(frames):
+        half = frames.astype(np.float16).astype(np.float32)
+        assert np.isfinite(half).all()
+        assert np.abs(half - frames).max() <= peak * 2.0**-11
+    else:
+        assert peak > 65504 or 0 < peak < 2.0**-8
+
+
+def test_one_loud_clip_keeps_its_whole_shard_in_single_precision(tmp_path: Path) -> None:
+    made: list[str] = []
+
+    def make(writer: Writer) -> None:
+        made.append(writer.dtype)
+        for index, value in enumerate((1.0, 65504.0, 65505.0, 3.0)):
+            writer.add(np.full((2, 3), value, np.float32), np.zeros((2, 2)), str(index), 0.1, {})
+
+    part = frame_store.frames(Store(tmp_path), "ab12", make, "float16")
+    assert made == ["float16", "float32"]
+    assert part.frames.dtype == np.float32
+    assert part.frames[:, 0].tolist() == [1, 1, 65504, 65504, 65505, 65505, 3, 3]
+    assert np.isfinite(frame_store.frames(Store(tmp_path), "ab12", make, "float16").frames).all()
+    assert made == ["float16", "float32"]
+
+
+def test_an_interruption_does_not_round_twice(tmp_path: Path) -> None:
+    """Parts are kept in fp32: a shard that turns out to need fp32 has it from its first window on."""
+    exact = np.full((1, 1), 1.0001, np.float32)
+
+    def make(writer: Writer) -> None:
+        kept = frame_store.part(Store(tmp_path), "ab12", 0, lambda w: w.add(exact, np.zeros((1, 2)), "a", 0.1, {}))
+        writer.add(*kept.clip(0), "a", 0.1, {})
+        writer.add(np.full((1, 1), 1e5, np.float32), np.zeros((1, 2)), "b", 0.1, {})
+
+    assert frame_store.frames(Store(tmp_path), "ab12", make, "float16").frames[0, 0] == exact[0, 0]
+
+
+def test_the_format_is_part_of_the_address(found: list[Shard]) -> None:
+    ready = frozen(Mean())
+    assert frames_stored_as(found[0], ready, None) == frames_stored_as(found[0], ready, None, "float32")
+    assert frames_stored_as(found[0], ready, None) != frames_stored_as(found[0], ready, None, "float16")

@@ -473,6 +473,8 @@ def test_table_flags_what_a_reader_must_know():
     assert shown[1].endswith("200 uncertified, trained on it, other data, private, 2.0% lost")
     shown = lines(board([row], encoders=[encoder_row(trained_on=["ESC50"])]))  # nobody was trained on generated clips
     assert shown[1].endswith("200 uncertified, private, 2.0% lost")
+    shown = lines(board([score(secondary={"chosen layer": 3.4})]))  # the mean over folds, which chose on their own
+    assert shown[1].endswith("200 layer 3.4")
 
 
 def test_table_says_why_there_is_no_summary():

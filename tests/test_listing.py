@@ -39,6 +39,7 @@ def test_a_line_says_what_is_needed() -> None:
     ]
     assert "13.3333" in lines["mert-v1-95m"]
     assert " latest " in lines["data2vec-audio-base"]
+    assert " own copy " in lines["wespeaker-simam-resnet34-ft"]  # known to lie on a hub, but at no commit
     assert " opensmile " in lines["egemaps"]
     bare = listing.encoders([EncoderSpec("bare", lambda _: None)]).splitlines()[1]  # type: ignore[arg-type,return-value]
     assert bare.split() == ["bare"]

@@ -20,13 +20,13 @@ from hypothesis import strategies as st
 from bench.types import Folds
 from tasks.environment import esc50, urbansound8k
 from tasks.labels import labels
-from tasks.mini import creatures, environment, impacts, machines, signals, textures
+from tasks.mini import creatures, environment, household, impacts, machines, signals, textures
 from tasks.mini.scene import rng
 from tasks.mini.write import write_shards
 
-MODULES = (creatures, impacts, machines, textures)
+MODULES = (creatures, household, impacts, machines, textures)
 SOUNDS = {
-    name: value
+    f"{module.__name__.rpartition('.')[2]}.{name}": value
     for module in MODULES
     for name, value in vars(module).items()
     if inspect.isfunction(value)

@@ -8,6 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from bench.layer_curve import contradiction
 from bench.leaderboard import io, predictions
 from bench.leaderboard.build import build
 from bench.leaderboard.cli import main
@@ -56,7 +57,8 @@ def run(folder, metric="accuracy", encoder="logmel", name="esc50", seed=0, right
     row = replace(row, data=replace(row.data, classes=len(own.classes) if metric != "recall@1" else 0))
     found = asdict(measure(metric_of(row), own, row.data.classes, where=name))
     low_high = sorted(found.pop("fold_values"))
-    return replace(row, **found, subsets=dict(zip(("fold x", "fold y"), low_high, strict=True)))
+    found["subsets"] = dict(zip(("fold x", "fold y"), low_high, strict=True))
+    return replace(row, **found)
 
 
 def saved(folder, rows, tasks=None):
@@ -127,6 +129,35 @@ def test_every_number_that_does_not_hold_is_named(field, change, tmp_path, capsy
     assert field in [difference.field for difference in found if not difference.where.startswith("summary")]
     assert main(["verify", str(tmp_path)]) == 1
     assert f"esc50, logmel, linear: {field} is" in capsys.readouterr().out
+
+
+LAYERS = {"layer 0": 0.25, "layer 1": 0.5, "layer 2": 0.75}
+CURVES = [  # subsets, secondary, what is wrong: given that the row's value is 0.5
+    (LAYERS, {"chosen layer": 1.0}, None),
+    ({"fold 1": 0.5, **LAYERS}, {"chosen layer": 1.5}, None),
+    ({"fold 1": 0.5}, {}, None),
+    (LAYERS, {"chosen layer": 2.0}, "chosen layer 2 of value 0.75"),
+    (LAYERS, {"chosen layer": 0.5}, "chosen layer 0.5 of value None"),
+    (LAYERS, {"chosen layer": 3.0}, "chosen layer 3.0"),
+    (LAYERS, {}, "chosen layer None"),
+    ({}, {"chosen layer": 0.0}, "subsets without layers"),
+    ({"layer 0": 0.5, "layer 2": 0.5}, {"chosen layer": 0.0}, "subsets layer 0, layer 2"),
+]
+
+
+@pytest.mark.parametrize(("subsets", "secondary", "wrong"), CURVES)
+def test_a_curve_over_layers_agrees_with_its_row(subsets, secondary, wrong):
+    found = contradiction(0.5, subsets, secondary)
+    assert (found and found[0]) == wrong
+
+
+def test_a_wrong_choice_of_layer_is_named(tmp_path):
+    row = run(tmp_path)
+    layers = {"layer 0": row.value / 2, "layer 1": row.value}
+    for chosen, fields in ((1.0, []), (5.0, ["layers"])):
+        secondary = row.secondary | {"chosen layer": chosen}
+        saved(tmp_path, [replace(row, subsets=row.subsets | layers, secondary=secondary)])
+        assert [difference.field for difference in verify(one(tmp_path))] == fields
 
 
 @pytest.mark.parametrize(

@@ -49,10 +49,16 @@ class Frozen:
 
 @dataclass(frozen=True, slots=True)
 class Engine:
-    """An encoder's copies and the threads that run them."""
+    """An encoder's copies, and threads for the three stages: read shards, decode clips, run the encoder.
+
+    On a CPU decoding and forward passes compete for the cores, so they share one pool, as large as the cores allow. A
+    GPU has its own passes waiting while the CPU decodes.
+    """
 
     frozen: Frozen
-    pool: ThreadPoolExecutor
+    pool: ThreadPoolExecutor  # decodes
+    passes: ThreadPoolExecutor  # runs the encoder
+    reader: ThreadPoolExecutor  # one thread, which prepares the next window
     copies: SimpleQueue[Encoder]
 
     def forward(self, audio: Sequence[NDArray[np.float32]], *, where: str) -> tuple[NDArray[np.float64], list[int]]:
@@ -75,12 +81,14 @@ class Engine:
 @contextlib.contextmanager
 def engine(frozen: Frozen, threads: int) -> Iterator[Engine]:
     """An engine of ``threads`` threads; what is still queued when its block fails is dropped, not waited for."""
-    pool = ThreadPoolExecutor(threads)
+    pool, reader = ThreadPoolExecutor(threads), ThreadPoolExecutor(1)
+    passes = pool if frozen.on_cpu else ThreadPoolExecutor(1)
     try:
         with single_threaded() if frozen.on_cpu else nullcontext():
-            yield Engine(frozen, pool, replicas(frozen.encoder, threads if frozen.on_cpu else 1))
+            yield Engine(frozen, pool, passes, reader, replicas(frozen.encoder, threads if frozen.on_cpu else 1))
     finally:
-        pool.shutdown(cancel_futures=True)
+        for executor in (passes, pool, reader):  # the reader last: it may be waiting for what is dropped here
+            executor.shutdown(cancel_futures=True)
 
 
 @contextlib.contextmanager

@@ -12,7 +12,7 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from bench.leaderboard import merge, table
+from bench.leaderboard import merge, table, trial_report
 from bench.leaderboard.compare import compare
 from bench.leaderboard.export import FORMATS
 from bench.leaderboard.files import one, sources
@@ -31,6 +31,7 @@ EXAMPLES = """examples:
   python -m bench.leaderboard compare results/first results/second
   python -m bench.leaderboard compare results/both results/both --first logmel --second other
   python -m bench.leaderboard export results/both --format markdown -o table.md
+  python -m bench.leaderboard trials results/both/predictions/tidyvoice.ecapa.cosine.safetensors
 """
 
 
@@ -80,6 +81,11 @@ def parser() -> argparse.ArgumentParser:
     export.add_argument("--format", choices=sorted(FORMATS), required=True)
     export.add_argument("-o", dest="out", type=Path, required=True, metavar="OUT", help="file to write")
     export.set_defaults(call=_export)
+    trials = commands.add_parser("trials", help="subsets and suspicious trials of a row of speaker verification")
+    trials.add_argument("file", type=Path, metavar="PREDICTIONS", help="the row's file below predictions/")
+    trials.add_argument("--highest", type=int, default=20, metavar="N", help="non-targets to list (default: 20)")
+    trials.add_argument("--det", type=Path, metavar="OUT.csv", help="write the points of the DET curve, too")
+    trials.set_defaults(call=_trials)
     return whole
 
 
@@ -129,6 +135,16 @@ def _export(chosen: argparse.Namespace) -> int:
     text = FORMATS[chosen.format](one(chosen.file).board)
     with written(chosen.out) as temporary:
         temporary.write_text(text, encoding="utf-8", newline="\n")
+    return DONE
+
+
+def _trials(chosen: argparse.Namespace) -> int:
+    answers = trial_report.read(chosen.file)
+    width, colour = _look()
+    _print(trial_report.report(answers, max(1, chosen.highest), width=width, colour=colour))
+    if chosen.det is not None:
+        with written(chosen.det) as temporary:
+            temporary.write_text(trial_report.det_csv(answers), encoding="utf-8", newline="\n")
     return DONE
 
 

@@ -13,6 +13,10 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
+from bench.layer_curve import CHOSEN
+from bench.metrics.detection import unlike
+from bench.types import WIDE
+
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
 
@@ -191,15 +195,28 @@ def score_table(board: Leaderboard) -> Table:
 
 def flags(score: Score, trained_on: Iterable[str] = ()) -> list[str]:
     """What a reader must know before comparing a row; ``trained_on`` names the encoder's training datasets."""
-    lost = sum(score.rates.values())
+    lost = sum(rate for name, rate in score.rates.items() if name != WIDE)
+    layer = score.secondary.get(CHOSEN, 0)
     notes = {
         "uncertified": not score.certified,
-        "trained on it": not score.data.synthetic and score.task.casefold() in {name.casefold() for name in trained_on},
+        "trained on it": not score.data.synthetic and bool(_corpora(score) & {name.casefold() for name in trained_on}),
+        "minDCF unlike EER": _unlike(score),
         "other data": score.data.reference is False,
         "private": score.private,
         f"{lost:.1%} lost": lost > 0,
+        f"layer {layer:g}": CHOSEN in score.secondary,
     }
     return [note for note, holds in notes.items() if holds]
+
+
+def _corpora(score: Score) -> set[str]:
+    """What an encoder's ``trained_on`` may call the data of a row."""
+    return {name.casefold() for name in (score.task, *score.data.id.split("+"))}
+
+
+def _unlike(score: Score) -> bool:
+    cost = score.secondary.get("minDCF(0.01)")
+    return score.metric == "EER" and cost is not None and unlike(score.value, cost, 0.01, score.n)
 
 
 def summary_table(summaries: Sequence[Mapping[str, Any]]) -> Table:

@@ -2,7 +2,8 @@
 
 Not determined by them, and left alone: ``majority`` (it needs the training labels), the ceiling of event tasks (the
 encoder's frames), ``rates``, ``weight`` and what describes data and encoder. The names of folds are not in the
-predictions either, so their values are compared in order of size; the subsets of trials are, by name.
+predictions either, so their values are compared in order of size; the subsets of trials are, by name; those of hidden
+layers, whose predictions are not kept, have to agree with the chosen layer and the row's value.
 """
 
 from __future__ import annotations
@@ -11,6 +12,7 @@ import math
 from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Any
 
+from bench.layer_curve import contradiction
 from bench.leaderboard.files import Source, proof
 from bench.leaderboard.metrics import metric_of
 from bench.scoring import measure
@@ -67,6 +69,9 @@ def _of_row(source: Source, score: Score) -> Iterator[Difference]:
     for name, value in found.items():
         if not same(stored[name], value):
             yield Difference(where, name, stored[name], value)
+    wrong = contradiction(score.value, score.subsets, score.secondary)
+    if wrong:
+        yield Difference(where, "layers", *wrong)
 
 
 def _of_summaries(board: Leaderboard) -> Iterator[Difference]:

@@ -1,7 +1,8 @@
 """``docs/encoders.md``, written from the specs and from leaderboards.
 
-``python -m bench.plugin.encoder_page [LEADERBOARD.json ...]`` rewrites its two tables: what every bundled encoder is
-and what was verified of it; and, when leaderboards are named, how the encoders in them score beside ``logmel``.
+``python -m bench.plugin.encoder_page [LEADERBOARD.json ...]`` rewrites its tables: what every bundled encoder is and
+what was verified of it; how the encoders of the named leaderboards score beside ``logmel``; and, of those that were run
+with ``--layer all``, how their hidden layers score.
 """
 
 from __future__ import annotations
@@ -11,6 +12,7 @@ import sys
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 
+from bench.layer_curve import CHOSEN, LAYER
 from bench.leaderboard import io
 from bench.plugin import discovery, listing
 from bench.store import written
@@ -29,7 +31,7 @@ def specs_table(specs: Iterable[EncoderSpec]) -> str:
     for spec in specs:
         numbers = (spec.output_dim, spec.sampling_rate / 1000, spec.hop_in_ms)
         cells = (
-            f"[{spec.name}]({spec.source})" if spec.source.startswith("https://") else spec.name,
+            f"[{spec.name}]({spec.source.partition(', ')[0]})" if spec.source.startswith("https://") else spec.name,
             *(f"{number:.6g}" if number else "" for number in numbers),
             listing.weights(spec) + (f", extra `{spec.extra}`" if spec.extra else ""),
             spec.licence,
@@ -54,6 +56,23 @@ def scores_table(scores: Sequence[Score]) -> str:
     return "\n".join(rows)
 
 
+def layers_table(scores: Sequence[Score]) -> str:
+    """One row per encoder, task and probe, one column per hidden layer; last the row itself: the layer, its score."""
+    deepest = max(len(_layers(score)) for score in scores)
+    head = ["encoder", "task", "probe", *map(str, range(deepest)), "chosen", "score"]
+    rows = ["| " + " | ".join(head) + " |", "|---" * len(head) + "|"]
+    for score in sorted(scores, key=lambda score: (score.encoder, score.task, score.probe)):
+        curve = _layers(score)
+        cells = [score.encoder.removesuffix(".layers"), score.task, score.probe]
+        cells += [f"{curve[i]:.3f}" if i < len(curve) else "" for i in range(deepest)]
+        rows.append("| " + " | ".join([*cells, f"{score.secondary[CHOSEN]:g}", _cell(score, score)]) + " |")
+    return "\n".join(rows)
+
+
+def _layers(score: Score) -> list[float]:
+    return [score.subsets[f"{LAYER}{i}"] for i in range(sum(name.startswith(LAYER) for name in score.subsets))]
+
+
 def _cell(score: Score | None, base: Score) -> str:
     if score is None:
         return ""
@@ -75,7 +94,11 @@ def main(files: Sequence[str]) -> None:
         untrained = {spec.name for spec in discovery.bundled_encoders().values() if spec.load_weights is None}
         scores = [score for file in files for score in io.read(Path(file)).scores]
         scores = [score for score in scores if score.encoder == BASELINE or score.encoder not in untrained]
-        page = replaced(page, "scores", scores_table(scores))
+        layered = [score for score in scores if CHOSEN in score.secondary]
+        if layered:
+            page = replaced(page, "layers", layers_table(layered))
+        if len(layered) < len(scores):
+            page = replaced(page, "scores", scores_table([score for score in scores if CHOSEN not in score.secondary]))
     with written(PAGE) as temporary:
         temporary.write_text(page, encoding="utf-8")
 

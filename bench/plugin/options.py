@@ -10,7 +10,7 @@ import pytest
 
 from bench.audio import hugging_face
 from bench.protocol import BOTH
-from bench.types import PRECISIONS, PROTOCOLS, SUITES, ChoiceError
+from bench.types import FRAMES, PRECISIONS, PROTOCOLS, SUITES, ChoiceError
 
 BENCH = Path(__file__).parents[1]
 
@@ -53,6 +53,13 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     )
     group.addoption("--precision", type=_one_of("precision", PRECISIONS), default="fp32", help=", ".join(PRECISIONS))
     group.addoption(
+        "--frames",
+        type=_one_of("format", tuple(FRAMES)),
+        default="fp16",
+        help="number format in which frames of event and transcript tasks are stored: fp16 (default; a shard that it "
+        "does not hold is kept in fp32) or fp32",
+    )
+    group.addoption(
         "--layer",
         type=_layer,
         metavar="N|all",
@@ -71,6 +78,14 @@ def pytest_addoption(parser: pytest.Parser) -> None:
         metavar="NAME|FOLDER",
         help="the causal language model that writes transcripts, a hub id or a transformers folder "
         "(default: the published one; the embedded suite trains a small one)",
+    )
+    group.addoption(
+        "--probe",
+        action="append",
+        default=[],
+        metavar="NAME",
+        help="compute these probes only: linear, knn, ..., or ridge, which no task has of its own; repeatable "
+        "(default: each task's own)",
     )
     group.addoption("--seeds", type=_positive, default=3, metavar="N", help="probe seeds (default: 3)")
     group.addoption(

@@ -6,6 +6,7 @@ from bench.probes.frame import FrameProbe
 from bench.probes.knn import KNN
 from bench.probes.linear import LinearProbe
 from bench.probes.retrieval import RetrievalProbe
+from bench.probes.ridge import RidgeProbe
 from bench.probes.small_lm import SmallLM
 from bench.probes.speech_to_text import SpeechToText
 from bench.probes.text import FrozenText, Tokens
@@ -19,6 +20,7 @@ __all__ = [
     "FrozenText",
     "LinearProbe",
     "RetrievalProbe",
+    "RidgeProbe",
     "SNorm",
     "SmallLM",
     "SpeechToText",

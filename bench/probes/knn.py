@@ -107,10 +107,13 @@ def scaled_dimensions(features: Tensor) -> Tensor:
 
 def _unit_rows(vectors: Tensor) -> Tensor:
     """Rows of [N, D] at length 1; zeros stay zeros. Scaling by the largest entry first keeps squares in range."""
-    largest = vectors.abs().amax(dim=1, keepdim=True)
-    scaled = vectors / torch.where(largest > 0, largest, 1.0)
-    length: Tensor = torch.linalg.vector_norm(scaled, dim=1, keepdim=True)
-    return scaled / length.clamp_min(1.0)
+    unit = torch.empty_like(vectors)
+    size = max(1, BLOCK // vectors.shape[1])  # a few rows at a time: no further copies of the whole
+    for rows, scaled in zip(torch.split(vectors, size), torch.split(unit, size), strict=True):
+        largest = torch.maximum(rows.amax(dim=1, keepdim=True), -rows.amin(dim=1, keepdim=True))
+        torch.div(rows, torch.where(largest > 0, largest, 1.0), out=scaled)
+        scaled.div_(torch.linalg.vector_norm(scaled, dim=1, keepdim=True).clamp_min(1.0))
+    return unit
 
 
 def _top_k(similarity: Tensor, k: int) -> tuple[Tensor, Tensor]:

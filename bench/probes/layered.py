@@ -94,5 +94,6 @@ def selection(problem: Problem, clusters: NDArray[np.int64] | None) -> Problem:
     own = problem.train if clusters is None else clusters[problem.train]
     _, first, cluster = np.unique(own, return_index=True, return_inverse=True)
     place = np.argsort(np.argsort(first))[cluster]  # clusters by where they come first, so that classes are mixed
-    held_out = place % HELD_OUT == HELD_OUT - 1
+    every = min(HELD_OUT, int(place.max()) + 1)  # of fewer clusters the last
+    held_out = place % every == every - 1
     return Problem(problem.train[~held_out], None, problem.train[held_out])

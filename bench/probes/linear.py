@@ -137,7 +137,7 @@ def fit(
     heads = _initial([(job.seed, job.place) for job in jobs], x.shape[1], n_classes, x.device)
     best = Heads(*(tensor.clone() for tensor in heads.tensors))
     chosen, scores = [probe.epochs] * len(jobs), [-1.0] * len(jobs)
-    adams = [Adam.of([tensor[p] for tensor in heads.tensors]) for p in range(len(jobs))]
+    adams = _optimisers(heads, [math.ceil(len(job.problem.train) / probe.batch_size) for job in jobs])
     for tensor in heads.tensors:
         tensor.requires_grad_()
     for epoch in range(1, probe.epochs + 1):
@@ -165,9 +165,23 @@ def learning_rate(probe: LinearProbe, epoch: int) -> float:
     return cosine(probe.learning_rate, epoch, probe.epochs)
 
 
+class Optimiser(NamedTuple):
+    """Steps the heads ``own`` of the stack, all of which have a batch whenever the first has."""
+
+    adam: Adam
+    own: slice
+
+
+def _optimisers(heads: Heads, steps: Sequence[int]) -> list[Optimiser]:
+    """For heads with ``steps`` batches in each epoch: one for all of them, where these are as many, saves calls."""
+    width = len(steps) if len(set(steps)) == 1 else 1
+    slices = [slice(start, start + width) for start in range(0, len(steps), width)]
+    return [Optimiser(Adam.of([tensor[own] for tensor in heads.tensors]), own) for own in slices]
+
+
 def _train_epoch(
     heads: Heads,
-    adams: Sequence[Adam],
+    adams: Sequence[Optimiser],
     rate: float,
     x: Tensor,
     labels: Tensor,
@@ -180,9 +194,9 @@ def _train_epoch(
         loss = loss_of(heads.logits(x[rows]), labels[rows])
         gradients = torch.autograd.grad((loss * weights.flatten()).sum(), heads.tensors)
         with torch.no_grad():
-            for p, adam in enumerate(adams):
-                if active[p]:  # a job with fewer batches is done with this epoch
-                    adam.step([gradient[p] for gradient in gradients], rate)
+            for adam, own in adams:
+                if active[own.start]:  # a job with fewer batches is done with this epoch
+                    adam.step([gradient[own] for gradient in gradients], rate)
 
 
 def _batches(probe: LinearProbe, jobs: Sequence[Job], epoch: int, device: torch.device) -> tuple[Tensor, Tensor]:

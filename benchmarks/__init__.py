@@ -1,0 +1,1 @@
+"""How fast the benchmark itself is: ``python -m benchmarks extraction``; see docs/performance.md."""

@@ -1,0 +1,157 @@
+"""Shards on disk to stored embeddings, cold, against the bare forward loop of the same encoder on the same cores.
+
+The bare loop has decoded, batched and padded everything before the clock starts, and runs in the better of two ways:
+torch's own threads, or one batch a thread. Its number of clips in a batch is the best of some. Both take turns, so that
+what else the machine does falls on both; figures are medians, the ratio is the median of the ratios of neighbours.
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import shutil
+import statistics
+import tempfile
+import time
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from bench.audio import decode, shards
+from bench.engine.local import Frozen, replicas, single_threaded
+from bench.extract import extract
+from bench.store import Store
+from bench.types import Encoder
+from benchmarks import material, report
+
+SIZES = (1, 2, 4, 8, 16, 32, 64)
+TRIED_IN_S = 0.12  # of the audio, to find the best batch size
+
+
+def main(arguments: list[str]) -> int:
+    parser = argparse.ArgumentParser(prog="python -m benchmarks extraction", description=__doc__)
+    parser.add_argument("--encoders", nargs="+", choices=material.MODELS, default=[*material.MODELS])
+    parser.add_argument("--lengths", nargs="+", choices=("fixed", "mixed"), default=["fixed", "mixed"])
+    parser.add_argument("--rate", type=int, default=material.RATE, help="Hz of the clips (default: the encoders')")
+    parser.add_argument("--repeats", type=int, default=5)
+    parser.add_argument("--threads", type=int, default=len(os.sched_getaffinity(0)))
+    parser.add_argument("--amount", type=float, default=1.0, help="more or less audio than usual")
+    parser.add_argument("--json", type=Path, help="write the figures here")
+    options = parser.parse_args(arguments)
+    import torch
+
+    torch.set_num_threads(1)
+    rows = []
+    for name in options.encoders:
+        encoder = material.encoder(material.MODELS[name])
+        for lengths in options.lengths:
+            rows.append(measured(name, encoder, lengths, options))
+            print(rows[-1], flush=True)
+    report.finish("extraction", rows, options.json)
+    return 0
+
+
+def measured(name: str, encoder: Encoder, lengths: str, options: argparse.Namespace) -> dict[str, Any]:
+    """One row: an encoder on clips of one kind."""
+    model = material.MODELS[name]
+    frozen = Frozen(name, encoder, "0" * 64, model.certificate, "cpu", "fp32")
+    with tempfile.TemporaryDirectory() as folder:
+        seconds = material.durations(lengths, model.seconds * options.amount)
+        paths = material.shards(Path(folder) / "shards", seconds, options.rate)
+        audio = [clip for path in paths for clip in decoded(path, encoder.sampling_rate)]
+        size, style, bare = best_loop(encoder, audio, options.threads)
+        cold = lambda: pipeline(paths, frozen, Path(folder) / "cache", options.threads)  # noqa: E731
+        cold()
+        pairs = [(bare(), cold()) for _ in range(options.repeats)]
+    bare_in_s, cold_in_s = (statistics.median(times) for times in zip(*pairs, strict=True))
+    total = sum(seconds)
+    return {
+        "encoder": model.about,
+        "lengths": lengths,
+        "clips": len(seconds),
+        "bare loop": f"{size} clips, {style}",
+        "bare audio-s/s": total / bare_in_s,
+        "ours audio-s/s": total / cold_in_s,
+        "ours clips/s": len(seconds) / cold_in_s,
+        "ratio": statistics.median(one / other for one, other in pairs),
+    }
+
+
+def decoded(path: Path, rate: int) -> list[np.ndarray[Any, Any]]:
+    """The clips of a shard as the encoder gets them."""
+    clips = [decode.decode(sample.audio, where=sample.where) for sample in shards.samples(shards.verified(path))]
+    return [decode.resample(audio, native, rate) for audio, native in clips]
+
+
+def pipeline(paths: list[Path], frozen: Frozen, cache: Path, threads: int) -> float:
+    """Seconds from shards on disk to embeddings, nothing of them being in the store."""
+    shutil.rmtree(cache, ignore_errors=True)
+    start = time.perf_counter()
+    found = [shards.verified(path) for path in paths]
+    extract(found, frozen, crop_in_s=None, store=Store(cache), threads=threads, progress=lambda clips, encoded: None)
+    return time.perf_counter() - start
+
+
+def best_loop(
+    encoder: Encoder, audio: list[np.ndarray[Any, Any]], threads: int
+) -> tuple[int, str, Callable[[], float]]:
+    """The fastest bare loop: its clips in a batch, how it uses the cores, and what runs it over everything."""
+    few = audio[: max(len(audio) // 8, 16)]
+    loops = {"torch's threads": in_torch, "a batch each": in_threads}
+    times = {}
+    for size in SIZES:
+        for style, loop in loops.items():
+            batches = batched(few, size)
+            if size == 1:
+                loop(encoder, batches[:2], threads)  # warm
+            times[size, style] = loop(encoder, batches, threads)
+    size, style = min(times, key=lambda key: times[key])
+    print({f"{size} {style}": round(took, 3) for (size, style), took in times.items()}, flush=True)
+    batches = batched(audio, size)
+    return size, style, lambda: loops[style](encoder, batches, threads)
+
+
+def batched(audio: list[np.ndarray[Any, Any]], size: int) -> list[tuple[Any, Any]]:
+    """Padded batches [B, N] and lengths [B], sorted by length so that little is padding."""
+    import torch
+
+    ordered = sorted((torch.from_numpy(clip) for clip in audio), key=len, reverse=True)
+    groups = [ordered[start : start + size] for start in range(0, len(ordered), size)]
+    lengths = [torch.tensor([len(clip) for clip in group]) for group in groups]
+    return list(zip([torch.nn.utils.rnn.pad_sequence(g, batch_first=True) for g in groups], lengths, strict=True))
+
+
+def in_torch(encoder: Encoder, batches: list[tuple[Any, Any]], threads: int) -> float:
+    """Seconds of one batch after another, torch splitting each operation over its threads."""
+    import torch
+
+    torch.set_num_threads(threads)
+    try:
+        start = time.perf_counter()
+        with torch.inference_mode():
+            for batch, lengths in batches:
+                encoder(batch, lengths)
+        return time.perf_counter() - start
+    finally:
+        torch.set_num_threads(1)
+
+
+def in_threads(encoder: Encoder, batches: list[tuple[Any, Any]], threads: int) -> float:
+    """Seconds of as many batches at a time as there are threads, one thread for each operation."""
+    import torch
+
+    copies = replicas(encoder, threads)
+
+    def run(item: tuple[Any, Any]) -> None:
+        own = copies.get()
+        with torch.inference_mode():
+            own(*item)
+        copies.put(own)
+
+    with single_threaded(), ThreadPoolExecutor(threads) as pool:
+        start = time.perf_counter()
+        list(pool.map(run, batches))
+        return time.perf_counter() - start
