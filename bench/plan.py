@@ -112,6 +112,8 @@ def _generated(task: Task, settings: Settings) -> Material:
 def _official(task: Task, settings: Settings, silence: str) -> Material:
     root = settings.data or settings.cache / "full"
     folder = located(task, root) or root / folders(task)[0]
+    if task.shards.corpus is not None:
+        return _corpus(task, folder if folder.is_dir() else None)
     patterns = tuple(dict.fromkeys(task.shards.patterns[name] for name in names(task)))
     known = manifest.recorded(folder)
     paths = sorted({path for pattern in patterns for path in folder.glob(pattern) if path.is_file()})
@@ -119,8 +121,6 @@ def _official(task: Task, settings: Settings, silence: str) -> Material:
     for path in paths:
         entry = known.get(path.name)
         here.append(_here(path, entry.sha256 if entry else None, entry.samples if entry else None))
-    if task.shards.corpus is not None:
-        return _corpus(task, folder if folder.is_dir() else None)
     record = source(task, settings.mirror)
     if record is None or complete(patterns, folder):
         return Material(task.name, folder, tuple(here), unknown="" if here else "not in --data")

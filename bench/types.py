@@ -8,14 +8,14 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any, Literal, NamedTuple, Protocol, runtime_checkable
+from typing import TYPE_CHECKING, Any, Literal, Protocol, runtime_checkable
 
 import numpy as np
 from numpy.typing import NDArray
 
 from bench.errors import BenchError, ChoiceError, DataError, EncoderError, UnavailableError
 from bench.targets import Captions, ClassLabel, Event, Events, MultiLabel, Sidecar, Target, Targets, Transcript
-from bench.trial_target import Pairs, Trials, Utterance
+from bench.trial_target import AudioFile, Pairs, Trials, Utterance
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from torch import Tensor
 
 __all__ = [  # what is defined elsewhere and imported from here; the nouns of this module need no listing
+    "AudioFile",
     "BenchError",
     "Captions",
     "ChoiceError",
@@ -125,15 +126,6 @@ class Certificate:
 
 
 # ------------------------------------------------------------------------------------------------------- datasets
-
-
-class AudioFile(NamedTuple):
-    """One clip of a corpus that lies in its own layout: an audio file and what is known of it."""
-
-    key: str  # unique; what trial lists call it
-    path: str  # below the corpus's folder
-    sidecar: Sidecar
-    group: str  # files that are encoded and stored together, some hundred: usually those of a speaker
 
 
 @dataclass(frozen=True, slots=True)
