@@ -138,8 +138,7 @@ class ShardSet:
     samples: Mapping[str, int] = field(default_factory=dict)  # split -> expected number of samples, where known
     also: tuple[str, ...] = ()  # further folder names under which the same shards may lie
     hugging_face: str | None = None  # a dataset repository with the same shards: OWNER/REPO[@REVISION][:FOLDER]
-    corpus: Callable[[Path, str], Iterable[AudioFile]] | None = None
-    """The audio files of a split below the folder of a corpus in its own layout: full suite, instead of shards."""
+    corpus: Callable[[Path, str], Iterable[AudioFile]] | None = None  # in its own layout: folder, split -> files
 
 
 @dataclass(frozen=True, slots=True)
