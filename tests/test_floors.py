@@ -58,6 +58,7 @@ FLOORS = {
     "bench.verification.fine_tuning": 3,
     "bench.leaderboard": 5,
     "bench.plugin": 6,
+    "bench.pairs": 7,
     "bench.submit": 7,
     "bench.test_quality": 7,
     "bench.test_throughput": 7,
