@@ -314,6 +314,7 @@ class Settings:
     data: Path | None
     threads: int  # batches computed at a time on a CPU
     offline: bool = False
+    compiled: bool = False  # encoders go through torch.compile
     mirror: str = ""  # fetch from Hugging Face: "hf" from where tasks say, or OWNER/REPO[@REVISION]
     frames: str = "fp16"  # how frames are stored, a key of FRAMES; in protocol xares fp32, as published
 

@@ -46,6 +46,7 @@ FLOORS = {
     "bench.chosen_probes": 3,
     "bench.gather": 3,
     "bench.rows": 4,
+    "bench.interleaved": 1,
     "bench.throughput": 4,
     "bench.plan": 4,
     "bench.evaluate": 4,

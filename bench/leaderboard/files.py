@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 
 from bench.leaderboard import io, predictions
-from bench.scoring import Answers
+from bench.scoring import Answers, as_answers
 from bench.trial_answers import TrialAnswers
 from bench.types import DataError, Leaderboard, Score
 
@@ -58,3 +58,9 @@ def proof(source: Source, score: Score) -> Answers | TrialAnswers:
         got = f"{len(found.targets)} answers"
         raise DataError("predictions of another row", got=got, expected=score.n, where=path)
     return found
+
+
+def pairable(source: Source, score: Score) -> Answers:
+    """The predictions of a row in the form in which those of two rows are paired; see ``proof``."""
+    found = proof(source, score)
+    return as_answers(found, score.task) if isinstance(found, TrialAnswers) else found

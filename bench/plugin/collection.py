@@ -122,7 +122,12 @@ def pytest_configure(config: pytest.Config) -> None:
     for name in sorted({case.kind for case in plan.cases} - {"linear", "knn", "ridge"}):
         config.addinivalue_line("markers", f"{name}: scores of this probe")
     planned = ("bench.plugin.planning",) if config.getoption("plan") else ()
-    for module in ("bench.plugin.fixtures", "bench.plugin.reporting", *planned):  # now, since they import torch
+    for module in (
+        "bench.plugin.fixtures",
+        "bench.plugin.gating",
+        "bench.plugin.reporting",
+        *planned,
+    ):  # now, since they import torch
         config.pluginmanager.import_plugin(module)
 
 
@@ -148,11 +153,18 @@ def _plan(config: pytest.Config) -> Plan:
         threads=scheduling.threads(config),
         offline=option("offline"),
         mirror=option("mirror") or "",
+        compiled=_compiled(option("compile"), _device(option("device"))),
         frames=option("frames"),
     )
     asked = with_language_model(with_text_encoder(tasks, option("text_encoder")), option("language_model"))
     private, corpora = (tuple(t.name for t in found if t.name in absent and t.private == own) for own in (True, False))
     return Plan(settings, asked, _specs(option("encoder"), option("layer")), _run(config), tasks, private, corpora)
+
+
+def _compiled(asked: bool, device: str) -> bool:
+    if asked and not device.startswith("cuda"):  # several copies run at a time there, and each would be compiled
+        raise ChoiceError("--compile", got=device, expected="a CUDA device", where="--device")
+    return asked
 
 
 def _tasks(files: list[Path], suite: str) -> tuple[Task, ...]:
