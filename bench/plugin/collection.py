@@ -78,6 +78,7 @@ class Plan:
     run: Path
     suite: tuple[Task, ...]  # the tasks with the probes that the suite gives them, which summaries are of
     left_out: tuple[str, ...] = ()  # private tasks whose shards are not here
+    not_here: tuple[str, ...] = ()  # tasks of corpora in their own layout that are not here
 
     @property
     def protocols(self) -> tuple[str, ...]:
@@ -156,7 +157,8 @@ def _plan(config: pytest.Config) -> Plan:
         frames=option("frames"),
     )
     asked = with_language_model(with_text_encoder(tasks, option("text_encoder")), option("language_model"))
-    return Plan(settings, asked, _specs(option("encoder"), option("layer")), _run(config), tasks, absent)
+    private, corpora = (tuple(t.name for t in found if t.name in absent and t.private == own) for own in (True, False))
+    return Plan(settings, asked, _specs(option("encoder"), option("layer")), _run(config), tasks, private, corpora)
 
 
 def _compiled(asked: bool, device: str) -> bool:
@@ -183,9 +185,13 @@ def _tasks(files: list[Path], suite: str) -> tuple[Task, ...]:
 
 
 def _absent(tasks: Sequence[Task], data: Path | None, keyword: str) -> tuple[str, ...]:
-    """Names of the private tasks whose shards are not here, unless -k names one: then it may say what it lacks."""
-    private = [task for task in tasks if task.private and not re.search(rf"\b{task.name}\b", keyword)]
-    return tuple(task.name for task in private if data is None or located(task, data) is None)
+    """Names of tasks whose data nobody can fetch and that is not here, unless -k names one: it may say what it lacks.
+
+    That is private shards and corpora in their own layout.
+    """
+    own = [task for task in tasks if (task.private or task.shards.corpus is not None) and asks(task, "strict")]
+    unnamed = [task for task in own if not re.search(rf"\b{task.name}\b", keyword)]
+    return tuple(task.name for task in unnamed if data is None or located(task, data) is None)
 
 
 def _specs(wanted_encoders: list[str], layer: str | None) -> tuple[EncoderSpec, ...]:
