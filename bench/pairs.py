@@ -22,7 +22,7 @@ from bench import trial_lists
 from bench.audio import decode, shards
 from bench.data import Dataset, dataset
 from bench.encoder_sources import resolve
-from bench.engine.local import Frozen, forward, single_threaded
+from bench.engine.local import Frozen, engine, single_threaded
 from bench.freeze import freeze
 from bench.plugin import discovery
 from bench.plugin.environment import cache
@@ -198,11 +198,9 @@ def _embedder(frozen: Frozen) -> Embed:
     """Clips one at a time, so that none is padded."""
 
     def embed(clips: Sequence[Audio]) -> NDArray[np.float32]:
-        rows = []
-        for clip in clips:
-            sums, counts = forward(frozen.encoder, [clip], frozen, where="pair question")
-            rows.append(sums[0] / counts[0])
-        return np.asarray(rows, dtype=np.float32)
+        with engine(frozen, 1) as running:
+            heard = [running.forward([clip], where="pair question") for clip in clips]
+        return np.asarray([sums[0] / counts[0] for sums, counts in heard], dtype=np.float32)
 
     return embed
 

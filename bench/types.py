@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 
 from bench.errors import BenchError, ChoiceError, DataError, EncoderError, UnavailableError
 from bench.targets import Captions, ClassLabel, Event, Events, MultiLabel, Sidecar, Target, Targets, Transcript
-from bench.trial_target import AudioFile, Pairs, Trials, Utterance
+from bench.trial_target import AudioFile, Pairs, Trials
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -40,7 +40,6 @@ __all__ = [  # what is defined elsewhere and imported from here; the nouns of th
     "Transcript",
     "Trials",
     "UnavailableError",
-    "Utterance",
 ]
 
 Domain = Literal["speech", "environment", "music"]
