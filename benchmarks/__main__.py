@@ -8,6 +8,8 @@ import sys
 NAMES = {
     "extraction": "shards to stored embeddings, against the bare forward loop",
     "growth": "time, memory and bytes from 1,000 to 100,000 clips",
+    "probing": "stored embeddings to scores, against the published loops over stored frames",
+    "warm": "the whole embedded suite when everything is stored",
 }
 
 
