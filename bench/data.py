@@ -12,7 +12,7 @@ from bench.audio.fetch import fetch, silent
 from bench.audio.hugging_face import Mirror
 from bench.audio.records import complete, gone
 from bench.generated import generated
-from bench.types import ClassLabel, Data, DataError, Events, Folds, MultiLabel, Shard, Task
+from bench.types import ClassLabel, Data, DataError, Events, Folds, MultiLabel, Shard, Task, Trials
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,6 +26,7 @@ class Dataset:
     synthetic: bool
     reference: bool | None
     samples: Mapping[str, int] = field(default_factory=dict)  # split or fold -> clips, as recorded at first use
+    trials: Path | None = None  # the trial list of a verification task
 
     def described(self, hours: float, classes: int) -> Data:
         return Data(self.id, self.sha256, self.licence, self.synthetic, self.reference, hours, classes)
@@ -63,6 +64,9 @@ def dataset(
         manifest.pin(folder, [shard for found in splits.values() for shard in found])
         samples = _recorded_samples(folder, splits)
     everything = sorted({shard.sha256 for found in splits.values() for shard in found})
+    trials = _trials(task, folder)
+    if trials is not None:
+        everything.append(shards.checksum(trials))
     mini = task.mini if suite == "mini" else None
     return Dataset(
         splits,
@@ -72,13 +76,29 @@ def dataset(
         if task.shards.zenodo
         else f"hf:{task.shards.hugging_face}"
         if task.shards.hugging_face
-        else task.name,
+        else _named(task),
         sha256=hashlib.sha256("".join(everything).encode()).hexdigest(),
         licence=mini.licence if mini else task.licence,
         synthetic=mini is not None,
         reference=digests == dict(mini.sha256) if mini else None,
         samples=samples,
+        trials=trials,
     )
+
+
+def _trials(task: Task, folder: Path) -> Path | None:
+    if not isinstance(task.target, Trials):
+        return None
+    path = folder / task.target.file
+    if not path.is_file():
+        there = sorted(own.name for own in folder.iterdir())[:8]
+        raise DataError("no trial list", got=there, expected=task.target.file, where=folder)
+    return path
+
+
+def _named(task: Task) -> str:
+    """What a user's own folder holds: the corpora that its trials are of, or the task's own data."""
+    return "+".join(task.target.corpora if isinstance(task.target, Trials) else ()) or task.name
 
 
 def in_suite(task: Task, suite: str) -> Task:
@@ -205,7 +225,7 @@ def _refuse_overlap(task: Task, splits: Mapping[str, tuple[Shard, ...]]) -> None
     for test in tests:
         others = [name for name in splits if name != test]
         if not isinstance(task.split, Folds):
-            others = [task.split.train]
+            others = [name for name in others if name == task.split.train]
         for name in others:
             shared = {shard.sha256 for shard in splits[name]} & {shard.sha256 for shard in splits[test]}
             if shared:

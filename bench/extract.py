@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
 import functools
 from collections import deque
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future
 from itertools import chain
 from typing import Generic, NamedTuple, Protocol, TypeVar
@@ -20,9 +21,9 @@ from bench.types import Clip, DataError, Embeddings, EncoderError, Shard
 
 WINDOW_IN_S = 600.0  # audio that is batched together; three windows are in memory at a time, at most
 WINDOW_IN_CLIPS = 256  # at most; a killed run loses no more than two windows
-BATCH_IN_S = 10.0  # padded audio of one batch on a CPU, whose caches hold no more
 GROUP_IN_BYTES = 1 << 16  # of encoded clips that are decoded in one go
 MOST_GROUPS = 64  # read and not yet part of a window
+LAYOUT = 2  # a change of how embeddings are stored bumps it
 POOLING = "mean over the valid frames of all crops"
 
 Progress = Callable[[int, bool], None]
@@ -55,6 +56,7 @@ class Compute(Protocol[T_co]):
 def stored_as(shard: Shard, frozen: Frozen, crop_in_s: float | None, pooling: object = POOLING) -> str:
     """The address of a shard's embeddings: a digest of everything that they depend on."""
     return address(
+        layout=LAYOUT,
         shard=shard.sha256,
         encoder=frozen.fingerprint,
         recipe=decode.RECIPE,
@@ -62,39 +64,59 @@ def stored_as(shard: Shard, frozen: Frozen, crop_in_s: float | None, pooling: ob
         crop_in_s=crop_in_s,
         pooling=pooling,
         layer="output",
-        precision=frozen.precision,
+        precision=[frozen.precision, frozen.compiled],
         device=frozen.device.partition(":")[0],
-        batching=[frozen.policy, BATCH_IN_S, WINDOW_IN_S, WINDOW_IN_CLIPS, frozen.certificate.first_frame_in_samples],
+        batching=[
+            frozen.policy,
+            frozen.budget.batch_in_s,
+            WINDOW_IN_S,
+            WINDOW_IN_CLIPS,
+            frozen.certificate.first_frame_in_samples,
+        ],
     )
 
 
 def extract(
-    found: Iterable[Shard], frozen: Frozen, *, crop_in_s: float | None, store: Store, threads: int, progress: Progress
+    found: Sequence[Shard], frozen: Frozen, *, crop_in_s: float | None, store: Store, threads: int, progress: Progress
 ) -> Embeddings:
     """Pooled embeddings of every clip of ``found``, from the store where they are there.
 
     ``threads`` batches are computed at a time on a CPU. Raises DataError for a shard or clip that cannot be used and
     EncoderError for output that is not finite or of the wrong shape; nothing of that shard is stored then.
     """
-    parts = []
-    for shard in found:
-        key = stored_as(shard, frozen, crop_in_s)
-        computed: list[Embeddings] = []
+    parts: list[Embeddings | None] = []
+    with contextlib.ExitStack() as stack:
+        running = functools.cache(lambda: stack.enter_context(engine(frozen, threads)))
+        for shard in found:
+            key = stored_as(shard, frozen, crop_in_s)
+            computed: list[bool] = []
 
-        def make(shard: Shard = shard, key: str = key, computed: list[Embeddings] = computed) -> Embeddings:
-            keep, kept = functools.partial(store.part, key), functools.partial(store.has_part, key)
-            made = encode(shard, frozen, crop_in_s=crop_in_s, threads=threads, progress=progress, keep=keep, kept=kept)
-            computed.append(made)
-            return made
+            def make(shard: Shard = shard, key: str = key, computed: list[bool] = computed) -> Embeddings:
+                computed.append(True)
+                keep, kept = functools.partial(store.part, key), functools.partial(store.has_part, key)
+                return _encode(shard, running(), crop_in_s, progress, keep, kept)
 
-        parts.append(store.embeddings(key, make))
-        if not computed:
-            progress(len(parts[-1].keys), False)
-    return joined(parts)
+            part = store.embeddings(key, make)
+            parts.append(None if computed else part)  # while others are encoded, what is on the disk stays there
+            if not computed:
+                progress(len(part.keys), False)
+            del part
+    return joined(
+        [
+            store.embeddings(stored_as(shard, frozen, crop_in_s), _gone) if part is None else part
+            for shard, part in zip(found, parts, strict=True)
+        ]
+    )
+
+
+def _gone() -> Embeddings:
+    raise DataError("stored embeddings are gone", got="no file", expected="what was just written", where="the cache")
 
 
 def joined(parts: Sequence[Embeddings]) -> Embeddings:
     """Embeddings of several shards, one after another."""
+    if len(parts) == 1:
+        return parts[0]
     return Embeddings(
         np.concatenate([part.vectors for part in parts]),
         tuple(chain.from_iterable(part.keys for part in parts)),
@@ -103,35 +125,33 @@ def joined(parts: Sequence[Embeddings]) -> Embeddings:
     )
 
 
-def encode(
-    shard: Shard,
-    frozen: Frozen,
-    *,
-    crop_in_s: float | None,
-    threads: int,
-    progress: Progress,
-    keep: Keep = lambda index, make: make(),
-    kept: Kept = lambda index: False,
+def encode(shard: Shard, frozen: Frozen, *, crop_in_s: float | None, threads: int, progress: Progress) -> Embeddings:
+    """Pooled embeddings of one shard, computed now."""
+    with engine(frozen, threads) as running:
+        return _encode(shard, running, crop_in_s, progress, lambda index, make: make(), lambda index: False)
+
+
+def _encode(
+    shard: Shard, running: Engine, crop_in_s: float | None, progress: Progress, keep: Keep, kept: Kept
 ) -> Embeddings:
     """Pooled embeddings of one shard, computed now but for the windows that ``keep`` already has."""
     parts = []
-    with engine(frozen, threads) as running:
-        for index, batched in begun(shard, running, running.forward, crop_in_s, kept):
-            computed: list[bool] = []
+    for index, batched in begun(shard, running, running.forward, crop_in_s, kept):
+        computed: list[bool] = []
 
-            def make(batched: Batched[Pooled] = batched, computed: list[bool] = computed) -> Embeddings:
-                computed.append(True)
-                window = batched.window
-                return Embeddings(
-                    _pooled(batched, frozen, progress),
-                    tuple(clip.key for clip in window),
-                    np.array([len(clip.audio) / clip.sampling_rate for clip in window], dtype=np.float64),
-                    tuple(clip.sidecar for clip in window),
-                )
+        def make(batched: Batched[Pooled] = batched, computed: list[bool] = computed) -> Embeddings:
+            computed.append(True)
+            window = batched.window
+            return Embeddings(
+                _pooled(batched, running.frozen, progress),
+                tuple(clip.key for clip in window),
+                np.array([len(clip.audio) / clip.sampling_rate for clip in window], dtype=np.float64),
+                tuple(clip.sidecar for clip in window),
+            )
 
-            parts.append(keep(index, make))
-            if not computed:
-                progress(len(batched.window), False)
+        parts.append(keep(index, make))
+        if not computed:
+            progress(len(batched.window), False)
     if not parts:
         raise DataError("shard is empty", got="0 clips", expected="at least one", where=shard.path)
     return joined(parts)
@@ -209,13 +229,14 @@ class Batched(Generic[T_co]):
     ) -> None:
         self.window, self.pieces = window, pieces
         self._running, self._compute = running, compute
-        budget = round(BATCH_IN_S * running.frozen.encoder.sampling_rate)
-        self._batches = batching.plan([len(piece.audio) for piece in pieces], running.frozen.policy, budget=budget)
-        self._futures: list[Future[T_co]] = []
+        frozen, lengths = running.frozen, [len(piece.audio) for piece in pieces]
+        most = round(frozen.budget.batch_in_s * frozen.encoder.sampling_rate)
+        self._batches = batching.plan(lengths, frozen.policy, budget=most, max_clips=frozen.budget.most_clips)
+        self._futures: deque[Future[T_co]] = deque()
 
     def begin(self) -> None:
         """Queue all batches."""
-        self._futures = [self._running.passes.submit(self._run, batch) for batch in self._batches]
+        self._futures.extend(self._running.passes.submit(self._run, batch) for batch in self._batches)
 
     def _run(self, batch: list[int]) -> T_co:
         window, pieces = self.window, self.pieces
@@ -227,8 +248,8 @@ class Batched(Generic[T_co]):
         if not self._futures:
             self.begin()
         left = np.bincount([piece.clip for piece in self.pieces], minlength=len(self.window))
-        for batch, future in zip(self._batches, self._futures, strict=True):
-            yield batch, future.result()
+        for batch in self._batches:
+            yield batch, self._futures.popleft().result()
             owners = [self.pieces[piece].clip for piece in batch]
             np.subtract.at(left, owners, 1)
             progress(int(np.count_nonzero(left[np.unique(owners)] == 0)), True)

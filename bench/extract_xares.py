@@ -103,7 +103,7 @@ def stored_as(found: Sequence[Shard], frozen: Frozen, how: How, kept: object) ->
         hop_in_ms=float(frozen.encoder.hop_size_in_ms),
         how=how,
         pooling=kept,
-        precision=frozen.precision,
+        precision=[frozen.precision, frozen.compiled],
         device=frozen.device.partition(":")[0],
     )
 
@@ -121,7 +121,7 @@ def _rows(window: Sequence[Batch], running: Engine, progress: Progress) -> Itera
         where = f"{batch.crops[0].where} to {batch.crops[-1].where}"
         return running.frames([crop.audio for crop in batch.crops], where=where)
 
-    for batch, frames in zip(window, running.pool.map(run, window), strict=True):
+    for batch, frames in zip(window, running.passes.map(run, window), strict=True):
         for place in survivors(batch):
             crop = batch.crops[place]
             check_finite(frames[place], crop.where, frozen.name)

@@ -130,6 +130,8 @@ def problems(task: Task, rows: Rows) -> tuple[Problem, ...]:
             for name in rows
         )
     split = task.split
+    if split.train is None:
+        raise DataError("nothing to train on", got="train=None", expected="a training split", where=task.name)
     if as_published:
         return (Problem(rows[split.train], rows[split.valid or split.test], rows[split.test]),)
     selectable = split.valid is not None and task.shards.patterns[split.valid] != task.shards.patterns[split.test]

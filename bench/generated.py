@@ -12,7 +12,8 @@ from bench.audio import shards
 from bench.store import locked
 from bench.types import DataError, Task
 
-MADE = "made.json"  # in the folder of a generated dataset: the digests of its shards
+MADE = "made.json"  # in the folder of a generated dataset: the digests of its shards and trial lists
+KINDS = (".tar", ".txt")
 
 
 def generated(task: Task, cache: Path) -> tuple[Path, dict[str, str]]:
@@ -47,7 +48,10 @@ def _whole(folder: Path) -> dict[str, str] | None:
         return None
     try:
         for name, digest in digests.items():
-            shards.verified(folder / name, digest)
+            if name.endswith(".tar"):
+                shards.verified(folder / name, digest)
+            elif shards.checksum(folder / name) != digest:
+                raise DataError("text is not what was made", got="other bytes", expected=digest, where=folder / name)
     except (DataError, FileNotFoundError) as error:
         warnings.warn(f"generated shards are damaged and are made again: {error}", stacklevel=2)
         return None
@@ -62,7 +66,8 @@ def _make(task: Task, folder: Path) -> dict[str, str]:
     temporary.mkdir(parents=True)
     try:
         task.mini.make(temporary)
-        digests = {path.name: shards.checksum(path) for path in sorted(temporary.glob("*.tar"))}
+        made = sorted(path for path in temporary.iterdir() if path.suffix in KINDS)
+        digests = {path.name: shards.checksum(path) for path in made}
         (temporary / MADE).write_text(json.dumps(digests))
         shutil.rmtree(folder, ignore_errors=True)
         temporary.rename(folder)

@@ -23,7 +23,7 @@ from bench.audio.records import complete
 from bench.audio.web import Manners
 from bench.data import folders, located, names, source
 from bench.engine.local import Engine, Frozen, engine
-from bench.extract import BATCH_IN_S, stored_as
+from bench.extract import stored_as
 from bench.extract_frames import frames_stored_as
 from bench.frame_store import stored_at
 from bench.generated import digests_of, place
@@ -105,7 +105,8 @@ def _generated(task: Task, settings: Settings) -> Material:
     digests = digests_of(folder)
     if not digests:
         return Material(task.name, folder, generated=True)
-    return Material(task.name, folder, tuple(_here(folder / name, digest, None) for name, digest in digests.items()))
+    made = {name: digest for name, digest in digests.items() if name.endswith(".tar")}
+    return Material(task.name, folder, tuple(_here(folder / name, digest, None) for name, digest in made.items()))
 
 
 def _official(task: Task, settings: Settings, silence: str) -> Material:
@@ -167,8 +168,7 @@ def _per_clip(running: Engine, threads: int, seconds: float) -> float:
     noise = 0.1 * np.random.default_rng(0).standard_normal(round(seconds * CALIBRATION_RATE))
     file = io.BytesIO()
     soundfile.write(file, noise, CALIBRATION_RATE, format="FLAC")
-    together = CALIBRATION_IN_S[1] if frozen.on_cpu else BATCH_IN_S
-    size = max(1, int(together / seconds)) if frozen.policy == "padded" else 1
+    size = max(1, int(frozen.budget.batch_in_s / seconds)) if frozen.policy == "padded" else 1
 
     def read(_: int) -> NDArray[np.float32]:
         audio, rate = decode.decode(file.getvalue(), where="calibration")
@@ -177,7 +177,7 @@ def _per_clip(running: Engine, threads: int, seconds: float) -> float:
     def once() -> None:
         clips = list(running.pool.map(read, range(size * threads)))
         batches = [clips[start : start + size] for start in range(0, len(clips), size)]
-        list(running.pool.map(lambda batch: running.forward(batch, where="calibration"), batches))
+        list(running.passes.map(lambda batch: running.forward(batch, where="calibration"), batches))
 
     once()
     rounds, start = 0, time.perf_counter()

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from bench.types import PROTOCOLS, ChoiceError, DataError, Events, Probe, Target, Task
+from bench.types import PROTOCOLS, ChoiceError, DataError, Events, Probe, Target, Task, Trials
 
 BOTH = "both"  # what a user says for all of them
 
@@ -16,6 +16,11 @@ BOTH = "both"  # what a user says for all of them
 def chosen(protocol: str) -> tuple[str, ...]:
     """The protocols that a run with ``--protocol`` computes."""
     return PROTOCOLS if protocol == BOTH else (protocol,)
+
+
+def asks(task: Task, protocol: str) -> bool:
+    """Whether a protocol has rows of a task: X-ARES verifies no speakers, and trials without labels say nothing."""
+    return not isinstance(task.target, Trials) or (protocol == "strict" and task.target.form != "unlabelled")
 
 
 def in_protocol(task: Task, protocol: str) -> Task:

@@ -14,6 +14,7 @@ from bench.data import Dataset
 from bench.engine.local import Frozen
 from bench.layer_curve import chosen, curve, on_layers
 from bench.scoring import Answers, Measured, by_fold, measure
+from bench.trial_answers import TrialAnswers
 from bench.types import Folds, Predictions, Probe, ProbeResult, Problem, Score, Settings, Task
 
 UNMASKED = "unmasked"  # how clips share a batch in protocol xares: padded with zeros, and the encoder is not told
@@ -24,7 +25,7 @@ class Evaluated:
     """A score and the proof of it."""
 
     score: Score
-    answers: Answers
+    answers: Answers | TrialAnswers
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,7 +73,7 @@ def tested(problems: Sequence[Problem]) -> tuple[NDArray[np.int64], NDArray[np.i
 
 def evaluated(
     asked: Asked,
-    answers: Answers,
+    answers: Answers | TrialAnswers,
     results: Sequence[ProbeResult],
     rates: Mapping[str, float],
     *,
@@ -115,7 +116,7 @@ def evaluated(
         secondary=found.secondary | dict(further or {}) | chosen(results),
         data=asked.data.described(round(asked.hours, 6), n_classes),
         rates=rates,
-        subsets=_of_folds(task, found) | curve(results, at_layer),
+        subsets=_of_folds(task, found) | found.subsets | curve(results, at_layer),
         predictions=proof(task, frozen.name, probe.name),
         device=frozen.device.partition(":")[0],
         precision=frozen.precision,

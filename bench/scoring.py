@@ -7,20 +7,28 @@ from __future__ import annotations
 
 import statistics
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from bench.metrics import balanced_accuracy, character_error_rate_inverse, recall_at_1, word_error_rate_inverse
+from bench.metrics import (
+    balanced_accuracy,
+    character_error_rate_inverse,
+    equal_error_rate,
+    recall_at_1,
+    word_error_rate_inverse,
+)
 from bench.metrics.retrieval import recalls
 from bench.metrics.segments import segment_counts
 from bench.metrics.transcripts import plain_words
 from bench.stats import bootstrap_ci, bootstrap_statistic, bootstrap_weighted, by_seed_and_fold
+from bench.trial_answers import TrialAnswers, numbers
 from bench.types import DataError, Metric, Predictions, Targets, Weighted
 
 RESAMPLES = 2000
+MOST_ROWS = 100_000  # trials whose answers are compared, one row of memory each
 FEWER_RESAMPLES = 1000  # of a metric that is no mean over clips, and slower to resample
 OF_TRANSCRIPTS = (word_error_rate_inverse(plain_words), character_error_rate_inverse(plain_words))
 
@@ -55,13 +63,16 @@ class Measured:
     seed_values: tuple[float, ...]
     fold_values: tuple[float, ...]  # means over seeds
     secondary: dict[str, float]
+    subsets: dict[str, float] = field(default_factory=dict)  # of trials; see ``bench.trial_answers``
 
 
-def measure(metric: Metric, answers: Answers, n_classes: int, *, where: str) -> Measured:
+def measure(metric: Metric, answers: Answers | TrialAnswers, n_classes: int, *, where: str) -> Measured:
     """Score some answers.
 
     Raises DataError when guessing already reaches the best value, so that nothing can be told apart.
     """
+    if isinstance(answers, TrialAnswers):
+        return _of_trials(metric, answers, where)
     targets, folds = answers.targets, answers.folds
     values = np.array([by_fold(metric, targets, row, folds) for row in answers.predictions])  # [S, F]
     value = float(np.mean([row.mean() for row in values]))
@@ -81,6 +92,41 @@ def measure(metric: Metric, answers: Answers, n_classes: int, *, where: str) -> 
         seed_values=tuple(float(row.mean()) for row in values),
         fold_values=tuple(values.mean(axis=0).tolist()),
         secondary=secondary(metric, targets, answers.predictions, folds),
+    )
+
+
+def _of_trials(metric: Metric, answers: TrialAnswers, where: str) -> Measured:
+    if metric.name != equal_error_rate.name:
+        raise DataError("metric of trials", got=metric.name, expected=equal_error_rate.name, where=where)
+    found, chance = numbers(answers), metric.chance(answers.targets, 2)
+    return Measured(
+        value=found.eer,
+        normalized=(found.eer - metric.worst) / (metric.best - metric.worst),
+        chance_corrected=(found.eer - chance) / (metric.best - chance),
+        chance=chance,
+        ci95=found.ci95,
+        n=len(answers.targets),
+        clusters=found.speakers,
+        seed_values=(found.eer,),
+        fold_values=(found.eer,),
+        secondary=found.secondary,
+        subsets=found.subsets,
+    )
+
+
+def as_answers(answers: TrialAnswers, where: str) -> Answers:
+    """Trials as rows of their own, clustered by the enrolled speaker. Raises DataError where they are too many."""
+    if len(answers.targets) > MOST_ROWS:
+        got = f"{len(answers.targets)} trials"
+        raise DataError("too many trials to compare", got=got, expected=f"at most {MOST_ROWS}", where=where)
+    names = answers.utterances
+    return Answers(
+        tuple(f"{names[e]} {names[t]}" for e, t in zip(answers.enrol, answers.test, strict=True)),
+        answers.targets.astype(np.int64),
+        answers.predictions,
+        answers.folds,
+        answers.units[answers.enrol],
+        ("non-target", "target"),
     )
 
 

@@ -11,6 +11,7 @@ import json
 import os
 import shutil
 import warnings
+import zlib
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -112,6 +113,14 @@ class Store:
                 temporary.write_text(json.dumps(made, sort_keys=True))
             return made
 
+    def certify_again(self, key: str, made: Mapping[str, Any]) -> None:
+        """Store a mapping under ``key`` in place of the one that is there."""
+        with (
+            locked(self.root / "locks" / f"certificate-{key[:3]}.lock"),
+            written(self.root / "certificates" / f"{key}.json") as temporary,
+        ):
+            temporary.write_text(json.dumps(made, sort_keys=True))
+
     def _write(self, path: Path, embeddings: Embeddings) -> None:
         with written(path) as temporary:
             _save(temporary, embeddings)
@@ -125,17 +134,21 @@ class Store:
         return stored
 
 
-def _digest(vectors: np.ndarray[Any, Any], seconds: np.ndarray[Any, Any], text: str) -> str:
-    return hashlib.sha256(vectors.tobytes() + seconds.tobytes() + text.encode()).hexdigest()
+def _digest(arrays: Mapping[str, np.ndarray[Any, Any]]) -> str:
+    return hashlib.sha256(b"".join(arrays[name].tobytes() for name in sorted(arrays))).hexdigest()
 
 
 def _save(path: Path, embeddings: Embeddings) -> None:
+    """Tensors ``vectors`` [N, D], ``seconds`` [N] and ``clips``: keys and sidecars as JSON, deflated (RFC 1950)."""
     from safetensors.numpy import save
 
-    vectors, seconds = np.ascontiguousarray(embeddings.vectors), np.ascontiguousarray(embeddings.seconds)
     text = json.dumps([embeddings.keys, embeddings.sidecars], separators=(",", ":"))
-    metadata = {"clips": text, "sha256": _digest(vectors, seconds, text)}
-    path.write_bytes(save({"vectors": vectors, "seconds": seconds}, metadata=metadata))
+    arrays: dict[str, np.ndarray[Any, Any]] = {
+        "vectors": np.ascontiguousarray(embeddings.vectors),
+        "seconds": np.ascontiguousarray(embeddings.seconds),
+        "clips": np.frombuffer(zlib.compress(text.encode(), 1), dtype=np.uint8),
+    }
+    path.write_bytes(save(arrays, metadata={"sha256": _digest(arrays)}))
 
 
 def _load(path: Path) -> Embeddings | None:
@@ -144,10 +157,11 @@ def _load(path: Path) -> Embeddings | None:
 
     try:
         with safe_open(str(path), framework="numpy") as file:
-            metadata, vectors, seconds = file.metadata(), file.get_tensor("vectors"), file.get_tensor("seconds")
+            metadata = file.metadata()
+            arrays: dict[str, np.ndarray[Any, Any]] = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
     except (SafetensorError, ValueError):
         return None
-    if metadata is None or metadata.get("sha256") != _digest(vectors, seconds, metadata.get("clips", "")):
+    if metadata is None or metadata.get("sha256") != _digest(arrays):
         return None
-    keys, sidecars = json.loads(metadata["clips"])
-    return Embeddings(vectors, tuple(keys), seconds, tuple(sidecars))
+    keys, sidecars = json.loads(zlib.decompress(arrays["clips"].tobytes()))
+    return Embeddings(arrays["vectors"], tuple(keys), arrays["seconds"], tuple(sidecars))

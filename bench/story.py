@@ -11,9 +11,10 @@ from bench.evaluate import embed, evaluate
 from bench.evaluate_frames import embed_frames, evaluate_frames
 from bench.evaluate_retrieval import embed_captions, evaluate_captions
 from bench.evaluate_transcripts import embed_transcripts, evaluate_transcripts
+from bench.evaluate_verification import embed_trials, evaluate_trials
 from bench.extract import Progress
 from bench.rows import Evaluated
-from bench.types import Captions, Events, Probe, Settings, Task, Transcript
+from bench.types import Captions, Events, Probe, Settings, Task, Transcript, Trials
 
 
 class Story(NamedTuple):
@@ -31,4 +32,6 @@ def story(task: Task) -> Story:
         return Story(embed_captions, evaluate_captions)
     if isinstance(task.target, Transcript):
         return Story(embed_transcripts, evaluate_transcripts)
+    if isinstance(task.target, Trials):
+        return Story(embed_trials, evaluate_trials)
     return Story(embed, evaluate)

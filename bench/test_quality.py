@@ -10,3 +10,6 @@ from bench.plugin.fixtures import Bench
 def test_quality(case: Case, bench: Bench) -> None:
     score = bench.score(case)
     assert score.n > 0
+    failure = bench.gate(case, score)  # nothing without --baseline
+    if failure:
+        pytest.fail(failure, pytrace=False)

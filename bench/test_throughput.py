@@ -16,3 +16,6 @@ def test_throughput(load: Load, bench: Bench, benchmark: BenchmarkFixture) -> No
         )
     figures = bench.time(load, benchmark)
     assert figures["audio_seconds_per_second"] > 0
+    failure = bench.gate_speed(load)  # nothing without --baseline-encoder
+    if failure:
+        pytest.fail(failure, pytrace=False)

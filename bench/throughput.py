@@ -6,11 +6,13 @@ CPU torch uses all cores. They go to ``run.json`` and pytest-benchmark's JSON, n
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import contextlib
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any, Protocol
 
 from bench.engine.local import Frozen, autocast
+from bench.interleaved import Ratio, ratio_of, turns
 
 SECONDS_PER_TEST = 1.5  # of measured time, about
 MOST_ROUNDS = 10
@@ -27,26 +29,12 @@ class Benchmark(Protocol):
 
 def measure(frozen: Frozen, *, batch_size: int, seconds: float, threads: int, benchmark: Benchmark) -> dict[str, Any]:
     """Time forward passes of ``batch_size`` clips of ``seconds`` s with ``benchmark``; medians, in plain values."""
-    import torch
-
-    generator = torch.Generator().manual_seed(0)
-    samples = round(seconds * frozen.encoder.sampling_rate)
-    audio = (0.1 * torch.randn(batch_size, samples, generator=generator)).to(frozen.device)
-
-    def forward() -> None:
-        with torch.inference_mode(), autocast(frozen.device, frozen.precision):
-            frozen.encoder(audio)
-        _synchronise(frozen.device)
-
-    before = torch.get_num_threads()
-    torch.set_num_threads(threads)
-    try:
+    forward = _forward(frozen, batch_size, seconds)
+    with _threads(threads):
         once = _once(forward)
         _reset_peak(frozen.device)
         rounds = max(2, min(MOST_ROUNDS, int(SECONDS_PER_TEST / once)))
         benchmark.pedantic(forward, rounds=rounds, warmup_rounds=1)
-    finally:
-        torch.set_num_threads(before)
     median = float(benchmark.stats.stats.median)
     figures = {
         "encoder": frozen.name,
@@ -63,6 +51,42 @@ def measure(frozen: Frozen, *, batch_size: int, seconds: float, threads: int, be
     }
     benchmark.extra_info.update(figures)
     return figures
+
+
+def against(
+    frozen: Frozen, baseline: Frozen, *, batch_size: int, seconds: float, threads: int, max_slowdown: float
+) -> Ratio:
+    """Time both encoders in turns on the same load; see ``bench.interleaved``."""
+    with _threads(threads):
+        base, own = turns(*(_forward(one, batch_size, seconds) for one in (baseline, frozen)))
+    return ratio_of(base, own, max_slowdown)
+
+
+def _forward(frozen: Frozen, batch_size: int, seconds: float) -> Callable[[], None]:
+    import torch
+
+    generator = torch.Generator().manual_seed(0)
+    samples = round(seconds * frozen.encoder.sampling_rate)
+    audio = (0.1 * torch.randn(batch_size, samples, generator=generator)).to(frozen.device)
+
+    def forward() -> None:
+        with torch.inference_mode(), autocast(frozen.device, frozen.precision):
+            frozen.encoder(audio)
+        _synchronise(frozen.device)
+
+    return forward
+
+
+@contextlib.contextmanager
+def _threads(count: int) -> Iterator[None]:
+    import torch
+
+    before = torch.get_num_threads()
+    torch.set_num_threads(count)
+    try:
+        yield
+    finally:
+        torch.set_num_threads(before)
 
 
 def _once(forward: Callable[[], None]) -> float:

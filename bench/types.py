@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 
 from bench.errors import BenchError, ChoiceError, DataError, EncoderError, UnavailableError
 from bench.targets import Captions, ClassLabel, Event, Events, MultiLabel, Sidecar, Target, Targets, Transcript
+from bench.trial_target import Pairs, Trials, Utterance
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -31,11 +32,14 @@ __all__ = [  # what is defined elsewhere and imported from here; the nouns of th
     "Event",
     "Events",
     "MultiLabel",
+    "Pairs",
     "Sidecar",
     "Target",
     "Targets",
     "Transcript",
+    "Trials",
     "UnavailableError",
+    "Utterance",
 ]
 
 Domain = Literal["speech", "environment", "music"]
@@ -139,7 +143,7 @@ class ShardSet:
 class Splits:
     """Names of the train, validation and test split (keys of ``ShardSet.patterns``)."""
 
-    train: str = "train"
+    train: str | None = "train"  # None: for back-ends of verification that learn nothing
     valid: str | None = "valid"  # None, or equal to ``test``: nothing to select on, the last epoch is used
     test: str = "test"
 
@@ -308,6 +312,7 @@ class Settings:
     data: Path | None
     threads: int  # batches computed at a time on a CPU
     offline: bool = False
+    compiled: bool = False  # encoders go through torch.compile
     mirror: str = ""  # fetch from Hugging Face: "hf" from where tasks say, or OWNER/REPO[@REVISION]
     frames: str = "fp16"  # how frames are stored, a key of FRAMES; in protocol xares fp32, as published
 

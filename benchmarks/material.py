@@ -82,20 +82,24 @@ def durations(lengths: str, seconds: float) -> list[float]:
     return np.random.default_rng(0).uniform(SHORTEST_IN_S, LONGEST_IN_S, n).round(2).tolist()
 
 
-def clips(seconds: list[float], rate: int, prefix: str = "clip") -> Iterator[Sample]:
+def clips(seconds: list[float], rate: int, container: Any) -> Iterator[Sample]:
     """16-bit mono: a tone in noise, so that FLAC has something to do."""
     for index, length in enumerate(seconds):
         rng = np.random.default_rng(index)
         time = np.arange(round(length * rate)) / rate
         wave = 0.2 * np.sin(2 * np.pi * rng.uniform(100, 2000) * time) + 0.05 * rng.standard_normal(len(time))
         sidecar = {"label": index % 50, "fold": index % 5, "source": f"recording-{index // 3:06d}"}
-        yield Sample(f"{prefix}-{index:06d}", np.rint(32767 * wave).astype(np.int16), rate, sidecar)
+        yield Sample(f"clip-{index:06d}", np.rint(32767 * wave).astype(np.int16), rate, sidecar, container)
 
 
-def shards(folder: Path, seconds: list[float], rate: int = RATE, per_shard: int = 400) -> list[Path]:
+def shards(
+    folder: Path, seconds: list[float], rate: int = RATE, per_shard: int = 400, container: str = "flac"
+) -> list[Path]:
     """Shards of clips of these durations, written now."""
     folder.mkdir(parents=True, exist_ok=True)
-    return [folder / name for name in write_shards(folder, "test", clips(seconds, rate), per_shard=per_shard)]
+    return [
+        folder / name for name in write_shards(folder, "test", clips(seconds, rate, container), per_shard=per_shard)
+    ]
 
 
 def again(path: Path, to: Path, prefix: str) -> Path:

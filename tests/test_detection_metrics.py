@@ -195,7 +195,7 @@ class TestEqualErrorRate:
     @pytest.mark.parametrize(
         ("targets", "scores", "message"),
         [
-            (np.array([1, 1]), np.zeros(2), "one kind of trial only: got all 1"),
+            (np.array([1, 1]), np.zeros(2), "one kind of trial only: got 2 targets of 2"),
             (np.array([1, 2]), np.zeros(2), "targets are no trials"),
             (np.array([1.0, 0.0]), np.zeros(2), "targets are no trials"),
             (np.array([1, 0]), np.zeros(3), "shapes differ"),

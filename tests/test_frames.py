@@ -99,7 +99,8 @@ def test_frames_outside_the_clip_are_left_out_and_its_end_is_that_of_the_file() 
 
 def test_frames_of_padding_are_not_kept() -> None:
     audio = [np.zeros(n, dtype=np.float32) for n in (320, 640, 100)]
-    assert [len(one) for one in local.frames(Mean(), audio, frozen(Mean()), where="x")] == [2, 4, 1]
+    with local.engine(frozen(Mean()), 1) as running:
+        assert [len(one) for one in running.frames(audio, where="x")] == [2, 4, 1]
 
 
 def test_found_again_without_the_encoder_and_resumed_by_shard(found: list[Shard], tmp_path: Path) -> None:

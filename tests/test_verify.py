@@ -57,7 +57,8 @@ def run(folder, metric="accuracy", encoder="logmel", name="esc50", seed=0, right
     row = replace(row, data=replace(row.data, classes=len(own.classes) if metric != "recall@1" else 0))
     found = asdict(measure(metric_of(row), own, row.data.classes, where=name))
     low_high = sorted(found.pop("fold_values"))
-    return replace(row, **found, subsets=dict(zip(("fold x", "fold y"), low_high, strict=True)))
+    found["subsets"] = dict(zip(("fold x", "fold y"), low_high, strict=True))
+    return replace(row, **found)
 
 
 def saved(folder, rows, tasks=None):

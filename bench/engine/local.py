@@ -9,10 +9,10 @@ from __future__ import annotations
 
 import contextlib
 import copy
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import AbstractContextManager, nullcontext
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from queue import SimpleQueue
 from typing import TYPE_CHECKING, Any
 
@@ -20,10 +20,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 from bench.certify import valid_frames
+from bench.engine.budget import Budget, halving
 from bench.types import Certificate, Encoder, EncoderError, Policy
 
 if TYPE_CHECKING:
     from torch import Tensor
+
+Reduce = Callable[["Tensor", list[int]], "Tensor"]
+"""What is taken from the device of an output [B, T, D] with so many valid frames a clip."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,6 +41,8 @@ class Frozen:
     device: str
     precision: str
     trained_on: tuple[str, ...] = ()
+    budget: Budget = field(default_factory=Budget)
+    compiled: bool = False  # by torch.compile
 
     @property
     def policy(self) -> Policy:
@@ -63,26 +69,36 @@ class Engine:
 
     def forward(self, audio: Sequence[NDArray[np.float32]], *, where: str) -> tuple[NDArray[np.float64], list[int]]:
         """Sums over valid frames [B, D] and the number of valid frames of each clip, on the next free copy."""
-        encoder = self.copies.get()
-        try:
-            return forward(encoder, audio, self.frozen, where=where)
-        finally:
-            self.copies.put(encoder)
+        parts = self._parts(sums_of, audio, where)
+        return np.concatenate([sums.cpu().numpy() for sums, _ in parts]), [n for _, counts in parts for n in counts]
 
     def frames(self, audio: Sequence[NDArray[np.float32]], *, where: str) -> list[NDArray[np.float32]]:
         """Valid frames [T, D] of each clip, on the next free copy."""
-        encoder = self.copies.get()
-        try:
-            return frames(encoder, audio, self.frozen, where=where)
-        finally:
-            self.copies.put(encoder)
+        return [clip for output, counts in self._parts(whole, audio, where) for clip in valid(output, counts)]
+
+    def _parts(
+        self, reduce: Reduce, audio: Sequence[NDArray[np.float32]], where: str
+    ) -> list[tuple[Tensor, list[int]]]:
+        """The batch's passes, one unless memory runs out; what they give is still on the device."""
+        rate = self.frozen.encoder.sampling_rate
+
+        def one(part: Sequence[NDArray[np.float32]]) -> tuple[Tensor, list[int]]:
+            batch = on_device(part, self.frozen)  # while the copy is still busy with another batch
+            encoder = self.copies.get()
+            try:
+                output, counts = output_of(encoder, batch, [len(clip) for clip in part], self.frozen, where)
+                return reduce(output, counts), counts
+            finally:
+                self.copies.put(encoder)
+
+        return halving(one, audio, self.frozen.budget, rate=rate, name=self.frozen.name, where=where)
 
 
 @contextlib.contextmanager
 def engine(frozen: Frozen, threads: int) -> Iterator[Engine]:
     """An engine of ``threads`` threads; what is still queued when its block fails is dropped, not waited for."""
     pool, reader = ThreadPoolExecutor(threads), ThreadPoolExecutor(1)
-    passes = pool if frozen.on_cpu else ThreadPoolExecutor(1)
+    passes = pool if frozen.on_cpu else ThreadPoolExecutor(2)  # one queues work on the GPU, one waits for results
     try:
         with single_threaded() if frozen.on_cpu else nullcontext():
             yield Engine(frozen, pool, passes, reader, replicas(frozen.encoder, threads if frozen.on_cpu else 1))
@@ -117,53 +133,59 @@ def replicas(encoder: Encoder, n: int) -> SimpleQueue[Encoder]:
     return copies
 
 
-def forward(
-    encoder: Encoder, audio: Sequence[NDArray[np.float32]], frozen: Frozen, *, where: str
-) -> tuple[NDArray[np.float64], list[int]]:
-    """Sums over valid frames [B, D] in float64 and the number of valid frames of each clip of one batch.
+def sums_of(output: Tensor, counts: list[int]) -> Tensor:
+    """Sums over valid frames [B, D] in float64."""
+    import torch
+
+    return torch.stack([output[row, :count].to(torch.float64).sum(0) for row, count in enumerate(counts)])
+
+
+def whole(output: Tensor, counts: list[int]) -> Tensor:
+    """All frames, in float32."""
+    return output.float()
+
+
+def valid(output: Tensor, counts: list[int]) -> list[NDArray[np.float32]]:
+    """Valid frames [T, D] of each clip of [B, T, D]."""
+    frames = output.cpu().numpy()
+    return [frames[row, :count].copy() for row, count in enumerate(counts)]
+
+
+def on_device(audio: Sequence[NDArray[np.float32]], frozen: Frozen) -> Tensor:
+    """The clips of a batch side by side, zeros after them, [B, N]; a GPU fetches them while this thread goes on."""
+    import torch
+
+    longest = max(len(one) for one in audio)
+    padded = torch.zeros((len(audio), longest), pin_memory=frozen.device.startswith("cuda"))
+    for row, one in enumerate(audio):
+        padded[row, : len(one)] = torch.from_numpy(one)
+    return padded.to(frozen.device, non_blocking=True)
+
+
+def output_of(
+    encoder: Encoder, batch: Tensor, lengths: list[int], frozen: Frozen, where: str
+) -> tuple[Tensor, list[int]]:
+    """What the encoder makes of one batch, [B, T, D], and the number of valid frames of each clip.
 
     Raises EncoderError, naming ``where``, when the output is not [B, T >= 1, output_dim].
     """
     import torch
 
-    output, counts = _output(encoder, audio, frozen, where)
-    sums = torch.stack([output[row, :count].to(torch.float64).sum(0) for row, count in enumerate(counts)])
-    return sums.cpu().numpy(), counts
-
-
-def frames(
-    encoder: Encoder, audio: Sequence[NDArray[np.float32]], frozen: Frozen, *, where: str
-) -> list[NDArray[np.float32]]:
-    """Valid frames [T, D] of each clip of one batch. Raises EncoderError as ``forward`` does."""
-    output, counts = _output(encoder, audio, frozen, where)
-    whole = output.float().cpu().numpy()
-    return [whole[row, :count].copy() for row, count in enumerate(counts)]
-
-
-def _output(
-    encoder: Encoder, audio: Sequence[NDArray[np.float32]], frozen: Frozen, where: str
-) -> tuple[Tensor, list[int]]:
-    """What the encoder makes of one batch, [B, T, D], and the number of valid frames of each clip."""
-    import torch
-
-    lengths = [len(one) for one in audio]
-    padded = np.zeros((len(audio), max(lengths)), dtype=np.float32)
-    for row, one in enumerate(audio):
-        padded[row, : len(one)] = one
-    batch = torch.from_numpy(padded).to(frozen.device)
     given = {"lengths": torch.tensor(lengths, device=frozen.device)} if frozen.policy == "padded" else {}
     try:
         with torch.inference_mode(), autocast(frozen.device, frozen.precision):
             output = encoder(batch, **given)
+    except torch.OutOfMemoryError:
+        raise  # it can be helped
     except Exception as error:  # somebody else's code may raise anything
         shortest = min(lengths) / encoder.sampling_rate
         got = f"{type(error).__name__}: {error}".splitlines()[0]
-        expected = f"an output for [{len(audio)}, {batch.shape[1]}], the shortest clip being {shortest:.3g} s"
+        expected = f"an output for {list(batch.shape)}, the shortest clip being {shortest:.3g} s"
         raise EncoderError(f"{frozen.name} fails", got=got, expected=expected, where=where) from error
-    if output.ndim != 3 or len(output) != len(audio) or output.shape[2] != encoder.output_dim or output.shape[1] == 0:
-        expected = f"[{len(audio)}, T >= 1, {encoder.output_dim}]"
+    if output.ndim != 3 or len(output) != len(batch) or output.shape[2] != encoder.output_dim or output.shape[1] == 0:
+        expected = f"[{len(batch)}, T >= 1, {encoder.output_dim}]"
         raise EncoderError(f"{frozen.name} output", got=list(output.shape), expected=expected, where=where)
-    counts = [output.shape[1]] * len(audio)
+    counts = [output.shape[1]] * len(batch)
     if frozen.policy == "padded":
         counts = [min(valid_frames(frozen.certificate, n), output.shape[1]) for n in lengths]
     return output, counts

@@ -12,10 +12,11 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from bench.leaderboard import merge, table
+from bench.leaderboard import merge, rank, table, trial_report
 from bench.leaderboard.compare import compare
 from bench.leaderboard.export import FORMATS
 from bench.leaderboard.files import one, sources
+from bench.leaderboard.formats import FILES
 from bench.leaderboard.verify import verify
 from bench.store import written
 from bench.types import BenchError
@@ -30,7 +31,9 @@ EXAMPLES = """examples:
   python -m bench.leaderboard merge results/first results/second -o results/both
   python -m bench.leaderboard compare results/first results/second
   python -m bench.leaderboard compare results/both results/both --first logmel --second other
+  python -m bench.leaderboard rank results/first results/second
   python -m bench.leaderboard export results/both --format markdown -o table.md
+  python -m bench.leaderboard trials results/both/predictions/tidyvoice.ecapa.cosine.safetensors
 """
 
 
@@ -75,11 +78,21 @@ def parser() -> argparse.ArgumentParser:
     versus.add_argument("--first", dest="one", metavar="ENCODER", help="of A, where it has several")
     versus.add_argument("--second", dest="other", metavar="ENCODER", help="of B, where it has several")
     versus.set_defaults(call=_compare)
+    order = commands.add_parser(
+        "rank", help="ranks with what they are worth: intervals, ties, probability of being best"
+    )
+    order.add_argument("files", nargs="+", type=Path, metavar="FILE", help="leaderboard.json or a run's folder")
+    order.set_defaults(call=_rank)
     export = commands.add_parser("export", help="the scores for another program")
     export.add_argument("file", type=Path, metavar="FILE", help="leaderboard.json or a run's folder")
-    export.add_argument("--format", choices=sorted(FORMATS), required=True)
-    export.add_argument("-o", dest="out", type=Path, required=True, metavar="OUT", help="file to write")
+    export.add_argument("--format", choices=sorted([*FORMATS, *FILES]), required=True)
+    export.add_argument("-o", dest="out", type=Path, required=True, metavar="OUT", help="file to write; mteb: a folder")
     export.set_defaults(call=_export)
+    trials = commands.add_parser("trials", help="subsets and suspicious trials of a row of speaker verification")
+    trials.add_argument("file", type=Path, metavar="PREDICTIONS", help="the row's file below predictions/")
+    trials.add_argument("--highest", type=int, default=20, metavar="N", help="non-targets to list (default: 20)")
+    trials.add_argument("--det", type=Path, metavar="OUT.csv", help="write the points of the DET curve, too")
+    trials.set_defaults(call=_trials)
     return whole
 
 
@@ -125,10 +138,36 @@ def _compare(chosen: argparse.Namespace) -> int:
     return DONE
 
 
+def _rank(chosen: argparse.Namespace) -> int:
+    width, colour = _look()
+    for ranking in rank.rank([source for path in chosen.files for source in sources(path)]):
+        left_out = f", without {', '.join(ranking.left_out)}, which not all have" if ranking.left_out else ""
+        _print(table.printable(f"{ranking.probe}, {len(ranking.tasks)} tasks{left_out}") + "\n")
+        notes = ["encoders that share a letter are not separable at 95%"]
+        text = table.render_rows(rank.COLUMNS, rank.rows_of(ranking), notes, width=width, colour=colour, total=False)
+        _print(f"{text}\n")
+    return DONE
+
+
 def _export(chosen: argparse.Namespace) -> int:
-    text = FORMATS[chosen.format](one(chosen.file).board)
-    with written(chosen.out) as temporary:
-        temporary.write_text(text, encoding="utf-8", newline="\n")
+    source = one(chosen.file)
+    if chosen.format in FORMATS:
+        files = {"": FORMATS[chosen.format](source.board).encode()}
+    else:
+        files = FILES[chosen.format](source)
+    for name, content in files.items():
+        with written(chosen.out / name) as temporary:
+            temporary.write_bytes(content)
+    return DONE
+
+
+def _trials(chosen: argparse.Namespace) -> int:
+    answers = trial_report.read(chosen.file)
+    width, colour = _look()
+    _print(trial_report.report(answers, max(1, chosen.highest), width=width, colour=colour))
+    if chosen.det is not None:
+        with written(chosen.det) as temporary:
+            temporary.write_text(trial_report.det_csv(answers), encoding="utf-8", newline="\n")
     return DONE
 
 

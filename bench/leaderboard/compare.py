@@ -9,9 +9,9 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from bench.leaderboard.files import Source, proof
+from bench.leaderboard.files import Source, pairable
 from bench.leaderboard.metrics import metric_of
-from bench.leaderboard.paired import RESAMPLES, Paired, benjamini_hochberg, p_value, paired, spread
+from bench.leaderboard.paired import FLIPS, RESAMPLES, Paired, benjamini_hochberg, p_value, paired, spread
 from bench.leaderboard.verify import TOLERANCE
 from bench.scoring import by_fold
 from bench.types import ChoiceError, DataError, Score
@@ -73,17 +73,23 @@ def compare(
     both = sorted(sides[0].keys() & sides[1].keys())
     if not both:
         raise DataError("nothing to compare", got="no common row", expected="one task and probe", where=second.path)
-    found = [_paired(first, sides[0][at], second, sides[1][at], resamples) for at in both]
+    found = [pair(first, sides[0][at], second, sides[1][at], resamples=resamples) for at in both]
     adjusted = benjamini_hochberg(np.array([own.p for own in found])).tolist()
     rows = tuple(
-        Row(sides[0][at], sides[1][at], own, q, own.difference * _direction(sides[0][at]))
+        Row(sides[0][at], sides[1][at], own, q, own.difference * direction(sides[0][at]))
         for at, own, q in zip(both, found, adjusted, strict=True)
     )
     only = [tuple(", ".join(at) for at in sorted(a.keys() - b.keys())) for a, b in (sides, sides[::-1])]
     return Comparison(names, rows, _summaries(first, second, names, rows), (only[0], only[1]))
 
 
-def _paired(first: Source, one: Score, second: Source, other: Score, resamples: int) -> Paired:
+def pair(
+    first: Source, one: Score, second: Source, other: Score, *, resamples: int = RESAMPLES, flips: int = FLIPS
+) -> Paired:
+    """Compare the answers of two rows of one task and probe.
+
+    Raises DataError for another task version, metric or data, and for answers that are not the rows'.
+    """
     where = f"{one.task}, {one.probe}"
     for what in ("version", "metric"):
         _equal(f"{what} of the task", getattr(one, what), getattr(other, what), where)
@@ -91,7 +97,7 @@ def _paired(first: Source, one: Score, second: Source, other: Score, resamples: 
     metric = metric_of(one)
     answers = []
     for source, score in ((first, one), (second, other)):
-        own = proof(source, score)
+        own = pairable(source, score)
         value = np.mean([by_fold(metric, own.targets, row, own.folds).mean() for row in own.predictions])
         if abs(value - score.value) > TOLERANCE:
             expected = f"{score.value} as in the row (see verify)"
@@ -99,7 +105,7 @@ def _paired(first: Source, one: Score, second: Source, other: Score, resamples: 
         answers.append(own)
     # Tasks on the same clips are resampled alike, others independently: their differences add up in the summary.
     seed = int(hashlib.sha256(one.data.sha256.encode()).hexdigest()[:8], 16)
-    return paired(metric, answers[0], answers[1], where=where, seed=seed, resamples=resamples)
+    return paired(metric, answers[0], answers[1], where=where, seed=seed, resamples=resamples, flips=flips)
 
 
 def _summaries(first: Source, second: Source, names: tuple[str, str], rows: Sequence[Row]) -> tuple[Summary, ...]:
@@ -123,8 +129,8 @@ def _summary(probe: str, rows: Sequence[Row], covered: int) -> Summary:
     def total(each: Sequence[NDArray[np.float64]]) -> NDArray[np.float64]:
         return np.asarray(weights @ np.stack(each))
 
-    resampled = total([row.paired.resampled * _direction(row.first) for row in rows])
-    permuted = total([row.paired.permuted * _direction(row.first) for row in rows])
+    resampled = total([row.paired.resampled * direction(row.first) for row in rows])
+    permuted = total([row.paired.permuted * direction(row.first) for row in rows])
     difference = float(weights @ np.array([row.gain for row in rows]))
     units = 1 / float(weights**2 @ np.array([1 / row.paired.units for row in rows]))  # as if all had equal weight
     ci95, detectable = spread(resampled, difference, max(1, int(units)), 1.0)
@@ -132,7 +138,8 @@ def _summary(probe: str, rows: Sequence[Row], covered: int) -> Summary:
     return Summary(probe, len(rows), max(0, covered - len(rows)), difference, ci95, p, detectable)
 
 
-def _direction(score: Score) -> float:
+def direction(score: Score) -> float:
+    """What a unit of the metric is of the normalized score; negative where less is better."""
     metric = metric_of(score)
     return 1 / (metric.best - metric.worst)
 

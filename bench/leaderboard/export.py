@@ -5,7 +5,7 @@ from __future__ import annotations
 import csv
 import io
 import re
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from bench.leaderboard.table import flags, printable
 
@@ -31,6 +31,17 @@ def to_csv(board: Leaderboard) -> str:
 
     A text that a spreadsheet would take for a formula is preceded by an apostrophe.
     """
+    rows = records(board)
+    columns = [*rows[0]] if rows else ["task", "encoder", "probe", "error"]
+    text = io.StringIO()
+    lines = csv.DictWriter(text, columns, restval="", lineterminator="\n")
+    lines.writeheader()
+    lines.writerows({name: _cell(value) for name, value in row.items()} for row in rows)
+    return text.getvalue()
+
+
+def records(board: Leaderboard) -> list[dict[str, Any]]:
+    """A flat row for each score and each row that could not be scored, the latter with few fields."""
     rows = [
         {
             **dict(zip(("task", "encoder", "probe"), (s.task, s.encoder, s.probe), strict=True)),
@@ -41,19 +52,13 @@ def to_csv(board: Leaderboard) -> str:
             },
             **{name: getattr(s, name) for name in ("device", "precision", "certified", "private", "fingerprint")},
             "data_sha256": s.data.sha256,
-            "error": "",
+            "error": None,
         }
         for s in board.scores
     ]
-    columns = [*rows[0]] if rows else ["task", "encoder", "probe", "error"]
-    rows += [
+    return rows + [
         {"task": f.task, "encoder": f.encoder, "probe": f.probe, "error": printable(f.error)} for f in board.failures
     ]
-    text = io.StringIO()
-    lines = csv.DictWriter(text, columns, restval="", lineterminator="\n")
-    lines.writeheader()
-    lines.writerows({name: _cell(value) for name, value in row.items()} for row in rows)
-    return text.getvalue()
 
 
 def _cell(value: object) -> object:

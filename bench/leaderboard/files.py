@@ -6,7 +6,8 @@ from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 
 from bench.leaderboard import io, predictions
-from bench.scoring import Answers
+from bench.scoring import Answers, as_answers
+from bench.trial_answers import TrialAnswers
 from bench.types import DataError, Leaderboard, Score
 
 
@@ -49,10 +50,17 @@ def proof_path(source: Source, score: Score) -> Path:
     return source.path.parent / inner
 
 
-def proof(source: Source, score: Score) -> Answers:
+def proof(source: Source, score: Score) -> Answers | TrialAnswers:
     """The predictions of a row. Raises DataError when they cannot be read or are not as many as the row says."""
     path = proof_path(source, score)
     found = predictions.read(path)
-    if len(found.keys) != score.n:
-        raise DataError("predictions of another row", got=f"{len(found.keys)} keys", expected=score.n, where=path)
+    if len(found.targets) != score.n:
+        got = f"{len(found.targets)} answers"
+        raise DataError("predictions of another row", got=got, expected=score.n, where=path)
     return found
+
+
+def pairable(source: Source, score: Score) -> Answers:
+    """The predictions of a row in the form in which those of two rows are paired; see ``proof``."""
+    found = proof(source, score)
+    return as_answers(found, score.task) if isinstance(found, TrialAnswers) else found

@@ -1,10 +1,9 @@
 """Two answers to the same clips: a metric's difference, how sure it is and how small one could be seen.
 
-Both sets of answers are put one below the other, the units (clips, or clusters of them) of the second after those of
-the first. Every quantity is then the metric under weights of these 2U units: the first's value under (1, 0), the
-second's under (0, 1), a bootstrap resample w as the difference between (0, w) and (w, 0), and a permutation, which
-exchanges the answers of some units, as that between (s, 1 - s) and (1 - s, s). Rows are put in the order of their
-keys, so that the order of a file does not matter.
+A bootstrap resample is a weight for each of U units (clips, or clusters of them), the same for both sides. For a
+permutation, which exchanges the answers of some units, both sets of answers are put one below the other: its
+difference is that between the metric under the weights (1 - s, s) and (s, 1 - s) of these 2U units. Rows are put in
+the order of their keys, so that the order of a file does not matter.
 
 Sources: Efron and Tibshirani, "An Introduction to the Bootstrap", 1993, chapters 8 and 15; Phipson and Smyth,
 "Permutation p-values should never be zero", 2010 ((1 + b) / (1 + R)); Noreen, "Computer-Intensive Methods for Testing
@@ -14,8 +13,9 @@ Hypotheses", 1989 (approximate randomization, for metrics that are no means).
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
+from itertools import chain
 from typing import Any
 
 import numpy as np
@@ -24,11 +24,12 @@ from numpy.typing import NDArray
 from bench.metrics.segments import segment_counts
 from bench.scoring import Answers, of_units
 from bench.stats import BLOCK, TAIL, bootstrap_weights, by_seed_and_fold
-from bench.types import DataError, Metric
+from bench.types import DataError, Metric, Weighted
 
 RESAMPLES = 2000
 FLIPS = 1999  # so that p is a multiple of 1 / 2000
-DETECTED = 1.959963984540054 + 0.8416212335729143  # standard errors: alpha 0.05 two-sided, power 0.8
+NORMAL = 1.959963984540054  # standard errors to either side of 95%
+DETECTED = NORMAL + 0.8416212335729143  # standard errors: alpha 0.05 two-sided, power 0.8
 CLOSE = 1e-12  # sums of floats: a permuted difference counts as reached up to here
 Value = Callable[[NDArray[np.int64]], NDArray[np.float64]]
 
@@ -43,28 +44,61 @@ class Paired:
     detectable: float  # smallest true difference found with power 0.8 at alpha 0.05
     units: int
     resampled: NDArray[np.float64]  # [R], NaN where the metric is undefined
-    permuted: NDArray[np.float64]  # [FLIPS]
+    permuted: NDArray[np.float64]  # [FLIPS], or none where no test was asked for
+    seed_error: float = 0.0  # standard error that other probe seeds add to that of other clips; see ``of_seeds``
 
 
 def paired(
-    metric: Metric, first: Answers, second: Answers, *, where: str, seed: int = 0, resamples: int = RESAMPLES
+    metric: Metric,
+    first: Answers,
+    second: Answers,
+    *,
+    where: str,
+    seed: int = 0,
+    resamples: int = RESAMPLES,
+    flips: int = FLIPS,
 ) -> Paired:
-    """Compare two predictions files of one task. Raises DataError for other clips, targets, folds or clusters."""
+    """Compare two predictions files of one task. Raises DataError for other clips, targets, folds or clusters.
+
+    Without ``flips`` nothing is permuted and p is 1.
+    """
     one, other = aligned(first, second, where)
     units = _units(one)
     n_units = int(units.max()) + 1
-    value = _value(metric, *stacked(one, other), units)
-    ends = np.zeros((2, 2 * n_units), dtype=np.int64)
-    ends[0, :n_units], ends[1, n_units:] = 1, 1
-    low, high = value(ends).tolist()
-    blocks = [_differences(value, weights, 0) for weights in bootstrap_weights(n_units, resamples, seed)]
-    resampled = np.concatenate(blocks)
+    pair = matched(one, other)
+    whole = np.ones((1, n_units), dtype=np.int64)
+    sides = [of_weights(metric, own, chain([whole], bootstrap_weights(n_units, resamples, seed))) for own in pair]
+    by_seed, each = np.stack([side[0] for side in sides]), sides[1][1:] - sides[0][1:]
+    low, high = by_seed.mean(axis=1).tolist()
+    resampled = each.mean(axis=1)
     if metric.centred:
         resampled += (high - low) - np.nanmean(resampled)
-    permuted = np.concatenate([_differences(value, flips, 1) for flips in _flips(n_units, FLIPS, seed)])
+    drawn = []
+    if flips:
+        value = _value(metric, *stacked(*pair), np.concatenate([units, units + n_units]))
+        drawn = [_flipped(value, own).mean(axis=1) for own in _flips(n_units, flips, seed)]
+    permuted = np.concatenate([np.empty(0), *drawn])
     scale = abs(metric.best - metric.worst)
     ci95, detectable = spread(resampled, high - low, n_units, scale)
-    return Paired(high - low, ci95, p_value(permuted, high - low), detectable, n_units, resampled, permuted)
+    noise = of_seeds(by_seed, each, (len(one.predictions), len(other.predictions)))
+    return Paired(high - low, ci95, p_value(permuted, high - low), detectable, n_units, resampled, permuted, noise)
+
+
+def of_seeds(by_seed: NDArray[np.float64], each: NDArray[np.float64], seeds: tuple[int, int]) -> float:
+    """Standard error of a difference that comes from the probe seeds and that resampling clips does not show.
+
+    ``by_seed`` [2, S]: values of both sides; ``each`` [R, S]: resampled differences; ``seeds``: how many either side
+    really has. With equal numbers the seeds are pairs, and what they scatter only because clips are few, the
+    interaction of seeds and clips, is in the resamples already and is taken off. Zero where a side has one seed.
+    """
+    if min(seeds) < 2:
+        return 0.0
+    if seeds[0] != seeds[1]:  # ``by_seed`` repeats each side's
+        return float(sum(by_seed[side, :own].var(ddof=1) / own for side, own in enumerate(seeds)) ** 0.5)
+    known = each[~np.isnan(each).any(axis=1)]
+    scatter = (by_seed[1] - by_seed[0]).var(ddof=1)
+    shared = (known - known.mean(axis=1, keepdims=True)).var(axis=0).mean() * seeds[0] / (seeds[0] - 1)
+    return float((max(0.0, scatter - shared) / seeds[0]) ** 0.5)
 
 
 def spread(
@@ -76,14 +110,30 @@ def spread(
     as the exact binomial one (see ``bench.stats``), of the whole range ``scale`` of the metric.
     """
     known = resampled[~np.isnan(resampled)]
-    if known.size < 2 or np.ptp(known) <= CLOSE:
-        reach = scale * (1 - TAIL ** (1 / units) if units > 1 else 1.0)
-        low, high, error = difference - reach, difference + reach, reach / 1.959963984540054
+    error = standard_error(resampled, units, scale)
+    if _uninformed(known):
+        reach = _reach(units, scale)
+        low, high = difference - reach, difference + reach
     else:
         low, high = np.quantile(known, [TAIL, 1 - TAIL]).tolist()
-        error = float(known.std(ddof=1))
     low, high = min(low, difference), max(high, difference)
     return (max(-scale, low), min(scale, high)), min(scale, DETECTED * error)
+
+
+def standard_error(resampled: NDArray[np.float64], units: int, scale: float) -> float:
+    """Of a difference, from its resamples [R]; where these are all equal, what makes the interval of ``spread``."""
+    known = resampled[~np.isnan(resampled)]
+    if _uninformed(known):
+        return _reach(units, scale) / NORMAL
+    return float(known.std(ddof=1))
+
+
+def _reach(units: int, scale: float) -> float:
+    return scale * float(1 - TAIL ** (1 / units) if units > 1 else 1.0)
+
+
+def _uninformed(known: NDArray[np.float64]) -> bool:
+    return known.size < 2 or bool(np.ptp(known) <= CLOSE)
 
 
 def p_value(permuted: NDArray[np.float64], difference: float) -> float:
@@ -144,15 +194,27 @@ def _units(answers: Answers) -> NDArray[np.int64]:
     return np.asarray(np.argsort(np.argsort(starts))[units], dtype=np.int64)
 
 
+def of_weights(metric: Metric, own: Answers, weights: Iterable[NDArray[np.int64]]) -> NDArray[np.float64]:
+    """The metric by seed, [R, S], of answers in the order of their keys, under blocks of weights of their units."""
+    value = _value(metric, own.targets, own.predictions, own.folds, _units(own))
+    return np.concatenate([value(block) for block in weights])
+
+
+def matched(one: Answers, other: Answers) -> tuple[Answers, Answers]:
+    """Both with as many seeds, S: what makes whole numbers of either's."""
+    seeds = int(np.lcm(len(one.predictions), len(other.predictions)))
+    rows = [np.concatenate([own.predictions] * (seeds // len(own.predictions))) for own in (one, other)]
+    return replace(one, predictions=rows[0]), replace(other, predictions=rows[1])
+
+
 def stacked(one: Answers, other: Answers) -> tuple[Any, Any, NDArray[np.int64]]:
-    """Targets [2N], predictions [S, 2N] and folds [2N] of both; S is what makes whole numbers of either's seeds.
+    """Targets [2N], predictions [S, 2N] and folds [2N] of both, which have as many seeds.
 
     Of scores only the order within a class and fold counts. They become ranks, so that a mixture of both answers
     is not ordered by whose scores are larger.
     """
-    seeds = int(np.lcm(len(one.predictions), len(other.predictions)))
-    rows = [np.concatenate([own.predictions] * (seeds // len(own.predictions))) for own in (one, other)]
-    if one.targets.ndim == 2 and np.issubdtype(rows[0].dtype, np.floating):
+    rows = [own.predictions for own in (one, other)]
+    if all(np.issubdtype(row.dtype, np.floating) for row in rows):
         rows = [_ranked(row, one.folds) for row in rows]
     predictions = np.concatenate(rows, axis=1)
     return np.concatenate([one.targets] * 2), predictions, np.concatenate([one.folds] * 2)
@@ -167,30 +229,40 @@ def _ranked(scores: NDArray[Any], folds: NDArray[np.int64]) -> NDArray[np.float6
     return ranks
 
 
-def _value(metric: Metric, targets: Any, predictions: Any, folds: NDArray[np.int64], units: NDArray[np.int64]) -> Value:
-    """The metric, its mean over seeds and folds, as a function of the weights [R, 2U] of the units."""
-    unit = np.concatenate([units, units + units.max() + 1])
+def _value(metric: Metric, targets: Any, predictions: Any, folds: NDArray[np.int64], unit: NDArray[np.int64]) -> Value:
+    """The metric by seed, its mean over folds, as a function of the weights of the units: [R, U] -> [R, S]."""
     if metric.per_clip is not None:
-        values = [_of_means(np.mean([metric.per_clip(targets, row) for row in predictions], axis=0), folds, unit)]
+        values = [[_of_means(metric.per_clip(targets, row), folds, unit)] for row in predictions]
     elif metric.of_counts is not None:
         values = [
-            of_units(metric, _counts(targets, row, folds == fold, unit))
+            [of_units(metric, _counts(targets, row, folds == fold, unit)) for fold in np.unique(folds)]
             for row in predictions
-            for fold in np.unique(folds)
         ]
     elif metric.weighted is not None:
-        by_clip = by_seed_and_fold(metric.weighted, targets, predictions, folds)
-        values = [lambda weights, own=own: own(weights[:, unit]) for own in by_clip]  # type: ignore[misc]
+        values = [
+            [_of_units(own, unit) for own in by_seed_and_fold(metric.weighted, targets, row[None], folds)]
+            for row in predictions
+        ]
     else:
         raise DataError("cannot compare", got=metric.name, expected="a metric with weights", where="compare")
 
     def value(weights: NDArray[np.int64]) -> NDArray[np.float64]:
-        each = np.stack([own(weights) for own in values], axis=1)
-        defined = ~np.isnan(each)
-        count = defined.sum(axis=1)
-        return np.where(count > 0, np.where(defined, each, 0.0).sum(axis=1) / np.maximum(count, 1), np.nan)
+        return np.stack([_defined_mean([own(weights) for own in of_seed]) for of_seed in values], axis=1)
 
     return value
+
+
+def _of_units(of_rows: Weighted, unit: NDArray[np.int64]) -> Value:
+    return lambda weights: of_rows(weights[:, unit])
+
+
+def _defined_mean(each: Sequence[NDArray[np.float64]]) -> NDArray[np.float64]:
+    """[R] means over the folds, leaving out those whose value is NaN."""
+    stacked_folds = np.stack(each, axis=1)
+    defined = ~np.isnan(stacked_folds)
+    count = defined.sum(axis=1)
+    total = np.where(defined, stacked_folds, 0.0).sum(axis=1)
+    return np.where(count > 0, total / np.maximum(count, 1), np.nan)
 
 
 def _of_means(per_clip: NDArray[np.float64], folds: NDArray[np.int64], unit: NDArray[np.int64]) -> Value:
@@ -217,14 +289,13 @@ def _counts(targets: Any, row: Any, own: NDArray[np.bool_], unit: NDArray[np.int
     return np.pad(found, ((0, int(unit.max()) + 1 - len(found)), (0, 0), (0, 0)))
 
 
-def _differences(value: Value, weights: NDArray[np.int64], rest: int) -> NDArray[np.float64]:
-    """Second minus first under weights [R, U]; ``rest`` 1 gives the other side what is left of each unit, 0 nothing."""
-    size = max(1, BLOCK // (4 * weights.shape[1]))
+def _flipped(value: Value, own: NDArray[np.int64]) -> NDArray[np.float64]:
+    """Second minus first by seed, [R, S], where ``own`` [R, U] is 0 for the units that are exchanged."""
+    size = max(1, BLOCK // (4 * own.shape[1]))
     parts = []
-    for start in range(0, len(weights), size):
-        own = weights[start : start + size]
-        left = rest * (1 - own)
-        parts.append(value(np.concatenate([left, own], axis=1)) - value(np.concatenate([own, left], axis=1)))
+    for block in (own[start : start + size] for start in range(0, len(own), size)):
+        left = 1 - block
+        parts.append(value(np.concatenate([left, block], axis=1)) - value(np.concatenate([block, left], axis=1)))
     return np.concatenate(parts)
 
 

@@ -10,7 +10,8 @@ uint8 [..., ceil(C / 8)], the first class in the highest bit.
 
 Retrieval: a row is a query, ``targets`` its kind (an index into ``classes``) and ``predictions`` the rank of the right
 answer, 1 the best; the metadata has ``ranks`` true. Transcripts: ``texts`` uint8, JSON of {"targets": [N texts],
-"predictions": [S lists of N texts]}, instead of ``targets`` and ``predictions``, and no classes.
+"predictions": [S lists of N texts]}, instead of ``targets`` and ``predictions``, and no classes. Trials of speaker
+verification: see ``bench.leaderboard.trial_file``.
 """
 
 from __future__ import annotations
@@ -20,8 +21,10 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from bench.leaderboard import trial_file
 from bench.scoring import Answers
 from bench.store import written
+from bench.trial_answers import TrialAnswers
 from bench.types import DataError
 
 if TYPE_CHECKING:
@@ -33,7 +36,7 @@ if TYPE_CHECKING:
 SCHEMA = 1
 
 
-def write(path: Path, answers: Answers) -> None:
+def write(path: Path, answers: Answers | TrialAnswers) -> None:
     """Write a predictions file whole or not at all; equal content gives equal bytes.
 
     Raises DataError when shapes do not fit together, a class index is out of range, a rank is below 1, a k-hot value is
@@ -41,6 +44,9 @@ def write(path: Path, answers: Answers) -> None:
     """
     from safetensors.numpy import save
 
+    if isinstance(answers, TrialAnswers):
+        trial_file.write(path, answers)
+        return
     targets, predictions = answers.targets, answers.predictions
     tensors = {"targets": targets, "predictions": predictions, "folds": answers.folds}
     if answers.clusters is not None:
@@ -60,7 +66,7 @@ def write(path: Path, answers: Answers) -> None:
         temporary.write_bytes(content)
 
 
-def read(path: Path) -> Answers:
+def read(path: Path) -> Answers | TrialAnswers:
     """What ``write`` wrote. Raises DataError for a file that is absent, damaged or something else."""
     from safetensors import SafetensorError, safe_open
 
@@ -70,6 +76,8 @@ def read(path: Path) -> Answers:
             tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118  (no mapping)
     except (OSError, SafetensorError, ValueError) as error:
         raise DataError("cannot read predictions", got=error, expected="a whole file", where=path) from error
+    if trial_file.KEY in tensors:
+        return trial_file.of_tensors(tensors, about, path)
     if "texts" in tensors:
         tensors |= _texts(tensors.pop("texts"), path)
     names = {"targets", "predictions", "folds"}

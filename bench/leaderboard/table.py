@@ -14,6 +14,7 @@ from rich.table import Table
 from rich.text import Text
 
 from bench.layer_curve import CHOSEN
+from bench.metrics.detection import unlike
 from bench.types import WIDE
 
 if TYPE_CHECKING:
@@ -33,15 +34,17 @@ def render(board: Leaderboard, *, width: int = 120, colour: bool = False) -> str
     parts: list[RenderableType] = []
     if board.scores:
         parts += [score_table(board), ""]
-    parts += [
-        _text(f"not scored: {failure.task}, {failure.encoder}, {failure.probe}: {failure.error}", "red")
-        for failure in board.failures
-    ]
+    parts += [_text(_failed(failure), "red") for failure in board.failures]
     parts += [""] if board.failures else []
     shown = _begun(board)
     if shown:
         parts += [summary_table(shown), *(_missing(summary) for summary in shown if summary["missing"]), ""]
     return _print(parts, width, colour)
+
+
+def _failed(failure: Failure) -> str:
+    what = "failed" if failure.error.startswith("gate: ") else "not scored"  # the gate's rows may well have a score
+    return f"{what}: {failure.task}, {failure.encoder}, {failure.probe}: {failure.error}"
 
 
 def render_all(boards: Mapping[str, Leaderboard], *, width: int = 120, colour: bool = False) -> str:
@@ -163,12 +166,18 @@ def render_rows(
     *,
     width: int = 120,
     colour: bool = False,
+    total: bool = True,
 ) -> str:
-    """A table of plain cells, the last row in bold, and lines below it. Ends with a newline."""
+    """A table of plain cells, the last row in bold if it is a ``total``, and lines below it. Ends with a newline."""
     table = _table(*columns)
     for index, row in enumerate(rows):
-        table.add_row(*(_text(cell, "bold" if index == len(rows) - 1 else "") for cell in row))
+        table.add_row(*(_text(cell, "bold" if total and index == len(rows) - 1 else "") for cell in row))
     return _print([table, "", *map(_text, notes)], width, colour)
+
+
+def render_lines(lines: Sequence[tuple[str, str]], width: int, colour: bool) -> str:
+    """Lines with a style each. Ends with a newline."""
+    return _print([*(_text(line, style) for line, style in lines), ""], width, colour)
 
 
 def score_table(board: Leaderboard) -> Table:
@@ -198,13 +207,24 @@ def flags(score: Score, trained_on: Iterable[str] = ()) -> list[str]:
     layer = score.secondary.get(CHOSEN, 0)
     notes = {
         "uncertified": not score.certified,
-        "trained on it": not score.data.synthetic and score.task.casefold() in {name.casefold() for name in trained_on},
+        "trained on it": not score.data.synthetic and bool(_corpora(score) & {name.casefold() for name in trained_on}),
+        "minDCF unlike EER": _unlike(score),
         "other data": score.data.reference is False,
         "private": score.private,
         f"{lost:.1%} lost": lost > 0,
         f"layer {layer:g}": CHOSEN in score.secondary,
     }
     return [note for note, holds in notes.items() if holds]
+
+
+def _corpora(score: Score) -> set[str]:
+    """What an encoder's ``trained_on`` may call the data of a row."""
+    return {name.casefold() for name in (score.task, *score.data.id.split("+"))}
+
+
+def _unlike(score: Score) -> bool:
+    cost = score.secondary.get("minDCF(0.01)")
+    return score.metric == "EER" and cost is not None and unlike(score.value, cost, 0.01, score.n)
 
 
 def summary_table(summaries: Sequence[Mapping[str, Any]]) -> Table:

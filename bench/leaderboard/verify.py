@@ -1,9 +1,9 @@
 """Every number of a leaderboard that its predictions determine, computed again and compared.
 
 Not determined by them, and left alone: ``majority`` (it needs the training labels), the ceiling of event tasks (the
-encoder's frames), ``rates``, ``weight`` and what describes data and encoder. The names of ``subsets`` are not in the
-predictions either, so their values are compared in order of size; those of hidden layers, whose predictions are not
-kept, have to agree with the chosen layer and the row's value.
+encoder's frames), ``rates``, ``weight`` and what describes data and encoder. The names of folds are not in the
+predictions either, so their values are compared in order of size; the subsets of trials are, by name; those of hidden
+layers, whose predictions are not kept, have to agree with the chosen layer and the row's value.
 """
 
 from __future__ import annotations
@@ -62,6 +62,10 @@ def _of_row(source: Source, score: Score) -> Iterator[Difference]:
     folds = [value for name, value in score.subsets.items() if name.startswith("fold ")]
     if folds:
         stored["subsets"], found["subsets"] = sorted(folds), fold_values
+    elif found["subsets"]:
+        stored["subsets"] = {name: score.subsets.get(name) for name in found["subsets"]}
+    else:
+        del found["subsets"]
     for name, value in found.items():
         if not same(stored[name], value):
             yield Difference(where, name, stored[name], value)

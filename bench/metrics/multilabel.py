@@ -19,7 +19,7 @@ precision of the random baseline for system evaluation", Prague Bulletin of Math
 from __future__ import annotations
 
 import functools
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -33,13 +33,15 @@ if TYPE_CHECKING:
 
 NAN = float("nan")
 WHERE = "mean average precision"
+BLOCK = 1 << 22  # numbers held at a time: 32 MiB
 
 
 def average_precisions(targets: Targets, predictions: Predictions) -> Weighted:
     """The average precision of each class as a function of clip weights [R, N]: [R, C], NaN without a positive.
 
-    Scores are sorted here, once; a resample then costs one pass over them. Raises DataError for targets that are not
-    k-hot, scores that are not finite and unequal shapes.
+    Scores are sorted here, once. Precision asks, at each positive, how many clips stand before it: a sparse matrix
+    product counts those between one positive and the next for many resamples at a time. Raises DataError for targets
+    that are not k-hot, scores that are not finite and unequal shapes.
     """
     check_k_hot("targets", targets, WHERE)
     check_shapes(targets, predictions, WHERE)
@@ -53,24 +55,47 @@ def average_precisions(targets: Targets, predictions: Predictions) -> Weighted:
     lasts = np.minimum.accumulate(lasts[:, ::-1], axis=1)[:, ::-1]
     # Precision matters at positives only. They are P (class, place) pairs, sorted; ``hits_until`` counts in that list.
     classes, places = np.nonzero(np.take_along_axis(targets.T, order, axis=1))
+    n_positives = len(classes)
     lasts = lasts[classes, places]
+    before = _between(order, classes * n + lasts)
     hits_until = np.searchsorted(classes * n + places, classes * n + lasts, side="right")
     first = np.searchsorted(classes, np.arange(n_classes))
     clips = order[classes, places]
 
     def weighted(weights: NDArray[np.int64]) -> NDArray[np.float64]:
         values = np.full((len(weights), n_classes), np.nan)
-        for row, counts in enumerate(weights.astype(np.int32)):
-            seen = np.cumsum(counts.take(order), axis=1, dtype=np.int32)[classes, lasts]
-            own = counts[clips].astype(np.float64)
-            hits = np.concatenate([[0.0], np.cumsum(own)])
-            precision = (hits[hits_until] - hits[first[classes]]) / np.maximum(seen, 1)
-            positives = np.bincount(classes, weights=own, minlength=n_classes)
-            sums = np.bincount(classes, weights=own * precision, minlength=n_classes)
-            np.divide(sums, positives, out=values[row], where=positives > 0)
+        size = max(1, BLOCK // max(1, n_positives))
+        for start in range(0, len(weights), size):
+            block = weights[start : start + size]
+            # [P + 1, r]: how many clips stand up to each positive, counting on from one class to the next
+            until = np.zeros((n_positives + 1, len(block)))
+            np.cumsum(before @ block.T.astype(np.float32), axis=0, dtype=np.float64, out=until[1:])
+            seen = (until[1:] - until[first[classes]]).T
+            for row, counts in enumerate(block, start):
+                own = counts[clips].astype(np.float64)
+                hits = np.concatenate([[0.0], np.cumsum(own)])
+                precision = (hits[hits_until] - hits[first[classes]]) / np.maximum(seen[row - start], 1)
+                positives = np.bincount(classes, weights=own, minlength=n_classes)
+                sums = np.bincount(classes, weights=own * precision, minlength=n_classes)
+                np.divide(sums, positives, out=values[row], where=positives > 0)
         return values
 
     return weighted
+
+
+def _between(order: NDArray[np.int64], lasts: NDArray[np.int64]) -> Any:
+    """Sparse [P, N]: 1 for the clips of a class that stand after the positive before, up to this one and its ties.
+
+    ``order`` [C, N]: clips, best first; ``lasts`` [P]: class * N + place, ascending.
+    """
+    from scipy.sparse import csr_array
+
+    n_classes, n = order.shape
+    rows = np.searchsorted(lasts, np.arange(n_classes * n), side="left")
+    known = rows < len(lasts)
+    known[known] = lasts[rows[known]] // n == np.flatnonzero(known) // n  # what stands after the last is not asked for
+    ones = np.ones(np.count_nonzero(known), dtype=np.float32)
+    return csr_array((ones, (rows[known], order.ravel()[known])), shape=(len(lasts), n))
 
 
 def weighted_mean_average_precision(targets: Targets, predictions: Predictions, absent: float = NAN) -> Weighted:

@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from bench.metrics.detection import eer, ranked
 from bench.metrics.k_hot import check_scores, check_shapes
 from bench.types import DataError, Metric
 
@@ -65,10 +66,8 @@ def equal_error_rate_score(targets: Targets, predictions: Predictions) -> float:
     Raises DataError for targets that are not 0 or 1 or lack one of them, scores that are not finite, unequal lengths
     and no trials.
     """
-    value = float(weighted_equal_error_rate(targets, predictions)(np.ones((1, len(targets)), dtype=np.int64))[0])
-    if np.isnan(value):
-        raise DataError("one kind of trial only", got=f"all {targets[0]}", expected="both 0 and 1", where=WHERE)
-    return value
+    _check(targets, predictions)
+    return eer(ranked(targets, predictions))
 
 
 def even_odds(targets: Targets, n_classes: int) -> float:

@@ -17,13 +17,15 @@ from bench.chosen_models import with_language_model, with_text_encoder
 from bench.chosen_probes import kind, with_probes
 from bench.data import in_suite, located, sharing
 from bench.plugin import discovery, listing, scheduling
+from bench.plugin.environment import cache
 from bench.plugin.options import wanted
-from bench.protocol import chosen, in_protocol
-from bench.types import DOMAINS, BenchError, ChoiceError, EncoderSpec, Probe, Settings, Task
+from bench.protocol import asks, chosen, in_protocol
+from bench.types import DOMAINS, BenchError, ChoiceError, EncoderSpec, Probe, Settings, Task, Trials
 
 if TYPE_CHECKING:
     from xdist.workermanage import WorkerController
 
+VERIFICATION = "verification"
 BATCH_SIZES = (1, 8, 32)
 DURATIONS_IN_S = (2.0, 10.0)
 
@@ -45,6 +47,12 @@ class Case:
     def kind(self) -> str:
         """The probe without what follows a colon."""
         return kind(self.probe)
+
+    @property
+    def marks(self) -> tuple[str, ...]:
+        """What ``-m`` and ``-k`` find it by, beside its id."""
+        of_trials = isinstance(self.task.target, Trials)
+        return (self.task.domain, self.kind, *([VERIFICATION] if of_trials else []))
 
 
 @dataclass(frozen=True, slots=True)
@@ -109,10 +117,16 @@ def pytest_configure(config: pytest.Config) -> None:
         plan = config.stash[PLAN] = _plan(config)
     except BenchError as error:
         raise pytest.UsageError(str(error)) from error
+    config.addinivalue_line("markers", f"{VERIFICATION}: tasks of speaker verification")
     for name in sorted({case.kind for case in plan.cases} - {"linear", "knn", "ridge"}):
         config.addinivalue_line("markers", f"{name}: scores of this probe")
     planned = ("bench.plugin.planning",) if config.getoption("plan") else ()
-    for module in ("bench.plugin.fixtures", "bench.plugin.reporting", *planned):  # now, since they import torch
+    for module in (
+        "bench.plugin.fixtures",
+        "bench.plugin.gating",
+        "bench.plugin.reporting",
+        *planned,
+    ):  # now, since they import torch
         config.pluginmanager.import_plugin(module)
 
 
@@ -125,22 +139,30 @@ def _plan(config: pytest.Config) -> Plan:
     absent = _absent(found, option("data"), option("keyword")) if not option("tasks") else ()
     here = [task for task in found if task.name not in absent]
     protocols = chosen(option("protocol"))
-    tasks = with_probes(tuple(in_protocol(task, protocol) for task in here for protocol in protocols), option("probe"))
+    kept = tuple(in_protocol(task, protocol) for task in here for protocol in protocols if asks(task, protocol))
+    tasks = with_probes(kept, option("probe"))
     settings = Settings(
         suite=suite,
         protocol=option("protocol"),
         device=_device(option("device")),
         precision=option("precision"),
         seeds=tuple(range(option("seeds"))),
-        cache=(option("cache") or _cache()).expanduser().resolve(),
+        cache=(option("cache") or cache()).expanduser().resolve(),
         data=option("data"),
         threads=scheduling.threads(config),
         offline=option("offline"),
         mirror=option("mirror") or "",
+        compiled=_compiled(option("compile"), _device(option("device"))),
         frames=option("frames"),
     )
     asked = with_language_model(with_text_encoder(tasks, option("text_encoder")), option("language_model"))
     return Plan(settings, asked, _specs(option("encoder"), option("layer")), _run(config), tasks, absent)
+
+
+def _compiled(asked: bool, device: str) -> bool:
+    if asked and not device.startswith("cuda"):  # several copies run at a time there, and each would be compiled
+        raise ChoiceError("--compile", got=device, expected="a CUDA device", where="--device")
+    return asked
 
 
 def _tasks(files: list[Path], suite: str) -> tuple[Task, ...]:
@@ -193,12 +215,6 @@ def _device(wanted_device: str) -> str:
     return wanted_device
 
 
-def _cache() -> Path:
-    from platformdirs import user_cache_path
-
-    return user_cache_path("otoscope", appauthor=False)
-
-
 def _run(config: pytest.Config) -> Path:
     sent = getattr(config, "workerinput", {}).get("otoscope_run")
     if sent:
@@ -244,7 +260,7 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
                 pytest.param(
                     case,
                     id=case.id,
-                    marks=[getattr(pytest.mark, case.task.domain), getattr(pytest.mark, case.kind)],
+                    marks=[getattr(pytest.mark, mark) for mark in case.marks],
                 )
                 for case in plan.cases
             ],

@@ -1,4 +1,4 @@
-"""The machine and the versions that a run was made with."""
+"""The machine and the versions that a run was made with, and where it keeps what others need again."""
 
 from __future__ import annotations
 
@@ -13,6 +13,13 @@ PACKAGES = (
     "torch", "torchaudio", "numpy", "scipy", "soundfile", "soxr", "scikit-learn", "webdataset", "transformers",
     "safetensors", "jiwer", "pytest", "pytest-xdist", "pytest-benchmark",
 )  # fmt: skip
+
+
+def cache() -> Path:
+    """Where embeddings and shards are kept unless the user says otherwise."""
+    from platformdirs import user_cache_path
+
+    return user_cache_path("otoscope", appauthor=False)
 
 
 def versions() -> dict[str, str | None]:

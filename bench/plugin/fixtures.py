@@ -12,12 +12,13 @@ import pytest
 
 from bench.data import Dataset, dataset
 from bench.engine.local import Frozen
-from bench.freeze import freeze
+from bench.freeze import frozen_by
 from bench.leaderboard import predictions
+from bench.plugin import gating, speed
 from bench.plugin.collection import PLAN, Case, Load, Plan
 from bench.plugin.progress import Progress
 from bench.story import story
-from bench.throughput import Benchmark, measure
+from bench.throughput import Benchmark, against, measure
 from bench.types import EncoderSpec, Score, Task
 
 V = TypeVar("V")
@@ -44,22 +45,26 @@ class Recent:
 class Bench:
     """Scores and times what the plan holds; every result leaves the process as a test report's property."""
 
-    def __init__(self, plan: Plan, progress: Progress) -> None:
+    def __init__(self, plan: Plan, request: pytest.FixtureRequest) -> None:
         self.plan = plan
-        self.progress = progress
+        self.request = request
+        self.progress = Progress(request.config)
         self.record: Callable[[str, object], None] = lambda name, value: None
         self._encoders, self._datasets, self._labelled = Recent(4), Recent(64), Recent(2)
 
     def encoder(self, spec: EncoderSpec) -> Frozen:
+        frozen = self._frozen(spec)
+        self._note({"encoder": described(spec, frozen)})
+        return frozen
+
+    def _frozen(self, spec: EncoderSpec) -> Frozen:
         settings = self.plan.settings
 
         def make() -> Frozen:
             with self.progress.stage(f"loading and certifying {spec.name}"):
-                return freeze(spec, device=settings.device, precision=settings.precision, cache=settings.cache)
+                return frozen_by(settings, spec)
 
-        frozen = self._encoders.get(spec.name, make)
-        self._note({"encoder": described(spec, frozen)})
-        return frozen
+        return self._encoders.get(spec.name, make)
 
     def data(self, task: Task) -> Dataset:
         settings = self.plan.settings
@@ -97,6 +102,14 @@ class Bench:
         self._note({"score": asdict(evaluated.score)})
         return evaluated.score
 
+    def gate(self, case: Case, score: Score) -> str:
+        """Compare a score with ``--baseline`` and note the verdict; gives the line that fails the test, or nothing."""
+        verdict = gating.check(self.request, case, score)
+        if verdict is None:
+            return ""
+        self._note({"gate": verdict.plain()})
+        return f"gate: {verdict.said(self.request.config.stash[gating.GATE].limits)}" if verdict.fails else ""
+
     def time(self, load: Load, benchmark: Benchmark) -> dict[str, Any]:
         """Time one load and note the figures for the reporter."""
         frozen = self.encoder(load.spec)
@@ -109,6 +122,23 @@ class Bench:
         )
         self._note({"throughput": figures})
         return figures
+
+    def gate_speed(self, load: Load) -> str:
+        """Time a load in turns with ``--baseline-encoder`` and note the ratio; gives the line that fails the test."""
+        spec = speed.baseline(self.request.config)
+        if spec is None or spec.name == load.spec.name:
+            return ""
+        max_slowdown = self.request.config.getoption("max_slowdown")
+        found = against(
+            self.encoder(load.spec),
+            self._frozen(spec),
+            batch_size=load.batch_size,
+            seconds=load.seconds,
+            threads=self.plan.settings.threads,
+            max_slowdown=max_slowdown,
+        )
+        self._note({"speed": {**asdict(found), **speed.place(load, spec)}})
+        return speed.judge(found, load, spec, self.request)
 
     def _note(self, what: dict[str, Any]) -> None:
         self.record(PROPERTY, json.dumps(what, allow_nan=False))
@@ -137,7 +167,7 @@ def bench_session(request: pytest.FixtureRequest) -> Bench:
     plan = request.config.stash.get(PLAN, None)
     if plan is None:
         raise pytest.UsageError("this test needs a benchmark run: pytest bench")
-    return Bench(plan, Progress(request.config))
+    return Bench(plan, request)
 
 
 @pytest.fixture

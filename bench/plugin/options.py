@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 from bench.audio import hugging_face
+from bench.leaderboard.gate import GATES
 from bench.protocol import BOTH
 from bench.types import FRAMES, PRECISIONS, PROTOCOLS, SUITES, ChoiceError
 
@@ -52,6 +53,7 @@ def pytest_addoption(parser: pytest.Parser) -> None:
         "--device", type=_device, default="auto", metavar="DEVICE", help="auto (default), cpu, cuda, cuda:N, mps"
     )
     group.addoption("--precision", type=_one_of("precision", PRECISIONS), default="fp32", help=", ".join(PRECISIONS))
+    group.addoption("--compile", action="store_true", help="run encoders through torch.compile, on a GPU only")
     group.addoption(
         "--frames",
         type=_one_of("format", tuple(FRAMES)),
@@ -103,6 +105,41 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     group.addoption("--offline", action="store_true", help="forbid every download")
     group.addoption(
         "--plan", action="store_true", help="say what would be fetched, made and encoded, and how long that takes; exit"
+    )
+    gate = parser.getgroup("otoscope gate", "Otoscope: fail where an encoder is worse than a baseline (docs/gating.md)")
+    gate.addoption(
+        "--baseline",
+        type=_path,
+        metavar="FILE",
+        help="leaderboard.json, or the folder, of a run with its predictions: what this run must not fall behind",
+    )
+    gate.addoption(
+        "--max-drop",
+        type=_share,
+        default=0.01,
+        metavar="X",
+        help="how much of a normalized score may be lost (default: 0.01)",
+    )
+    gate.addoption("--gate", type=_one_of("gate", GATES), default="both", help="tasks, summary or both (default)")
+    gate.addoption(
+        "--alpha",
+        type=_share,
+        default=0.05,
+        metavar="X",
+        help="how likely a run without a forbidden drop may fail, over all of its tests (default: 0.05)",
+    )
+    gate.addoption(
+        "--baseline-encoder",
+        metavar="ENCODER",
+        help="what every encoder is compared with: a name in --baseline where that has several or other names, or as "
+        "for --encoder; throughput tests time it in turns with each encoder",
+    )
+    gate.addoption(
+        "--max-slowdown",
+        type=_share,
+        default=0.1,
+        metavar="X",
+        help="how much slower than --baseline-encoder an encoder may be (default: 0.1)",
     )
     group.addoption("--list-encoders", action="store_true", help="list the bundled encoders and exit")
     group.addoption("--list-tasks", action="store_true", help="list the tasks and exit")
@@ -164,6 +201,24 @@ def _positive(value: str) -> int:
     if not value.isdigit() or int(value) < 1:
         raise argparse.ArgumentTypeError(f"{value!r} is not a whole number of at least 1")
     return int(value)
+
+
+def _share(value: str) -> float:
+    try:
+        found = float(value)
+    except ValueError:
+        found = -1.0
+    if not 0 <= found < 1:
+        raise argparse.ArgumentTypeError(f"{value!r} is not a number from 0 to below 1")
+    return found
+
+
+def _path(value: str) -> Path:
+    if not Path(value).exists():
+        raise argparse.ArgumentTypeError(
+            f"no such file or folder: {value!r}; expected a leaderboard.json or its folder"
+        )
+    return Path(value).resolve()
 
 
 def _file(value: str) -> Path:

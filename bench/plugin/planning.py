@@ -7,7 +7,7 @@ import shutil
 import pytest
 
 from bench.engine.local import Frozen
-from bench.freeze import freeze
+from bench.freeze import frozen_by
 from bench.leaderboard import table
 from bench.plan import Material, Speed, calibrate, encoding_in_s, materials
 from bench.plugin.collection import PLAN, Case
@@ -58,7 +58,7 @@ def _calibrated(specs: list[EncoderSpec], settings: Settings) -> tuple[dict[str,
     speeds, notes = {}, []
     for spec in specs:
         try:
-            frozen = freeze(spec, device=settings.device, precision=settings.precision, cache=settings.cache)
+            frozen = frozen_by(settings, spec)
             speed = calibrate(frozen, settings.threads)
         except Exception as error:  # noqa: BLE001  (somebody else's code may raise anything)
             reason = str(error).splitlines()[0] if str(error) else type(error).__name__

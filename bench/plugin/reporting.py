@@ -14,8 +14,9 @@ from typing import Any
 
 import pytest
 
-from bench.leaderboard import build, io, published, table
-from bench.plugin import discovery, environment
+from bench.leaderboard import build, gate_table, io, published, table
+from bench.leaderboard.gate import Verdict
+from bench.plugin import discovery, environment, gating
 from bench.plugin.collection import PLAN, Case, Plan
 from bench.plugin.fixtures import PROPERTY
 from bench.plugin.scheduling import distributed, is_worker, workers
@@ -37,6 +38,8 @@ class Reporter:
     throughput: list[dict[str, Any]] = field(default_factory=list)
     tests: list[dict[str, Any]] = field(default_factory=list)
     deselected: list[str] = field(default_factory=list)
+    speed: list[dict[str, Any]] = field(default_factory=list)  # against --baseline-encoder
+    verdicts: list[Verdict] = field(default_factory=list)  # of the gate
     boards: dict[str, Leaderboard] = field(default_factory=dict)  # by protocol, once they are written
 
     def take(self, report: pytest.TestReport) -> None:
@@ -51,15 +54,21 @@ class Reporter:
                 self.scores.append(io.score_of(note["score"]))
             if "throughput" in note and report.when == "call":
                 self.throughput.append(note["throughput"])
+            if "speed" in note and report.when == "call":
+                self.speed.append(note["speed"])
+            if "gate" in note and report.when == "call":
+                self.verdicts.append(Verdict(**note["gate"]))
         if report.failed:
-            self._failed(report)
+            self._failed(report, scored=any("gate" in note for note in noted))
         if report.when == "call":
             self.tests.append({"test": report.nodeid, "outcome": report.outcome, "seconds": round(report.duration, 3)})
 
-    def _failed(self, report: pytest.TestReport) -> None:
+    def _failed(self, report: pytest.TestReport, *, scored: bool) -> None:
+        """Make a failure row; the score gives way to it unless ``scored``, where only the gate found fault with it."""
         for case in self.plan.cases:
             if report.nodeid.endswith(f"{QUALITY}[{case.id}]"):
-                self.scores = [score for score in self.scores if not _same(score, case)]
+                if not scored:
+                    self.scores = [score for score in self.scores if not _same(score, case)]
                 row = Failure(case.task.name, case.spec.name, case.probe.name, _message(report))
                 self.failures.setdefault(report.nodeid, (case.task.protocol, row))
 
@@ -79,7 +88,8 @@ def _same(score: Score, case: Case) -> bool:
 def _message(report: pytest.TestReport) -> str:
     lines = [line for line in report.longreprtext.strip().splitlines() if line.strip()]
     crash = getattr(report.longrepr, "reprcrash", None)
-    return str(crash.message if crash else lines[-1] if lines else "no message").splitlines()[0]
+    message = str(crash.message if crash else lines[-1] if lines else "no message").splitlines()[0]
+    return message.removeprefix("Failed: ") if "gate: " in message else message
 
 
 @pytest.hookimpl(trylast=True)
@@ -143,6 +153,8 @@ class _Hooks:
                 session.exitstatus = pytest.ExitCode.NO_TESTS_COLLECTED
             return
         _write(reporter, self.config)
+        if any(verdict.fails for verdict in reporter.verdicts) and exitstatus == pytest.ExitCode.OK:
+            session.exitstatus = pytest.ExitCode.TESTS_FAILED
 
     def pytest_terminal_summary(self, terminalreporter: pytest.TerminalReporter) -> None:
         if _scoreless(self.config):
@@ -154,6 +166,9 @@ class _Hooks:
         terminalreporter.section("Otoscope")
         colour = terminalreporter._tw.hasmarkup
         terminalreporter.write(table.render_all(self.reporter.boards, width=width, colour=colour))
+        if gating.GATE in self.config.stash:
+            limits = self.config.stash[gating.GATE].limits
+            terminalreporter.write(gate_table.render(self.reporter.verdicts, limits, width=width, colour=colour))
         board = self.reporter.boards.get("xares")
         if self.config.getoption("published") or (board is not None and board.suite == "full"):
             board = board or self.reporter.boards["strict"]
@@ -161,6 +176,7 @@ class _Hooks:
             terminalreporter.write(table.render_reported(tables, board, width=width, colour=colour))
         if self.reporter.throughput:
             terminalreporter.write(table.render_throughput(self.reporter.throughput, width=width, colour=colour))
+            terminalreporter.write(gate_table.render_speed(self.reporter.speed, width=width, colour=colour))
         elif distributed(self.config):
             terminalreporter.write_line("throughput is not measured under -n: pytest bench -m throughput -n 0")
         found = self.reporter.boards
@@ -175,7 +191,10 @@ def _scoreless(config: pytest.Config) -> bool:
 
 def _write(reporter: Reporter, config: pytest.Config) -> None:
     plan = reporter.plan
-    boards = {protocol: _board(reporter, protocol) for protocol in plan.protocols}
+    late: dict[str, list[Failure]] = {}
+    if gating.GATE in config.stash:
+        reporter.verdicts, late = gating.finish(config, reporter.scores, reporter.verdicts)
+    boards = {protocol: _board(reporter, protocol, late.get(protocol, [])) for protocol in plan.protocols}
     with locked(plan.run / ".lock"):
         for protocol, board in boards.items():
             io.write(plan.run / _file(protocol, alone=len(boards) == 1), board)
@@ -185,13 +204,13 @@ def _write(reporter: Reporter, config: pytest.Config) -> None:
     reporter.boards = boards
 
 
-def _board(reporter: Reporter, protocol: str) -> Leaderboard:
+def _board(reporter: Reporter, protocol: str, late: list[Failure]) -> Leaderboard:
     plan = reporter.plan
     return build.build(
         suite=plan.settings.suite,
         protocol=protocol,
         scores=[score for score in reporter.scores if score.protocol == protocol],
-        failures=[failure for own, failure in reporter.failures.values() if own == protocol],
+        failures=[*(failure for own, failure in reporter.failures.values() if own == protocol), *late],
         encoders=list(reporter.encoders.values()),
         tasks=[task for task in plan.suite if task.protocol == protocol],
     )
@@ -214,6 +233,7 @@ def _run(reporter: Reporter, config: pytest.Config) -> dict[str, Any]:
         "tests": sorted(reporter.tests, key=lambda test: str(test["test"])),
         "deselected": sorted(reporter.deselected),
         "throughput": reporter.throughput,
+        "speed": reporter.speed,
         "machine": environment.machine(),
         "versions": environment.versions(),
     }

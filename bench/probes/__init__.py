@@ -1,5 +1,6 @@
 """Probes: small models on frozen embeddings that say what the embeddings know."""
 
+from bench.probes.backends import PLDA, Cosine, SNorm
 from bench.probes.causal_lm import CausalLM
 from bench.probes.frame import FrameProbe
 from bench.probes.knn import KNN
@@ -12,12 +13,15 @@ from bench.probes.text import FrozenText, Tokens
 
 __all__ = [
     "KNN",
+    "PLDA",
     "CausalLM",
+    "Cosine",
     "FrameProbe",
     "FrozenText",
     "LinearProbe",
     "RetrievalProbe",
     "RidgeProbe",
+    "SNorm",
     "SmallLM",
     "SpeechToText",
     "Tokens",

@@ -1,0 +1,247 @@
+"""Back-ends of speaker verification: scores of pairs of embeddings, higher where one person speaks both.
+
+What a back-end learns (the mean to subtract, the cohort, PLDA, calibration) it learns from the training rows of its
+problem, never from the utterances of the trials; a speaker in both is an error. Embeddings are brought to unit length;
+one without direction (all zeros, as a constant encoder's are once its mean is gone) has cosine 0 with everything.
+
+- ``Cosine``: <e, t> / (|e| |t|).
+- ``SNorm``: s' = ((s - m_e) / d_e + (s - m_t) / d_t) / 2 of the cosine s, where m and d are mean and standard deviation
+  (ddof 0) of the cosines of one side with a cohort: the training utterances, or the mean of each training speaker. A
+  ``top_n`` makes it adaptive: the ``top_n`` highest of these cosines, side by side. A side whose cohort cosines do not
+  vary adds 0.
+- ``PLDA``: see ``bench.probes.plda``.
+
+Sources: Kenny, "Bayesian speaker verification with heavy-tailed priors", Odyssey 2010 (symmetric normalisation);
+Matejka et al., "Analysis of score normalization in multilingual speaker recognition", Interspeech 2017 (adaptive).
+"""
+
+from __future__ import annotations
+
+from dataclasses import asdict, dataclass
+from typing import TYPE_CHECKING, Any, Literal, Protocol
+
+import numpy as np
+
+from bench.probes import plda
+from bench.probes.calibration import Line, calibration
+from bench.probes.pair_scores import Fitted, scored
+from bench.probes.problems import check_finite
+from bench.trial_target import UNKNOWN
+from bench.types import DataError, Pairs, ProbeResult
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from numpy.typing import NDArray
+
+    from bench.types import Problem
+
+COHORT_BLOCK = 1 << 22  # cosines with the cohort held at a time: 16 MiB
+LEAST_SPREAD = 1e-5  # standard deviations of cohort cosines below this are rounding
+WHERE = "verification"
+
+
+class Backend(Protocol):
+    """What ``scores_of`` needs of a back-end."""
+
+    @property
+    def calibrate(self) -> bool: ...
+
+    def fit(
+        self, vectors: NDArray[np.float32], train: NDArray[np.int64], speakers: NDArray[np.int64]
+    ) -> tuple[Fitted, dict[str, Any]]: ...  # what scores all N rows, and plain facts of what was learnt
+
+
+@dataclass(frozen=True, slots=True)
+class Cosine:
+    """Cosine of the embeddings as they are, or ``centred``: after the mean of the training utterances is subtracted."""
+
+    centred: bool = False
+    calibrate: bool = False
+
+    @property
+    def name(self) -> str:
+        return _name("cosine", centred=self.centred, calibrated=self.calibrate)
+
+    @property
+    def seeded(self) -> bool:
+        return False
+
+    def fit(
+        self, vectors: NDArray[np.float32], train: NDArray[np.int64], speakers: NDArray[np.int64]
+    ) -> tuple[Fitted, dict[str, Any]]:
+        """Raises DataError where a mean is asked for and there is nothing to train on."""
+        unit = units(vectors, train if self.centred else None)
+        return Fitted(unit, np.full(len(unit), 0.5), np.zeros(len(unit))), {"mean_of": len(train) * self.centred}
+
+    def run(
+        self, vectors: Any, targets: Any, problems: Sequence[Problem], *, n_classes: int, seeds: Any, device: str = ""
+    ) -> list[ProbeResult]:
+        """Scores [1, n] of the trials; see ``scores_of``."""
+        return scores_of(self, vectors, targets, problems)
+
+
+@dataclass(frozen=True, slots=True)
+class SNorm:
+    """Symmetric score normalisation of the cosine; adaptive with ``top_n``."""
+
+    top_n: int | None = None
+    cohort: Literal["speakers", "utterances"] = "speakers"
+    centred: bool = True
+    calibrate: bool = False
+
+    @property
+    def name(self) -> str:
+        """``snorm`` or ``asnorm``, and after a colon what is not the default."""
+        kind = "snorm" if self.top_n is None else "asnorm"
+        of_utterances = self.cohort == "utterances"
+        return _name(kind, utterances=of_utterances, uncentred=not self.centred, calibrated=self.calibrate)
+
+    @property
+    def seeded(self) -> bool:
+        return False
+
+    def fit(
+        self, vectors: NDArray[np.float32], train: NDArray[np.int64], speakers: NDArray[np.int64]
+    ) -> tuple[Fitted, dict[str, Any]]:
+        """Raises DataError for no training utterances and a ``top_n`` that is below 2 or above the cohort."""
+        unit = units(vectors, train if self.centred else None)
+        cohort = cohort_of(unit, train, speakers, self.cohort)
+        if not 2 <= (self.top_n or len(cohort)) <= len(cohort):
+            got = f"top_n {self.top_n}, cohort of {len(cohort)}"
+            raise DataError("cohort too small", got=got, expected="2 <= top_n <= cohort", where=WHERE)
+        mean, spread = cohort_statistics(unit, cohort, self.top_n)
+        weight = np.where(spread > LEAST_SPREAD, 0.5 / np.maximum(spread, LEAST_SPREAD), 0.0)
+        about = {"cohort_size": len(cohort)}
+        return Fitted(unit, weight, -mean * weight), about | {"mean_of": len(train) * self.centred}
+
+    def run(
+        self, vectors: Any, targets: Any, problems: Sequence[Problem], *, n_classes: int, seeds: Any, device: str = ""
+    ) -> list[ProbeResult]:
+        """Scores [1, n] of the trials; see ``scores_of``."""
+        return scores_of(self, vectors, targets, problems)
+
+
+@dataclass(frozen=True, slots=True)
+class PLDA:
+    """Two-covariance PLDA of centred embeddings of unit length: the log-likelihood ratio of one speaker to two."""
+
+    iterations: int = 10
+    ridge: float = 1e-2  # of the mean variance, added to the covariance within speakers
+    calibrate: bool = False
+
+    @property
+    def name(self) -> str:
+        return _name("plda", calibrated=self.calibrate)
+
+    @property
+    def seeded(self) -> bool:
+        return False
+
+    def fit(
+        self, vectors: NDArray[np.float32], train: NDArray[np.int64], speakers: NDArray[np.int64]
+    ) -> tuple[Fitted, dict[str, Any]]:
+        """Raises DataError for fewer than two training speakers and none with two utterances."""
+        unit = units(vectors, train)
+        model = plda.fitted(unit[train], speakers[train], self.iterations, self.ridge)
+        return model.fitted(unit), {"mean_of": len(train), "speakers": len(np.unique(speakers[train]))}
+
+    def run(
+        self, vectors: Any, targets: Any, problems: Sequence[Problem], *, n_classes: int, seeds: Any, device: str = ""
+    ) -> list[ProbeResult]:
+        """Scores [1, n] of the trials; see ``scores_of``."""
+        return scores_of(self, vectors, targets, problems)
+
+
+def scores_of(
+    backend: Backend, vectors: NDArray[np.float32], pairs: Pairs, problems: Sequence[Problem]
+) -> list[ProbeResult]:
+    """``predictions`` float32 [1, n] of the one problem's trials, ``info`` what the back-end learnt from how much.
+
+    To be calibrated, a back-end learns from every second training speaker and the line from the others, so that no
+    score that the line is fitted to is of an utterance that the back-end knows. Raises DataError for embeddings that
+    are not finite, rows outside them, speakers that are in a trial and in training, training speakers of whom nothing
+    is known, and too little to learn from.
+    """
+    check_finite(vectors, WHERE)
+    (problem,) = problems
+    _check(pairs, problem.train, len(vectors))
+    speakers, train = pairs.speakers, problem.train
+    line = Line(1.0, 0.0)
+    if backend.calibrate:
+        second = np.isin(speakers[train], np.unique(speakers[train])[1::2])
+        train, held_out = train[~second], train[second]
+        fitted, about = backend.fit(vectors, train, speakers)
+        line = calibration(fitted, held_out, speakers)
+        about |= {"calibrated_on": len(held_out), "scale": line.scale, "offset": line.offset}
+    else:
+        fitted, about = backend.fit(vectors, train, speakers)
+    found = scored(fitted, pairs.enrol, pairs.test)
+    settings = asdict(backend)  # type: ignore[call-overload]
+    return [ProbeResult(line(found)[None], {"backend": settings | about})]
+
+
+def units(vectors: NDArray[np.float32], centre: NDArray[np.int64] | None) -> NDArray[np.float32]:
+    """[N, D] of unit length, or zero where there is no direction; the mean of the rows ``centre`` is taken off first.
+
+    Raises DataError where there are no such rows.
+    """
+    moved = vectors.astype(np.float64)
+    if centre is not None:
+        if len(centre) == 0:
+            raise DataError("no mean to subtract", got="no training utterances", expected="some", where=WHERE)
+        moved -= moved[centre].mean(axis=0)
+    length = np.linalg.norm(moved, axis=1, keepdims=True)
+    size = np.abs(vectors).max(initial=0.0)
+    unit = np.divide(moved, length, out=np.zeros_like(moved), where=length > 1e-9 * size)
+    return np.asarray(unit, dtype=np.float32)
+
+
+def cohort_of(
+    unit: NDArray[np.float32],
+    train: NDArray[np.int64],
+    speakers: NDArray[np.int64],
+    of: Literal["speakers", "utterances"],
+) -> NDArray[np.float32]:
+    """[K, D] of unit length: the training utterances, or the mean of each training speaker's."""
+    if len(train) == 0:
+        raise DataError("no cohort", got="no training utterances", expected="some", where=WHERE)
+    if of == "utterances":
+        return unit[train]
+    own = np.unique(speakers[train], return_inverse=True)[1]
+    sums = np.zeros((own.max() + 1, unit.shape[1]))
+    np.add.at(sums, own, unit[train])
+    return units(sums.astype(np.float32), None)
+
+
+def cohort_statistics(
+    unit: NDArray[np.float32], cohort: NDArray[np.float32], top_n: int | None
+) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """Mean [N] and standard deviation [N] (ddof 0) of each row's ``top_n`` highest cosines with the cohort [K, D]."""
+    mean, spread = np.empty(len(unit)), np.empty(len(unit))
+    rows = max(1, COHORT_BLOCK // len(cohort))
+    for start in range(0, len(unit), rows):
+        cosines = (unit[start : start + rows] @ cohort.T).astype(np.float64)
+        if top_n is not None and top_n < len(cohort):
+            cosines = np.partition(cosines, len(cohort) - top_n, axis=1)[:, -top_n:]
+        mean[start : start + rows], spread[start : start + rows] = cosines.mean(axis=1), cosines.std(axis=1)
+    return mean, spread
+
+
+def _check(pairs: Pairs, train: NDArray[np.int64], n: int) -> None:
+    used = np.unique(np.concatenate([np.unique(pairs.enrol), np.unique(pairs.test)]))
+    if len(used) == 0 or used[0] < 0 or used[-1] >= n or len(pairs.speakers) != n:
+        got = f"{len(pairs.enrol)} trials of {n} embeddings and {len(pairs.speakers)} speakers"
+        raise DataError("trials do not fit", got=got, expected="rows of the embeddings", where=WHERE)
+    if (pairs.speakers[train] == UNKNOWN).any():
+        got = f"{np.count_nonzero(pairs.speakers[train] == UNKNOWN)} of {len(train)} utterances without speaker"
+        raise DataError("training speakers", got=got, expected="a speaker for each", where=WHERE)
+    shared = np.intersect1d(pairs.speakers[used], pairs.speakers[train])
+    if shared.size or np.intersect1d(used, train).size:
+        got = f"{max(shared.size, 1)} of the training speakers in trials"
+        raise DataError("training set overlaps the trials", got=got, expected="other speakers", where=WHERE)
+
+
+def _name(kind: str, **added: bool) -> str:
+    told = ",".join(name for name, holds in added.items() if holds)
+    return f"{kind}:{told}" if told else kind
