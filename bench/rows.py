@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
-import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
@@ -14,6 +12,7 @@ from bench.data import Dataset
 from bench.engine.local import Frozen
 from bench.layer_curve import chosen, curve, on_layers
 from bench.scoring import Answers, Measured, by_fold, measure
+from bench.store import safe
 from bench.trial_answers import TrialAnswers
 from bench.types import Folds, Predictions, Probe, ProbeResult, Problem, Score, Settings, Task
 
@@ -138,9 +137,3 @@ def proof(task: Task, encoder: str, probe: str) -> str:
     """The file of a row's predictions, relative to the leaderboard."""
     names = [task.name, encoder, probe, *([] if task.protocol == "strict" else [task.protocol])]
     return f"predictions/{'.'.join(map(safe, names))}.safetensors"
-
-
-def safe(name: str) -> str:
-    """A name as part of a file name; two different names stay different."""
-    plain = re.sub(r"[^A-Za-z0-9_-]+", "_", name)
-    return plain if plain == name else f"{plain}-{hashlib.sha256(name.encode()).hexdigest()[:8]}"

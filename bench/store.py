@@ -9,6 +9,7 @@ import contextlib
 import hashlib
 import json
 import os
+import re
 import shutil
 import warnings
 import zlib
@@ -26,6 +27,12 @@ from bench.types import BenchError, Embeddings
 def address(**parts: object) -> str:
     """sha256 over named plain values, in hex."""
     return hashlib.sha256(json.dumps(parts, sort_keys=True, separators=(",", ":")).encode()).hexdigest()
+
+
+def safe(name: str) -> str:
+    """A name as part of a file name; two different names stay different."""
+    plain = re.sub(r"[^A-Za-z0-9_-]+", "_", name)
+    return plain if plain == name else f"{plain}-{hashlib.sha256(name.encode()).hexdigest()[:8]}"
 
 
 @contextlib.contextmanager

@@ -18,8 +18,9 @@ from bench.gather import problems
 from bench.leaderboard import predictions
 from bench.metrics import equal_error_rate, mean_average_precision
 from bench.plugin.discovery import bundled_encoders
-from bench.rows import Evaluated, safe
+from bench.rows import Evaluated
 from bench.scoring import interval
+from bench.store import safe
 from bench.types import (
     ClassLabel,
     DataError,

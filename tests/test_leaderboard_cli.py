@@ -103,7 +103,8 @@ def test_documented_commands_are_commands():
     for text in (documented, EXAMPLES):
         told = [line.split() for line in text.splitlines()]
         lines = [line[3:] for line in told if line[:3] == ["python", "-m", "bench.leaderboard"]]
-        assert {line[0] for line in lines} == {"show", "verify", "merge", "compare", "rank", "export", "trials"}
+        commands = {"show", "verify", "merge", "compare", "rank", "export", "trials", "report", "serve"}
+        assert {line[0] for line in lines} == commands
         assert all(callable(parser().parse_args(line).call) for line in lines)
 
 

@@ -77,6 +77,7 @@ def test_a_run_leaves_its_files_and_its_table(bench: Run, pytester: pytest.Pytes
         "benchmark.json",
         "leaderboard.json",
         "predictions",
+        "report.html",
         "run.json",
     ]
     read = io.read(folder / "leaderboard.json")
@@ -109,6 +110,14 @@ def test_the_same_bytes_however_run(bench: Run, pytester: pytest.Pytester) -> No
         assert path.read_bytes() == (second / path.name).read_bytes()
 
 
+def test_a_page_that_cannot_be_written_is_told_and_costs_nothing_else(bench: Run, pytester: pytest.Pytester) -> None:
+    (pytester.path / "results" / "run" / "report.html").mkdir(parents=True)
+    result = bench("--encoder=logmel", "-k", "tones and knn")
+    result.assert_outcomes(passed=1)
+    result.stdout.fnmatch_lines(["*tones*logmel*knn*", "otoscope: no report.html: cannot write*"])
+    assert board(pytester)
+
+
 def test_both_protocols_and_what_lies_between(bench: Run, pytester: pytest.Pytester) -> None:
     """Two leaderboards, never one: each as if its protocol had run alone, whatever the number of workers."""
     cache = f"--cache={pytester.path / 'cache'}"
@@ -126,6 +135,8 @@ def test_both_protocols_and_what_lies_between(bench: Run, pytester: pytest.Pytes
     assert board(pytester, "both") == board(pytester, "parallel") == board(pytester, "strict")
     assert files["both"].read_bytes() == files["parallel"].read_bytes() == board(pytester, "alone")
     assert not (folder / "alone" / "leaderboard.xares.json").exists()
+    page = (folder / "both" / "report.html").read_text()
+    assert all(f'"label":"{name}"' in page for name in ("both", "both/leaderboard.xares.json"))
     strict, published = io.read(folder / "both" / "leaderboard.json"), io.read(files["both"])
     assert {score.protocol for score in published.scores} == {"xares"} == {published.protocol}
     assert len(published.scores) == len(strict.scores) == 4

@@ -17,6 +17,7 @@ from bench.leaderboard.compare import compare
 from bench.leaderboard.export import FORMATS
 from bench.leaderboard.files import one, sources
 from bench.leaderboard.formats import FILES
+from bench.leaderboard.report import commands as report
 from bench.leaderboard.verify import verify
 from bench.store import written
 from bench.types import BenchError
@@ -58,7 +59,7 @@ def parser() -> argparse.ArgumentParser:
     whole = argparse.ArgumentParser(
         prog="python -m bench.leaderboard",
         description="What to do with leaderboard.json, without audio or GPU.",
-        epilog=EXAMPLES,
+        epilog=EXAMPLES + report.EXAMPLES,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     commands = whole.add_subparsers(required=True, metavar="COMMAND")
@@ -93,6 +94,7 @@ def parser() -> argparse.ArgumentParser:
     trials.add_argument("--highest", type=int, default=20, metavar="N", help="non-targets to list (default: 20)")
     trials.add_argument("--det", type=Path, metavar="OUT.csv", help="write the points of the DET curve, too")
     trials.set_defaults(call=_trials)
+    report.add(commands)
     return whole
 
 

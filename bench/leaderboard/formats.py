@@ -19,7 +19,7 @@ from typing import Any
 from bench.leaderboard.export import records
 from bench.leaderboard.files import Source
 from bench.leaderboard.table import printable
-from bench.rows import safe
+from bench.store import safe
 from bench.types import Leaderboard, Score, UnavailableError
 
 MTEB_VERSION = "1.39.0"  # whose format of results this is

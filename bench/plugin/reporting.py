@@ -15,7 +15,9 @@ from typing import Any
 import pytest
 
 from bench.leaderboard import build, gate_table, io, published, table
+from bench.leaderboard.files import Source
 from bench.leaderboard.gate import Verdict
+from bench.leaderboard.report import build as report
 from bench.plugin import discovery, environment, gating
 from bench.plugin.collection import PLAN, Case, Plan
 from bench.plugin.fixtures import PROPERTY
@@ -182,7 +184,11 @@ class _Hooks:
             terminalreporter.write_line("throughput is not measured under -n: pytest bench -m throughput -n 0")
         found = self.reporter.boards
         boards = ", ".join(_file(protocol, alone=len(found) == 1) for protocol in found)
-        terminalreporter.write_line(f"files: {self.reporter.plan.run}/{boards}, run.json, predictions/")
+        terminalreporter.write_line(f"files: {self.reporter.plan.run}/{boards}, run.json, predictions/, report.html")
+        try:
+            _report(self.reporter)
+        except BenchError as error:  # all the numbers are on disk already
+            terminalreporter.write_line(f"otoscope: no report.html: {error}", red=True)
 
 
 def _scoreless(config: pytest.Config) -> bool:
@@ -203,6 +209,15 @@ def _write(reporter: Reporter, config: pytest.Config) -> None:
             temporary.write_text(json.dumps(_run(reporter, config), indent=1) + "\n")
     (plan.run / ".lock").unlink(missing_ok=True)
     reporter.boards = boards
+
+
+def _report(reporter: Reporter) -> None:
+    """Write report.html from what was written: last of all, since nothing else depends on it."""
+    run, found = reporter.plan.run, reporter.boards
+    names = {protocol: run / _file(protocol, alone=len(found) == 1) for protocol in found}
+    with locked(run / ".lock"):
+        report.write(run / "report.html", [Source(names[protocol], board) for protocol, board in found.items()])
+    (run / ".lock").unlink(missing_ok=True)
 
 
 def _board(reporter: Reporter, protocol: str, late: list[Failure]) -> Leaderboard:
