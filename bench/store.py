@@ -172,9 +172,3 @@ def _load(path: Path) -> Embeddings | None:
         return None
     keys, sidecars = json.loads(zlib.decompress(arrays["clips"].tobytes()))
     return Embeddings(arrays["vectors"], tuple(keys), arrays["seconds"], tuple(sidecars))
-
-
-def safe(name: str) -> str:
-    """A name as part of a file name; two different names stay different."""
-    plain = re.sub(r"[^A-Za-z0-9_-]+", "_", name)
-    return plain if plain == name else f"{plain}-{hashlib.sha256(name.encode()).hexdigest()[:8]}"
