@@ -7,6 +7,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
+from bench import corpora
 from bench.audio import hugging_face, manifest, shards
 from bench.audio.fetch import fetch, silent
 from bench.audio.hugging_face import Mirror
@@ -48,6 +49,8 @@ def dataset(
     DataError when the suite has no such task, shards are missing and may or can not be fetched, a split has no shard,
     a shard is damaged or not what it was at first use, or a training shard is also a test shard.
     """
+    if suite != "mini" and task.shards.corpus is not None:
+        return _of_corpus(task, cache, data)
     if suite == "mini":
         folder, digests = generated(task, cache)
     else:
@@ -84,6 +87,18 @@ def dataset(
         samples=samples,
         trials=trials,
     )
+
+
+def _of_corpus(task: Task, cache: Path, data: Path | None) -> Dataset:
+    """A corpus in its own layout; its files are no shards, but are grouped, digested and stored like them."""
+    folder = corpora.found(task, folders(task), data)
+    splits = {name: corpora.indexed(task, folder, name, cache) for name in names(task)}
+    everything = sorted({shard.sha256 for found in splits.values() for shard in found})
+    trials = _trials(task, folder)
+    if trials is not None:
+        everything.append(shards.checksum(trials))
+    digest = hashlib.sha256("".join(everything).encode()).hexdigest()
+    return Dataset(splits, _named(task), digest, task.licence, synthetic=False, reference=None, trials=trials)
 
 
 def _trials(task: Task, folder: Path) -> Path | None:
@@ -135,8 +150,10 @@ def sharing(tasks: Sequence[Task], known: Sequence[Task]) -> tuple[Task, ...]:
 def located(task: Task, root: Path) -> Path | None:
     """Where below ``root`` the shards of a task lie, ``root`` included; None when there is not one of them.
 
-    A complete folder goes before one that lacks some.
+    A complete folder goes before one that lacks some. Of a corpus in its own layout: where its trial list is.
     """
+    if task.shards.corpus is not None:
+        return corpora.located(task, folders(task), root)
     patterns = tuple(task.shards.patterns[name] for name in names(task))
     places = [root / name for name in folders(task)]
     whole = (place for place in (*places, root) if complete(patterns, place))

@@ -112,6 +112,8 @@ def _generated(task: Task, settings: Settings) -> Material:
 def _official(task: Task, settings: Settings, silence: str) -> Material:
     root = settings.data or settings.cache / "full"
     folder = located(task, root) or root / folders(task)[0]
+    if task.shards.corpus is not None:
+        return _corpus(task, folder if folder.is_dir() else None)
     patterns = tuple(dict.fromkeys(task.shards.patterns[name] for name in names(task)))
     known = manifest.recorded(folder)
     paths = sorted({path for pattern in patterns for path in folder.glob(pattern) if path.is_file()})
@@ -132,6 +134,16 @@ def _official(task: Task, settings: Settings, silence: str) -> Material:
     size = sum(file.bytes for file in coming)
     rest = (_to_come(size, here),) if coming else ()
     return Material(task.name, folder, (*here, *rest), tuple(file.name for file in coming), size)
+
+
+def _corpus(task: Task, folder: Path | None) -> Material:
+    """Of a corpus in its own layout the first files' durations are known; nothing is digested for a plan."""
+    if folder is None or task.shards.corpus is None or located(task, folder) is None:
+        return Material(task.name, folder or Path(), unknown="not in --data")
+    found = [file for name in names(task) for file in task.shards.corpus(folder, name)]
+    first = [soundfile.info(str(folder / file.path)).duration for file in found[:FIRST_CLIPS]]
+    part = Part(None, len(found), float(np.mean(first)) * len(found) if first else 0.0, exact=len(first) == len(found))
+    return Material(task.name, folder, (part,))
 
 
 def _to_come(size: int, here: Sequence[Part]) -> Part:

@@ -18,6 +18,15 @@ nontarget, tgt, imp, 1 or 0 (Kaldi, CN-Celeb, 3D-Speaker), or ``enrol test`` alo
 UNKNOWN = -1  # in the place of a speaker
 
 
+class AudioFile(NamedTuple):
+    """One clip of a corpus that lies in its own layout: an audio file and what is known of it."""
+
+    key: str  # unique; what trial lists call it
+    path: str  # below the corpus's folder
+    sidecar: Sidecar
+    group: str  # files that are encoded and stored together, some hundred: usually those of a speaker
+
+
 class Utterance(NamedTuple):
     """What a sidecar says of an utterance."""
 

@@ -6,7 +6,7 @@ the field's comment; array shapes are written ``[N, D]``.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Literal, Protocol, runtime_checkable
 
@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 
 from bench.errors import BenchError, ChoiceError, DataError, EncoderError, UnavailableError
 from bench.targets import Captions, ClassLabel, Event, Events, MultiLabel, Sidecar, Target, Targets, Transcript
-from bench.trial_target import Pairs, Trials, Utterance
+from bench.trial_target import AudioFile, Pairs, Trials
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from torch import Tensor
 
 __all__ = [  # what is defined elsewhere and imported from here; the nouns of this module need no listing
+    "AudioFile",
     "BenchError",
     "Captions",
     "ChoiceError",
@@ -39,7 +40,6 @@ __all__ = [  # what is defined elsewhere and imported from here; the nouns of th
     "Transcript",
     "Trials",
     "UnavailableError",
-    "Utterance",
 ]
 
 Domain = Literal["speech", "environment", "music"]
@@ -137,6 +137,7 @@ class ShardSet:
     samples: Mapping[str, int] = field(default_factory=dict)  # split -> expected number of samples, where known
     also: tuple[str, ...] = ()  # further folder names under which the same shards may lie
     hugging_face: str | None = None  # a dataset repository with the same shards: OWNER/REPO[@REVISION][:FOLDER]
+    corpus: Callable[[Path, str], Iterable[AudioFile]] | None = None  # in its own layout: folder, split -> files
 
 
 @dataclass(frozen=True, slots=True)

@@ -12,7 +12,7 @@ from bench.leaderboard import io
 from bench.leaderboard.published import head_of
 from bench.plugin.discovery import bundled_tasks
 from bench.probes import RidgeProbe
-from bench.types import Captions, ChoiceError, Events, Transcript
+from bench.types import Captions, ChoiceError, Events, Transcript, Trials
 from tests.test_plugin import Run, bench, shards  # noqa: F401  (fixtures)
 
 pytest_plugins = ["pytester"]
@@ -26,7 +26,7 @@ def test_no_name_changes_nothing():
 def test_ridge_is_offered_by_the_tasks_of_clips_alone():
     chosen = with_probes(TASKS, ["ridge"])
     assert {task.name for task in chosen} == {
-        task.name for task in TASKS if not isinstance(task.target, Captions | Events | Transcript)
+        task.name for task in TASKS if not isinstance(task.target, Captions | Events | Transcript | Trials)
     }
     assert all(task.probes == (RidgeProbe(),) for task in chosen)
     assert {task.metric.name for task in chosen} == {"accuracy", "mAP"}

@@ -27,6 +27,7 @@ FLOORS = {
     "bench.store": 2,
     "bench.frame_store": 2,
     "bench.data": 3,
+    "bench.corpora": 3,
     "bench.generated": 3,
     "bench.adapt": 3,
     "bench.fingerprint": 3,
@@ -54,14 +55,17 @@ FLOORS = {
     "bench.evaluate_transcripts": 4,
     "bench.evaluate_verification": 4,
     "bench.story": 4,
+    "bench.verification": 1,
+    "bench.verification.fine_tuning": 3,
     "bench.leaderboard": 5,
     "bench.plugin": 6,
+    "bench.pairs": 7,
     "bench.submit": 7,
     "bench.test_quality": 7,
     "bench.test_throughput": 7,
 }
 ALLOWED = {
-    "tasks": ("bench.types", "bench.probes", "bench.metrics", "tasks"),
+    "tasks": ("bench.types", "bench.probes", "bench.metrics", "bench.verification", "tasks"),
     "encoders": ("bench.types", "bench.audio.torchaudio_safe", "encoders"),
 }
 FILES = sorted(path for top in ("bench", "tasks", "encoders") for path in (ROOT / top).rglob("*.py"))

@@ -14,6 +14,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from bench.audio import loose
 from bench.types import DataError, Shard, Sidecar
 
 AUDIO_EXTENSIONS = ("flac", "wav", "ogg", "opus", "mp3")
@@ -65,11 +66,14 @@ def verified(path: Path, sha256: str | None = None) -> Shard:
 
 
 def samples(shard: Shard) -> Iterator[Sample]:
-    """Every sample of a shard, in its order.
+    """Every sample of a shard, in its order; also of a list of loose files (see ``bench.audio.loose``).
 
     Raises DataError for a broken tar, a sample without audio or sidecar, a sidecar that is no JSON, or a key that
     comes twice.
     """
+    if shard.path.suffix == loose.SUFFIX:
+        yield from (Sample(*each) for each in loose.files(shard.path))
+        return
     from webdataset.tariterators import group_by_keys
 
     seen: set[str] = set()

@@ -78,6 +78,7 @@ class Plan:
     run: Path
     suite: tuple[Task, ...]  # the tasks with the probes that the suite gives them, which summaries are of
     left_out: tuple[str, ...] = ()  # private tasks whose shards are not here
+    not_here: tuple[str, ...] = ()  # tasks of corpora in their own layout that are not here
 
     @property
     def protocols(self) -> tuple[str, ...]:
@@ -124,6 +125,7 @@ def pytest_configure(config: pytest.Config) -> None:
     for module in (
         "bench.plugin.fixtures",
         "bench.plugin.gating",
+        "bench.plugin.speed",
         "bench.plugin.reporting",
         *planned,
     ):  # now, since they import torch
@@ -136,7 +138,7 @@ def _plan(config: pytest.Config) -> Plan:
         os.environ["HF_HUB_OFFLINE"] = "1"
     suite = option("suite") or ("full" if option("data") else "mini")
     found = _tasks(option("tasks"), suite)
-    absent = _absent(found, option("data"), option("keyword")) if not option("tasks") else ()
+    absent = _absent(found, suite, option("data"), option("keyword")) if not option("tasks") else ()
     here = [task for task in found if task.name not in absent]
     protocols = chosen(option("protocol"))
     kept = tuple(in_protocol(task, protocol) for task in here for protocol in protocols if asks(task, protocol))
@@ -156,7 +158,8 @@ def _plan(config: pytest.Config) -> Plan:
         frames=option("frames"),
     )
     asked = with_language_model(with_text_encoder(tasks, option("text_encoder")), option("language_model"))
-    return Plan(settings, asked, _specs(option("encoder"), option("layer")), _run(config), tasks, absent)
+    private, corpora = (tuple(t.name for t in found if t.name in absent and t.private == own) for own in (True, False))
+    return Plan(settings, asked, _specs(option("encoder"), option("layer")), _run(config), tasks, private, corpora)
 
 
 def _compiled(asked: bool, device: str) -> bool:
@@ -182,10 +185,15 @@ def _tasks(files: list[Path], suite: str) -> tuple[Task, ...]:
     return sharing([in_suite(task, suite) for task in tasks], bundled)
 
 
-def _absent(tasks: Sequence[Task], data: Path | None, keyword: str) -> tuple[str, ...]:
-    """Names of the private tasks whose shards are not here, unless -k names one: then it may say what it lacks."""
-    private = [task for task in tasks if task.private and not re.search(rf"\b{task.name}\b", keyword)]
-    return tuple(task.name for task in private if data is None or located(task, data) is None)
+def _absent(tasks: Sequence[Task], suite: str, data: Path | None, keyword: str) -> tuple[str, ...]:
+    """Names of tasks whose data nobody can fetch and that is not here, unless -k names one: it may say what it lacks.
+
+    That is private shards and, but for the embedded suite, which makes its own, corpora in their own layout.
+    """
+    own = [task for task in tasks if task.private or (suite == "full" and task.shards.corpus is not None)]
+    own = [task for task in own if asks(task, "strict")]
+    unnamed = [task for task in own if not re.search(rf"\b{task.name}\b", keyword)]
+    return tuple(task.name for task in unnamed if data is None or located(task, data) is None)
 
 
 def _specs(wanted_encoders: list[str], layer: str | None) -> tuple[EncoderSpec, ...]:

@@ -121,13 +121,14 @@ class _Hooks:
     def pytest_report_header(self) -> list[str]:
         settings = self.reporter.plan.settings
         names = ", ".join(spec.name for spec in self.reporter.plan.specs)
-        left_out = ", ".join(self.reporter.plan.left_out)
+        left_out, not_here = (", ".join(own) for own in (self.reporter.plan.left_out, self.reporter.plan.not_here))
         return [
             f"otoscope: suite {settings.suite}, protocol {' and '.join(self.reporter.plan.protocols)}, "
             f"encoders {names}, "
             f"{settings.device} {settings.precision}",
             f"otoscope: cache {settings.cache}",
             *([f"otoscope: private tasks without shards in --data are left out: {left_out}"] if left_out else []),
+            *([f"otoscope: corpora that are not in --data are left out: {not_here}"] if not_here else []),
         ]
 
     def pytest_collection_finish(self, session: pytest.Session) -> None:
