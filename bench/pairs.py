@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import argparse
 import csv
+import hashlib
 import json
 import sys
 from collections.abc import Mapping, Sequence
@@ -195,14 +196,16 @@ def _trials(data: Dataset, task: Task, heard: Mapping[str, object], other: str |
 
 
 def _embedder(frozen: Frozen) -> Embed:
-    """Clips one at a time, so that none is padded."""
+    """Clips one at a time, so that none is padded; what was heard before is not encoded again."""
+    known: dict[bytes, NDArray[np.float64]] = {}
 
     def embed(clips: Sequence[Audio]) -> NDArray[np.float32]:
-        rows = []
-        for clip in clips:
-            sums, counts = forward(frozen.encoder, [clip], frozen, where="pair question")
-            rows.append(sums[0] / counts[0])
-        return np.asarray(rows, dtype=np.float32)
+        keys = [hashlib.sha256(clip.tobytes()).digest() for clip in clips]
+        for key, clip in zip(keys, clips, strict=True):
+            if key not in known:
+                sums, counts = forward(frozen.encoder, [clip], frozen, where="pair question")
+                known[key] = sums[0] / counts[0]
+        return np.array([known[key] for key in keys], dtype=np.float32)
 
     return embed
 
