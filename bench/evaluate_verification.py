@@ -20,7 +20,7 @@ from bench.layers import Layers
 from bench.rows import Asked, Evaluated, evaluated, stacked
 from bench.trial_answers import TrialAnswers
 from bench.trial_lists import TrialList
-from bench.trial_target import UNKNOWN
+from bench.trial_target import UNKNOWN, Utterance
 from bench.types import (
     DataError,
     Embeddings,
@@ -32,7 +32,6 @@ from bench.types import (
     Settings,
     Task,
     Trials,
-    Utterance,
 )
 
 

@@ -1,7 +1,6 @@
 """The nouns of Otoscope: plain, frozen data that every other floor speaks in.
 
-Nothing here computes, reads a file or imports torch at run time. Units are in names (``_in_s``, ``_in_ms``) or in
-the field's comment; array shapes are written ``[N, D]``.
+Nothing here computes, reads a file or imports torch at run time. Units are in names (``_in_s``) or comments.
 """
 
 from __future__ import annotations
@@ -15,7 +14,7 @@ from numpy.typing import NDArray
 
 from bench.errors import BenchError, ChoiceError, DataError, EncoderError, UnavailableError
 from bench.targets import Captions, ClassLabel, Event, Events, MultiLabel, Sidecar, Target, Targets, Transcript
-from bench.trial_target import AudioFile, Pairs, Trials, Utterance
+from bench.trial_target import AudioFile, Pairs, Trials
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -40,7 +39,6 @@ __all__ = [  # what is defined elsewhere and imported from here; the nouns of th
     "Transcript",
     "Trials",
     "UnavailableError",
-    "Utterance",
 ]
 
 Domain = Literal["speech", "environment", "music"]

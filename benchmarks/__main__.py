@@ -7,6 +7,7 @@ import os
 import sys
 
 NAMES = {
+    "gating": "false alarms and power of the gate, from stored predictions",
     "extraction": "shards to stored embeddings, against the bare forward loop",
     "growth": "time, memory and bytes from 1,000 to 100,000 clips",
     "probing": "stored embeddings to scores, against loops over stored frames",

@@ -1,8 +1,9 @@
 """Shards on disk to stored embeddings, cold, against the bare forward loop of the same encoder on the same cores.
 
-The bare loop has decoded, batched and padded everything before the clock starts, and runs in the better of two ways:
-torch's own threads, or one batch a thread. Its number of clips in a batch is the best of some. Both take turns, so that
-what else the machine does falls on both; figures are medians, the ratio is the median of the ratios of neighbours.
+The bare loops have decoded, batched and padded everything before the clock starts. The plain one passes a batch after
+the other, torch splitting each operation over its threads; the other one has a batch for each core at a time. Each has
+the best number of clips in a batch. They and ours take turns, so that what else the machine does falls on all; figures
+are medians, ratios are medians of the ratios of neighbours.
 """
 
 from __future__ import annotations
@@ -17,7 +18,7 @@ import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -28,8 +29,10 @@ from bench.store import Store
 from bench.types import Encoder
 from benchmarks import material, report
 
+Loop = Callable[[Encoder, list[tuple[Any, Any]], int], float]
+"""Seconds that an encoder takes for batches on so many threads."""
 SIZES = (1, 2, 4, 8, 16, 32, 64)
-TRIED = 8  # one clip in so many is used to find the best batch size, but no fewer than 12
+TRIED = 8  # one clip in so many is used to find the best batch size, but no fewer than 8
 
 
 def main(arguments: list[str]) -> int:
@@ -64,23 +67,28 @@ def measured(name: str, encoder: Encoder, lengths: str, options: argparse.Namesp
         seconds = material.durations(lengths, model.seconds * options.amount)
         paths = material.shards(Path(folder) / "shards", seconds, options.rate, container=options.container)
         audio = [clip for path in paths for clip in decoded(path, encoder.sampling_rate)]
-        size, style, bare = best_loop(encoder, audio, options.threads)
+        plain, each = (best_loop(loop, encoder, audio, options.threads) for loop in (in_torch, in_threads))
         del audio
         cold = functools.partial(pipeline, paths, frozen, Path(folder) / "cache", options.threads)
         cold()
-        pairs = [(bare(), cold()) for _ in range(options.repeats)]
-    bare_in_s, cold_in_s = (statistics.median(times) for times in zip(*pairs, strict=True))
+        turns = []
+        for _ in range(options.repeats):
+            turns.append((plain.run(), each.run(), cold()))
+            print(name, lengths, *(f"{sum(seconds) / took:.4g}" for took in turns[-1]), flush=True)
+    medians = [statistics.median(times) for times in zip(*turns, strict=True)]
+    ratios = [min(one, other) / ours for one, other, ours in turns]
     return {
         "encoder": model.about,
         "lengths": lengths,
         "clips": f"{len(seconds)} {options.container} {options.rate} Hz",
         "threads": options.threads,
-        "bare loop": f"{size} clips, {style}",
-        "bare audio-s/s": sum(seconds) / bare_in_s,
-        "ours audio-s/s": sum(seconds) / cold_in_s,
-        "ours clips/s": len(seconds) / cold_in_s,
-        "ratio": statistics.median(one / other for one, other in pairs),
-        "ratios": " ".join(f"{one / other:.2f}" for one, other in pairs),
+        "plain loop, audio-s/s": f"{sum(seconds) / medians[0]:.4g} ({plain.size} clips)",
+        "a batch for each core": f"{sum(seconds) / medians[1]:.4g} ({each.size} clips)",
+        "ours": sum(seconds) / medians[2],
+        "ours, clips/s": len(seconds) / medians[2],
+        "ratio to plain": statistics.median(one / ours for one, _, ours in turns),
+        "to the better": statistics.median(ratios),
+        "ratios": " ".join(f"{ratio:.2f}" for ratio in ratios),
     }
 
 
@@ -99,23 +107,22 @@ def pipeline(paths: list[Path], frozen: Frozen, cache: Path, threads: int) -> fl
     return time.perf_counter() - start
 
 
-def best_loop(
-    encoder: Encoder, audio: list[np.ndarray[Any, Any]], threads: int
-) -> tuple[int, str, Callable[[], float]]:
-    """The fastest bare loop: its clips in a batch, how it uses the cores, and what runs it over everything."""
-    few = audio[: max(len(audio) // TRIED, 12)]
-    loops = {"torch's threads": in_torch, "a batch each": in_threads}
-    times = {}
-    for size in [size for size in SIZES if size * 2 * threads <= len(few)]:  # else cores have nothing to do
-        for style, loop in loops.items():
-            batches = batched(few, size)
-            if size == 1:
-                loop(encoder, batches[:2], threads)  # warm
-            times[size, style] = loop(encoder, batches, threads)
-    size, style = min(times, key=lambda key: times[key])
-    print({f"{size} {style}": round(took, 3) for (size, style), took in times.items()}, flush=True)
+class Bare(NamedTuple):
+    """A bare loop at its best."""
+
+    size: int  # clips in a batch
+    run: Callable[[], float]
+
+
+def best_loop(loop: Loop, encoder: Encoder, audio: list[np.ndarray[Any, Any]], threads: int) -> Bare:
+    """The loop with the batch size that is fastest on some of the audio, ready to run over everything."""
+    few = audio[: max(len(audio) // TRIED, 8)]
+    loop(encoder, batched(few[:2], 1), threads)  # warm
+    sizes = [size for size in SIZES if size * 2 * threads <= len(few)]  # else cores have nothing to do
+    times = {size: loop(encoder, batched(few, size), threads) for size in sizes}
+    size = min(times, key=lambda size: times[size])
     batches = batched(audio, size)
-    return size, style, lambda: loops[style](encoder, batches, threads)
+    return Bare(size, lambda: loop(encoder, batches, threads))
 
 
 def batched(audio: list[np.ndarray[Any, Any]], size: int) -> list[tuple[Any, Any]]:

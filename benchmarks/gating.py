@@ -171,7 +171,7 @@ def sides(row: Row, pair: str, share: float, chosen: argparse.Namespace, rng: np
     if pair == "cousins" and row.other is not None:
         units = int(clusters.max()) + 1
         differ, swapped = rng.random(units) < SHARE, rng.random(units) < 0.5
-        seeds = rng.permutation(len(theirs.predictions))[: len(parts[0])]
+        seeds = np.resize(rng.permutation(len(theirs.predictions)), len(base.predictions))
         base = mixed(base, theirs.predictions[seeds], (differ & swapped)[clusters])
         other = mixed(other, theirs.predictions[seeds], (differ & ~swapped)[clusters])
     return base, shuffled(other, row.score, int(rng.integers(2**31)), share) if share else other

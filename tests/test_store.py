@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import errno
 import multiprocessing
+import pickle
 import time
 from pathlib import Path
 
@@ -13,7 +14,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from bench.store import Store, address, written
-from bench.types import BenchError, Embeddings
+from bench.types import BenchError, DataError, Embeddings
 
 
 def embeddings(n: int = 3) -> Embeddings:
@@ -113,3 +114,12 @@ def test_addresses_depend_on_every_part_and_not_on_order(parts: dict[str, object
     assert address(**parts) == address(**dict(reversed(parts.items())))
     key = next(iter(parts))
     assert address(**{**parts, key: [parts[key]]}) != address(**parts)
+
+
+@pytest.mark.parametrize("kind", [BenchError, DataError])
+def test_an_error_crosses_processes_whole(kind: type[BenchError]) -> None:
+    error = kind("clip is damaged", got=3, expected="samples", where=Path("a.tar"))
+    again = pickle.loads(pickle.dumps(error))
+    assert type(again) is kind
+    assert str(again) == str(error) == "clip is damaged: got 3, expected samples [a.tar]"
+    assert (again.got, again.where) == ("3", "a.tar")

@@ -92,3 +92,18 @@ def test_a_run(bench: Run, pytester: pytest.Pytester, capsys: pytest.CaptureFixt
 def test_selection(bench: Run, chosen: tuple[str, ...], probes: int) -> None:
     result = bench("--collect-only", "-q", *chosen)
     assert sum("test_quality[" in line for line in result.outlines) == probes
+
+
+@pytest.mark.parametrize(
+    ("chosen", "expected"),
+    [
+        (("-k", "voxceleb"), {"voxceleb1-linear", "voxceleb1-knn", "voxceleb1_verification-cosine"}),
+        (("-k", "verification", "-m", "not linear"), {"voxceleb1_verification-cosine", "tidyvoice-plda"}),
+    ],
+)
+def test_the_embedded_suite_has_them(pytester: pytest.Pytester, chosen: tuple[str, ...], expected: set[str]) -> None:
+    where = [str(ROOT / "bench"), f"--rootdir={ROOT}", "-c", str(ROOT / "pyproject.toml"), "-p", "no:cacheprovider"]
+    result = pytester.runpytest_subprocess(*where, "--encoder=logmel", "--collect-only", "-q", *chosen)
+    found = {line.partition("[")[2].removesuffix("-logmel]") for line in result.outlines if "test_quality[" in line}
+    assert expected <= found
+    assert not any(name.endswith("linear") for name in found) or "voxceleb" in chosen

@@ -35,6 +35,8 @@ EXAMPLES = """examples:
   python -m bench.leaderboard rank results/first results/second
   python -m bench.leaderboard export results/both --format markdown -o table.md
   python -m bench.leaderboard trials results/both/predictions/tidyvoice.ecapa.cosine.safetensors
+  python -m bench.leaderboard report results/both -o report.html
+  python -m bench.leaderboard serve results
 """
 
 

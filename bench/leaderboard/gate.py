@@ -22,7 +22,7 @@ from numpy.typing import NDArray
 
 from bench.leaderboard.compare import direction, pair
 from bench.leaderboard.files import Source
-from bench.leaderboard.paired import CLOSE, Paired, standard_error
+from bench.leaderboard.paired import Paired, beyond_clips, standard_error
 from bench.types import Score
 
 GATES = ("tasks", "summary", "both")
@@ -76,13 +76,11 @@ class Evidence:
 
     @property
     def drop(self) -> Drop:
-        scale = abs(direction(self.base))
-        own = self.paired
-        clips = scale * standard_error(own.resampled, own.units, 1 / scale) * _correction(own.units)
-        seeds = scale * own.seed_error
-        equal = own.difference == 0 and own.seed_error == 0 and bool(np.nanmax(np.abs(own.resampled)) <= CLOSE)
-        freedom = _freedom([(clips**2, own.units - 1), (seeds**2, len(self.base.seed_values) - 1)])
-        return Drop(-own.difference * direction(self.base), (clips**2 + seeds**2) ** 0.5, freedom, equal)
+        scale, own = abs(direction(self.base)), self.paired
+        clips = (scale * standard_error(own.resampled, own.units, 1 / scale) * _correction(own.units)) ** 2
+        seeds, known = beyond_clips([(scale, own.seeds)])
+        freedom = _freedom([(clips, own.units - 1), (seeds, known)])
+        return Drop(-own.difference * direction(self.base), (clips + seeds) ** 0.5, freedom, own.equal)
 
 
 @dataclass(frozen=True, slots=True)
@@ -170,14 +168,12 @@ def total(rows: Sequence[Evidence]) -> Drop:
     resampled: NDArray[np.float64] = (weights * scales) @ np.stack([row.paired.resampled for row in rows])
     units = max(1, int(1 / float(weights**2 @ np.array([1 / row.paired.units for row in rows]))))
     joint = (standard_error(resampled, units, 1.0) * _correction(units)) ** 2
-    seeds = [(float(w * s * row.paired.seed_error) ** 2, row) for w, s, row in zip(weights, scales, rows, strict=True)]
-    clips = [
-        float(w * s * np.nanstd(row.paired.resampled)) ** 2 for w, s, row in zip(weights, scales, rows, strict=True)
-    ]
+    factors = [(float(w * s), row.paired) for w, s, row in zip(weights, scales, rows, strict=True)]
+    seeds, known = beyond_clips([(factor, own.seeds) for factor, own in factors])
+    clips = [(factor * float(np.nanstd(own.resampled))) ** 2 for factor, own in factors]
     whole = sum(clips) or 1.0
-    parts = [(joint * own / whole, row.paired.units - 1) for own, row in zip(clips, rows, strict=True)]
-    parts += [(own, len(row.base.seed_values) - 1) for own, row in seeds]
-    error = (joint + sum(own for own, _ in seeds)) ** 0.5
+    parts = [(joint * own / whole, float(row.paired.units - 1)) for own, row in zip(clips, rows, strict=True)]
+    error, parts = (joint + seeds) ** 0.5, [*parts, (seeds, known)]
     value = float(weights @ np.array([drop.value for drop in drops]))
     return Drop(value, error, _freedom(parts), all(drop.equal for drop in drops))
 
@@ -191,7 +187,7 @@ def _correction(units: int) -> float:
     return float((units / (units - 1)) ** 0.5) if units > 1 else 1.0
 
 
-def _freedom(parts: Sequence[tuple[float, int]]) -> float:
+def _freedom(parts: Sequence[tuple[float, float]]) -> float:
     """Satterthwaite's degrees of freedom of a sum of variances with each its own; at least 1."""
     below = sum(own**2 / max(1, freedom) for own, freedom in parts)
     return max(1.0, sum(own for own, _ in parts) ** 2 / below) if below else 1.0

@@ -28,8 +28,11 @@ def merge(sources: Sequence[Source]) -> Leaderboard:
     boards = [source.board for source in sources]
     for what in ("suite", "protocol"):
         _agreed(what, ((getattr(source.board, what), source) for source in sources))
-    for task in sorted({score.task for board in boards for score in board.scores}):
-        own = [(score, source) for source in sources for score in source.board.scores if score.task == task]
+    by_task: dict[str, list[tuple[Score, Source]]] = {}
+    for source in sources:
+        for score in source.board.scores:
+            by_task.setdefault(score.task, []).append((score, source))
+    for task, own in sorted(by_task.items()):
         _agreed(f"version of {task}", ((score.version, source) for score, source in own))
         _agreed(f"data (sha256) of {task}", ((score.data.sha256, source) for score, source in own))
         _agreed(f"metric of {task}", ((score.metric, source) for score, source in own))

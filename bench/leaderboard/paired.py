@@ -30,8 +30,18 @@ RESAMPLES = 2000
 FLIPS = 1999  # so that p is a multiple of 1 / 2000
 NORMAL = 1.959963984540054  # standard errors to either side of 95%
 DETECTED = NORMAL + 0.8416212335729143  # standard errors: alpha 0.05 two-sided, power 0.8
+CAUTION = 0.8  # how likely the bound of a seeds' variance holds
 CLOSE = 1e-12  # sums of floats: a permuted difference counts as reached up to here
 Value = Callable[[NDArray[np.int64]], NDArray[np.float64]]
+
+
+@dataclass(frozen=True, slots=True)
+class SeedNoise:
+    """What other probe seeds would do to a difference, as variances, and how well that is known."""
+
+    scatter: float = 0.0  # of the difference, from the values by seed; the seeds of both sides are independent
+    shared: float = 0.0  # the part of it that is there because clips are few, and so in the resamples already
+    freedom: int = 0  # degrees of freedom of ``scatter``: seeds less one, of both sides
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,7 +55,8 @@ class Paired:
     units: int
     resampled: NDArray[np.float64]  # [R], NaN where the metric is undefined
     permuted: NDArray[np.float64]  # [FLIPS], or none where no test was asked for
-    seed_error: float = 0.0  # standard error that other probe seeds add to that of other clips; see ``of_seeds``
+    equal: bool  # every clip counts alike for both, under every seed
+    seeds: SeedNoise
 
 
 def paired(
@@ -80,25 +91,41 @@ def paired(
     permuted = np.concatenate([np.empty(0), *drawn])
     scale = abs(metric.best - metric.worst)
     ci95, detectable = spread(resampled, high - low, n_units, scale)
-    noise = of_seeds(by_seed, each, (len(one.predictions), len(other.predictions)))
-    return Paired(high - low, ci95, p_value(permuted, high - low), detectable, n_units, resampled, permuted, noise)
+    equal = by_seed[0].tolist() == by_seed[1].tolist() and bool((np.abs(each) <= CLOSE).all())
+    noise = seed_noise(sides, (len(one.predictions), len(other.predictions)))
+    p = p_value(permuted, high - low)
+    return Paired(high - low, ci95, p, detectable, n_units, resampled, permuted, equal, noise)
 
 
-def of_seeds(by_seed: NDArray[np.float64], each: NDArray[np.float64], seeds: tuple[int, int]) -> float:
-    """Standard error of a difference that comes from the probe seeds and that resampling clips does not show.
+def seed_noise(sides: Sequence[NDArray[np.float64]], seeds: tuple[int, int]) -> SeedNoise:
+    """From both sides' values by seed [1 + R, S], the first row of all clips, the others resampled.
 
-    ``by_seed`` [2, S]: values of both sides; ``each`` [R, S]: resampled differences; ``seeds``: how many either side
-    really has. With equal numbers the seeds are pairs, and what they scatter only because clips are few, the
-    interaction of seeds and clips, is in the resamples already and is taken off. Zero where a side has one seed.
+    ``seeds``: how many either side really has; the columns repeat them. A side with one seed says nothing.
     """
-    if min(seeds) < 2:
-        return 0.0
-    if seeds[0] != seeds[1]:  # ``by_seed`` repeats each side's
-        return float(sum(by_seed[side, :own].var(ddof=1) / own for side, own in enumerate(seeds)) ** 0.5)
-    known = each[~np.isnan(each).any(axis=1)]
-    scatter = (by_seed[1] - by_seed[0]).var(ddof=1)
-    shared = (known - known.mean(axis=1, keepdims=True)).var(axis=0).mean() * seeds[0] / (seeds[0] - 1)
-    return float((max(0.0, scatter - shared) / seeds[0]) ** 0.5)
+    scatter = shared = 0.0
+    for values, own in zip(sides, seeds, strict=True):
+        if own > 1:
+            scatter += values[0, :own].var(ddof=1) / own
+            known = values[1:, :own][~np.isnan(values[1:]).any(axis=1)]
+            shared += (known - known.mean(axis=1, keepdims=True)).var(axis=0).mean() / (own - 1)
+    return SeedNoise(float(scatter), float(shared), sum(seeds) - 2)
+
+
+def beyond_clips(parts: Sequence[tuple[float, SeedNoise]]) -> tuple[float, float]:
+    """Variance that seeds add to that of clips, and its degrees of freedom, of a sum of differences with factors.
+
+    Few seeds often look alike by chance, and a variance that is too small makes false alarms: this is its upper
+    bound (80%), less what the resamples show.
+    """
+    from scipy.stats import chi2
+
+    own = [(factor**2 * noise.scatter, noise.freedom) for factor, noise in parts if noise.scatter > 0]
+    scatter = sum(variance for variance, _ in own)
+    if not scatter:
+        return 0.0, 1.0
+    freedom = scatter**2 / sum(variance**2 / known for variance, known in own)
+    upper = freedom * scatter / float(chi2.ppf(1 - CAUTION, freedom))
+    return max(0.0, upper - sum(factor**2 * noise.shared for factor, noise in parts)), freedom
 
 
 def spread(

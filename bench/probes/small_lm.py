@@ -99,13 +99,13 @@ class SmallDecoder:
 
     def logits(self, embeddings: Tensor, mask: Tensor, keep: int) -> Tensor:
         causal = torch.ones(mask.shape[1], mask.shape[1], dtype=torch.bool, device=mask.device).tril()
-        return self._says(self._read(embeddings, positions(mask), causal & mask[:, None, :], None)[:, -keep:])
+        return self._says(self._read(embeddings, positions(mask), causal & mask[:, None, :], None, keep))
 
     def generate(self, embeddings: Tensor, mask: Tensor, limit: int, penalty: float) -> list[list[int]]:
         past: Past = []
         causal = torch.ones(mask.shape[1], mask.shape[1], dtype=torch.bool, device=mask.device).tril()
         place = positions(mask)
-        hidden = self._read(embeddings, place, causal & mask[:, None, :], past)
+        hidden = self._read(embeddings, place, causal & mask[:, None, :], past, 1)
         written = torch.empty(len(mask), 0, dtype=torch.long, device=mask.device)
         for _ in range(limit):
             logits = self._says(hidden[:, -1])
@@ -116,14 +116,18 @@ class SmallDecoder:
                 break
             mask = functional.pad(mask, (0, 1), value=True)
             place = place[:, -1:] + 1
-            hidden = self._read(self.embed(written[:, -1:]), place, mask[:, None, :], past)
+            hidden = self._read(self.embed(written[:, -1:]), place, mask[:, None, :], past, 1)
         return [row[: row.index(self.end)] if self.end in row else row for row in written.tolist()]
 
     def _says(self, hidden: Tensor) -> Tensor:
         return functional.layer_norm(hidden, (self.width,)) @ self.trained[0].T
 
-    def _read(self, x: Tensor, place: Tensor, allowed: Tensor, past: Past | None) -> Tensor:
-        """[B, L, H] of x [B, L, H] at ``place`` [B, L], after ``past`` (which grows); ``allowed`` [B, L, past + L]."""
+    def _read(self, x: Tensor, place: Tensor, allowed: Tensor, past: Past | None, keep: int) -> Tensor:
+        """[B, keep, H], the last of x [B, L, H] at ``place`` [B, L], after ``past`` (which grows).
+
+        ``allowed`` is [B, L, past + L]. Nobody reads what the last layer makes of the other positions, the audio: there
+        it computes their keys and values only.
+        """
         heads, size = self.shape.heads, self.width // self.shape.heads
         if x.shape[1] == allowed.shape[2]:
             # Padding may look at itself: a row of nothing but minus infinity has no softmax.
@@ -134,6 +138,8 @@ class SmallDecoder:
             qkv = functional.linear(functional.layer_norm(x, (self.width,)), w[0], w[1])
             qkv = qkv.view(*x.shape[:2], 3, heads, size).permute(2, 0, 3, 1, 4)
             (q, k), v = _turned(qkv[:2], turn), qkv[2]
+            if layer == self.shape.layers - 1:
+                x, q, allowed = x[:, -keep:], q[:, :, -keep:], allowed[:, -keep:]
             if past is not None:
                 if len(past) > layer:
                     k, v = (torch.cat(pair, dim=2) for pair in zip(past[layer], (k, v), strict=True))
