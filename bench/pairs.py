@@ -23,11 +23,7 @@ from bench import trial_lists
 from bench.audio import decode, shards
 from bench.data import Dataset, dataset
 from bench.encoder_sources import resolve
-<<<<<<< HEAD
 from bench.engine.local import Engine, Frozen, engine
-=======
-from bench.engine.local import Frozen, engine, single_threaded
->>>>>>> main
 from bench.freeze import freeze
 from bench.plugin import discovery
 from bench.plugin.environment import cache
@@ -203,18 +199,12 @@ def _embedder(running: Engine) -> Embed:
     known: dict[bytes, NDArray[np.float64]] = {}
 
     def embed(clips: Sequence[Audio]) -> NDArray[np.float32]:
-<<<<<<< HEAD
         keys = [hashlib.sha256(clip.tobytes()).digest() for clip in clips]
         for key, clip in zip(keys, clips, strict=True):
             if key not in known:
                 sums, counts = running.forward([clip], where="pair question")
                 known[key] = sums[0] / counts[0]
         return np.array([known[key] for key in keys], dtype=np.float32)
-=======
-        with engine(frozen, 1) as running:
-            heard = [running.forward([clip], where="pair question") for clip in clips]
-        return np.asarray([sums[0] / counts[0] for sums, counts in heard], dtype=np.float32)
->>>>>>> main
 
     return embed
 

@@ -138,12 +138,7 @@ def _plan(config: pytest.Config) -> Plan:
         os.environ["HF_HUB_OFFLINE"] = "1"
     suite = option("suite") or ("full" if option("data") else "mini")
     found = _tasks(option("tasks"), suite)
-<<<<<<< HEAD
-    brought = suite == "mini" or bool(option("tasks"))
-    absent = () if brought else _absent(found, option("data"), option("keyword"))
-=======
     absent = _absent(found, suite, option("data"), option("keyword")) if not option("tasks") else ()
->>>>>>> main
     here = [task for task in found if task.name not in absent]
     protocols = chosen(option("protocol"))
     kept = tuple(in_protocol(task, protocol) for task in here for protocol in protocols if asks(task, protocol))
