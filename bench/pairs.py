@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import argparse
 import csv
+import hashlib
 import json
 import sys
 from collections.abc import Mapping, Sequence
@@ -22,7 +23,7 @@ from bench import trial_lists
 from bench.audio import decode, shards
 from bench.data import Dataset, dataset
 from bench.encoder_sources import resolve
-from bench.engine.local import Frozen, engine, single_threaded
+from bench.engine.local import Engine, Frozen, engine
 from bench.freeze import freeze
 from bench.plugin import discovery
 from bench.plugin.environment import cache
@@ -148,12 +149,11 @@ def _ask(chosen: argparse.Namespace) -> None:
     frozen = freeze(spec, device="cpu", precision="fp32", cache=root)
     heard = {name: _heard(data, name, task.target, frozen) for name in ("train", "test")}
     lesson, trials = _lesson(heard["train"]), _trials(data, task, heard["test"], chosen.trials)
-    embed = _embedder(frozen)
+    clips = {name: {key: audio for key, (audio, _) in own.items()} for name, own in heard.items()}
+    how: dict[str, Any] = {"sampling_rate": frozen.encoder.sampling_rate, "most_in_s": chosen.most}
     for layout in [chosen.layout] if chosen.layout else LAYOUTS:
-        with single_threaded():
-            clips = {name: {key: audio for key, (audio, _) in own.items()} for name, own in heard.items()}
-            how: dict[str, Any] = {"sampling_rate": frozen.encoder.sampling_rate, "most_in_s": chosen.most}
-            scorer = trained(spec.name, embed, lesson, clips["train"].__getitem__, layout=layout, **how)
+        with engine(frozen, 1) as running:
+            scorer = trained(spec.name, _embedder(running), lesson, clips["train"].__getitem__, layout=layout, **how)
             asked = ask(scorer, trials, clips["test"].__getitem__, layout=layout)
         told = {name: None if value is None else round(value, 4) for name, value in measures(asked).items()}
         about = {"layout": layout, "pairs": len(trials), "cut": asked.cut, "prompt": asked.prompt_sha256[:12]}
@@ -194,13 +194,17 @@ def _trials(data: Dataset, task: Task, heard: Mapping[str, object], other: str |
     return PairList(ids, listed.enrol, listed.test, target, ("nontarget", "target"), target.astype(np.int8), {})
 
 
-def _embedder(frozen: Frozen) -> Embed:
-    """Clips one at a time, so that none is padded."""
+def _embedder(running: Engine) -> Embed:
+    """Clips one at a time, so that none is padded; what was heard before is not encoded again."""
+    known: dict[bytes, NDArray[np.float64]] = {}
 
     def embed(clips: Sequence[Audio]) -> NDArray[np.float32]:
-        with engine(frozen, 1) as running:
-            heard = [running.forward([clip], where="pair question") for clip in clips]
-        return np.asarray([sums[0] / counts[0] for sums, counts in heard], dtype=np.float32)
+        keys = [hashlib.sha256(clip.tobytes()).digest() for clip in clips]
+        for key, clip in zip(keys, clips, strict=True):
+            if key not in known:
+                sums, counts = running.forward([clip], where="pair question")
+                known[key] = sums[0] / counts[0]
+        return np.array([known[key] for key in keys], dtype=np.float32)
 
     return embed
 

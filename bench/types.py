@@ -1,7 +1,6 @@
 """The nouns of Otoscope: plain, frozen data that every other floor speaks in.
 
-Nothing here computes, reads a file or imports torch at run time. Units are in names (``_in_s``, ``_in_ms``) or in
-the field's comment; array shapes are written ``[N, D]``.
+Nothing here computes, reads a file or imports torch at run time. Units are in names (``_in_s``) or comments.
 """
 
 from __future__ import annotations

@@ -41,7 +41,7 @@ def test_named_probes_are_the_tasks_own():
 
 
 def test_a_name_that_no_task_has_is_refused():
-    with pytest.raises(ChoiceError, match=r"no such probe: got svm, expected knn, linear, .*ridge"):
+    with pytest.raises(ChoiceError, match=r"no such probe: got svm, expected .*knn, linear, .*ridge"):
         with_probes(TASKS, ["knn", "svm"])
 
 
