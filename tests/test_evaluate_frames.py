@@ -21,7 +21,6 @@ from bench.leaderboard.io import to_json
 from bench.metrics import accuracy, segment_f1_macro, segment_f1_micro
 from bench.plugin.collection import Plan
 from bench.plugin.fixtures import Bench
-from bench.plugin.progress import Progress
 from bench.probes import FrameProbe
 from bench.rows import Evaluated
 from bench.scoring import RESAMPLES
@@ -294,13 +293,13 @@ def test_reduced_classes_of_the_embedded_version() -> None:
     assert in_suite(small, "mini").target.n_classes == 2
 
 
-def test_the_plugin_scores_an_event_task(data: Path, tmp_path: Path, pytestconfig: pytest.Config) -> None:
+def test_the_plugin_scores_an_event_task(data: Path, tmp_path: Path, request: pytest.FixtureRequest) -> None:
     how = Settings("full", "strict", "cpu", "fp32", (0,), tmp_path / "cache", data, 1)
     spec = toys.spec("ear", Spectrum())
     tasks = (task(), toys.task(name="clips", target=task().target))
     plan = Plan(how, tasks, (spec,), tmp_path / "run", tasks)
     noted: list[tuple[str, object]] = []
-    bench = Bench(plan, Progress(pytestconfig))
+    bench = Bench(plan, request)
     bench.record = lambda name, value: noted.append((name, value))
     score = bench.score(plan.cases[0])
     assert score.value > 0.9
