@@ -6,8 +6,11 @@ and is part of every embedding's address, so a change here re-encodes.
 
 from __future__ import annotations
 
+import contextlib
 import io
 import math
+import os
+from collections.abc import Iterator
 
 import numpy as np
 import soundfile
@@ -33,7 +36,7 @@ def channels(data: bytes, *, where: str) -> tuple[NDArray[np.float32], int]:
     value that is not finite.
     """
     try:
-        with soundfile.SoundFile(io.BytesIO(data)) as file:
+        with _opened(data) as file:
             promised, sampling_rate = file.frames, file.samplerate
             audio = file.read(dtype="float32", always_2d=True)
     except (soundfile.LibsndfileError, RuntimeError) as error:
@@ -48,6 +51,27 @@ def channels(data: bytes, *, where: str) -> tuple[NDArray[np.float32], int]:
         got = f"{audio[sample, channel]} at sample {sample}"
         raise DataError("clip is not finite", got=got, expected="finite", where=where)
     return audio, int(sampling_rate)
+
+
+@contextlib.contextmanager
+def _opened(data: bytes) -> Iterator[soundfile.SoundFile]:
+    """The bytes as a sound file; through the system's memory where that can be had.
+
+    Reading from a Python object asks for the interpreter's lock again and again, for which other threads then wait.
+    """
+    if not hasattr(os, "memfd_create"):
+        with soundfile.SoundFile(io.BytesIO(data)) as file:
+            yield file
+        return
+    descriptor = os.memfd_create("clip")
+    try:
+        with open(descriptor, "wb", closefd=False) as memory:
+            memory.write(data)
+        os.lseek(descriptor, 0, os.SEEK_SET)
+        with soundfile.SoundFile(descriptor, closefd=False) as file:
+            yield file
+    finally:
+        os.close(descriptor)
 
 
 def resample(audio: NDArray[np.float32], sampling_rate: int, wanted: int) -> NDArray[np.float32]:

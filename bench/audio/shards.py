@@ -95,13 +95,16 @@ def count(shard: Shard) -> int:
 
 
 def _members(path: Path) -> Iterator[dict[str, Any]]:
-    from webdataset.tariterators import tar_file_iterator
-
-    with path.open("rb") as file:
-        for member in tar_file_iterator(file):
-            if "." not in Path(member["fname"]).name:
-                raise DataError("unknown member", got=member["fname"], expected="<key>.<extension>", where=path)
-            yield member | {"__url__": str(path)}
+    """The files of a shard as webdataset has them; it reads a stream in small pieces, this a file in large ones."""
+    with tarfile.open(path) as archive:
+        for info in archive:
+            archive.members = []  # type: ignore[attr-defined]  # else it remembers all of them
+            content = archive.extractfile(info) if info.isreg() else None
+            if content is None or ("/" not in info.name and info.name.startswith("__") and info.name.endswith("__")):
+                continue  # a folder, a link, or what webdataset calls metadata
+            if "." not in Path(info.name).name:
+                raise DataError("unknown member", got=info.name, expected="<key>.<extension>", where=path)
+            yield {"fname": info.name, "data": content.read(), "__url__": str(path)}
 
 
 def _sample(group: dict[str, Any], where: str) -> Sample:
