@@ -72,6 +72,8 @@ def test_an_order_that_flips_between_probes_is_unstable():
     for ranking in unstable(both):
         marked = {place.encoder: place.unstable for place in ranking.places}
         assert marked == {"e0": ("e1",), "e1": ("e0",), "e2": ()}
+    apart = [replace(ranking, tasks=(ranking.probe,)) for ranking in both]  # no task in common: nothing flips
+    assert not any(place.unstable for ranking in unstable(apart) for place in ranking.places)
 
 
 def three(tmp_path):

@@ -75,12 +75,14 @@ def rank(sources: Sequence[Source], resamples: int = RESAMPLES) -> tuple[Ranking
 
 
 def unstable(rankings: Sequence[Ranking]) -> tuple[Ranking, ...]:
-    """With each place marked by the encoders with which it changes order between the probes."""
-    values = [{place.encoder: place.summary for place in ranking.places} for ranking in rankings]
+    """With each place marked by the encoders with which it changes order between probes that share a task."""
     marked = []
-    for ranking, own in zip(rankings, values, strict=True):
+    for ranking in rankings:
+        rivals = [other for other in rankings if set(other.tasks) & set(ranking.tasks)]
+        values = [{place.encoder: place.summary for place in other.places} for other in rivals]
+        own = sorted(place.encoder for place in ranking.places)
         places = [
-            replace(place, unstable=tuple(sorted(other for other in own if _flips(place.encoder, other, values))))
+            replace(place, unstable=tuple(other for other in own if _flips(place.encoder, other, values)))
             for place in ranking.places
         ]
         marked.append(replace(ranking, places=tuple(places)))
