@@ -1,6 +1,7 @@
 """The command line of leaderboards: what it prints, its exit codes, and files that cannot be used."""
 
 import json
+import re
 import subprocess
 import sys
 import time
@@ -131,6 +132,13 @@ def test_the_pages_examples_work(tmp_path, monkeypatch, capsys):
         assert main(line) == 0, (line, capsys.readouterr().err)
     assert len(lines) >= 13
     assert {"table.md", "scores.csv", "card.md", "ctrf.json", "mteb"} <= {path.name for path in tmp_path.iterdir()}
+    (example,) = re.findall(r"```python\n(.*?)```", (ROOT / "docs" / "leaderboard-schema.md").read_text(), re.DOTALL)
+    capsys.readouterr()
+    exec(compile(example, "leaderboard-schema.md", "exec"), {})
+    assert [line.split()[:3] for line in capsys.readouterr().out.splitlines()] == [
+        ["esc50", "logmel", "linear"],
+        ["gtzan", "logmel", "linear"],
+    ]
 
 
 BROKEN = {
