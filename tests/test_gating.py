@@ -209,7 +209,7 @@ def test_a_slower_encoder_fails_its_throughput_test(bench, place):
     assert done.ret == FAIL
     done.assert_outcomes(failed=1)
     done.stdout.fnmatch_lines(["gate: SlowEncoder takes * of the time of GoodEncoder, allowed 1.1, p *"])
-    done.stdout.fnmatch_lines(["SlowEncoder takes * pairs of turns, noise 0.* to 1.*"])
+    done.stdout.fnmatch_lines(["SlowEncoder takes * pairs of turns, noise * to *"])
     (row,) = json.loads((place / "slow" / "run.json").read_text())["speed"]
     assert row["value"] > 1.5
     done = bench("slow", "--baseline-encoder=nothing", "-m", "throughput", name="never")
