@@ -28,7 +28,7 @@ from bench.freeze import freeze
 from bench.plugin import discovery
 from bench.plugin.environment import cache
 from bench.store import written
-from bench.types import BenchError, ChoiceError, DataError, Task, Trials
+from bench.types import BenchError, ChoiceError, DataError, Splits, Task, Trials
 from bench.verification import fine_tuning
 from bench.verification.hard_pairs import KINDS, HardPairSampler, random_pairs
 from bench.verification.layouts import LAYOUTS, Audio
@@ -139,7 +139,12 @@ def _table(path: Path) -> list[tuple[Recording, str]]:
 
 def _ask(chosen: argparse.Namespace) -> None:
     task = {one.name: one for one in discovery.bundled_tasks()}.get(chosen.task)
-    if task is None or not isinstance(task.target, Trials) or getattr(task.split, "train", None) is None:
+    if (
+        task is None
+        or not isinstance(task.target, Trials)
+        or not isinstance(task.split, Splits)
+        or task.split.train is None
+    ):
         raise ChoiceError(
             "no trials to ask about", got=chosen.task, expected="trials, a training split", where="--task"
         )
@@ -147,14 +152,14 @@ def _ask(chosen: argparse.Namespace) -> None:
     data = dataset(task, "full" if chosen.data else "mini", cache=root, data=chosen.data)
     spec = resolve(chosen.encoder, discovery.bundled_encoders(), hf=discovery.hugging_face())
     frozen = freeze(spec, device="cpu", precision="fp32", cache=root)
-    heard = {name: _heard(data, name, task.target, frozen) for name in ("train", "test")}
-    lesson, trials = _lesson(heard["train"]), _trials(data, task, heard["test"], chosen.trials)
-    clips = {name: {key: audio for key, (audio, _) in own.items()} for name, own in heard.items()}
+    known, asked_about = (_heard(data, name, task.target, frozen) for name in (task.split.train, task.split.test))
+    lesson, trials = _lesson(known), _trials(data, task, asked_about, chosen.trials)
+    lessons, clips = ({key: audio for key, (audio, _) in own.items()} for own in (known, asked_about))
     how: dict[str, Any] = {"sampling_rate": frozen.encoder.sampling_rate, "most_in_s": chosen.most}
     for layout in [chosen.layout] if chosen.layout else LAYOUTS:
         with engine(frozen, 1) as running:
-            scorer = trained(spec.name, _embedder(running), lesson, clips["train"].__getitem__, layout=layout, **how)
-            asked = ask(scorer, trials, clips["test"].__getitem__, layout=layout)
+            scorer = trained(spec.name, _embedder(running), lesson, lessons.__getitem__, layout=layout, **how)
+            asked = ask(scorer, trials, clips.__getitem__, layout=layout)
         told = {name: None if value is None else round(value, 4) for name, value in measures(asked).items()}
         about = {"layout": layout, "pairs": len(trials), "cut": asked.cut, "prompt": asked.prompt_sha256[:12]}
         print(json.dumps(about | told))
