@@ -38,10 +38,20 @@ def test_what_does_not_decode_names_the_clip(data: bytes) -> None:
         decode.decode(data, where="shard.tar:clip-7")
 
 
-def test_truncated_flac_is_an_error() -> None:
-    data = encoded(np.random.default_rng(0).uniform(-0.5, 0.5, 16000), 16000, "FLAC")
+@pytest.mark.parametrize("container", ["FLAC", "WAV", "WAVEX"])
+@pytest.mark.parametrize("kept", [0.01, 0.5, 0.999])
+def test_a_truncated_clip_is_an_error(container: str, kept: float) -> None:
+    data = encoded(np.random.default_rng(0).uniform(-0.5, 0.5, 16000), 16000, container)
     with pytest.raises(DataError, match=r"cut short|does not decode"):
-        decode.decode(data[: len(data) // 2], where="x")
+        decode.decode(data[: int(kept * len(data))], where="x")
+
+
+@pytest.mark.parametrize("size", [0xFFFFFFFF, 0x7FFFF000])
+def test_a_wav_from_a_pipe_has_the_length_that_it_has(size: int) -> None:
+    data = bytearray(encoded(np.random.default_rng(0).uniform(-0.5, 0.5, 1000), 16000, "WAV"))
+    place = data.index(b"data") + 4
+    data[place : place + 4] = size.to_bytes(4, "little")
+    assert len(decode.decode(bytes(data), where="x")[0]) == 1000
 
 
 def test_empty_and_not_finite_clips_are_errors() -> None:

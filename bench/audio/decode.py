@@ -17,8 +17,10 @@ import soundfile
 import soxr
 from numpy.typing import NDArray
 
+from bench.audio import quick
 from bench.types import DataError
 
+UNKNOWN_IN_BYTES = 0x7FFF0000  # as sox (0x7FFFF000 and so on) and ffmpeg (0xFFFFFFFF) say in a pipe
 RECIPE = "soundfile, mean over channels, soxr HQ"
 
 
@@ -35,21 +37,46 @@ def channels(data: bytes, *, where: str) -> tuple[NDArray[np.float32], int]:
     Raises DataError when the bytes do not decode, hold fewer samples than their header promises, none at all, or a
     value that is not finite.
     """
+    if data[:4] == b"RIFF":
+        _check_length(data, where)
+    audio, sampling_rate = quick.channels(data) or by_libsndfile(data, where)
+    if not np.isfinite(audio).all():
+        sample, channel = np.argwhere(~np.isfinite(audio))[0]
+        got = f"{audio[sample, channel]} at sample {sample}"
+        raise DataError("clip is not finite", got=got, expected="finite", where=where)
+    return audio, sampling_rate
+
+
+def _check_length(data: bytes, where: str) -> None:
+    """Raise DataError for a WAV file cut short, for which a decoder takes as many samples as there are.
+
+    One that was written to a pipe does not know how long it is, and promises nothing.
+    """
+    start = 12  # RIFF, size, WAVE
+    while start + 8 <= len(data):
+        name, size = data[start : start + 4], int.from_bytes(data[start + 4 : start + 8], "little")
+        start += 8
+        if name == b"data":
+            if len(data) - start < size < UNKNOWN_IN_BYTES:
+                got = f"{len(data) - start} bytes of audio"
+                raise DataError("clip is cut short", got=got, expected=f"{size}", where=where)
+            return
+        start += size + size % 2
+
+
+def by_libsndfile(data: bytes, where: str) -> tuple[NDArray[np.float32], int]:
+    """As ``channels``, but that values may be NaN or infinite."""
     try:
         with _opened(data) as file:
             promised, sampling_rate = file.frames, file.samplerate
             audio = file.read(dtype="float32", always_2d=True)
-    except (soundfile.LibsndfileError, RuntimeError) as error:
+    except (soundfile.LibsndfileError, RuntimeError, MemoryError, ValueError) as error:  # no room for what it promises
         got = f"{len(data)} bytes ({error})"
         raise DataError("clip does not decode", got=got, expected="wav, flac, ogg, opus or mp3", where=where) from error
     if len(audio) == 0:
         raise DataError("clip is empty", got="0 samples", expected="audio", where=where)
     if len(audio) < promised:
         raise DataError("clip is cut short", got=f"{len(audio)} samples", expected=f"{promised}", where=where)
-    if not np.isfinite(audio).all():
-        sample, channel = np.argwhere(~np.isfinite(audio))[0]
-        got = f"{audio[sample, channel]} at sample {sample}"
-        raise DataError("clip is not finite", got=got, expected="finite", where=where)
     return audio, int(sampling_rate)
 
 
