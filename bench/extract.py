@@ -13,16 +13,12 @@ from typing import Generic, NamedTuple, Protocol, TypeVar
 import numpy as np
 from numpy.typing import NDArray
 
-from bench.audio import batching, decode, shards
+from bench import windows
+from bench.audio import batching, decode
 from bench.engine.local import Engine, Frozen, engine
-from bench.engine.pipeline import ahead, in_order
 from bench.store import Store, address
 from bench.types import Clip, DataError, Embeddings, EncoderError, Shard
 
-WINDOW_IN_S = 600.0  # audio that is batched together; three windows are in memory at a time, at most
-WINDOW_IN_CLIPS = 256  # at most; a killed run loses no more than two windows
-GROUP_IN_BYTES = 1 << 16  # of encoded clips that are decoded in one go
-MOST_GROUPS = 64  # read and not yet part of a window
 LAYOUT = 2  # a change of how embeddings are stored bumps it
 POOLING = "mean over the valid frames of all crops"
 
@@ -69,8 +65,8 @@ def stored_as(shard: Shard, frozen: Frozen, crop_in_s: float | None, pooling: ob
         batching=[
             frozen.policy,
             frozen.budget.batch_in_s,
-            WINDOW_IN_S,
-            WINDOW_IN_CLIPS,
+            windows.WINDOW_IN_S,
+            windows.WINDOW_IN_CLIPS,
             frozen.certificate.first_frame_in_samples,
         ],
     )
@@ -87,14 +83,15 @@ def extract(
     parts: list[Embeddings | None] = []
     with contextlib.ExitStack() as stack:
         running = functools.cache(lambda: stack.enter_context(engine(frozen, threads)))
-        for shard in found:
-            key = stored_as(shard, frozen, crop_in_s)
+        keys = [stored_as(shard, frozen, crop_in_s) for shard in found]
+        audio = windows.Windows(found, running, lambda index: store.path(keys[index]).exists())
+        for index, key in enumerate(keys):
             computed: list[bool] = []
 
-            def make(shard: Shard = shard, key: str = key, computed: list[bool] = computed) -> Embeddings:
+            def make(index: int = index, key: str = key, computed: list[bool] = computed) -> Embeddings:
                 computed.append(True)
                 keep, kept = functools.partial(store.part, key), functools.partial(store.has_part, key)
-                return _encode(shard, running(), crop_in_s, progress, keep, kept)
+                return _encode(found[index], audio.of(index), running(), crop_in_s, progress, keep, kept)
 
             part = store.embeddings(key, make)
             parts.append(None if computed else part)  # while others are encoded, what is on the disk stays there
@@ -102,10 +99,7 @@ def extract(
                 progress(len(part.keys), False)
             del part
     return joined(
-        [
-            store.embeddings(stored_as(shard, frozen, crop_in_s), _gone) if part is None else part
-            for shard, part in zip(found, parts, strict=True)
-        ]
+        [store.embeddings(key, _gone) if part is None else part for key, part in zip(keys, parts, strict=True)]
     )
 
 
@@ -128,15 +122,22 @@ def joined(parts: Sequence[Embeddings]) -> Embeddings:
 def encode(shard: Shard, frozen: Frozen, *, crop_in_s: float | None, threads: int, progress: Progress) -> Embeddings:
     """Pooled embeddings of one shard, computed now."""
     with engine(frozen, threads) as running:
-        return _encode(shard, running, crop_in_s, progress, lambda index, make: make(), lambda index: False)
+        audio = windows.Windows([shard], lambda: running, lambda index: False).of(0)
+        return _encode(shard, audio, running, crop_in_s, progress, lambda index, make: make(), lambda index: False)
 
 
 def _encode(
-    shard: Shard, running: Engine, crop_in_s: float | None, progress: Progress, keep: Keep, kept: Kept
+    shard: Shard,
+    audio: Iterator[list[Clip]],
+    running: Engine,
+    crop_in_s: float | None,
+    progress: Progress,
+    keep: Keep,
+    kept: Kept,
 ) -> Embeddings:
     """Pooled embeddings of one shard, computed now but for the windows that ``keep`` already has."""
     parts = []
-    for index, batched in begun(shard, running, running.forward, crop_in_s, kept):
+    for index, batched in begun(audio, running, running.forward, crop_in_s, kept):
         computed: list[bool] = []
 
         def make(batched: Batched[Pooled] = batched, computed: list[bool] = computed) -> Embeddings:
@@ -158,14 +159,14 @@ def _encode(
 
 
 def begun(
-    shard: Shard, running: Engine, compute: Compute[T], crop_in_s: float | None, kept: Kept
+    audio: Iterator[list[Clip]], running: Engine, compute: Compute[T], crop_in_s: float | None, kept: Kept
 ) -> Iterator[tuple[int, Batched[T]]]:
-    """The windows of a shard with their indices, each handed out when the batches of the next one are queued, too.
+    """A shard's windows with their indices, each handed out when the batches of the next one are queued, too.
 
     So the encoder has work while a finished window is stored. A window that is ``kept`` is queued only when asked.
     """
     waiting: deque[tuple[int, Batched[T]]] = deque()
-    for index, window in enumerate(ahead(windows(shard, running), running.reader)):
+    for index, window in enumerate(audio):
         batched = Batched(window, pieces_of(window, crop_in_s), running, compute)
         if not kept(index):
             batched.begin()
@@ -174,42 +175,6 @@ def begun(
         if len(waiting) == 2:
             yield waiting.popleft()
     yield from waiting
-
-
-def windows(shard: Shard, running: Engine) -> Iterator[list[Clip]]:
-    """Decoded clips, in groups whose borders depend on the shard alone."""
-    rate = running.frozen.encoder.sampling_rate
-    window: list[Clip] = []
-    total_in_s = 0.0
-
-    def clips(group: Sequence[shards.Sample]) -> list[Clip]:
-        return [clip(sample) for sample in group]
-
-    def clip(sample: shards.Sample) -> Clip:
-        audio, native = decode.decode(sample.audio, where=sample.where)
-        resampled, seconds = decode.resample(audio, native, rate), len(audio) / native
-        return Clip(sample.key, resampled, rate, sample.sidecar, sample.where, seconds)
-
-    for decoded in chain.from_iterable(in_order(clips, in_groups(shards.samples(shard)), running.pool, MOST_GROUPS)):
-        window.append(decoded)
-        total_in_s += len(decoded.audio) / rate
-        if total_in_s >= WINDOW_IN_S or len(window) == WINDOW_IN_CLIPS:
-            yield window
-            window, total_in_s = [], 0.0
-    if window:
-        yield window
-
-
-def in_groups(samples: Iterator[shards.Sample]) -> Iterator[list[shards.Sample]]:
-    """Samples that are decoded in one go: one of some size, several small ones."""
-    group: list[shards.Sample] = []
-    for sample in samples:
-        group.append(sample)
-        if sum(len(one.audio) for one in group) >= GROUP_IN_BYTES:
-            yield group
-            group = []
-    if group:
-        yield group
 
 
 def pieces_of(window: Sequence[Clip], crop_in_s: float | None) -> list[Piece]:

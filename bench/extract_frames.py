@@ -2,19 +2,21 @@
 
 from __future__ import annotations
 
+import contextlib
 import functools
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterator, Sequence
 
 import numpy as np
 from numpy.typing import NDArray
 
 from bench import frame_store
-from bench.engine.local import Frozen, engine
+from bench.engine.local import Engine, Frozen, engine
 from bench.extract import Batched, Kept, Piece, Progress, begun, check_finite, stored_as
 from bench.frame_rule import frame_borders
 from bench.frame_store import Frames, Writer
 from bench.store import Store
 from bench.types import Certificate, Clip, DataError, Shard
+from bench.windows import Windows
 
 Keep = Callable[[int, Callable[[Writer], None]], Frames]
 """Called with a window's index and what makes its frames; gives them, made or kept from an earlier run."""
@@ -28,7 +30,7 @@ def frames_stored_as(shard: Shard, frozen: Frozen, crop_in_s: float | None, dtyp
 
 
 def extract_frames(
-    found: Iterable[Shard],
+    found: Sequence[Shard],
     frozen: Frozen,
     *,
     crop_in_s: float | None,
@@ -43,51 +45,51 @@ def extract_frames(
     finished before an interruption are not encoded again. Raises as ``bench.extract.extract`` does.
     """
     parts = []
-    for shard in found:
-        key = frames_stored_as(shard, frozen, crop_in_s, dtype)
-        computed: list[bool] = []
+    with contextlib.ExitStack() as stack:
+        running = functools.cache(lambda: stack.enter_context(engine(frozen, threads)))
+        keys = [frames_stored_as(shard, frozen, crop_in_s, dtype) for shard in found]
+        audio = Windows(found, running, lambda index: frame_store.stored_at(store, keys[index]).exists())
+        for index, key in enumerate(keys):
+            computed: list[bool] = []
 
-        def make(writer: Writer, shard: Shard = shard, key: str = key, computed: list[bool] = computed) -> None:
-            computed.append(True)
-            keep = functools.partial(frame_store.part, store, key)
-            kept = functools.partial(frame_store.has_part, store, key)
-            encode_frames(shard, frozen, writer, keep, kept, crop_in_s=crop_in_s, threads=threads, progress=progress)
+            def make(writer: Writer, index: int = index, key: str = key, computed: list[bool] = computed) -> None:
+                computed.append(True)
+                keep = functools.partial(frame_store.part, store, key)
+                kept = functools.partial(frame_store.has_part, store, key)
+                _encode_shard(audio.of(index), running(), writer, keep, kept, crop_in_s, progress)
+                if not writer.keys:
+                    raise DataError("shard is empty", got="0 clips", expected="at least one", where=found[index].path)
 
-        parts.append(frame_store.frames(store, key, make, dtype))
-        if not computed:
-            progress(len(parts[-1].keys), False)
+            parts.append(frame_store.frames(store, key, make, dtype))
+            if not computed:
+                progress(len(parts[-1].keys), False)
     return parts
 
 
-def encode_frames(
-    shard: Shard,
-    frozen: Frozen,
+def _encode_shard(
+    audio: Iterator[list[Clip]],
+    running: Engine,
     writer: Writer,
     keep: Keep,
     kept: Kept,
-    *,
     crop_in_s: float | None,
-    threads: int,
     progress: Progress,
 ) -> None:
     """Add the frames of every clip of one shard to ``writer``, computed now but for the windows that ``keep`` has."""
-    with engine(frozen, threads) as running:
-        for index, batched in begun(shard, running, running.frames, crop_in_s, kept):
-            computed: list[bool] = []
+    for index, batched in begun(audio, running, running.frames, crop_in_s, kept):
+        computed: list[bool] = []
 
-            def make(
-                inner: Writer, batched: Batched[list[NDArray[np.float32]]] = batched, computed: list[bool] = computed
-            ) -> None:
-                computed.append(True)
-                _encode(batched, frozen, inner, progress)
+        def make(
+            inner: Writer, batched: Batched[list[NDArray[np.float32]]] = batched, computed: list[bool] = computed
+        ) -> None:
+            computed.append(True)
+            _encode(batched, running.frozen, inner, progress)
 
-            part = keep(index, make)
-            for clip, (key, seconds, sidecar) in enumerate(zip(part.keys, part.seconds, part.sidecars, strict=True)):
-                writer.add(*part.clip(clip), key, float(seconds), sidecar)
-            if not computed:
-                progress(len(batched.window), False)
-    if not writer.keys:
-        raise DataError("shard is empty", got="0 clips", expected="at least one", where=shard.path)
+        part = keep(index, make)
+        for clip, (key, seconds, sidecar) in enumerate(zip(part.keys, part.seconds, part.sidecars, strict=True)):
+            writer.add(*part.clip(clip), key, float(seconds), sidecar)
+        if not computed:
+            progress(len(batched.window), False)
 
 
 def _encode(batched: Batched[list[NDArray[np.float32]]], frozen: Frozen, writer: Writer, progress: Progress) -> None:

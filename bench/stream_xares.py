@@ -18,8 +18,8 @@ from numpy.typing import NDArray
 
 from bench.audio import decode, shards, torchaudio_safe
 from bench.engine.local import Engine
-from bench.extract import WINDOW_IN_CLIPS, WINDOW_IN_S
 from bench.types import BenchError, DataError, Shard, Sidecar
+from bench.windows import WINDOW_IN_CLIPS, WINDOW_IN_S
 
 RECIPE = "soundfile, torchaudio per channel, mean over channels, crops without the tail, batches in stream order"
 GROUP = 64  # clips that are decoded at a time

@@ -197,7 +197,7 @@ def test_second_extraction_does_not_call_the_encoder(shard: Shard, tmp_path: Pat
 
 
 def test_a_killed_run_goes_on_within_a_shard(shard: Shard, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("bench.extract.WINDOW_IN_CLIPS", 5)
+    monkeypatch.setattr("bench.windows.WINDOW_IN_CLIPS", 5)
     store, counts = Store(tmp_path / "cache"), []
 
     class Dies(Mean):

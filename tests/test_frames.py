@@ -126,7 +126,7 @@ def test_found_again_without_the_encoder_and_resumed_by_shard(found: list[Shard]
 
 
 def test_goes_on_within_a_shard(found: list[Shard], tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("bench.extract.WINDOW_IN_CLIPS", 2)
+    monkeypatch.setattr("bench.windows.WINDOW_IN_CLIPS", 2)
     whole = extracted(found[:1], frozen(Mean()), tmp_path / "whole")[0]
 
     class Dies(Mean):

@@ -117,9 +117,9 @@ def one_after_another(shard: Shard, ready: Frozen, window: int) -> np.ndarray:
 def test_overlap_does_not_change_a_bit(
     window: int, threads: int, shard: Shard, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("bench.extract.WINDOW_IN_CLIPS", window)
-    monkeypatch.setattr("bench.extract.GROUP_IN_BYTES", 1 << 14)
-    monkeypatch.setattr("bench.extract.MOST_GROUPS", 2)
+    monkeypatch.setattr("bench.windows.WINDOW_IN_CLIPS", window)
+    monkeypatch.setattr("bench.windows.GROUP_IN_BYTES", 1 << 14)
+    monkeypatch.setattr("bench.windows.MOST_GROUPS", 2)
     torch.set_num_threads(1)
     ready = freeze(bundled_encoders()["logmel"], device="cpu", precision="fp32", cache=tmp_path / "cache")
     found = encode(shard, ready, crop_in_s=None, threads=threads, progress=nothing)
@@ -149,7 +149,7 @@ def test_a_clip_that_fails_in_a_later_window_ends_all_stages(
 ) -> None:
     from tests.test_shards import LABEL, SOUND, tar
 
-    monkeypatch.setattr("bench.extract.WINDOW_IN_CLIPS", 2)
+    monkeypatch.setattr("bench.windows.WINDOW_IN_CLIPS", 2)
     members = [(f"{i}.{kind}", what) for i in range(9) for kind, what in (("flac", SOUND), ("json", LABEL))]
     members[14] = ("7.flac", b"junk")
     bad = shards.verified(tar(tmp_path / "x.tar", members))
@@ -158,7 +158,7 @@ def test_a_clip_that_fails_in_a_later_window_ends_all_stages(
 
 
 def test_an_encoder_that_fails_later_ends_all_stages(shard: Shard, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("bench.extract.WINDOW_IN_CLIPS", 3)
+    monkeypatch.setattr("bench.windows.WINDOW_IN_CLIPS", 3)
 
     class Fails(Mean):
         def forward(self, audio: torch.Tensor, lengths: torch.Tensor | None = None) -> torch.Tensor:

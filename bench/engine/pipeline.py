@@ -18,9 +18,13 @@ U = TypeVar("U")
 def ahead(items: Iterator[T], reader: Executor) -> Iterator[T]:
     """The same items, each made on ``reader``, a thread of its own, while the one before it is in use.
 
-    No more than one is made ahead. What making one raises is raised where it is asked for.
+    The first one is begun at once, and no more than one is made ahead. What making one raises is raised where it is
+    asked for.
     """
-    coming = reader.submit(_next, items)
+    return _taken(items, reader.submit(_next, items), reader)
+
+
+def _taken(items: Iterator[T], coming: Future[tuple[T] | tuple[()]], reader: Executor) -> Iterator[T]:
     while made := coming.result():
         coming = reader.submit(_next, items)
         yield made[0]
