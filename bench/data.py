@@ -42,12 +42,14 @@ def dataset(
     offline: bool = False,
     mirror: str = "",
     progress: Callable[[int], None] = silent,
+    threads: int = 1,
 ) -> Dataset:
     """Find a task's shards and verify every byte; they are made first for the embedded suite, fetched for the full one.
 
-    ``mirror`` is a repository to fetch from (see ``source``); ``progress`` is told the bytes that arrive. Raises
-    DataError when the suite has no such task, shards are missing and may or can not be fetched, a split has no shard,
-    a shard is damaged or not what it was at first use, or a training shard is also a test shard.
+    ``mirror`` is a repository to fetch from (see ``source``); ``progress`` is told the bytes that arrive; ``threads``
+    shards are verified at a time. Raises DataError when the suite has no such task, shards are missing and may or can
+    not be fetched, a split has no shard, a shard is damaged or not what it was at first use, or a training shard is
+    also a test shard.
     """
     if suite != "mini" and task.shards.corpus is not None:
         return _of_corpus(task, cache, data)
@@ -56,9 +58,7 @@ def dataset(
     else:
         folder, digests = _given(task, cache, data, source(task, mirror), offline, progress)
     splits = {
-        name: tuple(
-            shards.verified(path, digests.get(path.name)) for path in shards.find(folder, task.shards.patterns[name])
-        )
+        name: shards.all_verified(shards.find(folder, task.shards.patterns[name]), digests, threads)
         for name in names(task)
     }
     _refuse_overlap(task, splits)

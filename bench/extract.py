@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import functools
-from collections import deque
+from collections import Counter, deque
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future
 from itertools import chain
@@ -212,12 +212,15 @@ class Batched(Generic[T_co]):
         """Indices of the pieces of each batch and what was made of it, batch by batch."""
         if not self._futures:
             self.begin()
-        left = np.bincount([piece.clip for piece in self.pieces], minlength=len(self.window))
+        left = Counter(piece.clip for piece in self.pieces)
         for batch in self._batches:
             yield batch, self._futures.popleft().result()
-            owners = [self.pieces[piece].clip for piece in batch]
-            np.subtract.at(left, owners, 1)
-            progress(int(np.count_nonzero(left[np.unique(owners)] == 0)), True)
+            done = 0
+            for piece in batch:
+                owner = self.pieces[piece].clip
+                left[owner] -= 1
+                done += left[owner] == 0
+            progress(done, True)
 
 
 def _pooled(batched: Batched[Pooled], frozen: Frozen, progress: Progress) -> NDArray[np.float32]:
@@ -232,8 +235,9 @@ def _pooled(batched: Batched[Pooled], frozen: Frozen, progress: Progress) -> NDA
     np.add.at(totals, clip_of, sums)
     np.add.at(counts, clip_of, frames)
     vectors = (totals / counts[:, None]).astype(np.float32)
-    for clip, vector in zip(window, vectors, strict=True):
-        check_finite(vector, clip.where, frozen.name)
+    if not np.isfinite(vectors).all():
+        for clip, vector in zip(window, vectors, strict=True):
+            check_finite(vector, clip.where, frozen.name)
     return vectors
 
 

@@ -12,8 +12,8 @@ from bench.types import Clip, Shard
 
 WINDOW_IN_S = 600.0  # audio that is batched together; three windows are in memory at a time, at most
 WINDOW_IN_CLIPS = 256  # at most; a killed run loses no more than two windows
-GROUP_IN_BYTES = 1 << 16  # of encoded clips that are decoded in one go
-MOST_GROUPS = 64  # read and not yet part of a window
+GROUP_IN_BYTES = 1 << 18  # of encoded clips that are decoded in one go
+MOST_GROUPS = 32  # read and not yet part of a window
 
 
 class Windows:

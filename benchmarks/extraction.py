@@ -102,7 +102,7 @@ def pipeline(paths: list[Path], frozen: Frozen, cache: Path, threads: int) -> fl
     """Seconds from shards on disk to embeddings, nothing of them being in the store."""
     shutil.rmtree(cache, ignore_errors=True)
     start = time.perf_counter()
-    found = [shards.verified(path) for path in paths]
+    found = shards.all_verified(paths, {}, threads)
     extract(found, frozen, crop_in_s=None, store=Store(cache), threads=threads, progress=lambda clips, encoded: None)
     return time.perf_counter() - start
 

@@ -72,7 +72,7 @@ def measured(clips: int, threads: int, folder: Path) -> dict[str, Any]:
     store = Store(folder / "cache")
     how: dict[str, Any] = {"crop_in_s": None, "store": store, "threads": threads}
     start = time.perf_counter()
-    found = [shards.verified(path) for path in sorted((folder / "shards").glob("*.tar"))]
+    found = shards.all_verified(sorted((folder / "shards").glob("*.tar")), {}, threads)
     for shard in found:
         extract([shard], frozen, **how, progress=lambda clips, encoded: None)
     took, while_encoding = time.perf_counter() - start, peak_in_mb()

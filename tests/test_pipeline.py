@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
@@ -25,7 +26,7 @@ from bench.extract import encode, extract, stored_as
 from bench.freeze import freeze
 from bench.plugin.discovery import bundled_encoders
 from bench.store import Store
-from bench.types import ChoiceError, DataError, EncoderError, Shard
+from bench.types import ChoiceError, DataError, Embeddings, EncoderError, Shard
 from tests import toys
 from tests.test_extract import Mean, nothing
 from tests.test_extract import frozen as frozen_mean
@@ -138,6 +139,69 @@ def test_shards_come_back_in_their_order_stored_or_not(tmp_path: Path) -> None:
     assert np.array_equal(every.vectors[12:24], second.vectors)
     assert np.array_equal(every.vectors, again.vectors)
     assert every.sidecars == again.sidecars
+
+
+# ------------------------------------------------------------------------------------------- from shard to shard
+
+
+@pytest.fixture
+def three(tmp_path: Path) -> list[Shard]:
+    folder = toys.write_dataset(tmp_path / "tones", {"train": 24, "test": 12})
+    return [shards.verified(path) for path in sorted(folder.glob("*.tar"))]
+
+
+def reading(monkeypatch: pytest.MonkeyPatch, log: list[str]) -> None:
+    """Note in ``log`` which shards are read."""
+    samples = shards.samples
+
+    def noted(shard: Shard) -> Iterator[shards.Sample]:
+        log.append(shard.path.name)
+        return samples(shard)
+
+    monkeypatch.setattr("bench.audio.shards.samples", noted)
+
+
+def test_the_next_shard_is_begun_before_the_last_one_is_stored(
+    three: list[Shard], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    log: list[str] = []
+    reading(monkeypatch, log)
+    write = Store._write
+
+    def slow(self: Store, path: Path, made: Embeddings) -> None:
+        until = time.monotonic() + 5
+        while len(log) < 2 and time.monotonic() < until:
+            time.sleep(0.001)
+        log.append("stored")
+        write(self, path, made)
+
+    monkeypatch.setattr("bench.store.Store._write", slow)
+    extract(three[:2], frozen_mean(Mean()), crop_in_s=None, store=Store(tmp_path), threads=1, progress=nothing)
+    assert log.index(three[1].path.name) < log.index("stored")
+
+
+def test_a_shard_that_is_stored_is_not_read_ahead(
+    three: list[Shard], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    store, log = Store(tmp_path), list[str]()
+    how = {"crop_in_s": None, "store": store, "threads": 1, "progress": nothing}
+    extract(three[1:2], frozen_mean(Mean()), **how)  # type: ignore[arg-type]
+    reading(monkeypatch, log)
+    extract(three, frozen_mean(Mean()), **how)  # type: ignore[arg-type]
+    assert log == [three[0].path.name, three[2].path.name]
+
+
+def test_a_broken_shard_does_not_cost_the_one_before_it(three: list[Shard], tmp_path: Path) -> None:
+    from tests.test_shards import tar
+
+    bad = shards.verified(tar(tmp_path / "x.tar", [("0.flac", b"junk"), ("0.json", b"{}")]))
+    store, counts = Store(tmp_path / "cache"), list[tuple[int, bool]]()
+    how = {"crop_in_s": None, "store": store, "threads": 2, "progress": lambda *what: counts.append(what)}
+    with pytest.raises(DataError, match=r"clip does not decode.*x\.tar:0"):
+        extract([three[0], bad], frozen_mean(Mean()), **how)  # type: ignore[arg-type]
+    counts.clear()
+    extract(three[:1], frozen_mean(Mean()), **how)  # type: ignore[arg-type]
+    assert counts == [(12, False)]
 
 
 # ------------------------------------------------------------------------------------------------------- errors

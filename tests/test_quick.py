@@ -88,12 +88,12 @@ def test_without_miniaudio_all_is_libsndfiles(kind: tuple[str, str], monkeypatch
     data = encoded(kind, 500, 2, 1)
     there = decode.channels(data, where="x")
     monkeypatch.setitem(sys.modules, "miniaudio", None)
-    quick.library.cache_clear()
+    quick.decoders.cache_clear()
     try:
         assert quick.channels(data) is None
         without = decode.channels(data, where="x")
     finally:
-        quick.library.cache_clear()
+        quick.decoders.cache_clear()
     assert without[0].tobytes() == there[0].tobytes()
     assert without[1] == there[1]
 

@@ -59,6 +59,25 @@ def test_malformed_samples(tmp_path: Path, members: list[tuple[str, bytes]], mes
         list(shards.samples(shard))
 
 
+def test_a_sparse_member_is_an_error(tmp_path: Path) -> None:
+    with tarfile.open(tmp_path / "x.tar", "w", format=tarfile.PAX_FORMAT) as out:
+        info = tarfile.TarInfo("a.flac")
+        info.size = len(SOUND)
+        info.pax_headers = {"GNU.sparse.map": f"0,{len(SOUND)}", "GNU.sparse.size": str(2 * len(SOUND))}
+        out.addfile(info, io.BytesIO(SOUND))
+    with pytest.raises(DataError, match=r"shard is corrupt: got a\.flac is sparse"):
+        list(shards.samples(shards.verified(tmp_path / "x.tar")))
+
+
+def test_verified_in_their_order_by_any_number_of_threads(tmp_path: Path) -> None:
+    folder = toys.write_dataset(tmp_path / "tones")
+    paths = shards.find(folder, "*.tar")
+    one = shards.all_verified(paths, {}, 1)
+    assert one == tuple(shards.verified(path) for path in paths) == shards.all_verified(paths, {}, 3)
+    with pytest.raises(DataError, match=rf"shard is corrupt.*{paths[1].name}"):
+        shards.all_verified(paths, {paths[0].name: one[0].sha256, paths[1].name: one[0].sha256}, 3)
+
+
 def test_a_member_name_never_becomes_a_path(tmp_path: Path) -> None:
     shard = shards.verified(tar(tmp_path / "x.tar", [("../../evil.flac", SOUND), ("../../evil.json", LABEL)]))
     (sample,) = shards.samples(shard)

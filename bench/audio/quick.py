@@ -1,8 +1,8 @@
 """FLAC and WAV as libsndfile decodes them, to the last bit, in half the time and less.
 
-miniaudio decodes a whole clip in one call. soundfile makes a dozen, and asks for the interpreter's lock after each, for
-which the threads of the encoder then wait as well. Whatever is unusual here is left to soundfile, so that there is one
-judge of what is broken.
+soundfile makes a dozen calls for a clip and asks for the interpreter's lock after each, for which the threads of the
+encoder then wait as well. miniaudio's decoders write into our array in three. Whatever is unusual here is left to
+soundfile, so that there is one judge of what is broken.
 """
 
 from __future__ import annotations
@@ -13,38 +13,63 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+PCM, FLOAT = 1, 3  # format tags of a WAV file
+SAME = {(PCM, 16), (PCM, 24), (FLOAT, 32), (FLOAT, 64)}  # other widths are scaled otherwise than by libsndfile
+NEEDED = "flac_open_memory flac_read_pcm_frames_f32 flac_close wav_init_memory wav_read_pcm_frames_f32 wav_uninit"
 
-def channels(data: bytes) -> tuple[NDArray[np.float32], int] | None:
-    """(samples [N, channels], sampling rate in Hz) of a complete FLAC file, or a WAV file of 16 or 24 bits or float32.
+Samples = tuple[NDArray[np.float32], int]
+
+
+def channels(data: bytes) -> Samples | None:
+    """(samples [N, channels], sampling rate in Hz) of a complete FLAC file, or a WAV file of 16 or 24 bits or floats.
 
     None for everything else: other formats and widths, broken or truncated data, no samples, no miniaudio.
     """
-    miniaudio = library()
-    if miniaudio is None:
+    if (library := decoders()) is None:
         return None
-    formats = miniaudio.SampleFormat
+    if data[:4] == b"fLaC":
+        return _flac(data, *library)
+    return _wav(data, *library) if data[:4] == b"RIFF" else None
+
+
+def _flac(data: bytes, lib: Any, ffi: Any) -> Samples | None:
+    flac = lib.ma_dr_flac_open_memory(data, len(data), ffi.NULL)
+    if not flac:
+        return None
     try:
-        if data[:4] == b"fLaC":
-            info, read = miniaudio.flac_get_info(data), miniaudio.flac_read_f32
-        elif data[:4] == b"RIFF":
-            info, read = miniaudio.wav_get_info(data), miniaudio.wav_read_f32
-            if info.sample_format not in (formats.SIGNED16, formats.SIGNED24, formats.FLOAT32):
-                return None
-        else:
+        return _filled(flac, lib.ma_dr_flac_read_pcm_frames_f32, ffi)
+    finally:
+        lib.ma_dr_flac_close(flac)
+
+
+def _wav(data: bytes, lib: Any, ffi: Any) -> Samples | None:
+    wav = ffi.new("ma_dr_wav *")
+    if not lib.ma_dr_wav_init_memory(wav, data, len(data), ffi.NULL):
+        return None
+    try:
+        if (wav.translatedFormatTag, wav.bitsPerSample) not in SAME:
             return None
-        made = read(data)
-    except (miniaudio.MiniaudioError, ValueError, ZeroDivisionError):  # its own, odd widths, a rate of 0 Hz
+        return _filled(wav, lib.ma_dr_wav_read_pcm_frames_f32, ffi)
+    finally:
+        lib.ma_dr_wav_uninit(wav)
+
+
+def _filled(opened: Any, read: Any, ffi: Any) -> Samples | None:
+    promised = int(opened.totalPCMFrameCount)
+    try:
+        audio = np.empty((promised, int(opened.channels)), dtype=np.float32)
+    except (MemoryError, ValueError):  # no room for what the header promises
         return None
-    if not 0 < info.num_frames == made.num_frames:
+    if promised == 0 or read(opened, promised, ffi.from_buffer("float[]", audio)) != promised:
         return None
-    return np.frombuffer(made.samples, dtype=np.float32).reshape(-1, made.nchannels), int(made.sample_rate)
+    return audio, int(opened.sampleRate)
 
 
 @functools.cache
-def library() -> Any:
-    """miniaudio, or None where it is not installed, as on platforms without a wheel."""
+def decoders() -> tuple[Any, Any] | None:
+    """miniaudio's C functions and their cffi object; None where it is not installed, or has them no longer."""
     try:
-        import miniaudio
+        from miniaudio import ffi, lib
     except ImportError:
         return None
-    return miniaudio
+    return (lib, ffi) if all(hasattr(lib, f"ma_dr_{name}") for name in NEEDED.split()) else None

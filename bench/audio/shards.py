@@ -9,10 +9,11 @@ from __future__ import annotations
 import hashlib
 import json
 import tarfile
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO
 
 from bench.audio import loose
 from bench.types import DataError, Shard, Sidecar
@@ -65,6 +66,12 @@ def verified(path: Path, sha256: str | None = None) -> Shard:
     return Shard(path, digest, size)
 
 
+def all_verified(paths: Sequence[Path], digests: Mapping[str, str], threads: int) -> tuple[Shard, ...]:
+    """The shards of these paths, as ``verified``, with the digests known by file name; so many are read at a time."""
+    with ThreadPoolExecutor(threads) as pool:
+        return tuple(pool.map(lambda path: verified(path, digests.get(path.name)), paths))
+
+
 def samples(shard: Shard) -> Iterator[Sample]:
     """Every sample of a shard, in its order; also of a list of loose files (see ``bench.audio.loose``).
 
@@ -96,15 +103,25 @@ def count(shard: Shard) -> int:
 
 def _members(path: Path) -> Iterator[dict[str, Any]]:
     """The files of a shard as webdataset has them; it reads a stream in small pieces, this a file in large ones."""
-    with tarfile.open(path) as archive:
+    with path.open("rb") as file, tarfile.open(fileobj=file) as archive:
         for info in archive:
             archive.members = []  # type: ignore[attr-defined]  # else it remembers all of them
-            content = archive.extractfile(info) if info.isreg() else None
-            if content is None or ("/" not in info.name and info.name.startswith("__") and info.name.endswith("__")):
+            if not info.isreg() or ("/" not in info.name and info.name.startswith("__") and info.name.endswith("__")):
                 continue  # a folder, a link, or what webdataset calls metadata
-            if "." not in Path(info.name).name:
+            if "." not in info.name.rpartition("/")[2]:
                 raise DataError("unknown member", got=info.name, expected="<key>.<extension>", where=path)
-            yield {"fname": info.name, "data": content.read(), "__url__": str(path)}
+            yield {"fname": info.name, "data": _content(file, info), "__url__": str(path)}
+
+
+def _content(file: BinaryIO, info: tarfile.TarInfo) -> bytes:
+    """The bytes of a member; tarfile looks for its next header where it left off, wherever this leaves the file."""
+    if info.issparse():
+        raise tarfile.ReadError(f"{info.name} is sparse")
+    file.seek(info.offset_data)
+    content = file.read(info.size)
+    if len(content) < info.size:
+        raise tarfile.ReadError(f"{info.name} is cut short")
+    return content
 
 
 def _sample(group: dict[str, Any], where: str) -> Sample:

@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 
 from bench.types import EncoderError
 
-CPU_BATCH_IN_S = 10.0  # padded audio; more does not fit into a core's caches (docs/performance.md)
+CPU_BATCH_IN_S = 16.0  # padded audio; more does not fit into a core's caches (docs/performance.md)
 MOST_CLIPS_PER_S = 1.6  # and at least 64 in a batch
 FIRST_IN_S, LAST_IN_S = 40.0, 2560.0  # tried on a GPU, doubling
 WORTHWHILE = 1.05  # so much more audio a second for twice the batch

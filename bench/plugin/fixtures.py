@@ -79,6 +79,7 @@ class Bench:
                     offline=settings.offline,
                     mirror=settings.mirror,
                     progress=arrived,
+                    threads=settings.threads,
                 )
 
         return self._datasets.get(task.name, make)
