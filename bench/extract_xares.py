@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 
 from bench import frame_store
 from bench.engine.local import Engine, Frozen, engine
+from bench.engine.pipeline import ahead
 from bench.extract import Progress, check_finite, joined
 from bench.frame_store import Frames, Writer
 from bench.store import Store, address
@@ -53,7 +54,7 @@ def extract(
         computed.append(True)
         parts = []
         with engine(untold(frozen), threads) as running:
-            for index, window in enumerate(windows(found, running, how)):
+            for index, window in enumerate(ahead(windows(found, running, how), running.reader)):
                 pool = functools.partial(_pooled, window, running, progress)
                 parts.append(_part(window, functools.partial(store.part, key, index), pool, progress))
         if not parts:
@@ -76,7 +77,7 @@ def extract_frames(
     def make(writer: Writer) -> None:
         computed.append(True)
         with engine(untold(frozen), threads) as running:
-            for index, window in enumerate(windows(found, running, how)):
+            for index, window in enumerate(ahead(windows(found, running, how), running.reader)):
                 write = functools.partial(_write, window, running, progress)
                 part = _part(window, functools.partial(frame_store.part, store, key, index), write, progress)
                 for row, (name, seconds, sidecar) in enumerate(

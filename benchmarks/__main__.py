@@ -12,6 +12,7 @@ NAMES = {
     "growth": "time, memory and bytes from 1,000 to 100,000 clips",
     "probing": "stored embeddings to scores, against loops over stored frames",
     "warm": "the whole embedded suite when every embedding is stored",
+    "scaling": "the embedded suite over 1 and 2 worker processes",
     "trials": "12 million trials of speaker verification, scored and measured",
 }
 

@@ -25,7 +25,12 @@ RECIPE = "soundfile, mean over channels, soxr HQ"
 
 
 def decode(data: bytes, *, where: str) -> tuple[NDArray[np.float32], int]:
-    """Decode wav, flac, ogg, opus or mp3 bytes to (mono samples [N], sampling rate in Hz). Raises as ``channels``."""
+    """Decode wav, flac, ogg, opus or mp3 bytes to (mono samples [N], sampling rate in Hz).
+
+    Raises as ``channels``, and for a WAV file that holds fewer samples than its header promises.
+    """
+    if data[:4] == b"RIFF":
+        _check_length(data, where)
     audio, sampling_rate = channels(data, where=where)
     mono = audio[:, 0] if audio.shape[1] == 1 else audio.mean(axis=1, dtype=np.float32)
     return np.ascontiguousarray(mono), sampling_rate
@@ -34,11 +39,9 @@ def decode(data: bytes, *, where: str) -> tuple[NDArray[np.float32], int]:
 def channels(data: bytes, *, where: str) -> tuple[NDArray[np.float32], int]:
     """Decode wav, flac, ogg, opus or mp3 bytes to (samples [N, channels], sampling rate in Hz).
 
-    Raises DataError when the bytes do not decode, hold fewer samples than their header promises, none at all, or a
-    value that is not finite.
+    Raises DataError when the bytes do not decode, hold fewer samples than their header promises (but for WAV), none at
+    all, or a value that is not finite.
     """
-    if data[:4] == b"RIFF":
-        _check_length(data, where)
     audio, sampling_rate = quick.channels(data) or by_libsndfile(data, where)
     if not np.isfinite(audio).all():
         sample, channel = np.argwhere(~np.isfinite(audio))[0]
@@ -48,7 +51,7 @@ def channels(data: bytes, *, where: str) -> tuple[NDArray[np.float32], int]:
 
 
 def _check_length(data: bytes, where: str) -> None:
-    """Raise DataError for a WAV file cut short, for which a decoder takes as many samples as there are.
+    """Raise DataError for a WAV file cut short, of which every decoder takes as many samples as there are.
 
     One that was written to a pipe does not know how long it is, and promises nothing.
     """
