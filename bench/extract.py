@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 from bench import windows
 from bench.audio import batching, decode
 from bench.engine.local import Engine, Frozen, engine
+from bench.kept_audio import KeptAudio
 from bench.store import Store, address
 from bench.types import Clip, DataError, Embeddings, EncoderError, Shard
 
@@ -73,18 +74,26 @@ def stored_as(shard: Shard, frozen: Frozen, crop_in_s: float | None, pooling: ob
 
 
 def extract(
-    found: Sequence[Shard], frozen: Frozen, *, crop_in_s: float | None, store: Store, threads: int, progress: Progress
+    found: Sequence[Shard],
+    frozen: Frozen,
+    *,
+    crop_in_s: float | None,
+    store: Store,
+    threads: int,
+    progress: Progress,
+    decoded: KeptAudio | None = None,
 ) -> Embeddings:
     """Pooled embeddings of every clip of ``found``, from the store where they are there.
 
-    ``threads`` batches are computed at a time on a CPU. Raises DataError for a shard or clip that cannot be used and
-    EncoderError for output that is not finite or of the wrong shape; nothing of that shard is stored then.
+    Audio is taken from ``decoded``, if given, and kept there. ``threads`` batches are computed at a time on a CPU.
+    Raises DataError for a shard or clip that cannot be used and EncoderError for output that is not finite or of the
+    wrong shape; nothing of that shard is stored then.
     """
     parts: list[Embeddings | None] = []
     with contextlib.ExitStack() as stack:
         running = functools.cache(lambda: stack.enter_context(engine(frozen, threads)))
         keys = [stored_as(shard, frozen, crop_in_s) for shard in found]
-        audio = windows.Windows(found, running, lambda index: store.path(keys[index]).exists())
+        audio = windows.Windows(found, running, lambda index: store.path(keys[index]).exists(), decoded)
         for index, key in enumerate(keys):
             computed: list[bool] = []
 

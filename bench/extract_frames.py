@@ -14,6 +14,7 @@ from bench.engine.local import Engine, Frozen, engine
 from bench.extract import Batched, Kept, Piece, Progress, begun, check_finite, stored_as
 from bench.frame_rule import frame_borders
 from bench.frame_store import Frames, Writer
+from bench.kept_audio import KeptAudio
 from bench.store import Store
 from bench.types import Certificate, Clip, DataError, Shard
 from bench.windows import Windows
@@ -38,6 +39,7 @@ def extract_frames(
     threads: int,
     progress: Progress,
     dtype: str = "float32",
+    decoded: KeptAudio | None = None,
 ) -> list[Frames]:
     """Frames of every clip of ``found``, shard by shard, from the store where they are there.
 
@@ -48,7 +50,7 @@ def extract_frames(
     with contextlib.ExitStack() as stack:
         running = functools.cache(lambda: stack.enter_context(engine(frozen, threads)))
         keys = [frames_stored_as(shard, frozen, crop_in_s, dtype) for shard in found]
-        audio = Windows(found, running, lambda index: frame_store.stored_at(store, keys[index]).exists())
+        audio = Windows(found, running, lambda index: frame_store.stored_at(store, keys[index]).exists(), decoded)
         for index, key in enumerate(keys):
             computed: list[bool] = []
 

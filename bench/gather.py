@@ -15,6 +15,7 @@ from bench.data import Dataset, check_complete, names
 from bench.engine.local import Frozen
 from bench.extract import Progress, extract, joined
 from bench.extract_frames import extract_frames
+from bench.kept_audio import KeptAudio
 from bench.store import Store
 from bench.stream_xares import How
 from bench.types import FRAMES, WIDE, DataError, Embeddings, Folds, Problem, Settings, Sidecar, Task
@@ -51,9 +52,13 @@ def gather(
         if task.protocol == "xares":
             parts[name] = extract_xares.extract(data.splits[name], frozen, published(task), **how)
         else:
-            parts[name] = extract(data.splits[name], frozen, crop_in_s=task.crop_in_s, **how)
+            parts[name] = extract(data.splits[name], frozen, crop_in_s=task.crop_in_s, decoded=_kept(settings), **how)
         check_complete(task, data, name, _clips(task, data, name, parts[name].keys), settings.suite)
     return joined(list(parts.values())), _rows({name: len(part.keys) for name, part in parts.items()})
+
+
+def _kept(settings: Settings) -> KeptAudio | None:
+    return KeptAudio(settings.cache / "audio") if settings.pcm_cache else None
 
 
 def gather_frames(
@@ -67,7 +72,9 @@ def gather_frames(
             parts = [extract_xares.extract_frames(data.splits[name], frozen, published(task), **how)]
         else:
             dtype = FRAMES[settings.frames]
-            parts = extract_frames(data.splits[name], frozen, crop_in_s=task.crop_in_s, dtype=dtype, **how)
+            parts = extract_frames(
+                data.splits[name], frozen, crop_in_s=task.crop_in_s, dtype=dtype, decoded=_kept(settings), **how
+            )
         keys = [key for part in parts for key in part.keys]
         sizes[name] = len(keys)
         check_complete(task, data, name, _clips(task, data, name, keys), settings.suite)

@@ -314,6 +314,7 @@ class Settings:
     offline: bool = False
     compiled: bool = False  # encoders go through torch.compile
     mirror: str = ""  # fetch from Hugging Face: "hf" from where tasks say, or OWNER/REPO[@REVISION]
+    pcm_cache: bool = False  # decoded audio is kept for the next encoder of the same rate
     frames: str = "fp16"  # how frames are stored, a key of FRAMES; in protocol xares fp32, as published
 
 

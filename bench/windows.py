@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Callable, Iterator, Sequence
+from contextlib import nullcontext
 from itertools import chain
 
 from bench.audio import decode, shards
 from bench.engine.local import Engine
 from bench.engine.pipeline import ahead, in_order
+from bench.kept_audio import KeptAudio, clip_of
 from bench.types import Clip, Shard
 
 WINDOW_IN_S = 600.0  # audio that is batched together; three windows are in memory at a time, at most
@@ -23,8 +26,14 @@ class Windows:
     while the last windows are in the encoder and the shard is stored; unless it ``is_stored`` itself.
     """
 
-    def __init__(self, found: Sequence[Shard], running: Callable[[], Engine], is_stored: Callable[[int], bool]) -> None:
-        self._found, self._running, self._is_stored = found, running, is_stored
+    def __init__(
+        self,
+        found: Sequence[Shard],
+        running: Callable[[], Engine],
+        is_stored: Callable[[int], bool],
+        decoded: KeptAudio | None = None,
+    ) -> None:
+        self._found, self._running, self._is_stored, self._decoded = found, running, is_stored, decoded
         self._coming: tuple[int, Iterator[list[Clip]]] | None = None
 
     def of(self, index: int) -> Iterator[list[Clip]]:
@@ -37,31 +46,47 @@ class Windows:
 
     def _begin(self, index: int) -> Iterator[list[Clip]]:
         running = self._running()
-        return ahead(windows(self._found[index], running), running.reader)
+        return ahead(windows(self._found[index], running, self._decoded), running.reader)
 
 
-def windows(shard: Shard, running: Engine) -> Iterator[list[Clip]]:
+def windows(shard: Shard, running: Engine, decoded: KeptAudio | None = None) -> Iterator[list[Clip]]:
     """Decoded clips, in groups whose borders depend on the shard alone."""
-    rate = running.frozen.encoder.sampling_rate
     window: list[Clip] = []
     total_in_s = 0.0
-
-    def clips(group: Sequence[shards.Sample]) -> list[Clip]:
-        return [clip(sample) for sample in group]
-
-    def clip(sample: shards.Sample) -> Clip:
-        audio, native = decode.decode(sample.audio, where=sample.where)
-        resampled, seconds = decode.resample(audio, native, rate), len(audio) / native
-        return Clip(sample.key, resampled, rate, sample.sidecar, sample.where, seconds)
-
-    for decoded in chain.from_iterable(in_order(clips, in_groups(shards.samples(shard)), running.pool, MOST_GROUPS)):
-        window.append(decoded)
-        total_in_s += len(decoded.audio) / rate
+    for clip in _clips(shard, running, decoded):
+        window.append(clip)
+        total_in_s += len(clip.audio) / clip.sampling_rate
         if total_in_s >= WINDOW_IN_S or len(window) == WINDOW_IN_CLIPS:
             yield window
             window, total_in_s = [], 0.0
     if window:
         yield window
+
+
+def _clips(shard: Shard, running: Engine, decoded: KeptAudio | None) -> Iterator[Clip]:
+    """The clips of a shard: decoded now, or as they are kept in ``decoded``, which keeps them if it has not."""
+    rate = running.frozen.encoder.sampling_rate
+    there = decoded.find(shard, rate) if decoded else None
+    read = clip_of if there else functools.partial(_decoded, rate=rate)
+
+    def clips(group: Sequence[shards.Sample]) -> list[Clip]:
+        return [read(sample) for sample in group]
+
+    made = in_order(clips, in_groups(shards.samples(there or shard)), running.pool, MOST_GROUPS)
+    with decoded.keep(shard, rate) if decoded and not there else nullcontext(_pass_by) as keep:
+        for clip in chain.from_iterable(made):
+            keep(clip)
+            yield clip
+
+
+def _decoded(sample: shards.Sample, rate: int) -> Clip:
+    audio, native = decode.decode(sample.audio, where=sample.where)
+    resampled, seconds = decode.resample(audio, native, rate), len(audio) / native
+    return Clip(sample.key, resampled, rate, sample.sidecar, sample.where, seconds)
+
+
+def _pass_by(clip: Clip) -> None:
+    pass
 
 
 def in_groups(samples: Iterator[shards.Sample]) -> Iterator[list[shards.Sample]]:

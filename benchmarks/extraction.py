@@ -25,6 +25,7 @@ import numpy as np
 from bench.audio import decode, shards
 from bench.engine.local import Frozen, replicas, single_threaded
 from bench.extract import extract
+from bench.kept_audio import KeptAudio
 from bench.store import Store
 from bench.types import Encoder
 from benchmarks import material, report
@@ -41,6 +42,7 @@ def main(arguments: list[str]) -> int:
     parser.add_argument("--lengths", nargs="+", choices=("fixed", "mixed"), default=["fixed", "mixed"])
     parser.add_argument("--rate", type=int, default=material.RATE, help="Hz of the clips (default: the encoders')")
     parser.add_argument("--container", choices=("flac", "wav"), default="flac")
+    parser.add_argument("--pcm-cache", action="store_true", help="ours has the decoded audio of an earlier run")
     parser.add_argument("--repeats", type=int, default=5)
     parser.add_argument("--threads", type=int, default=len(os.sched_getaffinity(0)))
     parser.add_argument("--amount", type=float, default=1.0, help="more or less audio than usual")
@@ -69,7 +71,8 @@ def measured(name: str, encoder: Encoder, lengths: str, options: argparse.Namesp
         audio = [clip for path in paths for clip in decoded(path, encoder.sampling_rate)]
         plain, each = (best_loop(loop, encoder, audio, options.threads) for loop in (in_torch, in_threads))
         del audio
-        cold = functools.partial(pipeline, paths, frozen, Path(folder) / "cache", options.threads)
+        kept = KeptAudio(Path(folder) / "audio") if options.pcm_cache else None
+        cold = functools.partial(pipeline, paths, frozen, Path(folder) / "cache", options.threads, kept)
         cold()
         turns = []
         for _ in range(options.repeats):
@@ -80,7 +83,7 @@ def measured(name: str, encoder: Encoder, lengths: str, options: argparse.Namesp
     return {
         "encoder": model.about,
         "lengths": lengths,
-        "clips": f"{len(seconds)} {options.container} {options.rate} Hz",
+        "clips": f"{len(seconds)} {options.container} {options.rate} Hz{', kept' if options.pcm_cache else ''}",
         "threads": options.threads,
         "plain loop, audio-s/s": f"{sum(seconds) / medians[0]:.4g} ({plain.size} clips)",
         "a batch for each core": f"{sum(seconds) / medians[1]:.4g} ({each.size} clips)",
@@ -98,12 +101,20 @@ def decoded(path: Path, rate: int) -> list[np.ndarray[Any, Any]]:
     return [decode.resample(audio, native, rate) for audio, native in clips]
 
 
-def pipeline(paths: list[Path], frozen: Frozen, cache: Path, threads: int) -> float:
+def pipeline(paths: list[Path], frozen: Frozen, cache: Path, threads: int, decoded: KeptAudio | None = None) -> float:
     """Seconds from shards on disk to embeddings, nothing of them being in the store."""
     shutil.rmtree(cache, ignore_errors=True)
     start = time.perf_counter()
     found = shards.all_verified(paths, {}, threads)
-    extract(found, frozen, crop_in_s=None, store=Store(cache), threads=threads, progress=lambda clips, encoded: None)
+    extract(
+        found,
+        frozen,
+        crop_in_s=None,
+        store=Store(cache),
+        threads=threads,
+        progress=lambda clips, encoded: None,
+        decoded=decoded,
+    )
     return time.perf_counter() - start
 
 

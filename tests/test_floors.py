@@ -40,6 +40,7 @@ FLOORS = {
     "bench.layer_curve": 4,
     "bench.extract": 3,
     "bench.windows": 3,
+    "bench.kept_audio": 3,
     "bench.extract_frames": 3,
     "bench.extract_xares": 3,
     "bench.stream_xares": 3,

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -108,6 +109,18 @@ def test_the_same_bytes_however_run(bench: Run, pytester: pytest.Pytester) -> No
     first, second = (pytester.path / "results" / name / "predictions" for name in ("run", "parallel"))
     for path in first.iterdir():
         assert path.read_bytes() == (second / path.name).read_bytes()
+
+
+def test_the_same_bytes_whether_decoded_audio_is_kept_or_not(bench: Run, pytester: pytest.Pytester) -> None:
+    bench("--encoder=logmel").assert_outcomes(passed=4)
+    cache = pytester.path / "kept"
+    bench("--encoder=logmel", "--pcm-cache", "-n2", f"--cache={cache}", name="keeps").assert_outcomes(passed=4)
+    kept = sorted(path.name for path in (cache / "audio").glob("*.tar"))
+    assert len(kept) == 4  # train, valid and test of one task, whose shards the other one has, too
+    shutil.rmtree(cache / "embeddings")
+    bench("--encoder=logmel", "--pcm-cache", f"--cache={cache}", name="reads").assert_outcomes(passed=4)
+    assert sorted(path.name for path in (cache / "audio").glob("*.tar")) == kept
+    assert board(pytester) == board(pytester, "keeps") == board(pytester, "reads")
 
 
 def test_a_page_that_cannot_be_written_is_told_and_costs_nothing_else(bench: Run, pytester: pytest.Pytester) -> None:

@@ -156,6 +156,7 @@ def _plan(config: pytest.Config) -> Plan:
         mirror=option("mirror") or "",
         compiled=_compiled(option("compile"), _device(option("device"))),
         frames=option("frames"),
+        pcm_cache=option("pcm_cache"),
     )
     asked = with_language_model(with_text_encoder(tasks, option("text_encoder")), option("language_model"))
     private, corpora = (tuple(t.name for t in found if t.name in absent and t.private == own) for own in (True, False))
