@@ -65,7 +65,7 @@ def pytest_addoption(parser: pytest.Parser) -> None:
         "--pcm-cache",
         action="store_true",
         help="keep decoded and resampled audio in the cache, for the next encoder of the same sampling rate: 115 or "
-        "230 MB an hour at 16 kHz; scores do not depend on it",
+        "230 MB an hour at 16 kHz; scores do not depend on it; not in protocol xares",
     )
     group.addoption(
         "--layer",
