@@ -78,6 +78,14 @@ def test_of_damaged_clips_it_gives_nothing_else_than_libsndfile(
     assert got[1] == rate
 
 
+@pytest.mark.parametrize(("container", "at", "n"), [("FLAC", 18, 3), ("WAV", 24, 4), ("WAV", 22, 2)])
+def test_a_rate_of_0_hz_and_no_channels_are_errors(container: str, at: int, n: int) -> None:
+    data = bytearray(encoded((container, "PCM_16"), 300, 1, 0))
+    data[at : at + n] = bytes([*bytes(n - 1), data[at + n - 1] & 0x0F if container == "FLAC" else 0])
+    with pytest.raises(DataError, match="clip does not decode"):
+        decode.decode(bytes(data), where="x")
+
+
 def test_a_clip_can_be_written_to() -> None:
     audio, _ = decode.decode(encoded(("FLAC", "PCM_16"), 100, 1, 0), where="x")
     audio *= 2

@@ -55,14 +55,16 @@ def _wav(data: bytes, lib: Any, ffi: Any) -> Samples | None:
 
 
 def _filled(opened: Any, read: Any, ffi: Any) -> Samples | None:
-    promised = int(opened.totalPCMFrameCount)
+    promised, rate = int(opened.totalPCMFrameCount), int(opened.sampleRate)
+    if promised == 0 or rate == 0:
+        return None
     try:
         audio = np.empty((promised, int(opened.channels)), dtype=np.float32)
     except (MemoryError, ValueError):  # no room for what the header promises
         return None
-    if promised == 0 or read(opened, promised, ffi.from_buffer("float[]", audio)) != promised:
+    if read(opened, promised, ffi.from_buffer("float[]", audio)) != promised:
         return None
-    return audio, int(opened.sampleRate)
+    return audio, rate
 
 
 @functools.cache
