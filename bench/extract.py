@@ -128,13 +128,6 @@ def joined(parts: Sequence[Embeddings]) -> Embeddings:
     )
 
 
-def encode(shard: Shard, frozen: Frozen, *, crop_in_s: float | None, threads: int, progress: Progress) -> Embeddings:
-    """Pooled embeddings of one shard, computed now."""
-    with engine(frozen, threads) as running:
-        audio = windows.Windows([shard], lambda: running, lambda index: False).of(0)
-        return _encode(shard, audio, running, crop_in_s, progress, lambda index, make: make(), lambda index: False)
-
-
 def _encode(
     shard: Shard,
     audio: Iterator[list[Clip]],

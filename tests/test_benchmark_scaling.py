@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from benchmarks import scaling
+from benchmarks import scaling, warm
 from tests import toys
 
 
@@ -22,3 +22,17 @@ def test_each_number_of_workers_is_timed_cold_and_warm(tmp_path: Path, capsys: p
     assert all(row["cold, s"] > 0 and row["warm, s"] > 0 for row in rows)
     assert rows[0]["times faster, cold"] == 1
     assert capsys.readouterr().out.splitlines()[-1] == "leaderboard.json: the same bytes in all runs"
+
+
+def test_runs_that_differ_are_told(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def run(arguments: list[str], results: Path) -> warm.Rerun:
+        Path(arguments[3]).mkdir(exist_ok=True)
+        (results / "run").mkdir(parents=True)
+        (results / scaling.RESULT).write_text(results.name.partition("-")[0])  # cold and warm differ, workers do not
+        return warm.Rerun(1.0, ())
+
+    monkeypatch.setattr(warm, "run", run)
+    assert scaling.main(["--cache", str(tmp_path)]) == 1
+    assert capsys.readouterr().out.splitlines()[-1] == "leaderboard.json: RUNS DIFFER"

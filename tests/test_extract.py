@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import tempfile
 from dataclasses import replace
 from pathlib import Path
 
@@ -12,10 +13,10 @@ import torch
 from bench.audio import shards
 from bench.engine import local
 from bench.engine.local import Frozen
-from bench.extract import encode, extract, stored_as
+from bench.extract import Progress, extract, stored_as
 from bench.plugin.discovery import bundled_encoders
 from bench.store import Store
-from bench.types import DataError, Encoder, EncoderError, Policy, Shard, UnavailableError
+from bench.types import DataError, Embeddings, Encoder, EncoderError, Policy, Shard, UnavailableError
 from tests import toys
 
 
@@ -39,6 +40,13 @@ def frozen(encoder: Encoder, policy: Policy = "padded") -> Frozen:
 
 def nothing(clips: int, encoded: bool) -> None:
     pass
+
+
+def encode(shard: Shard, ready: Frozen, *, crop_in_s: float | None, threads: int, progress: Progress) -> Embeddings:
+    """Pooled embeddings of one shard, computed now."""
+    with tempfile.TemporaryDirectory() as cache:
+        how = {"crop_in_s": crop_in_s, "threads": threads, "progress": progress}
+        return extract([shard], ready, store=Store(Path(cache)), **how)  # type: ignore[arg-type]
 
 
 @pytest.fixture

@@ -22,13 +22,13 @@ from bench.engine.budget import Budget, calibrated, halving
 from bench.engine.local import Frozen, masked_sums, sums_of
 from bench.engine.measures import equivalence, least_cosine
 from bench.engine.pipeline import ahead, in_order
-from bench.extract import encode, extract, stored_as
+from bench.extract import extract, stored_as
 from bench.freeze import freeze
 from bench.plugin.discovery import bundled_encoders
 from bench.store import Store
 from bench.types import ChoiceError, DataError, Embeddings, EncoderError, Shard
 from tests import toys
-from tests.test_extract import Mean, nothing
+from tests.test_extract import Mean, encode, nothing
 from tests.test_extract import frozen as frozen_mean
 
 
