@@ -293,6 +293,18 @@ def test_nothing_is_wider_than_the_screen(viewport, report, look):
     assert page.evaluate("document.documentElement.scrollWidth") <= viewport["width"]
 
 
+def test_a_card_holds_all_its_probes(report, look):
+    page = look(report)
+    copies = (
+        "(pair) => { for (let n = 0; n < 3; n++) pair.append(...[...pair.children].map((one) => one.cloneNode(true))) }"
+    )
+    for pair in page.locator(".card .pair").all():
+        pair.evaluate(copies)
+    widths = page.locator(".card").evaluate_all("(cards) => cards.map((card) => [card.scrollWidth, card.clientWidth])")
+    assert widths
+    assert all(needed <= there for needed, there in widths)
+
+
 def test_print_is_light_and_fits_the_paper(report, look, tmp_path):
     page = look(report, viewport={"width": 720, "height": 1000}, color_scheme="dark")
     page.emulate_media(media="print")

@@ -28,6 +28,9 @@ function missingText(own) {
   return `not computed: ${own.missing.length} of ${own.tasks} tasks missing (${names}${own.missing.length > 4 ? ", …" : ""})`;
 }
 
+// Verification has no weights in X-ARES's S: such a probe is summed up by its mean.
+const figure = (own) => (own.weighted === null && !own.missing.length ? ["mean", own.mean] : ["S", own.weighted]);
+
 function card(encoder) {
   const own = model.probes.map((probe) => model.summary(encoder, probe)).filter((found) => found && model.asked.has(`${encoder} ${found.probe}`));
   const first = own.find((found) => Object.values(found.domains).some((value) => value !== null)) ?? own[0];
@@ -38,9 +41,9 @@ function card(encoder) {
     element("dd", {}, value === null ? none("missing") : fixed(value)),
   ]);
   return element("article", { class: "card" }, element("h3", {}, named(encoderName(encoder))),
-    element("div", { class: "pair" }, own.map((found) => element("div", {},
-      element("div", { class: `big ${found.weighted === null ? "none" : ""}` }, fixed(found.weighted)),
-      element("div", { class: "of" }, "S, ", named(found.probe))))),
+    element("div", { class: "pair" }, own.map((found) => [found, ...figure(found)]).map(([found, what, value]) => element("div", {},
+      element("div", { class: `big ${value === null ? "none" : ""}` }, fixed(value)),
+      element("div", { class: "of" }, `${what}, `, named(found.probe))))),
     own.filter((found) => found.missing.length).map((found) => element("p", { class: "missing", tip: `missing: ${found.missing.join(", ")}` }, named(found.probe), `: ${found.missing.length} of ${found.tasks} tasks missing, S not computed`)),
     domains.length ? element("dl", {}, domains) : null,
     domains.length ? element("p", { class: "of" }, "mean by domain, ", named(first.probe)) : null);
