@@ -82,7 +82,7 @@ def test_constant_embeddings_tie(backend, width):
 
 
 @pytest.mark.parametrize("backend", [Cosine(), Cosine(True), SNorm(5), PLDA(), Cosine(calibrate=True)])
-@settings(max_examples=15, deadline=None)
+@settings(max_examples=15)
 @given(seed=st.integers(0, 99))
 def test_sides_and_order_do_not_matter(backend, seed):
     vectors, pairs = drawn(seed), all_pairs()
@@ -94,7 +94,7 @@ def test_sides_and_order_do_not_matter(backend, seed):
     np.testing.assert_allclose(scaled, scores, rtol=1e-4, atol=1e-4)
 
 
-@settings(max_examples=20, deadline=None)
+@settings(max_examples=20)
 @given(seed=st.integers(0, 999))
 def test_plda_is_the_ratio_of_two_gaussians(seed):
     """log p(e, t | one speaker) - log p(e) p(t), from the covariances themselves."""

@@ -189,7 +189,7 @@ def test_global_random_state_is_left_alone() -> None:
 
 
 @given(hop=st.integers(20, 20_000), field=st.integers(0, 40_000), ceiling=st.integers(0, 1), n=st.integers(8000, 32000))
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=200)
 def test_any_rule_is_found_exactly(hop: int, field: int, ceiling: int, n: int) -> None:
     start = 1 if ceiling else field
     calls: dict[int, int] = {}

@@ -59,7 +59,7 @@ def test_the_interval_is_that_of_the_mean_difference():
 
 
 @pytest.mark.parametrize("metric", METRICS)
-@settings(deadline=None, max_examples=5)
+@settings(max_examples=5)
 @given(seed=st.integers(0, 20))
 def test_swapped_sides_change_signs_only(metric, seed):
     first, second = answers(metric, seed, 0.4), answers(metric, 0, 0.6)

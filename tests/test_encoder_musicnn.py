@@ -91,7 +91,7 @@ def test_kernels_are_turned(tmp_path: Path) -> None:
 
 
 @given(at=st.integers(0, len(INDEX) - 1), byte=st.integers(0, 255), end=st.integers(0, len(INDEX)))
-@settings(deadline=None, max_examples=300)
+@settings(max_examples=300)
 def test_a_damaged_index_is_an_error_or_another_index(
     at: int, byte: int, end: int, tmp_path_factory: pytest.TempPathFactory
 ) -> None:

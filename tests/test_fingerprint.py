@@ -99,7 +99,7 @@ def test_contract_attributes_of_any_number_type_are_equal() -> None:
     ),
     st.integers(0, 11),
 )
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=25)
 def test_every_element_of_every_dtype_enters(dtype: torch.dtype, index: int) -> None:
     def with_buffer(values: Tensor) -> str:
         encoder = planted.Good()

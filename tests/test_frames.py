@@ -173,7 +173,7 @@ def test_the_file_is_safetensors(found: list[Shard], tmp_path: Path) -> None:
     assert np.array_equal(tensors["offsets"], part.offsets)
 
 
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=25)
 @given(st.lists(st.integers(1, 5), min_size=1, max_size=5), st.integers(1, 7), st.text(max_size=5))
 def test_store_round_trip(tmp_path_factory: pytest.TempPathFactory, sizes: list[int], dim: int, text: str) -> None:
     rng = np.random.default_rng(0)

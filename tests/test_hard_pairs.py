@@ -68,7 +68,7 @@ def sides(pairs: PairList) -> tuple[Counter[frozenset[str]], Counter[frozenset[s
     return Counter(pair for pair, target in listed if target), Counter(pair for pair, target in listed if not target)
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=150)
 @given(crowds(), st.sampled_from(KINDS), st.integers(0, 99))
 def test_drawing_all_pairs_gives_each_of_them_once(rows: list[Recording], kind: str, seed: int) -> None:
     targets, nontargets = enumerated(rows, kind)
@@ -80,7 +80,7 @@ def test_drawing_all_pairs_gives_each_of_them_once(rows: list[Recording], kind: 
             SAMPLER(rows, seed=seed, kind=kind, **more)  # type: ignore[arg-type]
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(crowds(), st.sampled_from(KINDS), st.integers(0, 99), st.randoms())
 def test_some_pairs_are_valid_and_independent_of_the_order_of_recordings(
     rows: list[Recording], kind: str, seed: int, shuffler: random.Random
@@ -100,7 +100,7 @@ def test_some_pairs_are_valid_and_independent_of_the_order_of_recordings(
         np.testing.assert_array_equal(getattr(again, name), getattr(pairs, name))
 
 
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=200)
 @given(st.lists(st.integers(0, 9), max_size=8), st.integers(0, 60), st.integers(0, 9))
 def test_quotas_are_level(capacity: list[int], wanted: int, seed: int) -> None:
     given_, n = np.array(capacity, dtype=np.int64), min(wanted, sum(capacity))
@@ -163,7 +163,7 @@ def test_recordings_of_unknown_attributes_are_counted() -> None:
     assert not known & {"zz-1", "zz-2"}  # no device, no target
 
 
-@settings(max_examples=80, deadline=None)
+@settings(max_examples=80)
 @given(crowds(), st.integers(0, 99))
 def test_the_four_types_of_text_dependent_pairs(rows: list[Recording], seed: int) -> None:
     said = [row for row in rows if "language" in row.metadata]

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 import soundfile
 from filelock import FileLock
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from bench.audio import shards
@@ -58,7 +58,6 @@ def embedded(shard: Shard, cache: Path, decoded: KeptAudio | None) -> tuple[byte
 
 
 @given(st.lists(st.floats(-4, 4, width=32), min_size=1, max_size=40), st.booleans())
-@settings(deadline=None)
 def test_every_clip_comes_back_bit_by_bit(values: list[float], short: bool) -> None:
     audio = np.array(values, dtype=np.float32)
     if short:

@@ -159,7 +159,7 @@ def test_harmonics_agree_with_a_sum_of_sines():
     assert np.abs(signals.harmonics(np.full(800, 4000.0), [0.0, 1.0])).max() == 0  # 8 kHz would alias
 
 
-@settings(deadline=None, max_examples=30)
+@settings(max_examples=30)
 @given(st.floats(-8, 2), st.integers(64, 20000))
 def test_coloured_noise_has_unit_power_and_its_slope(slope, n):
     x = signals.noise(rng("noise", n), n, slope)
@@ -174,7 +174,7 @@ def test_coloured_noise_has_unit_power_and_its_slope(slope, n):
         assert measured == pytest.approx(slope, abs=1.0)
 
 
-@settings(deadline=None, max_examples=50)
+@settings(max_examples=50)
 @given(st.floats(-2, 3), st.integers(1, 300), st.integers(1, 300))
 def test_adding_an_event_never_touches_anything_else(start, size, length):
     out = np.zeros(size)

@@ -140,7 +140,7 @@ def test_bytes_do_not_depend_on_when_they_are_made(tmp_path):
         assert path.read_bytes() == (tmp_path / "b" / path.name).read_bytes()
 
 
-@settings(deadline=None, max_examples=50)
+@settings(max_examples=50)
 @given(st.integers(1, 8), st.integers(1, 60), st.integers(0, 5))
 def test_a_deal_has_no_class_twice_and_is_even_over_clips(classes, clips, seed):
     all_classes = tuple("abcdefgh"[:classes])
@@ -153,7 +153,7 @@ def test_a_deal_has_no_class_twice_and_is_even_over_clips(classes, clips, seed):
         assert max(counts.values()) - min(counts.get(name, 0) for name in all_classes) <= 1
 
 
-@settings(deadline=None, max_examples=30)
+@settings(max_examples=30)
 @given(st.integers(0, 8000), st.integers(400, 16000), st.integers(0, 8000), st.floats(1e-3, 1e3))
 def test_silence_around_a_sound_is_cut_to_the_frame_and_its_level_is_one(before, length, after, gain):
     tone = gain * np.sin(2 * np.pi * 1000 / RATE * np.arange(length))

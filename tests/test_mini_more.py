@@ -164,7 +164,7 @@ def test_loudness_does_not_give_the_number_of_talkers_away(monkeypatch):
 TALK = {f"voice{index}": [rng("talk", index).standard_normal(30000)] for index in range(12)}
 
 
-@settings(deadline=None, max_examples=40)
+@settings(max_examples=40)
 @given(st.integers(0, 10), st.integers(0, 999))
 def test_a_mixture_has_as_many_talkers_as_it_says(count, seed):
     who, dry = crowd.mixture(TALK, count, rng(seed))

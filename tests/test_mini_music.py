@@ -148,7 +148,7 @@ def test_pitch_instruments_of_training_and_test_share_no_recording_at_any_key():
     assert not train & test
 
 
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=100)
 @given(st.dictionaries(st.tuples(st.integers(0, 5), st.integers(0, 9)), st.frozensets(st.integers(0, 9), min_size=1)))
 def test_groups_are_the_connected_components(sounding):
     graph = sparse.dok_array((10, 10))

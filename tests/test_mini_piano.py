@@ -125,7 +125,7 @@ def test_several_keys_sound_together_but_not_all_the_time():
         assert 1.5 < sounding.mean() < 4
 
 
-@settings(max_examples=50, deadline=None)
+@settings(max_examples=50)
 @given(st.integers(0, 10**9), st.integers(0, 11))
 def test_notes_are_sorted_within_the_clip_and_a_key_is_held_by_one_finger(seed, tonic):
     notes, seconds = piano.compose(rng("test", seed), tonic)

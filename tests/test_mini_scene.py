@@ -37,7 +37,7 @@ def test_the_stream_is_the_one_the_published_bytes_were_made_with():
 PINNED = [566, 968, 92, 731]
 
 
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=25)
 @given(seed=st.integers(0, 10**6), rt60=st.floats(0.0, 1.0))
 def test_room_starts_with_the_direct_path_and_decays(seed: int, rt60: float):
     response = scene.room(scene.rng(seed), RATE, rt60)
@@ -75,7 +75,7 @@ def test_noise_has_unit_power_and_its_colour(colour: scene.Colour):
     assert low < fall < high
 
 
-@settings(max_examples=30, deadline=None)
+@settings(max_examples=30)
 @given(seed=st.integers(0, 10**6), n=st.integers(1, 20_000), gain=st.floats(1e-6, 1e3))
 def test_place_is_finite_bounded_and_as_long_as_its_parts(seed: int, n: int, gain: float):
     dry = gain * scene.rng("dry", seed).standard_normal(n)
@@ -89,7 +89,7 @@ def test_place_is_finite_bounded_and_as_long_as_its_parts(seed: int, n: int, gai
     )
 
 
-@settings(max_examples=20, deadline=None)
+@settings(max_examples=20)
 @given(seed=st.integers(0, 10**6), gain=st.floats(1e-3, 1e3))
 def test_place_gives_no_hint_of_the_dry_level(seed: int, gain: float):
     dry = tone(8000)
@@ -134,7 +134,7 @@ def clip(seed: int, n: int = 2000) -> np.ndarray:
     return scene.to_pcm16(0.1 * scene.rng(seed).standard_normal(n))
 
 
-@settings(max_examples=20, deadline=None)
+@settings(max_examples=20)
 @given(seed=st.integers(0, 10**6), n=st.integers(1, 9000), loud=st.booleans())
 def test_flac_and_wav_keep_every_sample(seed: int, n: int, loud: bool):
     audio = scene.rng(seed).integers(-32768, 32768, n).astype(np.int16) if loud else clip(seed, n)

@@ -173,7 +173,7 @@ def loudest(x: np.ndarray) -> float:
     return float(np.argmax(np.abs(np.fft.rfft(x * np.hanning(len(x)), 1 << 17))) * RATE / (1 << 17))
 
 
-@settings(deadline=None, max_examples=20)
+@settings(max_examples=20)
 @given(st.floats(-4, 4))
 def test_bending_moves_the_pitch_by_so_many_semitones(semitones):
     x = prosody.bend(tone(500), np.full(RATE, semitones))
@@ -250,7 +250,7 @@ def test_two_attacks_are_heard_in_the_test_only_and_texts_do_not_tell(made):
         assert all((s["attack"] == "none") == (s["binary_spoof"] == "human") for _, _, s in clips)
 
 
-@settings(deadline=None, max_examples=25)
+@settings(max_examples=25)
 @given(st.integers(1, 20000))
 def test_frames_put_back_are_the_signal(n):
     x = rng("frames", n).standard_normal(n)

@@ -49,7 +49,7 @@ def _no_thread_is_left() -> Iterator[None]:
 
 
 @given(st.lists(st.integers(), max_size=9), st.integers(1, 4))
-@settings(max_examples=20, deadline=None)
+@settings(max_examples=20)
 def test_the_same_items_in_the_same_order(items: list[int], most: int) -> None:
     with ThreadPoolExecutor(1) as reader, ThreadPoolExecutor(2) as pool:
         assert list(ahead(iter(items), reader)) == items
@@ -273,7 +273,7 @@ def test_a_clip_that_does_not_fit_alone_is_an_error(shard: Shard) -> None:
 
 
 @given(st.lists(st.integers(1, 50), min_size=1, max_size=20), st.integers(50, 400))
-@settings(max_examples=50, deadline=None)
+@settings(max_examples=50)
 @pytest.mark.filterwarnings("ignore:x. out of memory")
 def test_halves_are_in_order_and_fit(lengths: list[int], most: int) -> None:
     def compute(audio: list[np.ndarray]) -> list[int]:
@@ -303,7 +303,7 @@ def test_what_fits_on_a_gpu_is_found_once_and_lowered_for_good(tmp_path: Path, m
 
 
 @given(st.lists(st.integers(1, 7), min_size=1, max_size=5), st.sampled_from([torch.float32, torch.bfloat16]))
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=25)
 def test_sums_of_a_batch_at_once_are_those_of_its_rows(counts: list[int], dtype: torch.dtype) -> None:
     output = torch.randn(len(counts), 7, 3, generator=torch.Generator().manual_seed(0)).to(dtype)
     for row, count in enumerate(counts):

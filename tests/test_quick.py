@@ -37,7 +37,6 @@ def by_libsndfile(data: bytes) -> tuple[np.ndarray, int]:
 @given(
     st.sampled_from(QUICK), st.integers(1, 6000), st.integers(1, 3), st.integers(0, 99), st.sampled_from([8000, 44100])
 )
-@settings(deadline=None)
 def test_the_same_bits(kind: tuple[str, str], n: int, n_channels: int, seed: int, rate: int) -> None:
     data = encoded(kind, n, n_channels, seed, rate)
     got = quick.channels(data)
@@ -60,7 +59,7 @@ def test_what_it_does_not_know_is_left_to_libsndfile(kind: tuple[str, str]) -> N
     st.integers(1, 400),
     st.lists(st.tuples(st.integers(0, 300), st.integers(0, 255)), min_size=1, max_size=3),
 )
-@settings(deadline=None, max_examples=300)
+@settings(max_examples=300)
 def test_of_damaged_clips_it_gives_nothing_else_than_libsndfile(
     kind: tuple[str, str], n: int, changes: list[tuple[int, int]]
 ) -> None:

@@ -52,7 +52,7 @@ def test_borda_and_mean_rank_by_hand():
     assert found["e0"].rank == 1  # S and Borda need not agree
 
 
-@settings(deadline=None, max_examples=25)
+@settings(max_examples=25)
 @given(st.lists(st.floats(0, 1), min_size=2, max_size=6), st.floats(0, 0.2))
 def test_ranks_are_those_of_the_values_and_inside_their_intervals(summary, error):
     found = places(summary, [error] * len(summary), count=200)

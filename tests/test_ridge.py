@@ -125,7 +125,7 @@ def test_blocks_change_nothing_but_rounding(monkeypatch):
         np.testing.assert_allclose(one.predictions, other.predictions, atol=1e-5)
 
 
-@settings(deadline=None, max_examples=40)
+@settings(max_examples=40)
 @given(seed=st.integers(0, 500), exponents=st.lists(st.integers(-3, 3), min_size=N, max_size=N), n=st.integers(2, 6))
 def test_length_of_a_vector_and_order_of_problems_do_not_matter(seed, exponents, n):
     vectors, targets = clips(seed=seed)
@@ -136,7 +136,7 @@ def test_length_of_a_vector_and_order_of_problems_do_not_matter(seed, exponents,
         assert (one.predictions != other.predictions).mean() <= 0.05  # a penalty may tie
 
 
-@settings(deadline=None, max_examples=40)
+@settings(max_examples=40)
 @given(seed=st.integers(0, 500), k_hot=st.booleans())
 def test_targets_of_test_clips_are_never_read(seed, k_hot):
     vectors, targets = clips(seed=seed, k_hot=k_hot)
@@ -150,7 +150,7 @@ def test_targets_of_test_clips_are_never_read(seed, k_hot):
         assert result.info == results[0].info
 
 
-@settings(deadline=None, max_examples=40)
+@settings(max_examples=40)
 @given(seed=st.integers(0, 500), size=st.integers(2, 20))
 def test_clusters_are_held_out_whole(seed, size):
     clusters = np.random.default_rng(seed).permutation(N) // size

@@ -10,7 +10,7 @@ from typing import cast
 import numpy as np
 import pytest
 import torch
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from torch import nn
 
@@ -113,7 +113,6 @@ def partials(n: int) -> int:
 
 
 @given(st.integers(1, 2_000_000))
-@settings(deadline=None)
 def test_ge2e_has_the_authors_windows(n: int) -> None:
     assert ge2e.windows_of(n) == partials(n)
 
