@@ -134,7 +134,7 @@ def test_only_the_top_floors_know_pytest() -> None:
 
 
 def test_heavy_packages_are_imported_late() -> None:
-    heavy = {"transformers", "torchaudio", "speechbrain", "sklearn", "espeakng_loader", "pretty_midi"}
+    heavy = {"transformers", "torchaudio", "speechbrain", "scipy", "sklearn", "espeakng_loader", "pretty_midi"}
     for path in FILES:
         early = {name.partition(".")[0] for name, at_import in imports(path) if at_import}
         assert not early & heavy, path

@@ -12,7 +12,6 @@ from typing import TYPE_CHECKING, Literal, Protocol
 
 import numpy as np
 import torch
-from scipy.special import ndtri
 from torch.nn import functional
 
 from bench.probes.heads import INITIAL, random_bits
@@ -79,6 +78,8 @@ def perceive(x: Tensor, layers: Sequence[Tensor]) -> Tensor:
 
 def drawn(parameters: Sequence[Parameter], source: tuple[int, int], device: str) -> list[Tensor]:
     """Initial values, which depend on ``source`` (seed, place of the problem) and the shapes before them alone."""
+    from scipy.special import ndtri
+
     sizes = [math.prod(parameter.shape) for parameter in parameters]
     random = [
         size if parameter.start in ("uniform", "normal") else 0

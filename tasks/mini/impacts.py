@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import numpy as np
 from numpy.random import Generator
-from scipy import signal
 
 from tasks.mini.signals import (
     RATE,
@@ -37,6 +36,8 @@ def _body(rng: Generator, base: float, count: int, decay: float, *, stretch: flo
 
 def _hit(clip: Generator, body: Array, contact: float, brightness: float) -> Array:
     """``body`` excited by a contact of ``contact`` seconds: the longer, the duller."""
+    from scipy import signal
+
     click = burst(clip, contact, contact / 8)
     dull: Array = band(signal.fftconvolve(body, np.hanning(max(3, samples(contact)))), 30.0, 7900.0)
     return dull + brightness * np.pad(click, (0, max(0, len(dull) - len(click))))[: len(dull)]

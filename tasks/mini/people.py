@@ -15,7 +15,6 @@ from typing import NamedTuple
 
 import numpy as np
 from numpy.random import Generator
-from scipy.fft import irfft, next_fast_len, rfft, rfftfreq
 
 from bench.verification.hard_pairs import HardPairSampler, random_pairs
 from bench.verification.pair_lists import PairList, Recording
@@ -102,6 +101,8 @@ def people(kind: str, high: Sequence[str], low: Sequence[str]) -> tuple[Person, 
 
 def heard(dry: Float, device: str, distance: str, generator: Generator) -> Float:
     """A recording of speech [N]: the device's own colour, then room and noise, more of both from afar."""
+    from scipy.fft import irfft, next_fast_len, rfft, rfftfreq
+
     size = next_fast_len(len(dry) + RATE // 20, real=True)
     frequency = np.maximum(rfftfreq(size, 1 / RATE), 20.0)
     knots = 62.5 * 2.0 ** np.arange(9)

@@ -7,8 +7,6 @@ from __future__ import annotations
 
 import numpy as np
 from numpy.random import Generator
-from scipy.fft import irfft, next_fast_len, rfft, rfftfreq
-from scipy.ndimage import map_coordinates, uniform_filter1d
 
 from tasks.mini.signals import RATE, Array, samples, wander
 
@@ -20,6 +18,8 @@ def bend(x: Array, semitones: Array) -> Array:
 
     Meant for small movements. Slowed stretches become longer and hurried ones shorter.
     """
+    from scipy.ndimage import map_coordinates
+
     speed = np.exp2(semitones / 12.0)
     when = np.concatenate([[0.0], np.cumsum(1.0 / speed)])  # the time at which each sample of x is reached
     position = np.interp(np.arange(int(when[-1])), when[:-1], np.arange(len(x)))
@@ -45,6 +45,8 @@ def melody(
 
 def envelope(x: Array) -> Array:
     """[N] the local level, at most 1: RMS over 20 ms."""
+    from scipy.ndimage import uniform_filter1d
+
     level: Array = np.sqrt(np.maximum(uniform_filter1d(x * x, FRAME, mode="constant"), 0.0))
     return level / max(float(level.max()), 1e-12)
 
@@ -56,6 +58,8 @@ def stress(x: Array, expand: float) -> Array:
 
 def effort(x: Array, tilt: float) -> Array:
     """[N] the spectrum between 300 Hz and 5 kHz tilted by ``tilt`` dB per octave: a pressed or a soft voice."""
+    from scipy.fft import irfft, next_fast_len, rfft, rfftfreq
+
     size = next_fast_len(len(x) + 256, real=True)
     octaves = np.log2(np.clip(rfftfreq(size, 1 / RATE), 300.0, 5000.0) / 1000.0)
     out: Array = irfft(rfft(x, size) * 10 ** (tilt * octaves / 20), size)[: len(x)]
@@ -67,6 +71,9 @@ def breathe(x: Array, generator: Generator, amount: float) -> Array:
 
     The noise is that part of ``x`` times noise, so it comes and goes with the voice.
     """
+    from scipy.fft import irfft, next_fast_len, rfft, rfftfreq
+    from scipy.ndimage import uniform_filter1d
+
     size = next_fast_len(len(x) + 256, real=True)
     high = 1.0 / (1.0 + (800.0 / np.maximum(rfftfreq(size, 1 / RATE), 1.0)) ** 4)
     upper: Array = irfft(rfft(x, size) * high, size)[: len(x)]

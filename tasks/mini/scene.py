@@ -14,8 +14,6 @@ from typing import Literal
 import numpy as np
 from numpy.random import PCG64, Generator
 from numpy.typing import NDArray
-from scipy.fft import irfft, next_fast_len, rfft, rfftfreq
-from scipy.signal import fftconvolve, lfilter
 
 from bench.types import DataError
 
@@ -38,6 +36,8 @@ def _unit(x: Float) -> Float:
 
 def _coloured(generator: Generator, n: int, sampling_rate: int, slope: float) -> Float:
     """Noise whose amplitude falls as f**-slope (0 white, 0.5 pink, 1 brown), flat below 40 Hz."""
+    from scipy.fft import irfft, next_fast_len, rfft, rfftfreq
+
     size = next_fast_len(n, real=True)
     spectrum = rfft(generator.standard_normal(size))
     spectrum *= np.maximum(rfftfreq(size, 1 / sampling_rate), 40.0) ** -slope
@@ -88,6 +88,8 @@ def room(generator: Generator, sampling_rate: int, rt60_in_s: float) -> Float:
 
     The energy of everything after the direct path lies 2 to 14 dB below it.
     """
+    from scipy.signal import lfilter
+
     size = max(1, int(np.ceil(rt60_in_s * sampling_rate)))
     time = np.arange(size) / sampling_rate
     bright = generator.standard_normal(size) * 10 ** (-3 * time / (0.5 * max(rt60_in_s, 1e-3)))
@@ -108,6 +110,8 @@ def room(generator: Generator, sampling_rate: int, rt60_in_s: float) -> Float:
 
 def microphone(dry: Float, generator: Generator, sampling_rate: int, range_in_db: float = 6.0) -> Float:
     """``dry`` [N] through a smooth random frequency response within +-``range_in_db`` (knots an octave apart)."""
+    from scipy.fft import irfft, next_fast_len, rfft, rfftfreq
+
     size = next_fast_len(len(dry) + sampling_rate // 20, real=True)
     frequency = np.maximum(rfftfreq(size, 1 / sampling_rate), 20.0)
     knots = 62.5 * 2.0 ** np.arange(9)
@@ -141,6 +145,8 @@ def place(
     M = lead + N + tail; the room rings on into the tail. The level is the RMS of the sounding part, lowered where
     the peak would pass 0.98. Raises DataError when ``dry`` is empty, not one-dimensional or not finite.
     """
+    from scipy.signal import fftconvolve
+
     if dry.ndim != 1 or len(dry) == 0 or not np.isfinite(dry).all():
         raise DataError("dry sound", got=f"shape {dry.shape}", expected="finite samples [N >= 1]", where="place")
     lead, tail = (int(generator.uniform(*span) * sampling_rate) for span in (lead_range_in_s, tail_range_in_s))

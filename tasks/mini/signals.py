@@ -11,8 +11,6 @@ from collections.abc import Sequence
 import numpy as np
 from numpy.random import Generator
 from numpy.typing import NDArray
-from scipy import signal
-from scipy.fft import irfft, next_fast_len, rfft, rfftfreq
 
 Array = NDArray[np.float64]
 
@@ -31,6 +29,8 @@ def log_uniform(rng: Generator, low: float, high: float) -> float:
 
 def noise(rng: Generator, n: int, slope: float = 0.0) -> Array:
     """[n] Gaussian noise of unit power with a spectral ``slope`` in dB per octave (-3 pink, -6 brown)."""
+    from scipy.fft import irfft, next_fast_len, rfft, rfftfreq
+
     white = rng.standard_normal(n)
     if slope == 0.0 or n < 2:
         return white
@@ -48,6 +48,8 @@ def unit(x: Array) -> Array:
 
 def band(x: Array, low: float, high: float, order: int = 2) -> Array:
     """Butterworth band-pass; an edge at or beyond 0 Hz or 7.9 kHz is left open."""
+    from scipy import signal
+
     top = 7900.0
     if low <= 0 and high >= top:
         return x
@@ -63,6 +65,8 @@ def band(x: Array, low: float, high: float, order: int = 2) -> Array:
 
 def resonate(x: Array, centres: Sequence[float], widths: Sequence[float], gains: Sequence[float]) -> Array:
     """Parallel two-pole resonators (formants, pipes, bodies), each of unit peak gain times its ``gain``."""
+    from scipy import signal
+
     out = np.zeros_like(x)
     for centre, width, gain in zip(centres, widths, gains, strict=True):
         if centre < 0.47 * RATE:
@@ -171,6 +175,8 @@ def scattered(rng: Generator, seconds: float, rate: float) -> list[float]:
 
 def grains(rng: Generator, n: int, rate: Array | float, kernel: Array, spread: float = 1.0) -> Array:
     """[n] random impulses (``rate`` a second, log-normal strengths of ``spread``) through one ``kernel``."""
+    from scipy import signal
+
     hits = rng.random(n) < np.asarray(rate) / RATE
     train = np.where(hits, np.exp(spread * rng.standard_normal(n)) * rng.choice(np.array([-1.0, 1.0]), n), 0.0)
     out: Array = signal.fftconvolve(train, kernel)[:n]

@@ -19,7 +19,6 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy import signal
 
 from bench.types import DataError
 
@@ -98,6 +97,8 @@ def midi_bytes(events: Sequence[Event]) -> bytes:
 
 def render(events: Sequence[Event], seconds: float) -> Array:
     """Events to mono audio [seconds * RATE] float64, cut or padded; reverberation and chorus of the bank are off."""
+    from scipy import signal
+
     end = seconds + 0.1  # what comes later is not heard: it would only cost time, and all the more the shorter the cut
     events = [replace(e, seconds=min(e.seconds, end)) for e in events if e.seconds <= end or e.kind != "note_on"]
     dry = [Event(0.0, channel, "control_change", (effect, 0)) for channel in range(16) for effect in (91, 93)]

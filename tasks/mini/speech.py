@@ -16,7 +16,6 @@ from typing import IO
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.fft import irfft, next_fast_len, rfft
 
 from bench.types import DataError
 
@@ -63,6 +62,8 @@ def resample(x: Float, ratio: float) -> Float:
 
     The ratio is met to 0.5 %, far less than talkers differ by, so that both transforms have fast lengths.
     """
+    from scipy.fft import irfft, next_fast_len, rfft
+
     sizes = [next_fast_len(int(np.ceil(len(x) * ratio)) + 512)]  # padding keeps the wrap-around in silence
     for _ in range(15):
         sizes.append(next_fast_len(sizes[-1] + 1))

@@ -13,8 +13,6 @@ from dataclasses import replace
 
 import numpy as np
 from numpy.random import Generator
-from scipy.fft import irfft, rfft
-from scipy.ndimage import gaussian_filter1d, median_filter
 
 from tasks.mini import prosody, scene
 from tasks.mini.signals import RATE, Array, band, pulses, unit, wander
@@ -49,6 +47,9 @@ def overlap(parts: Array, n: int) -> Array:
 
 def pitch_track(x: Array) -> tuple[Array, Array]:
     """F0 in Hz (90 to 400) and strength of voicing (0..1) per frame, [T] each, from the autocorrelation."""
+    from scipy.fft import irfft, rfft
+    from scipy.ndimage import median_filter
+
     power = np.abs(rfft(frames(x), 2 * SIZE)) ** 2
     correlation = irfft(power)[:, :SIZE]
     lags = slice(RATE // 400, RATE // 90)
@@ -61,12 +62,16 @@ def pitch_track(x: Array) -> tuple[Array, Array]:
 
 def slowed(magnitude: Array, seconds: float) -> Array:
     """[T, F] magnitudes averaged (their logarithm) over about ``seconds``: what a model predicts varies less."""
+    from scipy.ndimage import gaussian_filter1d
+
     out: Array = np.exp(gaussian_filter1d(np.log(magnitude + 1e-4), seconds * RATE / HOP / 2, axis=0))
     return out
 
 
 def smooth_envelope(spectrum: Array, quefrency: int) -> Array:
     """[T, F] magnitudes of which only the first ``quefrency`` cepstral coefficients remain."""
+    from scipy.fft import irfft, rfft
+
     cepstrum = irfft(np.log(np.abs(spectrum) + 1e-5))
     cepstrum[:, quefrency:-quefrency] = 0.0
     out: Array = np.exp(rfft(cepstrum).real)
@@ -75,6 +80,8 @@ def smooth_envelope(spectrum: Array, quefrency: int) -> Array:
 
 def pulse_vocoder(x: Array, generator: Generator) -> Array:
     """A spectral envelope excited by pulses or noise: buzzy, as every voiced frame is wholly periodic."""
+    from scipy.fft import irfft, rfft
+
     f0, strength = pitch_track(x)
     steps = generator.choice([0.5, 1.0])  # of a semitone: pitch as coarse as the parameters that were sent
     f0 = 90.0 * np.exp2(np.round(12 / steps * np.log2(f0 / 90.0)) * steps / 12)
@@ -88,6 +95,8 @@ def pulse_vocoder(x: Array, generator: Generator) -> Array:
 
 def retrieved(magnitude: Array, generator: Generator, n: int, rounds: int) -> Array:
     """[n] a spectrogram [T, F] as sound, by ``rounds`` of Griffin and Lim 1984 (doi:10.1109/TASSP.1984.1164317)."""
+    from scipy.fft import irfft, rfft
+
     spectrum = magnitude * np.exp(1j * generator.uniform(0, 2 * np.pi, magnitude.shape))
     for _ in range(rounds):
         again = rfft(frames(overlap(irfft(spectrum), n)))
@@ -97,11 +106,15 @@ def retrieved(magnitude: Array, generator: Generator, n: int, rounds: int) -> Ar
 
 def phase_loss(x: Array, generator: Generator) -> Array:
     """A predicted spectrogram with a phase that few rounds made up."""
+    from scipy.fft import rfft
+
     return retrieved(slowed(np.abs(rfft(frames(x))), generator.uniform(0.04, 0.08)), generator, len(x), rounds=3)
 
 
 def oversmoothed(x: Array, generator: Generator) -> Array:
     """Voice conversion: a spectral envelope averaged over time and warped a little, on the residual of the talker."""
+    from scipy.fft import irfft, rfft
+
     spectrum = rfft(frames(x))
     envelope = smooth_envelope(spectrum, 30)
     slow = slowed(envelope, generator.uniform(0.08, 0.14))
@@ -129,6 +142,8 @@ def concatenated(x: Array, generator: Generator) -> Array:
 
 def sinusoids(x: Array, generator: Generator) -> Array:
     """Only the strongest partials of every frame, at slowly changing strengths: no breath between the harmonics."""
+    from scipy.fft import irfft, rfft
+
     spectrum = rfft(frames(x))
     size = slowed(np.abs(spectrum), generator.uniform(0.04, 0.08))
     peak = (size >= np.roll(size, 1, 1)) & (size >= np.roll(size, -1, 1))
@@ -142,6 +157,8 @@ def sinusoids(x: Array, generator: Generator) -> Array:
 
 def mel_inverted(x: Array, generator: Generator) -> Array:
     """Synthesis from a few dozen mel bands: harmonics blur and the phase is made up."""
+    from scipy.fft import rfft
+
     size = np.abs(rfft(frames(x)))
     bands = int(generator.integers(36, 60))
     mel = 2595 * np.log10(1 + np.arange(size.shape[1]) * RATE / SIZE / 700)
