@@ -276,6 +276,19 @@ def test_a_wrong_value_exits_4_and_lists_the_choices(option: str, choices: str, 
     assert "Traceback" not in result.stderr.str()
 
 
+@pytest.mark.parametrize("how", ["-n0", "-n2"])
+def test_one_thread_for_each_operation_of_numpy_and_scipy(
+    how: str, bench: Run, pytester: pytest.Pytester, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As of torch's: else workers would fight for the cores, and sums would depend on how many there are."""
+    for name in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS"):
+        monkeypatch.delenv(name, raising=False)
+    there = "import threadpoolctl, numpy, scipy.linalg; blas = threadpoolctl.threadpool_info()"
+    asked = "assert {one['num_threads'] for one in blas if one['user_api'] == 'blas'} == {1}, blas"
+    encoder = toys.encoder_file(pytester.path, then=f"{there}; {asked}")
+    bench(f"--encoder={encoder}", "-k", "tones and knn", how).assert_outcomes(passed=1)
+
+
 def test_measuring_nothing_is_said(bench: Run) -> None:
     result = bench("--encoder=logmel", "--benchmark-disable", marks="throughput")
     result.assert_outcomes(skipped=6, deselected=4)

@@ -85,7 +85,7 @@ def threads(config: pytest.Config) -> int:
 
 
 def prepare_process(config: pytest.Config) -> None:
-    """Before torch is first used: pin a worker to its GPU, keep waiting threads from spinning, end on SIGTERM."""
+    """Before torch is first used: pin a worker to its GPU, one thread for each operation, end on SIGTERM."""
     if is_worker(config):
         gpu = config.workerinput.get("otoscope_gpu")  # type: ignore[attr-defined]
         if gpu is not None:
@@ -98,9 +98,12 @@ def prepare_process(config: pytest.Config) -> None:
     # oneDNN keeps code and buffers for the last 1024 shapes, and every batch has another length: gigabytes
     os.environ.setdefault("ONEDNN_PRIMITIVE_CACHE_CAPACITY", "16")
     os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")
+    os.environ["OPENBLAS_NUM_THREADS"] = "1"  # scipy has its own, loaded when it is first used
     import torch
+    from threadpoolctl import threadpool_limits
 
     torch.set_num_threads(1)
+    threadpool_limits(1, "blas")  # numpy's
 
 
 def _interrupt(signum: int, frame: FrameType | None) -> None:
