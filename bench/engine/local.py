@@ -24,6 +24,7 @@ from bench.engine.budget import Budget, halving
 from bench.types import Certificate, Encoder, EncoderError, Policy
 
 if TYPE_CHECKING:
+    import torch
     from torch import Tensor
 
 Reduce = Callable[["Tensor", list[int]], "Tensor"]
@@ -147,7 +148,7 @@ def masked_sums(output: Tensor, counts: list[int]) -> Tensor:
     """``sums_of`` in a few operations on the whole batch, for a device where each costs the same, large or small."""
     import torch
 
-    valid_until = torch.tensor(counts, device=output.device)[:, None, None]
+    valid_until = numbers(counts, output.device)[:, None, None]
     frame = torch.arange(output.shape[1], device=output.device)[None, :, None]
     return torch.where(frame < valid_until, output, torch.zeros((), dtype=output.dtype, device=output.device)).sum(
         1, dtype=torch.float64
@@ -178,6 +179,14 @@ def on_device(audio: Sequence[NDArray[np.float32]], frozen: Frozen) -> Tensor:
     return padded.to(frozen.device, non_blocking=True)
 
 
+def numbers(values: list[int], device: str | torch.device) -> Tensor:
+    """[B] int64 on a device, without waiting for it."""
+    import torch
+
+    # From memory that is not pinned, a GPU's copy would be waited for, and with it all that is queued there.
+    return torch.tensor(values, pin_memory=str(device).startswith("cuda")).to(device, non_blocking=True)
+
+
 def output_of(
     encoder: Encoder, batch: Tensor, lengths: list[int], frozen: Frozen, where: str
 ) -> tuple[Tensor, list[int]]:
@@ -187,7 +196,7 @@ def output_of(
     """
     import torch
 
-    given = {"lengths": torch.tensor(lengths, device=frozen.device)} if frozen.policy == "padded" else {}
+    given = {"lengths": numbers(lengths, frozen.device)} if frozen.policy == "padded" else {}
     try:
         with torch.inference_mode(), autocast(frozen.device, frozen.precision):
             output = encoder(batch, **given)
