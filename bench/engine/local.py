@@ -171,12 +171,13 @@ def on_device(audio: Sequence[NDArray[np.float32]], frozen: Frozen) -> Tensor:
     import torch
 
     longest = max(len(one) for one in audio)
-    padded = torch.empty((len(audio), longest), pin_memory=frozen.device.startswith("cuda"))
+    pinned = frozen.device.startswith("cuda")
+    padded = torch.empty((len(audio), longest), pin_memory=pinned)
     rows = padded.numpy()  # numpy's copies ask for the interpreter's lock less often
     for row, one in zip(rows, audio, strict=True):
         row[: len(one)] = one
         row[len(one) :] = 0
-    return padded.to(frozen.device, non_blocking=True)
+    return padded.to(frozen.device, non_blocking=pinned)
 
 
 def numbers(values: list[int], device: str | torch.device) -> Tensor:
@@ -184,7 +185,8 @@ def numbers(values: list[int], device: str | torch.device) -> Tensor:
     import torch
 
     # From memory that is not pinned, a GPU's copy would be waited for, and with it all that is queued there.
-    return torch.tensor(values, pin_memory=str(device).startswith("cuda")).to(device, non_blocking=True)
+    pinned = str(device).startswith("cuda")
+    return torch.tensor(values, pin_memory=pinned).to(device, non_blocking=pinned)
 
 
 def output_of(
