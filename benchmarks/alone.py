@@ -25,7 +25,7 @@ class Measured:
 
 
 def alone(function: Callable[..., Any], *arguments: Any, threads: int = 1) -> Measured:
-    """Run ``function(*arguments)`` in a fresh process in which torch has ``threads`` threads.
+    """Run ``function(*arguments)`` in a fresh process in which torch and BLAS have ``threads`` threads.
 
     The function's module is imported, and torch's first use paid, before the clock starts. Both function and
     arguments must be what pickle takes.
@@ -37,8 +37,10 @@ def alone(function: Callable[..., Any], *arguments: Any, threads: int = 1) -> Me
 
 def _prepare(threads: int) -> None:
     import torch
+    from threadpoolctl import threadpool_limits
 
     torch.set_num_threads(threads)
+    threadpool_limits(threads, "blas")
     x = torch.zeros(64, 64, requires_grad=True)
     torch.autograd.grad((x @ x).sum(), x)
     torch.optim.Adam([x])  # its first use imports torch's compiler, which takes seconds

@@ -21,43 +21,13 @@ from numpy.typing import NDArray
 
 from bench.metrics import accuracy
 from bench.probes import KNN, LinearProbe, RidgeProbe, SmallLM, SpeechToText
-from bench.types import ClassLabel, Embeddings, Folds, Probe, Problem, Settings, Shard, ShardSet, Task
-from benchmarks import published
+from bench.types import Probe, Problem, Settings, Shard, Task
+from benchmarks import probing_material, published
 from benchmarks.alone import Measured, alone
+from benchmarks.probing_material import SMALL, Size
 
 PUBLISHED_THREADS = 2
 CASES = ("esc50", "tars", "cold", "voxceleb1", "transcripts")
-
-
-@dataclass(frozen=True, slots=True)
-class Size:
-    """How large the made tasks are; the defaults are the published ones."""
-
-    clips: int = 2000
-    seconds: float = 5.0
-    frames: int = 250  # of a clip, one every 20 ms
-    dim: int = 768
-    spread: float = 2.0  # of the clips of a class, whose centres are 0.35 from 0 in each dimension
-    classes: int = 50
-    folds: int = 5
-    many_clips: int = 138_361
-    many_classes: int = 1251
-    many_epochs: int = 1
-    utterances: int = 400
-
-
-SMALL = Size(
-    clips=150,
-    seconds=0.5,
-    frames=9,
-    dim=24,
-    classes=5,
-    folds=3,
-    many_clips=900,
-    many_classes=7,
-    many_epochs=2,
-    utterances=24,
-)
 
 
 @dataclass(frozen=True, slots=True)
@@ -107,7 +77,7 @@ def rows(cases: Sequence[str], size: Size, scratch: Path | None = None) -> Itera
 
 def _esc50(size: Size, folder: Path) -> Iterator[Row]:
     """The same clips and protocol: each fold is trained on the others and chooses its epoch, as X-ARES does."""
-    files, _, embeddings = make_frames(size, folder)
+    files, _, embeddings = probing_material.make_frames(size, folder)
     yield from _against(files, "a file for each clip", embeddings, size)
     one = alone(probe_stored, embeddings, RidgeProbe(), size)
     yield Row("ESC-50-size ridge, ours from stored embeddings", one, one.result)
@@ -115,7 +85,7 @@ def _esc50(size: Size, folder: Path) -> Iterator[Row]:
 
 def _tars(size: Size, folder: Path) -> Iterator[Row]:
     """The same, where the published loop reads the tar files that it is published with."""
-    _, tars, embeddings = make_frames(size, folder)
+    _, tars, embeddings = probing_material.make_frames(size, folder)
     yield from _against(tars, "tar files, as published", embeddings, size)
 
 
@@ -128,40 +98,6 @@ def _against(stored: published.Stored, what: str, embeddings: Path, size: Size) 
         other = alone(theirs, stored, threads=PUBLISHED_THREADS)
         yield Row(f"ESC-50-size {name}, ours from stored embeddings", one, one.result)
         yield Row(f"ESC-50-size {name}, loop over {what}", other, other.result, other.seconds / one.seconds)
-
-
-def make_frames(size: Size, folder: Path) -> tuple[published.Files, published.Tars, Path]:
-    """Frames of each clip in both forms, and the embeddings of the same clips as our store keeps them."""
-    rng = np.random.default_rng(0)
-    labels = np.arange(size.clips) % size.classes
-    fold = (np.arange(size.clips) // size.classes) % size.folds
-    centres = rng.standard_normal((size.classes, size.dim), dtype=np.float32)
-    vectors, paths = np.empty((size.clips, size.dim), dtype=np.float32), []
-    for clip in range(size.clips):
-        middle = 0.35 * centres[labels[clip]] + size.spread * rng.standard_normal(size.dim, dtype=np.float32)
-        frames = middle + rng.standard_normal((size.frames, size.dim), dtype=np.float32)
-        paths.append(folder / f"{clip:05d}.npy")
-        np.save(paths[-1], frames)
-        vectors[clip] = frames.mean(axis=0)
-    folds = tuple(range(size.folds))
-    tars = published.Tars(folder / "tars", size.classes, folds)
-    for own in folds:
-        clips = np.flatnonzero(fold == own).tolist()
-        tars.write(own, ((f"{clip:05d}", np.load(paths[clip]), int(labels[clip])) for clip in clips))
-    store, key = _stored(folder, vectors, labels, fold)
-    return published.Files(tuple(paths), labels, fold, size.classes, folds), tars, store.path(key)
-
-
-def _stored(
-    folder: Path, vectors: NDArray[np.float32], labels: NDArray[np.int64], folds: NDArray[np.int64]
-) -> tuple[Any, str]:
-    from bench.store import Store, address
-
-    store, key = Store(folder), address(clips=len(vectors))
-    sidecars = tuple({"label": int(c), "fold": int(f)} for c, f in zip(labels, folds, strict=True))
-    keys = tuple(f"{clip:05d}" for clip in range(len(vectors)))
-    store.embeddings(key, lambda: Embeddings(vectors, keys, np.full(len(vectors), 5.0), sidecars))
-    return store, key
 
 
 def probe_stored(path: Path, probe: Probe, size: Size) -> float:
@@ -193,41 +129,12 @@ def accuracy_of(
 
 def _cold(size: Size, folder: Path) -> Iterator[Row]:
     """FLAC at 16 kHz through log-mel, nothing stored before: certification, checksums and intervals included."""
-    task = make_shards(size, folder / "shards")
+    task = probing_material.make_shards(size, folder / "shards")
     one = alone(score, task, folder)
     other = alone(score_as_published, task, folder, threads=PUBLISHED_THREADS)
     for probe, ours, theirs in zip(("linear", "kNN"), one.result, other.result, strict=True):
         yield Row(f"shards to scores, log-mel, ours; accuracy of {probe}", one, ours)
         yield Row(f"shards to scores, as published; accuracy of {probe}", other, theirs, other.seconds / one.seconds)
-
-
-def make_shards(size: Size, folder: Path) -> Task:
-    """A folded task of tones in noise, with its shards in ``folder``."""
-    from tasks.mini.write import Sample, write_shards
-
-    folder.mkdir(parents=True)
-    rate = 16_000
-    time = np.arange(round(size.seconds * rate)) / rate
-    names = tuple(f"fold{fold}" for fold in range(size.folds))
-    for fold, name in enumerate(names):
-        samples = []
-        for clip in range(fold * size.clips // size.folds, (fold + 1) * size.clips // size.folds):
-            rng = np.random.default_rng(clip)
-            label = clip % size.classes
-            pitch = 200 * 2 ** (5 * label / size.classes) * rng.uniform(0.96, 1.04)
-            wave = rng.uniform(0.02, 0.2) * np.sin(2 * np.pi * pitch * time) + 0.1 * rng.standard_normal(len(time))
-            audio = np.rint(np.clip(wave, -1, 1) * 32767).astype(np.int16)
-            samples.append(Sample(f"{clip:06d}", audio, rate, {"label": label}, "flac"))
-        write_shards(folder, name, samples, per_shard=500)
-    return Task(
-        name="tones",
-        domain="environment",
-        shards=ShardSet({name: f"{name}_*.tar" for name in names}),
-        split=Folds(names),
-        target=ClassLabel("label", tuple(range(size.classes))),
-        metric=accuracy,
-        probes=(LinearProbe(), KNN()),
-    )
 
 
 def score(task: Task, folder: Path) -> list[float]:
@@ -268,15 +175,7 @@ def score_as_published(task: Task, folder: Path) -> list[float]:
 def _voxceleb1(size: Size, folder: Path) -> Iterator[Row]:
     """One large fit. What a probe adds to the memory of its input must not grow with the number of clips."""
     path = folder / "vectors.npy"
-    rng = np.random.default_rng(0)
-    vectors = np.lib.format.open_memmap(path, "w+", np.float32, (size.many_clips, size.dim))
-    labels = rng.integers(0, size.many_classes, size.many_clips)
-    centres = rng.standard_normal((size.many_classes, size.dim), dtype=np.float32)
-    for start in range(0, size.many_clips, 4096):
-        own = labels[start : start + 4096]
-        vectors[start : start + 4096] = centres[own] + 5 * rng.standard_normal((len(own), size.dim), dtype=np.float32)
-    vectors.flush()
-    del vectors
+    labels = probing_material.many_vectors(size, path)
     probes: tuple[tuple[str, Probe], ...] = (
         (f"linear, {size.many_epochs} epoch{'s' * (size.many_epochs > 1)}", LinearProbe(epochs=size.many_epochs)),
         ("kNN", KNN()),
@@ -295,8 +194,6 @@ def probe_many(path: Path, labels: NDArray[np.int64], probe: Probe, size: Size) 
 
 
 # ------------------------------------------------------------------------------------------------------- transcripts
-
-WORDS = ("zero", "one", "two", "three", "four", "five", "six", "seven", "eight", "nine")
 
 
 @dataclass(frozen=True, slots=True)
@@ -325,17 +222,7 @@ def _transcripts(size: Size, folder: Path) -> Iterator[Row]:
 
 def probe_transcripts(path: Path, size: Size) -> float:
     """Word accuracy: each word is a pattern that lasts some frames."""
-    rng = np.random.default_rng(0)
-    patterns = rng.standard_normal((len(WORDS), size.dim), dtype=np.float32)
-    texts, spans, total = np.empty(size.utterances, dtype=object), [], 0
-    said = [rng.integers(0, len(WORDS), rng.integers(3, 7)) for _ in range(size.utterances)]
-    frames = np.lib.format.open_memmap(path, "w+", np.float32, (16 * sum(map(len, said)), size.dim))
-    for index, words in enumerate(said):
-        texts[index] = " ".join(WORDS[word] for word in words)
-        own = np.repeat(patterns[words], 16, axis=0)
-        frames[total : total + len(own)] = own + rng.standard_normal(own.shape, dtype=np.float32)
-        spans.append((total, total + len(own)))
-        total += len(own)
+    clips, texts = probing_material.utterances(size, path)
     parts = np.split(np.arange(size.utterances), [size.utterances * 3 // 4, size.utterances * 7 // 8])
     probe = SpeechToText(
         epochs=10,
@@ -346,7 +233,6 @@ def probe_transcripts(path: Path, size: Size) -> float:
         max_new_tokens=10,
         repetition_penalty=1.0,
     )
-    clips = [frames[start:stop] for start, stop in spans]
     (result,) = probe.run(clips, Spoken(texts), [Problem(*parts)], n_classes=0, seeds=(0,))
     return word_accuracy(texts[parts[2]], result.predictions[0])
 

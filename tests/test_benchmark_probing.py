@@ -10,16 +10,16 @@ import pytest
 import torch
 
 from bench.probes import KNN, LinearProbe, RidgeProbe
-from benchmarks import probing, published
+from benchmarks import probing, probing_material, published
 from benchmarks.alone import alone
 from encoders.logmel import load
 
-SIZE = dataclasses.replace(probing.SMALL, clips=90, spread=0.5, many_clips=300)
+SIZE = dataclasses.replace(probing_material.SMALL, clips=90, spread=0.5, many_clips=300)
 
 
 @pytest.fixture(scope="module")
 def stored(tmp_path_factory: pytest.TempPathFactory) -> tuple[published.Files, published.Tars, Path]:
-    return probing.make_frames(SIZE, tmp_path_factory.mktemp("frames"))
+    return probing_material.make_frames(SIZE, tmp_path_factory.mktemp("frames"))
 
 
 def test_both_ways_of_storing_hold_the_same_frames(stored: tuple[published.Files, published.Tars, Path]) -> None:
@@ -51,7 +51,7 @@ def test_the_linear_probe_does_as_well_as_the_published_loop(
 
 
 def test_from_shards_both_ways_lead_to_scores(tmp_path: Path) -> None:
-    task = probing.make_shards(SIZE, tmp_path / "shards")
+    task = probing_material.make_shards(SIZE, tmp_path / "shards")
     assert sorted(path.name for path in (tmp_path / "shards").iterdir())[0].startswith("fold0_")
     linear, knn = probing.score(task, tmp_path)
     assert linear > 1.5 / SIZE.classes
