@@ -8,11 +8,12 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy.stats import false_discovery_control, permutation_test
 
+from bench.leaderboard.aligned import aligned
 from bench.leaderboard.cli import main
 from bench.leaderboard.compare import compare
 from bench.leaderboard.files import one
 from bench.leaderboard.metrics import STRICT
-from bench.leaderboard.paired import aligned, benjamini_hochberg, p_value, paired, spread
+from bench.leaderboard.paired import benjamini_hochberg, p_value, paired, spread
 from bench.metrics import accuracy
 from bench.scoring import Answers
 from bench.types import ChoiceError, DataError

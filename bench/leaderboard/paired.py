@@ -12,19 +12,18 @@ Hypotheses", 1989 (approximate randomization, for metrics that are no means).
 
 from __future__ import annotations
 
-from collections import Counter
-from collections.abc import Callable, Iterable, Iterator, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
 from itertools import chain
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from bench.metrics.segments import segment_counts
-from bench.scoring import Answers, of_units
-from bench.stats import BLOCK, TAIL, bootstrap_weights, by_seed_and_fold
-from bench.types import DataError, Metric, Weighted
+from bench.leaderboard.aligned import aligned, matched, stacked, units_of
+from bench.leaderboard.weighed import Value, of_weights, value_of
+from bench.scoring import Answers
+from bench.stats import BLOCK, TAIL, bootstrap_weights
+from bench.types import Metric
 
 RESAMPLES = 2000
 FLIPS = 1999  # so that p is a multiple of 1 / 2000
@@ -32,7 +31,6 @@ NORMAL = 1.959963984540054  # standard errors to either side of 95%
 DETECTED = NORMAL + 0.8416212335729143  # standard errors: alpha 0.05 two-sided, power 0.8
 CAUTION = 0.8  # how likely the bound of a seeds' variance holds
 CLOSE = 1e-12  # sums of floats: a permuted difference counts as reached up to here
-Value = Callable[[NDArray[np.int64]], NDArray[np.float64]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,7 +72,7 @@ def paired(
     Without ``flips`` nothing is permuted and p is 1.
     """
     one, other = aligned(first, second, where)
-    units = _units(one)
+    units = units_of(one)
     n_units = int(units.max()) + 1
     pair = matched(one, other)
     whole = np.ones((1, n_units), dtype=np.int64)
@@ -86,7 +84,7 @@ def paired(
         resampled += (high - low) - np.nanmean(resampled)
     drawn = []
     if flips:
-        value = _value(metric, *stacked(*pair), np.concatenate([units, units + n_units]))
+        value = value_of(metric, *stacked(*pair), np.concatenate([units, units + n_units]))
         drawn = [_flipped(value, own).mean(axis=1) for own in _flips(n_units, flips, seed)]
     permuted = np.concatenate([np.empty(0), *drawn])
     scale = abs(metric.best - metric.worst)
@@ -179,141 +177,6 @@ def benjamini_hochberg(p: NDArray[np.float64]) -> NDArray[np.float64]:
     adjusted = np.empty(len(p))
     adjusted[order] = np.minimum(1.0, np.minimum.accumulate(raw))
     return adjusted
-
-
-def aligned(first: Answers, second: Answers, where: str) -> tuple[Answers, Answers]:
-    """Both in the order of their keys. Raises DataError naming how many clips differ, in keys or in anything else."""
-    one, other = _ordered(first), _ordered(second)
-    if one.keys != other.keys:
-        only = [sum((Counter(a.keys) - Counter(b.keys)).values()) for a, b in ((one, other), (other, one))]
-        got = f"{only[0]} only in the first, {only[1]} only in the second, of {len(one.keys)} and {len(other.keys)}"
-        raise DataError("other clips", got=got, expected="the same keys", where=where)
-    if one.classes != other.classes:
-        raise DataError("other classes", got=list(other.classes)[:5], expected=list(one.classes)[:5], where=where)
-    for name in ("targets", "folds"):
-        a, b = getattr(one, name), getattr(other, name)
-        if a.shape != b.shape or (a != b).any():
-            differ = len(a) if a.shape != b.shape else np.count_nonzero((a != b).reshape(len(a), -1).any(axis=1))
-            raise DataError(f"other {name}", got=f"{differ} clips differ", expected="the same", where=where)
-    if not np.array_equal(_units(one), _units(other)):
-        raise DataError("other clusters", got="clips grouped otherwise", expected="the same", where=where)
-    return one, other
-
-
-def _ordered(answers: Answers) -> Answers:
-    rows = sorted(range(len(answers.keys)), key=lambda row: (answers.keys[row], int(answers.folds[row])))
-    at = np.array(rows, dtype=np.int64)
-    return replace(
-        answers,
-        keys=tuple(answers.keys[row] for row in rows),
-        targets=answers.targets[at],
-        predictions=answers.predictions[:, at],
-        folds=answers.folds[at],
-        clusters=None if answers.clusters is None else answers.clusters[at],
-    )
-
-
-def _units(answers: Answers) -> NDArray[np.int64]:
-    """[N] which unit a row is of: 0, 1, ... in the order of their first rows."""
-    if answers.clusters is None:
-        return np.arange(len(answers.keys))
-    _, starts, units = np.unique(answers.clusters, return_index=True, return_inverse=True)
-    return np.asarray(np.argsort(np.argsort(starts))[units], dtype=np.int64)
-
-
-def of_weights(metric: Metric, own: Answers, weights: Iterable[NDArray[np.int64]]) -> NDArray[np.float64]:
-    """The metric by seed, [R, S], of answers in the order of their keys, under blocks of weights of their units."""
-    value = _value(metric, own.targets, own.predictions, own.folds, _units(own))
-    return np.concatenate([value(block) for block in weights])
-
-
-def matched(one: Answers, other: Answers) -> tuple[Answers, Answers]:
-    """Both with as many seeds, S: what makes whole numbers of either's."""
-    seeds = int(np.lcm(len(one.predictions), len(other.predictions)))
-    rows = [np.concatenate([own.predictions] * (seeds // len(own.predictions))) for own in (one, other)]
-    return replace(one, predictions=rows[0]), replace(other, predictions=rows[1])
-
-
-def stacked(one: Answers, other: Answers) -> tuple[Any, Any, NDArray[np.int64]]:
-    """Targets [2N], predictions [S, 2N] and folds [2N] of both, which have as many seeds.
-
-    Of scores only the order within a class and fold counts. They become ranks, so that a mixture of both answers
-    is not ordered by whose scores are larger.
-    """
-    rows = [own.predictions for own in (one, other)]
-    if all(np.issubdtype(row.dtype, np.floating) for row in rows):
-        rows = [_ranked(row, one.folds) for row in rows]
-    predictions = np.concatenate(rows, axis=1)
-    return np.concatenate([one.targets] * 2), predictions, np.concatenate([one.folds] * 2)
-
-
-def _ranked(scores: NDArray[Any], folds: NDArray[np.int64]) -> NDArray[np.float64]:
-    from scipy.stats import rankdata
-
-    ranks = np.empty(scores.shape, dtype=np.float64)
-    for fold in np.unique(folds):
-        ranks[:, folds == fold] = rankdata(scores[:, folds == fold], axis=1)
-    return ranks
-
-
-def _value(metric: Metric, targets: Any, predictions: Any, folds: NDArray[np.int64], unit: NDArray[np.int64]) -> Value:
-    """The metric by seed, its mean over folds, as a function of the weights of the units: [R, U] -> [R, S]."""
-    if metric.per_clip is not None:
-        values = [[_of_means(metric.per_clip(targets, row), folds, unit)] for row in predictions]
-    elif metric.of_counts is not None:
-        values = [
-            [of_units(metric, _counts(targets, row, folds == fold, unit)) for fold in np.unique(folds)]
-            for row in predictions
-        ]
-    elif metric.weighted is not None:
-        values = [
-            [_of_units(own, unit) for own in by_seed_and_fold(metric.weighted, targets, row[None], folds)]
-            for row in predictions
-        ]
-    else:
-        raise DataError("cannot compare", got=metric.name, expected="a metric with weights", where="compare")
-
-    def value(weights: NDArray[np.int64]) -> NDArray[np.float64]:
-        return np.stack([_defined_mean([own(weights) for own in of_seed]) for of_seed in values], axis=1)
-
-    return value
-
-
-def _of_units(of_rows: Weighted, unit: NDArray[np.int64]) -> Value:
-    return lambda weights: of_rows(weights[:, unit])
-
-
-def _defined_mean(each: Sequence[NDArray[np.float64]]) -> NDArray[np.float64]:
-    """[R] means over the folds, leaving out those whose value is NaN."""
-    stacked_folds = np.stack(each, axis=1)
-    defined = ~np.isnan(stacked_folds)
-    count = defined.sum(axis=1)
-    total = np.where(defined, stacked_folds, 0.0).sum(axis=1)
-    return np.where(count > 0, total / np.maximum(count, 1), np.nan)
-
-
-def _of_means(per_clip: NDArray[np.float64], folds: NDArray[np.int64], unit: NDArray[np.int64]) -> Value:
-    """The unweighted mean over folds of the mean over clips; a fold without a clip is left out."""
-    fold = np.unique(folds, return_inverse=True)[1]
-    shape = (int(unit.max()) + 1, int(fold.max()) + 1)
-    cell, cells = unit * shape[1] + fold, shape[0] * shape[1]
-    sums = np.bincount(cell, weights=per_clip, minlength=cells).reshape(shape)
-    sizes = np.bincount(cell, minlength=cells).reshape(shape).astype(np.float64)
-
-    def value(weights: NDArray[np.int64]) -> NDArray[np.float64]:
-        real = weights.astype(np.float64)
-        total, size = real @ sums, real @ sizes
-        filled = size > 0
-        means = np.divide(total, size, out=np.zeros_like(total), where=filled)
-        return np.asarray(means.sum(axis=1) / filled.sum(axis=1))
-
-    return value
-
-
-def _counts(targets: Any, row: Any, own: NDArray[np.bool_], unit: NDArray[np.int64]) -> NDArray[np.int64]:
-    """Hits, false alarms and misses [2U, C, 3] of one fold."""
-    found = segment_counts(targets[own], row[own], unit[own])
-    return np.pad(found, ((0, int(unit.max()) + 1 - len(found)), (0, 0), (0, 0)))
 
 
 def _flipped(value: Value, own: NDArray[np.int64]) -> NDArray[np.float64]:

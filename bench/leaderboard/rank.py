@@ -17,11 +17,12 @@ from dataclasses import dataclass, replace
 import numpy as np
 from numpy.typing import NDArray
 
+from bench.leaderboard.aligned import aligned
 from bench.leaderboard.compare import direction
 from bench.leaderboard.files import Source, pairable
 from bench.leaderboard.merge import merge
 from bench.leaderboard.metrics import metric_of
-from bench.leaderboard.paired import aligned, of_weights
+from bench.leaderboard.weighed import of_weights
 from bench.stats import TAIL, bootstrap_weights
 from bench.types import DataError, Score
 
