@@ -5,7 +5,8 @@ speaker verification with iterative noisy label detection", ICASSP 2022).
 Features as WeSpeaker's ResNet34 (``encoders.wespeaker``); a two-dimensional ResNet of 64 to 512 channels, where each
 branch is weighed point by point by how far it is from its channel's mean over the clip (SimAM, which has no weights);
 attentive mean and standard deviation over time; a linear layer. Architecture after wespeaker/models/samresnet.py;
-tensors keep its names. The files are a user's copies of WeSpeaker's voxblink2_samresnet34.zip and ..._ft.zip.
+tensors keep its names but for attention and shortcuts. The files are a user's copies of WeSpeaker's
+voxblink2_samresnet34.zip and ..._ft.zip.
 
 The model says one thing about a clip: 256 numbers. They stand in every frame of 10 ms, so their mean over any frames is
 the embedding, and tasks on frames learn nothing about when. The network sees zeros beyond a clip's end, so clips of a
@@ -23,7 +24,7 @@ from torch import Tensor, nn
 
 from bench.types import EncoderSpec
 from encoders.weights import Weights, load, load_file
-from encoders.wespeaker import BANDS, EMBEDDING, HOP, RATE, WINDOW, features
+from encoders.wespeaker import BANDS, EMBEDDING, HOP, RATE, WINDOW, Block, features
 
 STAGES = ((64, 3), (128, 4), (256, 6), (512, 3))  # channels, blocks; each but the first halves both axes
 ATTENTION, LAMBDA = 128, 1e-4
@@ -36,21 +37,11 @@ COPY = Weights(
 TUNED = Weights(page="gaunernst/wespeaker-voxblink2-samresnet34-ft on the Hugging Face hub")  # no commit is known
 
 
-class Block(nn.Module):
-    """Two convolutions, SimAM, a shortcut: [B, C, F, T] -> [B, C', F / stride, T / stride]."""
+class WeighedBlock(Block):
+    """ResNet34's, with SimAM: [B, C, F, T] -> [B, C', F / stride, T / stride]."""
 
-    def __init__(self, inputs: int, outputs: int, stride: int) -> None:
-        super().__init__()
-        self.conv1 = nn.Conv2d(inputs, outputs, 3, stride, padding=1, bias=False)
-        self.bn1, self.bn2 = nn.BatchNorm2d(outputs), nn.BatchNorm2d(outputs)
-        self.conv2 = nn.Conv2d(outputs, outputs, 3, padding=1, bias=False)
-        self.downsample = nn.Sequential()
-        if stride > 1 or inputs != outputs:
-            self.downsample.extend([nn.Conv2d(inputs, outputs, 1, stride, bias=False), nn.BatchNorm2d(outputs)])
-
-    def forward(self, x: Tensor) -> Tensor:
-        y = self.bn2(self.conv2(torch.relu(self.bn1(self.conv1(x)))))
-        return torch.relu(weighed(y) + self.downsample(x))
+    def branch(self, x: Tensor) -> Tensor:
+        return weighed(super().branch(x))
 
 
 def weighed(x: Tensor) -> Tensor:
@@ -72,8 +63,10 @@ class SimamResNet(nn.Module):
             conv1=nn.Conv2d(1, first, 3, padding=1, bias=False), bn1=nn.BatchNorm2d(first), relu=nn.ReLU()
         )
         for number, ((inputs, _), (outputs, blocks)) in enumerate(pairwise(((first, 0), *stages)), 1):
-            head = Block(inputs, outputs, 1 if number == 1 else 2)
-            layers[f"layer{number}"] = nn.Sequential(head, *(Block(outputs, outputs, 1) for _ in range(1, blocks)))
+            head = WeighedBlock(inputs, outputs, 1 if number == 1 else 2)
+            layers[f"layer{number}"] = nn.Sequential(
+                head, *(WeighedBlock(outputs, outputs, 1) for _ in range(1, blocks))
+            )
         self.front = nn.Sequential(layers)
         self.attention = nn.Sequential(
             nn.Conv1d(last, ATTENTION, 1), nn.ReLU(), nn.BatchNorm1d(ATTENTION), nn.Conv1d(ATTENTION, last, 1),
@@ -93,7 +86,9 @@ class SimamResNet(nn.Module):
 
 def rename(name: str) -> str | None:
     """A tensor of ``avg_model.pt`` in ``SimamResNet``; the classifier of training is not the encoder's."""
-    return None if name.startswith("projection.") else name.replace("pooling.attention.", "attention.")
+    if name.startswith("projection."):
+        return None
+    return name.replace("pooling.attention.", "attention.").replace(".downsample.", ".shortcut.")
 
 
 def _spec(name: str, weights: Weights, trained_on: tuple[str, ...]) -> EncoderSpec:

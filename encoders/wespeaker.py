@@ -45,8 +45,12 @@ class Block(nn.Module):
             self.shortcut.extend([nn.Conv2d(inputs, outputs, 1, stride, bias=False), nn.BatchNorm2d(outputs)])
 
     def forward(self, x: Tensor) -> Tensor:
-        y = self.bn2(self.conv2(torch.relu(self.bn1(self.conv1(x)))))
-        return torch.relu(y + self.shortcut(x))
+        return torch.relu(self.branch(x) + self.shortcut(x))
+
+    def branch(self, x: Tensor) -> Tensor:
+        """What stands beside the shortcut."""
+        y: Tensor = self.bn2(self.conv2(torch.relu(self.bn1(self.conv1(x)))))
+        return y
 
 
 class ResNet34(nn.Module):
