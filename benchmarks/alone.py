@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import multiprocessing
 import resource
+import statistics
 import sys
 import time
 from collections.abc import Callable
@@ -19,12 +20,12 @@ class Measured:
     """What a function returned and cost; MiB are of the whole process."""
 
     result: Any
-    seconds: float
+    seconds: float  # median of the repetitions
     before_mib: float  # resident once everything is imported
     peak_mib: float
 
 
-def alone(function: Callable[..., Any], *arguments: Any, threads: int = 1) -> Measured:
+def alone(function: Callable[..., Any], *arguments: Any, threads: int = 1, repeats: int = 1) -> Measured:
     """Run ``function(*arguments)`` in a fresh process in which torch and BLAS have ``threads`` threads.
 
     The function's module is imported, and torch's first use paid, before the clock starts. Both function and
@@ -32,7 +33,7 @@ def alone(function: Callable[..., Any], *arguments: Any, threads: int = 1) -> Me
     """
     with ProcessPoolExecutor(1, mp_context=multiprocessing.get_context("spawn")) as pool:
         pool.submit(_prepare, threads).result()
-        return pool.submit(_measure, function, arguments).result()
+        return pool.submit(_measure, function, arguments, repeats).result()
 
 
 def _prepare(threads: int) -> None:
@@ -46,10 +47,12 @@ def _prepare(threads: int) -> None:
     torch.optim.Adam([x])  # its first use imports torch's compiler, which takes seconds
 
 
-def _measure(function: Callable[..., Any], arguments: tuple[Any, ...]) -> Measured:
+def _measure(function: Callable[..., Any], arguments: tuple[Any, ...], repeats: int) -> Measured:
     before = psutil.Process().memory_info().rss / 2**20
-    start = time.perf_counter()
-    result = function(*arguments)
-    seconds = time.perf_counter() - start
+    seconds = []
+    for _ in range(repeats):
+        start = time.perf_counter()
+        result = function(*arguments)
+        seconds.append(time.perf_counter() - start)
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / (2**20 if sys.platform == "darwin" else 2**10)
-    return Measured(result, seconds, before, peak)
+    return Measured(result, statistics.median(seconds), before, peak)

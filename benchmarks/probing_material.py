@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 
 from bench.metrics import accuracy
 from bench.probes import KNN, LinearProbe
+from bench.store import Store, address
 from bench.types import ClassLabel, Embeddings, Folds, ShardSet, Task
 from benchmarks import published
 
@@ -73,8 +74,6 @@ def make_frames(size: Size, folder: Path) -> tuple[published.Files, published.Ta
 def stored(
     folder: Path, vectors: NDArray[np.float32], labels: NDArray[np.int64], folds: NDArray[np.int64]
 ) -> tuple[Any, str]:
-    from bench.store import Store, address
-
     store, key = Store(folder), address(clips=len(vectors))
     sidecars = tuple({"label": int(c), "fold": int(f)} for c, f in zip(labels, folds, strict=True))
     keys = tuple(f"{clip:05d}" for clip in range(len(vectors)))

@@ -91,6 +91,15 @@ def test_a_measurement_has_a_process_of_its_own() -> None:
     assert measured.seconds > 0
 
 
+def longer(path: Path) -> int:
+    with path.open("ab") as file:
+        return file.write(b".") and file.tell()
+
+
+def test_a_measurement_is_repeated(tmp_path: Path) -> None:
+    assert alone(longer, tmp_path / "calls", repeats=3).result == 3
+
+
 def test_the_table_has_a_line_for_each_measurement(
     capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
