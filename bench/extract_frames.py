@@ -43,8 +43,9 @@ def extract_frames(
 ) -> list[Frames]:
     """Frames of every clip of ``found``, shard by shard, from the store where they are there.
 
-    They are stored, and given, as ``dtype``: float32, or float16 where a shard's numbers fit. Windows that were
-    finished before an interruption are not encoded again. Raises as ``bench.extract.extract`` does.
+    Audio is taken from ``decoded``, if given, and kept there. Frames are stored, and given, as ``dtype``: float32, or
+    float16 where a shard's numbers fit. Windows that were finished before an interruption are not encoded again.
+    Raises as ``bench.extract.extract`` does.
     """
     parts = []
     with contextlib.ExitStack() as stack:

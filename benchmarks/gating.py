@@ -9,7 +9,7 @@ the probe seeds and the candidate others, and the gate decides about all rows an
   the other the first one's, a coin says which. Their true difference is zero, their answers differ as two encoders'.
 
 Planted: a share q of the candidate's clips gets the answer of another clip (a rank becomes 2), so that S falls by the
-given points on average; q is from how far S falls when all clips do.
+given points on average; q is from how far S falls when all clips do. Tasks of trials are left out.
 """
 
 from __future__ import annotations
@@ -24,10 +24,11 @@ from typing import Any
 import numpy as np
 
 from bench.leaderboard import gate
+from bench.leaderboard.aligned import ordered
 from bench.leaderboard.files import one, proof
 from bench.leaderboard.metrics import metric_of
 from bench.leaderboard.paired import paired
-from bench.scoring import by_fold
+from bench.scoring import Answers, by_fold
 from bench.types import Score
 
 RESAMPLES = 400  # of the gate's 2000: the error of its error is then 4%
@@ -59,7 +60,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     parser.add_argument("--pairs", nargs="*", default=["seeds", "cousins"], choices=["seeds", "cousins"])
     parser.add_argument("--without", nargs="*", default=[], metavar="TASK")
     chosen = parser.parse_args(argv)
-    rows = [row for row in read(chosen) if row.score.task not in chosen.without]
+    rows = read(chosen)
     for pair in chosen.pairs:
         for drop in chosen.drops:
             found = [trial(rows, pair, drop, chosen, seed) for seed in range(chosen.trials)]
@@ -86,28 +87,23 @@ def read(chosen: argparse.Namespace) -> list[Row]:
     for path in chosen.runs:
         source = one(path)
         for score in source.board.scores:
-            if score.encoder == chosen.encoder:
-                answers = ordered(proof(source, score))
+            if score.encoder == chosen.encoder and score.task not in chosen.without:
+                answers = proof(source, score)
+                if not isinstance(answers, Answers):
+                    continue  # trials have pairs of clips, not clips to draw
+                answers = clustered(answers)
                 other = others.get((score.task, score.probe))
-                other = None if other is None else ordered(other)
+                other = None if other is None else clustered(other)
                 if other is not None and other.keys != answers.keys:
                     raise ValueError(f"other clips in {score.task}")
                 rows.append(Row(score, answers, other, normalized(score, shuffled(answers, score, 0))))
     return rows
 
 
-def ordered(answers: Any) -> Any:
-    """In the order of keys, so that two encoders' rows match."""
-    at = np.array(sorted(range(len(answers.keys)), key=lambda row: (answers.keys[row], int(answers.folds[row]))))
-    clusters = np.arange(len(at)) if answers.clusters is None else answers.clusters[at]
-    return replace(
-        answers,
-        keys=tuple(answers.keys[row] for row in at),
-        targets=answers.targets[at],
-        predictions=answers.predictions[:, at],
-        folds=answers.folds[at],
-        clusters=clusters,
-    )
+def clustered(answers: Answers) -> Answers:
+    """In the order of keys, so that two encoders' rows match; without clusters, every clip is one."""
+    own = ordered(answers)
+    return own if own.clusters is not None else replace(own, clusters=np.arange(len(own.keys)))
 
 
 def shuffled(answers: Any, score: Score, seed: int, share: float = 1.0) -> Any:

@@ -85,7 +85,7 @@ def test_a_member_name_never_becomes_a_path(tmp_path: Path) -> None:
     assert [path.name for path in tmp_path.iterdir()] == ["x.tar"]
 
 
-@settings(max_examples=40, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=40, suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow])
 @given(cut=st.floats(0.0, 0.999))
 def test_every_truncation_is_noticed(tmp_path: Path, cut: float) -> None:
     whole = tar(tmp_path / "x.tar", [(f"{i}.{e}", c) for i in range(3) for e, c in (("flac", SOUND), ("json", LABEL))])

@@ -15,7 +15,7 @@ from bench.types import DataError
 
 def aligned(first: Answers, second: Answers, where: str) -> tuple[Answers, Answers]:
     """Both in the order of their keys. Raises DataError naming how many clips differ, in keys or in anything else."""
-    one, other = _ordered(first), _ordered(second)
+    one, other = ordered(first), ordered(second)
     if one.keys != other.keys:
         only = [sum((Counter(a.keys) - Counter(b.keys)).values()) for a, b in ((one, other), (other, one))]
         got = f"{only[0]} only in the first, {only[1]} only in the second, of {len(one.keys)} and {len(other.keys)}"
@@ -32,7 +32,8 @@ def aligned(first: Answers, second: Answers, where: str) -> tuple[Answers, Answe
     return one, other
 
 
-def _ordered(answers: Answers) -> Answers:
+def ordered(answers: Answers) -> Answers:
+    """In the order of keys, and of folds where a key comes in several."""
     rows = sorted(range(len(answers.keys)), key=lambda row: (answers.keys[row], int(answers.folds[row])))
     at = np.array(rows, dtype=np.int64)
     return replace(
