@@ -27,8 +27,6 @@ Progress = Callable[[int, bool], None]
 """Called with a number of clips and whether they were encoded now (True) or found in the store (False)."""
 Keep = Callable[[int, Callable[[], Embeddings]], Embeddings]
 """Called with a window's index and what makes its embeddings; gives them, made or kept from an earlier run."""
-Kept = Callable[[int], bool]
-"""Whether a window of this index was kept from an earlier run."""
 Pooled = tuple[NDArray[np.float64], list[int]]
 """Sums over valid frames [B, D] and numbers of valid frames of the pieces of a batch."""
 
@@ -66,8 +64,7 @@ def stored_as(shard: Shard, frozen: Frozen, crop_in_s: float | None, pooling: ob
         batching=[
             frozen.policy,
             frozen.budget.batch_in_s,
-            windows.WINDOW_IN_S,
-            windows.WINDOW_IN_CLIPS,
+            *windows.size(frozen.budget),
             frozen.certificate.first_frame_in_samples,
         ],
     )
@@ -93,14 +90,18 @@ def extract(
     with contextlib.ExitStack() as stack:
         running = functools.cache(lambda: stack.enter_context(engine(frozen, threads)))
         keys = [stored_as(shard, frozen, crop_in_s) for shard in found]
-        audio = windows.Windows(found, running, lambda index: store.path(keys[index]).exists(), decoded)
+
+        def prepare(index: int, number: int, window: list[Clip]) -> Batched[Pooled]:
+            kept = store.has_part(keys[index], number)
+            return begun(window, running(), running().forward, crop_in_s, kept=kept)
+
+        audio = windows.Windows(found, running, lambda index: store.path(keys[index]).exists(), prepare, decoded)
         for index, key in enumerate(keys):
             computed: list[bool] = []
 
             def make(index: int = index, key: str = key, computed: list[bool] = computed) -> Embeddings:
                 computed.append(True)
-                keep, kept = functools.partial(store.part, key), functools.partial(store.has_part, key)
-                return _encode(found[index], audio.of(index), running(), crop_in_s, progress, keep, kept)
+                return _encode(found[index], audio.of(index), frozen, progress, functools.partial(store.part, key))
 
             part = store.embeddings(key, make)
             parts.append(None if computed else part)  # while others are encoded, what is on the disk stays there
@@ -129,24 +130,18 @@ def joined(parts: Sequence[Embeddings]) -> Embeddings:
 
 
 def _encode(
-    shard: Shard,
-    audio: Iterator[list[Clip]],
-    running: Engine,
-    crop_in_s: float | None,
-    progress: Progress,
-    keep: Keep,
-    kept: Kept,
+    shard: Shard, audio: Iterator[Batched[Pooled]], frozen: Frozen, progress: Progress, keep: Keep
 ) -> Embeddings:
     """Pooled embeddings of one shard, computed now but for the windows that ``keep`` already has."""
     parts = []
-    for index, batched in begun(audio, running, running.forward, crop_in_s, kept):
+    for index, batched in enumerate(audio):
         computed: list[bool] = []
 
         def make(batched: Batched[Pooled] = batched, computed: list[bool] = computed) -> Embeddings:
             computed.append(True)
             window = batched.window
             return Embeddings(
-                _pooled(batched, running.frozen, progress),
+                _pooled(batched, frozen, progress),
                 tuple(clip.key for clip in window),
                 np.array([len(clip.audio) / clip.sampling_rate for clip in window], dtype=np.float64),
                 tuple(clip.sidecar for clip in window),
@@ -155,28 +150,20 @@ def _encode(
         parts.append(keep(index, make))
         if not computed:
             progress(len(batched.window), False)
+        del batched, make  # while the next window is waited for, this one leaves memory
     if not parts:
         raise DataError("shard is empty", got="0 clips", expected="at least one", where=shard.path)
     return joined(parts)
 
 
 def begun(
-    audio: Iterator[list[Clip]], running: Engine, compute: Compute[T], crop_in_s: float | None, kept: Kept
-) -> Iterator[tuple[int, Batched[T]]]:
-    """A shard's windows with their indices, each handed out when the batches of the next one are queued, too.
-
-    So the encoder has work while a finished window is stored. A window that is ``kept`` is queued only when asked.
-    """
-    waiting: deque[tuple[int, Batched[T]]] = deque()
-    for index, window in enumerate(audio):
-        batched = Batched(window, pieces_of(window, crop_in_s), running, compute)
-        if not kept(index):
-            batched.begin()
-        waiting.append((index, batched))
-        del window, batched
-        if len(waiting) == 2:
-            yield waiting.popleft()
-    yield from waiting
+    window: Sequence[Clip], running: Engine, compute: Compute[T], crop_in_s: float | None, *, kept: bool
+) -> Batched[T]:
+    """A window with its batches queued; one that is ``kept`` is queued only when asked."""
+    batched = Batched(window, pieces_of(window, crop_in_s), running, compute)
+    if not kept:
+        batched.begin()
+    return batched
 
 
 def pieces_of(window: Sequence[Clip], crop_in_s: float | None) -> list[Piece]:

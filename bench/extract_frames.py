@@ -10,8 +10,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from bench import frame_store
-from bench.engine.local import Engine, Frozen, engine
-from bench.extract import Batched, Kept, Piece, Progress, begun, check_finite, stored_as
+from bench.engine.local import Frozen, engine
+from bench.extract import Batched, Piece, Progress, begun, check_finite, stored_as
 from bench.frame_rule import frame_borders
 from bench.frame_store import Frames, Writer
 from bench.kept_audio import KeptAudio
@@ -51,15 +51,22 @@ def extract_frames(
     with contextlib.ExitStack() as stack:
         running = functools.cache(lambda: stack.enter_context(engine(frozen, threads)))
         keys = [frames_stored_as(shard, frozen, crop_in_s, dtype) for shard in found]
-        audio = Windows(found, running, lambda index: frame_store.stored_at(store, keys[index]).exists(), decoded)
+
+        def prepare(index: int, number: int, window: list[Clip]) -> Batched[list[NDArray[np.float32]]]:
+            kept = frame_store.has_part(store, keys[index], number)
+            return begun(window, running(), running().frames, crop_in_s, kept=kept)
+
+        def is_stored(index: int) -> bool:
+            return frame_store.stored_at(store, keys[index]).exists()
+
+        audio = Windows(found, running, is_stored, prepare, decoded)
         for index, key in enumerate(keys):
             computed: list[bool] = []
 
             def make(writer: Writer, index: int = index, key: str = key, computed: list[bool] = computed) -> None:
                 computed.append(True)
                 keep = functools.partial(frame_store.part, store, key)
-                kept = functools.partial(frame_store.has_part, store, key)
-                _encode_shard(audio.of(index), running(), writer, keep, kept, crop_in_s, progress)
+                _encode_shard(audio.of(index), frozen, writer, keep, progress)
                 if not writer.keys:
                     raise DataError("shard is empty", got="0 clips", expected="at least one", where=found[index].path)
 
@@ -70,29 +77,24 @@ def extract_frames(
 
 
 def _encode_shard(
-    audio: Iterator[list[Clip]],
-    running: Engine,
-    writer: Writer,
-    keep: Keep,
-    kept: Kept,
-    crop_in_s: float | None,
-    progress: Progress,
+    audio: Iterator[Batched[list[NDArray[np.float32]]]], frozen: Frozen, writer: Writer, keep: Keep, progress: Progress
 ) -> None:
     """Add the frames of every clip of one shard to ``writer``, computed now but for the windows that ``keep`` has."""
-    for index, batched in begun(audio, running, running.frames, crop_in_s, kept):
+    for index, batched in enumerate(audio):
         computed: list[bool] = []
 
         def make(
             inner: Writer, batched: Batched[list[NDArray[np.float32]]] = batched, computed: list[bool] = computed
         ) -> None:
             computed.append(True)
-            _encode(batched, running.frozen, inner, progress)
+            _encode(batched, frozen, inner, progress)
 
         part = keep(index, make)
         for clip, (key, seconds, sidecar) in enumerate(zip(part.keys, part.seconds, part.sidecars, strict=True)):
             writer.add(*part.clip(clip), key, float(seconds), sidecar)
         if not computed:
             progress(len(batched.window), False)
+        del batched, make, part  # while the next window is waited for, this one leaves memory
 
 
 def _encode(batched: Batched[list[NDArray[np.float32]]], frozen: Frozen, writer: Writer, progress: Progress) -> None:

@@ -6,24 +6,32 @@ import functools
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import nullcontext
 from itertools import chain
+from typing import Generic, TypeVar
 
 from bench.audio import decode, shards
+from bench.engine.budget import Budget
 from bench.engine.local import Engine
 from bench.engine.pipeline import ahead, in_order
 from bench.kept_audio import KeptAudio, clip_of
 from bench.types import Clip, Shard
 
-WINDOW_IN_S = 600.0  # audio that is batched together; three windows are in memory at a time, at most
-WINDOW_IN_CLIPS = 256  # at most; a killed run loses no more than two windows
+WINDOW_IN_S = 600.0  # audio that is batched together; four windows are in memory at a time, at most
+WINDOW_IN_CLIPS = 256  # at most; a killed run loses no more than what is in memory
+WINDOW_IN_BATCHES = 16  # and more audio where batches are large: with few to a window much of them is padding
+LARGEST_IN_S = 6400.0  # 410 MB at 16 kHz
+AHEAD = 3  # windows and ends of shards, made before they are asked for
 GROUP_IN_BYTES = 1 << 18  # of encoded clips that are decoded in one go
 MOST_GROUPS = 32  # read and not yet part of a window
 
+T = TypeVar("T")
 
-class Windows:
-    """The windows of several shards, shard after shard.
 
-    When those of a shard have been handed out, the first one of the next shard is begun, so that its clips are decoded
-    while the last windows are in the encoder and the shard is stored; unless it ``is_stored`` itself.
+class Windows(Generic[T]):
+    """What ``prepare`` makes of the windows of several shards, shard after shard.
+
+    It gets the index of the shard, that of the window in it, and the window, on the reader's thread, some windows ahead
+    of what is in use, be they of the next shard: so the encoder has work while a shard is stored. A shard that
+    ``is_stored`` when its turn comes is passed over, unless it is the one that is asked for.
     """
 
     def __init__(
@@ -31,32 +39,58 @@ class Windows:
         found: Sequence[Shard],
         running: Callable[[], Engine],
         is_stored: Callable[[int], bool],
+        prepare: Callable[[int, int, list[Clip]], T],
         decoded: KeptAudio | None = None,
     ) -> None:
         self._found, self._running, self._is_stored, self._decoded = found, running, is_stored, decoded
-        self._coming: tuple[int, Iterator[list[Clip]]] | None = None
+        self._prepare = prepare
+        self._stream: Iterator[tuple[int, T | None]] = iter(())
+        self._within = False  # a shard that was not asked for to its end
 
-    def of(self, index: int) -> Iterator[list[Clip]]:
-        """The windows of the shard of this index."""
-        begun, self._coming = self._coming, None
-        yield from begun[1] if begun is not None and begun[0] == index else self._begin(index)
-        following = index + 1
-        if following < len(self._found) and not self._is_stored(following):
-            self._coming = following, self._begin(following)
+    def of(self, index: int) -> Iterator[T]:
+        """What was made of the windows of the shard of this index."""
+        made = self._first(index)
+        self._within = True
+        while made is not None:
+            yield made
+            del made  # it leaves memory while the next one is waited for
+            _, made = next(self._stream)
+        self._within = False
 
-    def _begin(self, index: int) -> Iterator[list[Clip]]:
-        running = self._running()
-        return ahead(windows(self._found[index], running, self._decoded), running.reader)
+    def _first(self, index: int) -> T | None:
+        for shard, made in () if self._within else self._stream:
+            if shard == index:
+                return made
+            if shard > index:  # it was stored when its turn came, and is not what was written
+                break
+        self._stream = ahead(self._from(index), self._running().reader, AHEAD)
+        return next(self._stream)[1]
+
+    def _from(self, start: int) -> Iterator[tuple[int, T | None]]:
+        """Shard by shard, its index with what is made of a window, and with None at its end."""
+        for index in range(start, len(self._found)):
+            if index > start and self._is_stored(index):
+                continue
+            for number, window in enumerate(windows(self._found[index], self._running(), self._decoded)):
+                yield index, self._prepare(index, number, window)
+            yield index, None
+
+
+def size(budget: Budget) -> tuple[float, int]:
+    """How much audio in seconds, and how many clips at most, make a window for batches of this size."""
+    in_s = max(WINDOW_IN_S, min(LARGEST_IN_S, WINDOW_IN_BATCHES * budget.batch_in_s))
+    return in_s, round(WINDOW_IN_CLIPS * in_s / WINDOW_IN_S)
 
 
 def windows(shard: Shard, running: Engine, decoded: KeptAudio | None = None) -> Iterator[list[Clip]]:
-    """Decoded clips, in groups whose borders depend on the shard alone."""
+    """Decoded clips, in groups whose borders depend on the shard and the size of batches alone."""
+    most_in_s, most_clips = size(running.frozen.budget)
     window: list[Clip] = []
     total_in_s = 0.0
     for clip in _clips(shard, running, decoded):
         window.append(clip)
         total_in_s += len(clip.audio) / clip.sampling_rate
-        if total_in_s >= WINDOW_IN_S or len(window) == WINDOW_IN_CLIPS:
+        if total_in_s >= most_in_s or len(window) == most_clips:
             yield window
             window, total_in_s = [], 0.0
     if window:

@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from pathlib import Path
+from typing import Any, NamedTuple
 
 import numpy as np
 import pytest
@@ -16,6 +17,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from bench import freeze as freeze_module
+from bench import windows
 from bench.audio import batching, decode, shards
 from bench.engine import budget
 from bench.engine.budget import Budget, calibrated, halving
@@ -27,6 +29,7 @@ from bench.freeze import freeze
 from bench.plugin.discovery import bundled_encoders
 from bench.store import Store
 from bench.types import ChoiceError, DataError, Embeddings, EncoderError, Shard
+from bench.windows import Windows
 from tests import toys
 from tests.test_extract import Mean, encode, nothing
 from tests.test_extract import frozen as frozen_mean
@@ -56,17 +59,18 @@ def test_the_same_items_in_the_same_order(items: list[int], most: int) -> None:
         assert list(in_order(lambda item: item + 1, items, pool, most)) == [item + 1 for item in items]
 
 
-def test_one_item_is_made_ahead_and_no_more() -> None:
+@pytest.mark.parametrize("most", [1, 3])
+def test_so_many_items_are_made_ahead_and_no_more(most: int) -> None:
     made: list[int] = []
 
     def items() -> Iterator[int]:
-        for index in range(5):
+        for index in range(9):
             made.append(index)
             yield index
 
     with ThreadPoolExecutor(1) as reader:
-        for index in ahead(items(), reader):
-            assert len(made) <= index + 2
+        for index in ahead(items(), reader, most):
+            assert len(made) <= index + 1 + most
 
 
 def test_no_more_is_begun_than_allowed() -> None:
@@ -189,6 +193,63 @@ def test_a_shard_that_is_stored_is_not_read_ahead(
     reading(monkeypatch, log)
     extract(three, frozen_mean(Mean()), **how)  # type: ignore[arg-type]
     assert log == [three[0].path.name, three[2].path.name]
+
+
+def test_the_encoder_has_the_next_shard_while_the_last_one_is_stored(
+    three: list[Shard], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    encoder, seen = Mean(), list[int]()
+    write = Store._write
+
+    def slow(self: Store, path: Path, made: Embeddings) -> None:
+        until = time.monotonic() + 5
+        while len(encoder.calls) < 2 and time.monotonic() < until:
+            time.sleep(0.001)
+        seen.append(len(encoder.calls))
+        write(self, path, made)
+
+    monkeypatch.setattr("bench.store.Store._write", slow)
+    extract(three[:2], frozen_mean(encoder), crop_in_s=None, store=Store(tmp_path), threads=1, progress=nothing)
+    assert seen[0] == 2
+
+
+@given(
+    shards=st.lists(st.integers(1, 3), min_size=1, max_size=4),
+    asked=st.lists(st.tuples(st.integers(0, 3), st.booleans()), max_size=6),
+    stored=st.sets(st.integers(0, 3)),
+)
+@settings(max_examples=60)
+def test_windows_are_those_of_the_shard_that_is_asked_for(
+    shards: list[int], asked: list[tuple[int, bool]], stored: set[int]
+) -> None:
+    """Whatever was asked for before, wholly or not, and whatever is stored."""
+
+    class Running(NamedTuple):
+        reader: ThreadPoolExecutor
+
+    def made(shard: int, running: object, decoded: object) -> Iterator[str]:
+        return iter("abc"[: shards[shard]])
+
+    with ThreadPoolExecutor(1) as reader, pytest.MonkeyPatch.context() as patch:
+        patch.setattr("bench.windows.windows", made)
+        audio: Windows[Any] = Windows(
+            range(len(shards)),  # type: ignore[arg-type]
+            lambda: Running(reader),  # type: ignore[arg-type,return-value]
+            stored.__contains__,
+            lambda shard, number, window: (shard, number, window),
+        )
+        for index, wholly in asked:
+            if index < len(shards):
+                expected = [(index, number, "abc"[number]) for number in range(shards[index])]
+                assert (list(audio.of(index)) if wholly else [next(audio.of(index))]) == expected[
+                    : None if wholly else 1
+                ]
+
+
+def test_large_batches_have_large_windows() -> None:
+    assert windows.size(Budget()) == (600, 256)
+    assert windows.size(Budget(160)) == (2560, 1092)
+    assert windows.size(Budget(2560)) == (6400, 2731)
 
 
 def test_a_broken_shard_does_not_cost_the_one_before_it(three: list[Shard], tmp_path: Path) -> None:

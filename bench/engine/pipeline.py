@@ -15,19 +15,19 @@ T = TypeVar("T")
 U = TypeVar("U")
 
 
-def ahead(items: Iterator[T], reader: Executor) -> Iterator[T]:
-    """The same items, each made on ``reader``, a thread of its own, while the one before it is in use.
+def ahead(items: Iterator[T], reader: Executor, most: int = 1) -> Iterator[T]:
+    """The same items, made on ``reader``, a thread of its own, at most so many before they are asked for.
 
-    The first one is begun at once, and no more than one is made ahead. What making one raises is raised where it is
-    asked for.
+    The first ones are begun at once. What making one raises is raised where it is asked for.
     """
-    return _taken(items, reader.submit(_next, items), reader)
+    return _taken(items, deque(reader.submit(_next, items) for _ in range(most)), reader)
 
 
-def _taken(items: Iterator[T], coming: Future[tuple[T] | tuple[()]], reader: Executor) -> Iterator[T]:
-    while made := coming.result():
-        coming = reader.submit(_next, items)
+def _taken(items: Iterator[T], coming: deque[Future[tuple[T] | tuple[()]]], reader: Executor) -> Iterator[T]:
+    while made := coming.popleft().result():
+        coming.append(reader.submit(_next, items))
         yield made[0]
+        del made  # it leaves memory while the next one is waited for
 
 
 def _next(items: Iterator[T]) -> tuple[T] | tuple[()]:
