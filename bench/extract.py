@@ -79,16 +79,18 @@ def extract(
     threads: int,
     progress: Progress,
     decoded: KeptAudio | None = None,
+    decoders: int = 0,
 ) -> Embeddings:
     """Pooled embeddings of every clip of ``found``, from the store where they are there.
 
-    Audio is taken from ``decoded``, if given, and kept there. ``threads`` batches are computed at a time on a CPU.
+    Audio is taken from ``decoded``, if given, and kept there. ``threads`` batches are computed at a time on a CPU; so
+    many other processes as ``decoders`` says decode, this one's threads if it says 0.
     Raises DataError for a shard or clip that cannot be used and EncoderError for output that is not finite or of the
     wrong shape; nothing of that shard is stored then.
     """
     parts: list[Embeddings | None] = []
     with contextlib.ExitStack() as stack:
-        running = functools.cache(lambda: stack.enter_context(engine(frozen, threads)))
+        running = functools.cache(lambda: stack.enter_context(engine(frozen, threads, decoders)))
         keys = [stored_as(shard, frozen, crop_in_s) for shard in found]
 
         def prepare(index: int, number: int, window: list[Clip]) -> Batched[Pooled]:

@@ -40,6 +40,7 @@ def extract_frames(
     progress: Progress,
     dtype: str = "float32",
     decoded: KeptAudio | None = None,
+    decoders: int = 0,
 ) -> list[Frames]:
     """Frames of every clip of ``found``, shard by shard, from the store where they are there.
 
@@ -49,7 +50,7 @@ def extract_frames(
     """
     parts = []
     with contextlib.ExitStack() as stack:
-        running = functools.cache(lambda: stack.enter_context(engine(frozen, threads)))
+        running = functools.cache(lambda: stack.enter_context(engine(frozen, threads, decoders)))
         keys = [frames_stored_as(shard, frozen, crop_in_s, dtype) for shard in found]
 
         def prepare(index: int, number: int, window: list[Clip]) -> Batched[list[NDArray[np.float32]]]:

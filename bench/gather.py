@@ -52,13 +52,14 @@ def gather(
         if task.protocol == "xares":
             parts[name] = extract_xares.extract(data.splits[name], frozen, published(task), **how)
         else:
-            parts[name] = extract(data.splits[name], frozen, crop_in_s=task.crop_in_s, decoded=_kept(settings), **how)
+            parts[name] = extract(data.splits[name], frozen, crop_in_s=task.crop_in_s, **_decoding(settings), **how)
         check_complete(task, data, name, _clips(task, data, name, parts[name].keys), settings.suite)
     return joined(list(parts.values())), _rows({name: len(part.keys) for name, part in parts.items()})
 
 
-def _kept(settings: Settings) -> KeptAudio | None:
-    return KeptAudio(settings.cache / "audio") if settings.pcm_cache else None
+def _decoding(settings: Settings) -> dict[str, Any]:
+    kept = KeptAudio(settings.cache / "audio") if settings.pcm_cache else None
+    return {"decoded": kept, "decoders": settings.decoders}
 
 
 def gather_frames(
@@ -71,10 +72,8 @@ def gather_frames(
         if task.protocol == "xares":
             parts = [extract_xares.extract_frames(data.splits[name], frozen, published(task), **how)]
         else:
-            dtype = FRAMES[settings.frames]
-            parts = extract_frames(
-                data.splits[name], frozen, crop_in_s=task.crop_in_s, dtype=dtype, decoded=_kept(settings), **how
-            )
+            own = {"crop_in_s": task.crop_in_s, "dtype": FRAMES[settings.frames], **_decoding(settings)}
+            parts = extract_frames(data.splits[name], frozen, **own, **how)
         keys = [key for part in parts for key in part.keys]
         sizes[name] = len(keys)
         check_complete(task, data, name, _clips(task, data, name, keys), settings.suite)

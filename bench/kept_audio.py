@@ -73,9 +73,8 @@ class KeptAudio:
             lock.release()
 
 
-def clip_of(sample: shards.Sample) -> Clip:
-    """The clip that a sample of a kept shard was."""
-    audio, rate = decode.decode(sample.audio, where=sample.where)
+def clip_of(sample: shards.Sample | shards.Entry, audio: NDArray[np.float32], rate: int, seconds: float) -> Clip:
+    """The clip that a sample of a kept shard was, given its audio."""
     told = sample.sidecar
     return Clip(sample.key, audio, rate, told["sidecar"], told["where"], told["seconds"])
 

@@ -315,6 +315,7 @@ class Settings:
     compiled: bool = False  # encoders go through torch.compile
     mirror: str = ""  # fetch from Hugging Face: "hf" from where tasks say, or OWNER/REPO[@REVISION]
     pcm_cache: bool = False  # decoded audio is kept for the next encoder of the same rate
+    decoders: int = 0  # other processes that decode; 0: this one's threads do
     frames: str = "fp16"  # how frames are stored, a key of FRAMES; in protocol xares fp32, as published
 
 

@@ -4,15 +4,20 @@ from __future__ import annotations
 
 import functools
 from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import Executor
 from contextlib import nullcontext
 from itertools import chain
 from typing import Generic, TypeVar
 
+import numpy as np
+from numpy.typing import NDArray
+
+from bench import kept_audio
 from bench.audio import decode, shards
 from bench.engine.budget import Budget
 from bench.engine.local import Engine
 from bench.engine.pipeline import ahead, in_order
-from bench.kept_audio import KeptAudio, clip_of
+from bench.kept_audio import KeptAudio
 from bench.types import Clip, Shard
 
 WINDOW_IN_S = 600.0  # audio that is batched together; four windows are in memory at a time, at most
@@ -20,10 +25,15 @@ WINDOW_IN_CLIPS = 256  # at most; a killed run loses no more than what is in mem
 WINDOW_IN_BATCHES = 16  # and more audio where batches are large: with few to a window much of them is padding
 LARGEST_IN_S = 6400.0  # 410 MB at 16 kHz
 AHEAD = 3  # windows and ends of shards, made before they are asked for
-GROUP_IN_BYTES = 1 << 18  # of encoded clips that are decoded in one go
+GROUP_IN_BYTES = 1 << 18  # of encoded clips that are decoded in one go on a thread
+ASKED_IN_BYTES = 1 << 20  # and by a process, which is asked for less often
 MOST_GROUPS = 32  # read and not yet part of a window
+ASKED_GROUPS = 3  # likewise, for each process that decodes
 
 T = TypeVar("T")
+S = TypeVar("S", shards.Sample, shards.Entry)
+Audio = tuple[NDArray[np.float32], float]
+"""Mono samples at the encoder's rate, and the clip's seconds."""
 
 
 class Windows(Generic[T]):
@@ -101,35 +111,55 @@ def _clips(shard: Shard, running: Engine, decoded: KeptAudio | None) -> Iterator
     """The clips of a shard: decoded now, or as they are kept in ``decoded``, which keeps them if it has not."""
     rate = running.frozen.encoder.sampling_rate
     there = decoded.find(shard, rate) if decoded else None
-    read = clip_of if there else functools.partial(_decoded, rate=rate)
+    clip_of = kept_audio.clip_of if there else _clip_of
 
-    def clips(group: Sequence[shards.Sample]) -> list[Clip]:
-        return [read(sample) for sample in group]
-
-    made = in_order(clips, in_groups(shards.samples(there or shard)), running.pool, MOST_GROUPS)
     with decoded.keep(shard, rate) if decoded and not there else nullcontext(_pass_by) as keep:
-        for clip in chain.from_iterable(made):
+        for sample, (audio, seconds) in _heard(there or shard, running, rate):
+            clip = clip_of(sample, audio, rate, seconds)
             keep(clip)
             yield clip
 
 
-def _decoded(sample: shards.Sample, rate: int) -> Clip:
-    audio, native = decode.decode(sample.audio, where=sample.where)
-    resampled, seconds = decode.resample(audio, native, rate), len(audio) / native
-    return Clip(sample.key, resampled, rate, sample.sidecar, sample.where, seconds)
+def _heard(shard: Shard, running: Engine, rate: int) -> Iterator[tuple[shards.Sample | shards.Entry, Audio]]:
+    """The samples of a shard with their audio, decoded on this process's threads or by other processes."""
+    if running.decoders is None:
+        groups = in_groups(shards.samples(shard), GROUP_IN_BYTES)
+        return _by_groups(groups, functools.partial(_hear, rate=rate), running.pool, MOST_GROUPS)
+    asked = in_groups(running.decoders.entries(shard), ASKED_IN_BYTES)
+    hear = functools.partial(running.decoders.heard, rate=rate)
+    return _by_groups(asked, hear, running.pool, ASKED_GROUPS * len(running.decoders.each))
+
+
+def _by_groups(
+    groups: Iterator[list[S]], hear: Callable[[Sequence[S]], list[Audio]], pool: Executor, most: int
+) -> Iterator[tuple[S, Audio]]:
+    def both(group: list[S]) -> list[tuple[S, Audio]]:
+        return list(zip(group, hear(group), strict=True))
+
+    return chain.from_iterable(in_order(both, groups, pool, most))
+
+
+def _hear(samples: Sequence[shards.Sample], rate: int) -> list[Audio]:
+    return [decode.heard(sample.audio, rate, where=sample.where) for sample in samples]
+
+
+def _clip_of(sample: shards.Sample | shards.Entry, audio: NDArray[np.float32], rate: int, seconds: float) -> Clip:
+    return Clip(sample.key, audio, rate, sample.sidecar, sample.where, seconds)
 
 
 def _pass_by(clip: Clip) -> None:
     pass
 
 
-def in_groups(samples: Iterator[shards.Sample]) -> Iterator[list[shards.Sample]]:
-    """Samples that are decoded in one go: one of some size, several small ones."""
-    group: list[shards.Sample] = []
+def in_groups(samples: Iterator[S], at_least: int) -> Iterator[list[S]]:
+    """Samples that are decoded in one go: one of at least so many bytes, or several smaller ones."""
+    group: list[S] = []
+    size = 0
     for sample in samples:
         group.append(sample)
-        if sum(len(one.audio) for one in group) >= GROUP_IN_BYTES:
+        size += sample.size
+        if size >= at_least:
             yield group
-            group = []
+            group, size = [], 0
     if group:
         yield group

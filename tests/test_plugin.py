@@ -106,6 +106,8 @@ def test_the_same_bytes_however_run(bench: Run, pytester: pytest.Pytester) -> No
     parallel.assert_outcomes(passed=8)
     parallel.stdout.fnmatch_lines(["throughput is not measured under -n*"])
     assert board(pytester) == board(pytester, "reversed") == board(pytester, "parallel")
+    bench("-n2", "--decoders=1", name="decoders").assert_outcomes(passed=8)
+    assert board(pytester) == board(pytester, "decoders")
     first, second = (pytester.path / "results" / name / "predictions" for name in ("run", "parallel"))
     for path in first.iterdir():
         assert path.read_bytes() == (second / path.name).read_bytes()
@@ -258,6 +260,7 @@ def test_two_runs_share_a_cache(pytester: pytest.Pytester, shards: Path) -> None
         ("--precision=int4", "choices: fp32, bf16, fp16"),
         ("--device=tpu", "choices: auto, cpu, cuda, cuda:N, mps"),
         ("--device=cuda:99", "expected cpu"),
+        ("--decoders=many", "'many' is not a whole number of at least 0"),
         ("--seeds=0", "at least 1"),
         ("--tasks=nowhere.py", "no such file"),
         ("--data=nowhere", "no such folder"),

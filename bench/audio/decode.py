@@ -36,6 +36,12 @@ def decode(data: bytes, *, where: str) -> tuple[NDArray[np.float32], int]:
     return np.ascontiguousarray(mono), sampling_rate
 
 
+def heard(data: bytes, wanted: int, *, where: str) -> tuple[NDArray[np.float32], float]:
+    """Mono audio at ``wanted`` Hz and seconds of the bytes of an audio file. Raises as ``decode``."""
+    audio, native = decode(data, where=where)
+    return resample(audio, native, wanted), len(audio) / native
+
+
 def channels(data: bytes, *, where: str) -> tuple[NDArray[np.float32], int]:
     """Decode wav, flac, ogg, opus or mp3 bytes to (samples [N, channels], sampling rate in Hz).
 

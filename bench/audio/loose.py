@@ -16,12 +16,12 @@ SUFFIX = ".files"
 
 
 class Loose(NamedTuple):
-    """An undecoded file: what a sample of a shard has."""
+    """A file of a list."""
 
     key: str
-    audio: bytes
+    path: Path
+    size: int
     sidecar: Sidecar
-    where: str
 
 
 def files(path: Path) -> Iterator[Loose]:
@@ -30,9 +30,9 @@ def files(path: Path) -> Iterator[Loose]:
     for key, name, size, sidecar in told["files"]:
         where = Path(told["folder"]) / name
         try:
-            audio = where.read_bytes()
+            found = where.stat().st_size
         except OSError as error:
             raise DataError("cannot read", got=error.strerror, expected="an audio file", where=where) from error
-        if len(audio) != size:
-            raise DataError("file has changed", got=f"{len(audio)} bytes", expected=size, where=where)
-        yield Loose(key, audio, sidecar, str(where))
+        if found != size:
+            raise DataError("file has changed", got=f"{found} bytes", expected=size, where=where)
+        yield Loose(key, where, size, sidecar)

@@ -9,16 +9,17 @@ from __future__ import annotations
 import hashlib
 import json
 import tarfile
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, BinaryIO
+from typing import Any, BinaryIO, NamedTuple, TypeVar
 
 from bench.audio import loose
 from bench.types import DataError, Shard, Sidecar
 
 AUDIO_EXTENSIONS = ("flac", "wav", "ogg", "opus", "mp3")
+T = TypeVar("T")
 _BLOCK = 512  # bytes, tar's unit; an archive ends in two zero blocks
 
 
@@ -30,6 +31,34 @@ class Sample:
     audio: bytes
     sidecar: Sidecar
     where: str
+
+    @property
+    def size(self) -> int:
+        """Of the audio, in bytes."""
+        return len(self.audio)
+
+
+class Place(NamedTuple):
+    """Where the bytes of an audio file are."""
+
+    path: str
+    offset: int
+    size: int
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """A sample of a shard whose audio is still there."""
+
+    key: str
+    place: Place
+    sidecar: Sidecar
+    where: str
+
+    @property
+    def size(self) -> int:
+        """Of the audio, in bytes."""
+        return self.place.size
 
 
 def find(folder: Path, pattern: str) -> list[Path]:
@@ -79,20 +108,49 @@ def samples(shard: Shard) -> Iterator[Sample]:
     comes twice.
     """
     if shard.path.suffix == loose.SUFFIX:
-        yield from (Sample(*each) for each in loose.files(shard.path))
-        return
+        for entry in entries(shard):
+            yield Sample(entry.key, audio_of(entry.place), entry.sidecar, entry.where)
+    else:
+        yield from (Sample(*each) for each in _each(shard.path, _content))
+
+
+def entries(shard: Shard) -> Iterator[Entry]:
+    """As ``samples``, the audio being left where it is."""
+    if shard.path.suffix == loose.SUFFIX:
+        for key, path, size, sidecar in loose.files(shard.path):
+            yield Entry(key, Place(str(path), 0, size), sidecar, str(path))
+    else:
+        yield from (Entry(*each) for each in _each(shard.path, _place))
+
+
+def audio_of(place: Place) -> bytes:
+    """The bytes at a place. Raises DataError where there are fewer."""
+    try:
+        with Path(place.path).open("rb") as file:
+            file.seek(place.offset)
+            content = file.read(place.size)
+    except OSError as error:
+        raise DataError("cannot read", got=error.strerror, expected="an audio file", where=place.path) from error
+    if len(content) < place.size:
+        raise DataError("file has changed", got=f"{len(content)} bytes", expected=place.size, where=place.path)
+    return content
+
+
+def _each(path: Path, content: Callable[[BinaryIO, tarfile.TarInfo], T]) -> Iterator[tuple[str, T, Sidecar, str]]:
+    """Key, audio as ``content`` has it, sidecar and name of each sample of a tar."""
     from webdataset.tariterators import group_by_keys
 
     seen: set[str] = set()
     try:
-        for group in group_by_keys(_members(shard.path)):
-            sample = _sample(group, f"{shard.path.name}:{group['__key__']}")
-            if sample.key in seen:
-                raise DataError("key comes twice", got=sample.key, expected="unique keys", where=shard.path)
-            seen.add(sample.key)
-            yield sample
+        for group in group_by_keys(_members(path, content)):
+            where = f"{path.name}:{group['__key__']}"
+            key, audio, sidecar = _sample(group, where)
+            if key in seen:
+                raise DataError("key comes twice", got=key, expected="unique keys", where=path)
+            seen.add(key)
+            yield key, audio, sidecar, where
     except (tarfile.TarError, EOFError, ValueError) as error:
-        raise DataError("shard is corrupt", got=str(error), expected="a readable tar", where=shard.path) from error
+        raise DataError("shard is corrupt", got=str(error), expected="a readable tar", where=path) from error
 
 
 def count(shard: Shard) -> int:
@@ -101,8 +159,11 @@ def count(shard: Shard) -> int:
         return sum(member.name.endswith(".json") for member in archive)
 
 
-def _members(path: Path) -> Iterator[dict[str, Any]]:
-    """The files of a shard as webdataset has them; it reads a stream in small pieces, this a file in large ones."""
+def _members(path: Path, content: Callable[[BinaryIO, tarfile.TarInfo], object]) -> Iterator[dict[str, Any]]:
+    """The files of a shard as webdataset has them; it reads a stream in small pieces, this a file in large ones.
+
+    What is audio is as ``content`` has it.
+    """
     with path.open("rb") as file, tarfile.open(fileobj=file) as archive:
         for info in archive:
             archive.members = []  # type: ignore[attr-defined]  # else it remembers all of them
@@ -110,7 +171,8 @@ def _members(path: Path) -> Iterator[dict[str, Any]]:
                 continue  # a folder, a link, or what webdataset calls metadata
             if "." not in info.name.rpartition("/")[2]:
                 raise DataError("unknown member", got=info.name, expected="<key>.<extension>", where=path)
-            yield {"fname": info.name, "data": _content(file, info), "__url__": str(path)}
+            read = _content if info.name.endswith(".json") else content
+            yield {"fname": info.name, "data": read(file, info), "__url__": str(path)}
 
 
 def _content(file: BinaryIO, info: tarfile.TarInfo) -> bytes:
@@ -124,7 +186,14 @@ def _content(file: BinaryIO, info: tarfile.TarInfo) -> bytes:
     return content
 
 
-def _sample(group: dict[str, Any], where: str) -> Sample:
+def _place(file: BinaryIO, info: tarfile.TarInfo) -> Place:
+    if info.issparse():
+        raise tarfile.ReadError(f"{info.name} is sparse")
+    return Place(file.name, info.offset_data, info.size)
+
+
+def _sample(group: dict[str, Any], where: str) -> tuple[str, Any, Sidecar]:
+    """Key, audio and sidecar."""
     members = {name: value for name, value in group.items() if not name.startswith("__")}
     audio = [name for name in members if name != "json"]
     if len(audio) != 1 or audio[0] not in AUDIO_EXTENSIONS:
@@ -136,4 +205,4 @@ def _sample(group: dict[str, Any], where: str) -> Sample:
         sidecar = json.loads(members["json"])
     except ValueError as error:
         raise DataError("sidecar is no JSON", got=str(error), expected="JSON", where=where) from error
-    return Sample(group["__key__"], members[audio[0]], sidecar, where)
+    return group["__key__"], members[audio[0]], sidecar

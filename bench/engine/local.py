@@ -21,12 +21,14 @@ from numpy.typing import NDArray
 
 from bench.certify import valid_frames
 from bench.engine.budget import Budget, halving
+from bench.engine.decoders import Decoders, shared
 from bench.types import Certificate, Encoder, EncoderError, Policy
 
 if TYPE_CHECKING:
     import torch
     from torch import Tensor
 
+PASSES = 3  # on a GPU: one thread fills a batch, one queues its operations, one waits for results
 Reduce = Callable[["Tensor", list[int]], "Tensor"]
 """What is taken from the device of an output [B, T, D] with so many valid frames a clip."""
 
@@ -67,6 +69,7 @@ class Engine:
     passes: ThreadPoolExecutor  # runs the encoder
     reader: ThreadPoolExecutor  # one thread, which prepares the next window
     copies: SimpleQueue[Encoder]
+    decoders: Decoders | None = None  # processes that decode, each of which a thread of the pool waits for
 
     def forward(self, audio: Sequence[NDArray[np.float32]], *, where: str) -> tuple[NDArray[np.float64], list[int]]:
         """Sums over valid frames [B, D] and the number of valid frames of each clip, on the next free copy."""
@@ -96,13 +99,21 @@ class Engine:
 
 
 @contextlib.contextmanager
-def engine(frozen: Frozen, threads: int) -> Iterator[Engine]:
-    """An engine of ``threads`` threads; what is still queued when its block fails is dropped, not waited for."""
-    pool, reader = ThreadPoolExecutor(threads), ThreadPoolExecutor(1)
-    passes = pool if frozen.on_cpu else ThreadPoolExecutor(2)  # one queues work on the GPU, one waits for results
+def engine(frozen: Frozen, threads: int, decoders: int = 0) -> Iterator[Engine]:
+    """An engine of ``threads`` threads; what is still queued when its block fails is dropped, not waited for.
+
+    With ``decoders`` so many other processes decode.
+    """
+    processes = shared(decoders) if decoders else None
+    if processes is not None:
+        processes.start()
+    pool, reader = ThreadPoolExecutor(decoders or threads), ThreadPoolExecutor(1)
+    shares = frozen.on_cpu and not decoders
+    passes = pool if shares else ThreadPoolExecutor(threads if frozen.on_cpu else PASSES)
     try:
         with single_threaded() if frozen.on_cpu else nullcontext():
-            yield Engine(frozen, pool, passes, reader, replicas(frozen.encoder, threads if frozen.on_cpu else 1))
+            copies = replicas(frozen.encoder, threads if frozen.on_cpu else 1)
+            yield Engine(frozen, pool, passes, reader, copies, processes)
     finally:
         for executor in (passes, pool, reader):  # the reader last: it may be waiting for what is dropped here
             executor.shutdown(cancel_futures=True)

@@ -143,10 +143,11 @@ def _plan(config: pytest.Config) -> Plan:
     protocols = chosen(option("protocol"))
     kept = tuple(in_protocol(task, protocol) for task in here for protocol in protocols if asks(task, protocol))
     tasks = with_probes(kept, option("probe"))
+    device = _device(option("device"))
     settings = Settings(
         suite=suite,
         protocol=option("protocol"),
-        device=_device(option("device")),
+        device=device,
         precision=option("precision"),
         seeds=tuple(range(option("seeds"))),
         cache=(option("cache") or cache()).expanduser().resolve(),
@@ -154,7 +155,8 @@ def _plan(config: pytest.Config) -> Plan:
         threads=scheduling.threads(config),
         offline=option("offline"),
         mirror=option("mirror") or "",
-        compiled=_compiled(option("compile"), _device(option("device"))),
+        compiled=_compiled(option("compile"), device),
+        decoders=scheduling.decoders(config, device),
         frames=option("frames"),
         pcm_cache=option("pcm_cache"),
     )

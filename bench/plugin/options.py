@@ -68,6 +68,13 @@ def pytest_addoption(parser: pytest.Parser) -> None:
         "230 MB an hour at 16 kHz; scores do not depend on it; not in protocol xares",
     )
     group.addoption(
+        "--decoders",
+        type=_count,
+        metavar="N",
+        help="so many other processes of each worker decode audio; 0: its threads do (default: on a GPU one for each "
+        "core but one, shared between the workers; else 0); scores do not depend on it; not in protocol xares",
+    )
+    group.addoption(
         "--layer",
         type=_layer,
         metavar="N|all",
@@ -201,6 +208,12 @@ def _text_encoder(value: str) -> str:
     if not value or path.is_absolute() or value.startswith((".", "~")):
         raise argparse.ArgumentTypeError(f"no such folder: {value!r}; expected a transformers folder or a hub name")
     return value
+
+
+def _count(value: str) -> int:
+    if not value.isdigit():
+        raise argparse.ArgumentTypeError(f"{value!r} is not a whole number of at least 0")
+    return int(value)
 
 
 def _positive(value: str) -> int:

@@ -5,12 +5,14 @@ from __future__ import annotations
 import contextlib
 import os
 import signal
+import sys
 from types import FrameType
 from typing import TYPE_CHECKING
 
 import pytest
 
 from bench.plugin.options import wanted
+from bench.types import ChoiceError
 
 if TYPE_CHECKING:
     from xdist.workermanage import WorkerController
@@ -82,6 +84,17 @@ def threads(config: pytest.Config) -> int:
     """Threads of this process: the cores that it may use, shared between the workers."""
     usable = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
     return max(1, usable // workers(config))
+
+
+def decoders(config: pytest.Config, device: str) -> int:
+    """Other processes that decode for this one. Raises ChoiceError where the system has no nameless files for them."""
+    asked = config.getoption("decoders")
+    possible = hasattr(os, "memfd_create")
+    if asked and not possible:
+        raise ChoiceError("--decoders", got=asked, expected="0, or Linux", where=sys.platform)
+    if asked is not None:
+        return int(asked)
+    return max(1, threads(config) - 1) if possible and device.startswith("cuda") else 0
 
 
 def prepare_process(config: pytest.Config) -> None:
