@@ -9,6 +9,7 @@ import sys
 NAMES = {
     "gating": "false alarms and power of the gate, from stored predictions",
     "extraction": "shards to stored embeddings, against the bare forward loop",
+    "hiding": "whether everything but the forward pass hides behind a device, with a stand-in for a GPU",
     "growth": "time, memory and bytes from 1,000 to 100,000 clips",
     "probing": "stored embeddings to scores, against loops over stored frames",
     "warm": "the whole embedded suite when every embedding is stored",
