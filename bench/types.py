@@ -13,6 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from bench.errors import BenchError, ChoiceError, DataError, EncoderError, UnavailableError
+from bench.results import Data, Failure, Leaderboard, Score
 from bench.targets import Captions, ClassLabel, Event, Events, MultiLabel, Sidecar, Target, Targets, Transcript
 from bench.trial_target import AudioFile, Pairs, Trials
 
@@ -27,12 +28,16 @@ __all__ = [  # what is defined elsewhere and imported from here; the nouns of th
     "Captions",
     "ChoiceError",
     "ClassLabel",
+    "Data",
     "DataError",
     "EncoderError",
     "Event",
     "Events",
+    "Failure",
+    "Leaderboard",
     "MultiLabel",
     "Pairs",
+    "Score",
     "Sidecar",
     "Target",
     "Targets",
@@ -296,7 +301,7 @@ class Task:
     protocol: str = "strict"  # how it is computed; see ``bench.protocol.in_protocol``
 
 
-# -------------------------------------------------------------------------------------------------------- results
+# ----------------------------------------------------------------------------------------------------------- runs
 
 
 @dataclass(frozen=True, slots=True)
@@ -327,75 +332,3 @@ class Embeddings:
     keys: tuple[str, ...]
     seconds: NDArray[np.float64]  # [N] clip durations
     sidecars: tuple[Sidecar, ...]
-
-
-@dataclass(frozen=True, slots=True)
-class Data:
-    """Which bytes a score was computed on."""
-
-    id: str
-    sha256: str  # over the shard digests, sorted
-    licence: str
-    synthetic: bool
-    reference: bool | None  # mini suite: the bytes are the published ones; None where nothing is published
-    hours: float
-    classes: int
-
-
-@dataclass(frozen=True, slots=True)
-class Score:
-    """One row of the leaderboard. Every value is a plain Python value: it travels through xdist and JSON."""
-
-    task: str
-    version: int
-    domain: str
-    encoder: str
-    fingerprint: str
-    suite: str
-    protocol: str
-    probe: str
-    metric: str
-    value: float
-    normalized: float  # (value - worst) / (best - worst)
-    chance_corrected: float  # (value - chance) / (best - chance)
-    ci95: tuple[float, float]
-    n: int  # scored clips; of an event task segments, of a retrieval task queries, whose clusters are the clips
-    clusters: int | None  # resampled units, None when clips were resampled one by one
-    weight: float
-    chance: float
-    majority: float  # metric of one answer for all: the most frequent training class, or each class's training share
-    seeds: tuple[int, ...]
-    seed_values: tuple[float, ...]
-    secondary: Mapping[str, float]  # further metrics
-    data: Data
-    rates: Mapping[str, float]  # e.g. {"missing": 0.0}
-    subsets: Mapping[str, float]  # e.g. value by fold
-    predictions: str  # file below the run folder
-    device: str  # cpu or cuda
-    precision: str
-    policy: str  # batching
-    certified: bool
-    private: bool = False
-
-
-@dataclass(frozen=True, slots=True)
-class Failure:
-    """A row that could not be scored: never a zero."""
-
-    task: str
-    encoder: str
-    probe: str
-    error: str
-
-
-@dataclass(frozen=True, slots=True)
-class Leaderboard:
-    """What ``leaderboard.json`` holds: the same bytes however the run was made."""
-
-    schema: int
-    suite: str
-    protocol: str
-    scores: tuple[Score, ...]
-    failures: tuple[Failure, ...]
-    summaries: tuple[Mapping[str, Any], ...]
-    encoders: tuple[Mapping[str, Any], ...]
