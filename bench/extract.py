@@ -48,8 +48,15 @@ class Compute(Protocol[T_co]):
     def __call__(self, audio: Sequence[NDArray[np.float32]], *, where: str) -> T_co: ...
 
 
-def stored_as(shard: Shard, frozen: Frozen, crop_in_s: float | None, pooling: object = POOLING) -> str:
+def stored_as(
+    shard: Shard,
+    frozen: Frozen,
+    crop_in_s: float | None,
+    pooling: object = POOLING,
+    shape: windows.Shape | None = None,
+) -> str:
     """The address of a shard's embeddings: a digest of everything that they depend on."""
+    window = shape or windows.for_pooling(frozen.budget)
     return address(
         layout=LAYOUT,
         shard=shard.sha256,
@@ -64,7 +71,8 @@ def stored_as(shard: Shard, frozen: Frozen, crop_in_s: float | None, pooling: ob
         batching=[
             frozen.policy,
             frozen.budget.batch_in_s,
-            *windows.size(frozen.budget),
+            window.in_s,
+            window.in_clips,
             frozen.certificate.first_frame_in_samples,
         ],
     )
@@ -97,7 +105,10 @@ def extract(
             kept = store.has_part(keys[index], number)
             return begun(window, running(), running().forward, crop_in_s, kept=kept)
 
-        audio = windows.Windows(found, running, lambda index: store.path(keys[index]).exists(), prepare, decoded)
+        def is_stored(index: int) -> bool:
+            return store.path(keys[index]).exists()
+
+        audio = windows.Windows(found, running, is_stored, prepare, decoded, windows.for_pooling(frozen.budget))
         for index, key in enumerate(keys):
             computed: list[bool] = []
 

@@ -17,7 +17,7 @@ from bench.frame_store import Frames, Writer
 from bench.kept_audio import KeptAudio
 from bench.store import Store
 from bench.types import Certificate, Clip, DataError, Shard
-from bench.windows import Windows
+from bench.windows import Windows, for_frames
 
 Keep = Callable[[int, Callable[[Writer], None]], Frames]
 """Called with a window's index and what makes its frames; gives them, made or kept from an earlier run."""
@@ -27,7 +27,7 @@ LAYOUT = 1  # a change of what is stored, or of how frames get their times, bump
 def frames_stored_as(shard: Shard, frozen: Frozen, crop_in_s: float | None, dtype: str = "float32") -> str:
     """The address of a shard's frames: a digest of everything that they and their times depend on."""
     kept = ["every valid frame", LAYOUT, dtype, frozen.certificate.hop_in_samples]
-    return stored_as(shard, frozen, crop_in_s, kept)
+    return stored_as(shard, frozen, crop_in_s, kept, for_frames())
 
 
 def extract_frames(
@@ -60,7 +60,7 @@ def extract_frames(
         def is_stored(index: int) -> bool:
             return frame_store.stored_at(store, keys[index]).exists()
 
-        audio = Windows(found, running, is_stored, prepare, decoded)
+        audio = Windows(found, running, is_stored, prepare, decoded, for_frames())
         for index, key in enumerate(keys):
             computed: list[bool] = []
 

@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Executor
 from contextlib import nullcontext
 from itertools import chain
-from typing import Generic, TypeVar
+from typing import Generic, NamedTuple, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -20,11 +20,12 @@ from bench.engine.pipeline import ahead, in_order
 from bench.kept_audio import KeptAudio
 from bench.types import Clip, Shard
 
-WINDOW_IN_S = 600.0  # audio that is batched together; four windows are in memory at a time, at most
+WINDOW_IN_S = 600.0  # audio that is batched together; few windows are in memory at a time
 WINDOW_IN_CLIPS = 256  # at most; a killed run loses no more than what is in memory
 WINDOW_IN_BATCHES = 16  # and more audio where batches are large: with few to a window much of them is padding
 LARGEST_IN_S = 6400.0  # 410 MB at 16 kHz
 AHEAD = 3  # windows and ends of shards, made before they are asked for
+AHEAD_WITH_FRAMES = 2
 GROUP_IN_BYTES = 1 << 18  # of encoded clips that are decoded in one go on a thread
 ASKED_IN_BYTES = 1 << 20  # and by a process, which is asked for less often
 MOST_GROUPS = 32  # read and not yet part of a window
@@ -34,6 +35,14 @@ T = TypeVar("T")
 S = TypeVar("S", shards.Sample, shards.Entry)
 Audio = tuple[NDArray[np.float32], float]
 """Mono samples at the encoder's rate, and the clip's seconds."""
+
+
+class Shape(NamedTuple):
+    """How much audio a window has at most, and how many are made before they are asked for."""
+
+    in_s: float
+    in_clips: int
+    ahead: int
 
 
 class Windows(Generic[T]):
@@ -50,10 +59,11 @@ class Windows(Generic[T]):
         running: Callable[[], Engine],
         is_stored: Callable[[int], bool],
         prepare: Callable[[int, int, list[Clip]], T],
-        decoded: KeptAudio | None = None,
+        decoded: KeptAudio | None,
+        shape: Shape,
     ) -> None:
         self._found, self._running, self._is_stored, self._decoded = found, running, is_stored, decoded
-        self._prepare = prepare
+        self._prepare, self._shape = prepare, shape
         self._stream: Iterator[tuple[int, T | None]] = iter(())
         self._within = False  # a shard that was not asked for to its end
 
@@ -73,7 +83,7 @@ class Windows(Generic[T]):
                 return made
             if shard > index:  # it was stored when its turn came, and is not what was written
                 break
-        self._stream = ahead(self._from(index), self._running().reader, AHEAD)
+        self._stream = ahead(self._from(index), self._running().reader, self._shape.ahead)
         return next(self._stream)[1]
 
     def _from(self, start: int) -> Iterator[tuple[int, T | None]]:
@@ -81,26 +91,30 @@ class Windows(Generic[T]):
         for index in range(start, len(self._found)):
             if index > start and self._is_stored(index):
                 continue
-            for number, window in enumerate(windows(self._found[index], self._running(), self._decoded)):
+            for number, window in enumerate(windows(self._found[index], self._running(), self._decoded, self._shape)):
                 yield index, self._prepare(index, number, window)
             yield index, None
 
 
-def size(budget: Budget) -> tuple[float, int]:
-    """How much audio in seconds, and how many clips at most, make a window for batches of this size."""
+def for_pooling(budget: Budget) -> Shape:
+    """Windows for batches of this size, of each clip of which one vector is left."""
     in_s = max(WINDOW_IN_S, min(LARGEST_IN_S, WINDOW_IN_BATCHES * budget.batch_in_s))
-    return in_s, round(WINDOW_IN_CLIPS * in_s / WINDOW_IN_S)
+    return Shape(in_s, round(WINDOW_IN_CLIPS * in_s / WINDOW_IN_S), AHEAD)
 
 
-def windows(shard: Shard, running: Engine, decoded: KeptAudio | None = None) -> Iterator[list[Clip]]:
-    """Decoded clips, in groups whose borders depend on the shard and the size of batches alone."""
-    most_in_s, most_clips = size(running.frozen.budget)
+def for_frames() -> Shape:
+    """Windows of which every frame is kept, many times as large as the audio."""
+    return Shape(WINDOW_IN_S, WINDOW_IN_CLIPS, AHEAD_WITH_FRAMES)
+
+
+def windows(shard: Shard, running: Engine, decoded: KeptAudio | None, shape: Shape) -> Iterator[list[Clip]]:
+    """Decoded clips, in groups whose borders depend on the shard and the shape alone."""
     window: list[Clip] = []
     total_in_s = 0.0
     for clip in _clips(shard, running, decoded):
         window.append(clip)
         total_in_s += len(clip.audio) / clip.sampling_rate
-        if total_in_s >= most_in_s or len(window) == most_clips:
+        if total_in_s >= shape.in_s or len(window) == shape.in_clips:
             yield window
             window, total_in_s = [], 0.0
     if window:

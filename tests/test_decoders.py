@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import json
 import os
 import re
@@ -25,7 +26,7 @@ from bench.extract_frames import extract_frames
 from bench.kept_audio import KeptAudio
 from bench.plugin import scheduling
 from bench.store import Store
-from bench.types import ChoiceError, DataError, Shard
+from bench.types import BenchError, ChoiceError, DataError, Shard
 from tasks.mini.write import flac
 from tests import toys
 from tests.test_extract import Mean, frozen, nothing
@@ -195,6 +196,21 @@ def test_one_that_dies_is_one_clear_error_and_is_replaced(what: str, mixed: Shar
         assert len(ask()) == 9
     finally:
         decoder.close()
+
+
+def test_one_that_cannot_be_started_is_one_clear_error(mixed: Shard, monkeypatch: pytest.MonkeyPatch) -> None:
+    def full(*what: object, **how: object) -> None:
+        raise OSError(errno.EAGAIN, os.strerror(errno.EAGAIN))
+
+    there = descriptors()
+    monkeypatch.setattr("subprocess.Popen", full)
+    with pytest.raises(BenchError, match="cannot start a decoding process: got Resource temporarily unavailable"):
+        list(Decoder().entries(mixed))
+    assert descriptors() == there
+
+
+def descriptors() -> list[str]:
+    return sorted(path.name for path in Path("/proc/self/fd").iterdir())
 
 
 def test_they_end_with_the_process_that_asked_them(tmp_path: Path) -> None:

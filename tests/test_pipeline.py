@@ -217,17 +217,18 @@ def test_the_encoder_has_the_next_shard_while_the_last_one_is_stored(
     shards=st.lists(st.integers(1, 3), min_size=1, max_size=4),
     asked=st.lists(st.tuples(st.integers(0, 3), st.booleans()), max_size=6),
     stored=st.sets(st.integers(0, 3)),
+    ahead=st.integers(1, 3),
 )
 @settings(max_examples=60)
 def test_windows_are_those_of_the_shard_that_is_asked_for(
-    shards: list[int], asked: list[tuple[int, bool]], stored: set[int]
+    shards: list[int], asked: list[tuple[int, bool]], stored: set[int], ahead: int
 ) -> None:
     """Whatever was asked for before, wholly or not, and whatever is stored."""
 
     class Running(NamedTuple):
         reader: ThreadPoolExecutor
 
-    def made(shard: int, running: object, decoded: object) -> Iterator[str]:
+    def made(shard: int, running: object, decoded: object, shape: object) -> Iterator[str]:
         return iter("abc"[: shards[shard]])
 
     with ThreadPoolExecutor(1) as reader, pytest.MonkeyPatch.context() as patch:
@@ -237,6 +238,8 @@ def test_windows_are_those_of_the_shard_that_is_asked_for(
             lambda: Running(reader),  # type: ignore[arg-type,return-value]
             stored.__contains__,
             lambda shard, number, window: (shard, number, window),
+            None,
+            windows.Shape(1, 1, ahead),
         )
         for index, wholly in asked:
             if index < len(shards):
@@ -247,9 +250,9 @@ def test_windows_are_those_of_the_shard_that_is_asked_for(
 
 
 def test_large_batches_have_large_windows() -> None:
-    assert windows.size(Budget()) == (600, 256)
-    assert windows.size(Budget(160)) == (2560, 1092)
-    assert windows.size(Budget(2560)) == (6400, 2731)
+    assert windows.for_pooling(Budget())[:2] == windows.for_frames()[:2] == (600, 256)
+    assert windows.for_pooling(Budget(160))[:2] == (2560, 1092)
+    assert windows.for_pooling(Budget(2560))[:2] == (6400, 2731)
 
 
 def test_a_broken_shard_does_not_cost_the_one_before_it(three: list[Shard], tmp_path: Path) -> None:

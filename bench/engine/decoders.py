@@ -25,7 +25,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from bench.audio.shards import Entry, Place
-from bench.types import DataError, Shard
+from bench.types import BenchError, DataError, Shard
 
 ROOT = Path(__file__).parents[2]
 PATIENCE_IN_S = 5.0  # for a process that has nothing more to say
@@ -47,20 +47,16 @@ class Decoder:
         self._listing = False
 
     def start(self) -> Process:
-        """The process; it need not be ready for questions yet."""
+        """The process; it need not be ready for questions yet. Raises BenchError where none can be started."""
         if self._started is None:
-            memory = os.memfd_create("decoded audio")
-            ours, theirs = Pipe()
-            path = os.pathsep.join([str(ROOT), *filter(None, [os.environ.get("PYTHONPATH")])])
-            given = (theirs.fileno(), memory)
-            with theirs:
-                process = subprocess.Popen(
-                    [sys.executable, "-P", "-m", "bench.audio.decoding", *map(str, given)],
-                    pass_fds=given,
-                    env={**os.environ, "PYTHONPATH": path},
-                    stdin=subprocess.DEVNULL,
-                    start_new_session=True,  # Ctrl-C is for this process, which then ends that one
-                )
+            with contextlib.ExitStack() as on_failure:
+                memory = os.memfd_create("decoded audio")
+                on_failure.callback(os.close, memory)
+                ours, theirs = Pipe()
+                on_failure.callback(ours.close)
+                with theirs:
+                    process = _asked_over(theirs.fileno(), memory)
+                on_failure.pop_all()
             self._started = Process(process, ours, memory)
         return self._started
 
@@ -129,6 +125,23 @@ class Decoder:
         got = f"exit status {process.returncode}"
         self.close()
         return DataError("a decoding process is gone", got=got, expected="decoded audio", where=where)
+
+
+def _asked_over(connection: int, memory: int) -> subprocess.Popen[bytes]:
+    path = os.pathsep.join([str(ROOT), *filter(None, [os.environ.get("PYTHONPATH")])])
+    try:
+        return subprocess.Popen(
+            [sys.executable, "-P", "-m", "bench.audio.decoding", str(connection), str(memory)],
+            pass_fds=(connection, memory),
+            env={**os.environ, "PYTHONPATH": path},
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.DEVNULL,  # a worker of xdist speaks over its own
+            start_new_session=True,  # Ctrl-C is for this process, which then ends that one
+        )
+    except OSError as error:
+        expected = "room for one more (--decoders 0: threads decode)"
+        got = error.strerror or str(error)
+        raise BenchError("cannot start a decoding process", got=got, expected=expected, where=sys.executable) from error
 
 
 class Decoders:
