@@ -19,8 +19,9 @@ from hypothesis import strategies as st
 from bench import freeze as freeze_module
 from bench import windows
 from bench.audio import batching, decode, shards
-from bench.engine import budget
+from bench.engine import budget, local
 from bench.engine.budget import Budget, calibrated, halving
+from bench.engine.decoders import shared
 from bench.engine.local import Frozen, masked_sums, sums_of
 from bench.engine.measures import equivalence, least_cosine
 from bench.engine.pipeline import ahead, in_order
@@ -143,6 +144,38 @@ def test_shards_come_back_in_their_order_stored_or_not(tmp_path: Path) -> None:
     assert np.array_equal(every.vectors[12:24], second.vectors)
     assert np.array_equal(every.vectors, again.vectors)
     assert every.sidecars == again.sidecars
+
+
+@pytest.mark.parametrize("decoders", [0, 1])
+def test_as_on_a_gpu_one_pass_at_a_time_and_the_same_bits(
+    decoders: int, three: list[Shard], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Its threads and its one encoder, but tensors on the CPU; small batches, that several are underway."""
+    at_a_time: list[int] = []
+
+    class Alone(Mean):
+        running = 0
+
+        def forward(self, audio: torch.Tensor, lengths: torch.Tensor | None = None) -> torch.Tensor:
+            self.running += 1
+            at_a_time.append(self.running)
+            time.sleep(0.002)
+            self.running -= 1
+            return super().forward(audio, lengths)
+
+    how = {"crop_in_s": None, "threads": 2, "progress": nothing}
+    small = Budget(1.0)
+    plain = extract(three, replace(frozen_mean(Mean()), budget=small), store=Store(tmp_path / "cpu"), **how)  # type: ignore[arg-type]
+    fill, count = local.on_device, local.numbers
+    monkeypatch.setattr(local, "on_device", lambda audio, ready: fill(audio, replace(ready, device="cpu")))
+    monkeypatch.setattr(local, "numbers", lambda values, device: count(values, "cpu"))
+    ready = replace(frozen_mean(Alone()), device="cuda:0", budget=small)
+    found = extract(three, ready, store=Store(tmp_path / "gpu"), decoders=decoders, **how)  # type: ignore[arg-type]
+    shared(1).close()
+    assert found.vectors.tobytes() == plain.vectors.tobytes()
+    assert found.keys == plain.keys
+    assert len(at_a_time) > 3
+    assert set(at_a_time) == {1}
 
 
 # ------------------------------------------------------------------------------------------- from shard to shard
