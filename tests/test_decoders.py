@@ -206,11 +206,11 @@ def test_one_that_cannot_be_started_is_one_clear_error(mixed: Shard, monkeypatch
     monkeypatch.setattr("subprocess.Popen", full)
     with pytest.raises(BenchError, match="cannot start a decoding process: got Resource temporarily unavailable"):
         list(Decoder().entries(mixed))
-    assert descriptors() == there
+    assert descriptors() <= there
 
 
-def descriptors() -> list[str]:
-    return sorted(path.name for path in Path("/proc/self/fd").iterdir())
+def descriptors() -> set[str]:
+    return {path.name for path in Path("/proc/self/fd").iterdir()}
 
 
 def test_they_end_with_the_process_that_asked_them(tmp_path: Path) -> None:
