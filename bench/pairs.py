@@ -94,10 +94,10 @@ def _write(chosen: argparse.Namespace) -> None:
 
     def audio(key: str) -> Audio:
         try:
-            samples, rate = decode.decode(paths[key].read_bytes(), where=str(paths[key]))
+            data = paths[key].read_bytes()
         except OSError as error:
             raise DataError("cannot read", got=error.strerror, expected="an audio file", where=paths[key]) from error
-        return decode.resample(samples, rate, chosen.rate)
+        return decode.heard(data, chosen.rate, where=str(paths[key]))[0]
 
     pairs = _drawn(chosen, [recording for recording, _ in table])
     made = fine_tuning.write(
@@ -171,11 +171,8 @@ def _heard(data: Dataset, split: str, target: Trials, frozen: Frozen) -> Mapping
     for shard in data.splits[split]:
         for sample in shards.samples(shard):
             told = target(sample.sidecar, sample.where)
-            audio, rate = decode.decode(sample.audio, where=sample.where)
-            found[told.id or sample.key] = (
-                decode.resample(audio, rate, frozen.encoder.sampling_rate),
-                told.speaker or "",
-            )
+            audio, _ = decode.heard(sample.audio, frozen.encoder.sampling_rate, where=sample.where)
+            found[told.id or sample.key] = audio, told.speaker or ""
     return found
 
 

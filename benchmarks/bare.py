@@ -34,9 +34,10 @@ def best_loop(loop: Loop, frozen: Frozen, audio: list[np.ndarray[Any, Any]], thr
 
     few = audio[: max(len(audio) // TRIED, 8)] if frozen.on_cpu else audio
     loop(frozen, batched(few[:2], 1, frozen.device), threads)  # warm
+    # with fewer batches than that, cores would be without work
     sizes = [size for size in SIZES if size * 2 * threads <= len(few)] if frozen.on_cpu else SIZES_ON_GPU
     times: dict[int, float] = {}
-    for size in sizes:  # fewer batches would leave cores without work
+    for size in sizes:
         batches = batched(few, size, frozen.device)
         try:
             times[size] = least(loop, frozen, batches, threads)

@@ -22,7 +22,6 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from bench.adapt import adapt
 from bench.audio import decode, shards
 from bench.engine.budget import Budget, calibrated
 from bench.engine.local import Frozen
@@ -66,8 +65,7 @@ def main(arguments: list[str]) -> int:
 def ready(name: str, device: str, precision: str) -> Frozen:
     """An encoder on its device with, on a GPU, the batch that is best there."""
     model = material.MODELS[name]
-    encoder = adapt(model.load().to(device), device)  # type: ignore[attr-defined]
-    frozen = Frozen(name, encoder, "0" * 64, model.certificate, device, precision)
+    frozen = Frozen(name, material.encoder(model, device), "0" * 64, model.certificate, device, precision)
     return frozen if frozen.on_cpu else replace(frozen, budget=Budget(calibrated(timer(frozen))))
 
 
@@ -112,7 +110,7 @@ def measured(frozen: Frozen, lengths: str, options: argparse.Namespace) -> dict[
         "copies": options.copies,
         "threads": options.threads,
         "decoders": options.decoders,
-        **loop_columns(loops, best, [total / median for median in medians]),
+        **loop_columns(loops, best, [total / median for median in medians[:-1]]),
         "ours": total / medians[-1],
         "ours, clips/s": len(seconds) * options.copies / medians[-1],
         "ratio to plain": statistics.median(turn[0] / turn[-1] for turn in turns),
@@ -125,7 +123,7 @@ def loop_columns(names: Iterable[str], best: Sequence[bare.Bare], rates: Sequenc
     """Seconds of audio per second of each bare loop, and its clips in a batch."""
     return {
         f"{name}, audio-s/s": f"{rate:.4g} ({loop.size} clips)"
-        for name, loop, rate in zip(names, best, rates, strict=False)
+        for name, loop, rate in zip(names, best, rates, strict=True)
     }
 
 
@@ -141,8 +139,8 @@ def copied(paths: list[Path], copies: int) -> list[Path]:
 
 def decoded(path: Path, rate: int) -> list[np.ndarray[Any, Any]]:
     """The clips of a shard as the encoder gets them."""
-    clips = [decode.decode(sample.audio, where=sample.where) for sample in shards.samples(shards.verified(path))]
-    return [decode.resample(audio, native, rate) for audio, native in clips]
+    samples = shards.samples(shards.verified(path))
+    return [decode.heard(sample.audio, rate, where=sample.where)[0] for sample in samples]
 
 
 def pipeline(frozen: Frozen, work: Work) -> float:

@@ -70,23 +70,25 @@ def measured(clips: int, threads: int, folder: Path) -> dict[str, Any]:
     model = material.MODELS["light"]
     frozen = Frozen("light", material.encoder(model), "0" * 64, model.certificate, "cpu", "fp32")
     store = Store(folder / "cache")
-    how: dict[str, Any] = {"crop_in_s": None, "store": store, "threads": threads}
     start = time.perf_counter()
     found = shards.all_verified(sorted((folder / "shards").glob("*.tar")), {}, threads)
-    for shard in found:
-        extract([shard], frozen, **how, progress=lambda clips, encoded: None)
-    took, while_encoding = time.perf_counter() - start, peak_in_mb()
-    start = time.perf_counter()
-    loaded = extract(found, frozen, **how, progress=lambda clips, encoded: None)
+    encoded_at, while_encoding = start, 0.0
+
+    def progress(clips: int, encoded: bool) -> None:
+        nonlocal encoded_at, while_encoding
+        encoded_at, while_encoding = time.perf_counter(), peak_in_mb()
+
+    loaded = extract(found, frozen, crop_in_s=None, store=store, threads=threads, progress=progress)
+    end = time.perf_counter()
     size = sum(path.stat().st_size for path in (store.root / "embeddings").rglob("*.safetensors"))
     assert len(loaded.keys) == clips
     return {
         "clips": clips,
         "threads": threads,
-        "encoding s": took,
-        "ms/clip": 1000 * took / clips,
+        "encoding s": encoded_at - start,
+        "ms/clip": 1000 * (encoded_at - start) / clips,
         "peak MB encoding": while_encoding,
-        "loading s": time.perf_counter() - start,
+        "loading s": end - encoded_at,
         "peak MB loaded": peak_in_mb(),
         "bytes/clip": size / clips,
         "bytes / (4 D + 200)": size / clips / (4 * loaded.vectors.shape[1] + SIDE_IN_BYTES),

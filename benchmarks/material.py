@@ -70,8 +70,8 @@ MODELS = {
 }
 
 
-def encoder(model: Model) -> Encoder:
-    return adapt(model.load(), "cpu")
+def encoder(model: Model, device: str = "cpu") -> Encoder:
+    return adapt(cast(Any, model.load()).to(device), device)
 
 
 def durations(lengths: str, seconds: float) -> list[float]:

@@ -171,14 +171,14 @@ def _members(path: Path, content: Callable[[BinaryIO, tarfile.TarInfo], object])
                 continue  # a folder, a link, or what webdataset calls metadata
             if "." not in info.name.rpartition("/")[2]:
                 raise DataError("unknown member", got=info.name, expected="<key>.<extension>", where=path)
+            if info.issparse():
+                raise tarfile.ReadError(f"{info.name} is sparse")
             read = _content if info.name.endswith(".json") else content
             yield {"fname": info.name, "data": read(file, info), "__url__": str(path)}
 
 
 def _content(file: BinaryIO, info: tarfile.TarInfo) -> bytes:
     """The bytes of a member; tarfile looks for its next header where it left off, wherever this leaves the file."""
-    if info.issparse():
-        raise tarfile.ReadError(f"{info.name} is sparse")
     file.seek(info.offset_data)
     content = file.read(info.size)
     if len(content) < info.size:
@@ -187,8 +187,6 @@ def _content(file: BinaryIO, info: tarfile.TarInfo) -> bytes:
 
 
 def _place(file: BinaryIO, info: tarfile.TarInfo) -> Place:
-    if info.issparse():
-        raise tarfile.ReadError(f"{info.name} is sparse")
     return Place(file.name, info.offset_data, info.size)
 
 

@@ -69,7 +69,7 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     )
     group.addoption(
         "--decoders",
-        type=_count,
+        type=_at_least(0),
         metavar="N",
         help="so many other processes of each worker decode audio; 0: its threads do (default: on a GPU one for each "
         "core but one, shared between the workers; else 0); scores do not depend on it; not in protocol xares",
@@ -102,7 +102,7 @@ def pytest_addoption(parser: pytest.Parser) -> None:
         help="compute these probes only: linear, knn, ..., or ridge, which no task has of its own; repeatable "
         "(default: each task's own)",
     )
-    group.addoption("--seeds", type=_positive, default=3, metavar="N", help="probe seeds (default: 3)")
+    group.addoption("--seeds", type=_at_least(1), default=3, metavar="N", help="probe seeds (default: 3)")
     group.addoption(
         "--cache", type=Path, metavar="DIR", help="embeddings and generated shards (default: the user's cache)"
     )
@@ -210,16 +210,13 @@ def _text_encoder(value: str) -> str:
     return value
 
 
-def _count(value: str) -> int:
-    if not value.isdigit():
-        raise argparse.ArgumentTypeError(f"{value!r} is not a whole number of at least 0")
-    return int(value)
+def _at_least(least: int) -> Callable[[str], int]:
+    def check(value: str) -> int:
+        if not value.isdigit() or int(value) < least:
+            raise argparse.ArgumentTypeError(f"{value!r} is not a whole number of at least {least}")
+        return int(value)
 
-
-def _positive(value: str) -> int:
-    if not value.isdigit() or int(value) < 1:
-        raise argparse.ArgumentTypeError(f"{value!r} is not a whole number of at least 1")
-    return int(value)
+    return check
 
 
 def _share(value: str) -> float:
