@@ -28,9 +28,9 @@ import torch
 from torch import Tensor, nn
 
 from bench.types import EncoderSpec
-from encoders.spectra import Mel, decibels, of_each
-from encoders.vit import EPS, Block, encode
-from encoders.weights import Weights, load, load_file
+from encoders.parts.spectra import Mel, decibels, of_each
+from encoders.parts.vit import EPS, Block, encode
+from encoders.parts.weights import Weights, load, load_file
 
 BANDS, WIDTH, SPAN_IN_DB = 64, 4, 80
 LOWEST, HIGHEST = -79.6482, 50.6842  # dB

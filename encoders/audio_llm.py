@@ -7,7 +7,7 @@ are listed here.
 
 from __future__ import annotations
 
-from encoders.hf_published import published
+from encoders.parts.hf_published import published
 
 SOUNDS = ("audioset", "audiocaps", "clotho", "cremad", "fsd50k", "nsynthinstument", "vocalsound")  # among others
 

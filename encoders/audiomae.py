@@ -24,9 +24,9 @@ import torch
 from torch import Tensor, nn
 
 from bench.types import EncoderSpec
-from encoders.spectra import kaldi, of_each
-from encoders.vit import EPS, Block, encode
-from encoders.weights import Weights, load, load_file
+from encoders.parts.spectra import kaldi, of_each
+from encoders.parts.vit import EPS, Block, encode
+from encoders.parts.weights import Weights, load, load_file
 
 BANDS, PATCH = 128, 16
 ROWS = BANDS // PATCH

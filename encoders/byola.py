@@ -28,8 +28,8 @@ import torch
 from torch import Tensor, nn
 
 from bench.types import EncoderSpec
-from encoders.spectra import Mel, of_each, standardised
-from encoders.weights import Weights, load, load_file
+from encoders.parts.spectra import Mel, of_each, standardised
+from encoders.parts.weights import Weights, load, load_file
 
 BANDS, CHANNELS = 64, 64
 PARTS = 4  # modules of ``features`` for each convolution

@@ -31,8 +31,8 @@ from torch import Tensor, nn
 from bench.types import EncoderSpec
 from encoders import byola
 from encoders.byola import BANDS, EPS, AudioNtt
-from encoders.spectra import Mel, standardised
-from encoders.weights import Rename, Weights, load, load_file
+from encoders.parts.spectra import Mel, standardised
+from encoders.parts.weights import Rename, Weights, load, load_file
 
 PAGE = "https://github.com/GasserElbanna/serab-byols/blob/main/checkpoints"
 AUDIONTT = byola.Config(2048, window=400, mean=None)

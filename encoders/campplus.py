@@ -21,8 +21,8 @@ import torch
 from torch import Tensor, nn
 
 from bench.types import EncoderSpec
-from encoders.spectra import kaldi
-from encoders.weights import Weights, load, load_file
+from encoders.parts.spectra import kaldi
+from encoders.parts.weights import Weights, load, load_file
 
 RATE, WINDOW, HOP, BANDS = 16_000, 400, 160, 80
 SHORTEST = WINDOW + 3 * HOP  # samples that leave two frames of every second, as a deviation needs

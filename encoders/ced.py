@@ -18,7 +18,7 @@ import functools
 
 from bench.types import EncoderSpec
 from encoders.dasheng import Config, MelTransformer, rename
-from encoders.weights import Weights, load, load_file
+from encoders.parts.weights import Weights, load, load_file
 
 COLUMNS = 63
 

@@ -20,8 +20,8 @@ import torch
 from torch import Tensor, nn
 
 from bench.types import Encoder, EncoderSpec
-from encoders.weights import Weights, fetched, filled, tensors
-from encoders.wheels import opened
+from encoders.parts.weights import Weights, fetched, filled, tensors
+from encoders.parts.wheels import opened
 
 RATE, WINDOW, HOP = 16_000, 1024, 640  # samples
 CHANNELS = {"tiny": (128, 16, 16, 16, 32, 64), "full": (1024, 128, 128, 128, 256, 512)}

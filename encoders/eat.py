@@ -29,9 +29,9 @@ from torch import Tensor, nn
 
 from bench.types import Encoder, EncoderError, EncoderSpec
 from encoders.audiomae import PATCH, ROWS, SHORTEST, energies
-from encoders.spectra import of_each
-from encoders.vit import EPS, Attention, Mlp, encode
-from encoders.weights import Weights, fetched, filled, tensors
+from encoders.parts.spectra import of_each
+from encoders.parts.vit import EPS, Attention, Mlp, encode
+from encoders.parts.weights import Weights, fetched, filled, tensors
 
 MEAN, DEVIATION = -4.268, 4.569
 TOLERANCE = 1e-4  # of a position

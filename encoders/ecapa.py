@@ -20,7 +20,7 @@ import torch
 from torch import Tensor, nn
 
 from bench.types import EncoderSpec
-from encoders.weights import Weights, load, load_file
+from encoders.parts.weights import Weights, load, load_file
 
 RATE, WINDOW, HOP, BANDS, RANGE_IN_DB = 16_000, 400, 160, 80, 80.0
 CHANNELS, GROUPS, SQUEEZED, AGGREGATED, ATTENTION, EMBEDDING = 1024, 8, 128, 3072, 128, 192

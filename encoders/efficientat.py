@@ -21,8 +21,8 @@ import torch
 from torch import Tensor, nn
 
 from bench.types import EncoderSpec
-from encoders.spectra import mel_triangles
-from encoders.weights import Weights, load, load_file
+from encoders.parts.spectra import mel_triangles
+from encoders.parts.weights import Weights, load, load_file
 
 RATE, WINDOW, HOP, FFT, BANDS, HIGH = 32_000, 800, 320, 1024, 128, 15_000.0
 SHORTEST = FFT // 2 + 2  # samples: one goes to the difference, reflection needs the others

@@ -19,7 +19,7 @@ import torch
 from torch import Tensor, nn
 
 from bench.types import EncoderSpec
-from encoders.extras import package
+from encoders.parts.extras import package
 
 RATE, HOP, SHORTEST, WIDTH = 16_000, 160, 1_600, 88
 EXTRA = "opensmile"

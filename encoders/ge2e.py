@@ -20,7 +20,7 @@ import torch
 from torch import Tensor, nn
 
 from bench.types import EncoderSpec
-from encoders.weights import Weights, load, load_file
+from encoders.parts.weights import Weights, load, load_file
 
 RATE, FFT, STEP, BANDS, WIDTH = 16_000, 400, 160, 40, 256
 FRAMES = 160  # spectra in a window, 1.6 s

@@ -23,8 +23,8 @@ from torch import nn
 
 from bench.audio import torchaudio_safe
 from bench.types import Encoder, EncoderError, EncoderSpec, UnavailableError
-from encoders import hf_spectrogram, hf_towers, hf_waveform
-from encoders.hf_model import Model
+from encoders.parts import hf_spectrogram, hf_towers, hf_waveform
+from encoders.parts.hf_model import Model
 
 Wrap = Callable[[nn.Module, Any, list[dict[str, Any]]], Model]
 KINDS: dict[str, Wrap] = {  # by the model_type of config.json

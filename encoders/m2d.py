@@ -22,9 +22,9 @@ import torch
 from torch import Tensor, nn
 
 from bench.types import Encoder, EncoderSpec
-from encoders.spectra import SMALLEST, Mel, of_each, standardised
-from encoders.vit import EPS, Block, encode
-from encoders.weights import Weights, fetched, filled, tensors
+from encoders.parts.spectra import SMALLEST, Mel, of_each, standardised
+from encoders.parts.vit import EPS, Block, encode
+from encoders.parts.weights import Weights, fetched, filled, tensors
 
 BANDS, PATCH = 80, 16
 ROWS = BANDS // PATCH

@@ -33,9 +33,9 @@ from torch import Tensor, nn
 from bench.audio import torchaudio_safe
 from bench.types import Encoder, EncoderSpec
 from encoders import panns
-from encoders.hf_model import Pieces
-from encoders.spectra import AMIN, Mel
-from encoders.weights import Rename, Weights, fetched, filled, tensors
+from encoders.parts.hf_model import Pieces
+from encoders.parts.spectra import AMIN, Mel
+from encoders.parts.weights import Rename, Weights, fetched, filled, tensors
 
 RATE, WINDOW, HOP = 44_100, 1024, 320
 CNN14 = panns.Config(RATE, WINDOW, HOP, 14_000)

@@ -24,7 +24,7 @@ from torch import Tensor
 
 from bench.types import Encoder, EncoderSpec
 from encoders.m2d import Config, Mae, rename
-from encoders.weights import Weights, fetched, filled, tensors
+from encoders.parts.weights import Weights, fetched, filled, tensors
 
 PAGE = "https://github.com/nttcslab/msm-mae/releases"
 

@@ -21,8 +21,8 @@ import torch
 from torch import Tensor, nn
 
 from bench.types import EncoderSpec
-from encoders.spectra import AMIN, Mel, of_each
-from encoders.weights import Weights, load, load_file
+from encoders.parts.spectra import AMIN, Mel, of_each
+from encoders.parts.weights import Weights, load, load_file
 
 RATE, HOP, BANDS = 24_000, 240, 128
 MEAN, DEVIATION = 6.768444971712967, 18.417922652295623  # dB, of the Million Song Dataset (msd_stats.json)

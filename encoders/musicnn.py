@@ -20,10 +20,10 @@ import torch
 from torch import Tensor, nn
 
 from bench.types import Encoder, EncoderSpec
-from encoders import tensorflow_checkpoint
-from encoders.spectra import Mel, of_each
-from encoders.weights import Weights, fetched, filled
-from encoders.wheels import opened
+from encoders.parts import tensorflow_checkpoint
+from encoders.parts.spectra import Mel, of_each
+from encoders.parts.weights import Weights, fetched, filled
+from encoders.parts.wheels import opened
 
 RATE, FFT, HOP, BANDS = 16_000, 512, 256, 96
 TIMBRE, TIMBRE_BANDS, TIMBRE_FRAMES = 204, (38, 67), 7

@@ -25,8 +25,8 @@ import torch
 from torch import Tensor, nn
 
 from bench.types import EncoderSpec
-from encoders.spectra import AMIN, Mel, of_each
-from encoders.weights import Weights, load, load_file
+from encoders.parts.spectra import AMIN, Mel, of_each
+from encoders.parts.weights import Weights, load, load_file
 
 BANDS, POOLED = 64, 32  # frames of the spectrum to a vector
 NOT_THE_ENCODER = ("spectrogram_extractor.", "logmel_extractor.", "fc1.", "fc_audioset.")  # computed here; the head

@@ -23,7 +23,7 @@ import torch
 from torch import Tensor, nn
 
 from bench.types import EncoderSpec
-from encoders.weights import Weights, load, load_file
+from encoders.parts.weights import Weights, load, load_file
 from encoders.wespeaker import BANDS, EMBEDDING, HOP, RATE, WINDOW, Block, features
 
 STAGES = ((64, 3), (128, 4), (256, 6), (512, 3))  # channels, blocks; each but the first halves both axes

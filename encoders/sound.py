@@ -6,7 +6,7 @@ run). Microsoft's CLAP is in ``msclap.py``.
 
 from __future__ import annotations
 
-from encoders.hf_published import published
+from encoders.parts.hf_published import published
 
 CLAP = ("audioset", "clotho", "audiocaps", "freesound", "bbc sound effects")  # LAION-Audio-630K, among others
 

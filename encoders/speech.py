@@ -7,7 +7,7 @@ How each is used is described in ``hf_waveform.py`` and ``hf_spectrogram.py``.
 
 from __future__ import annotations
 
-from encoders.hf_published import REAL, published
+from encoders.parts.hf_published import REAL, published
 
 LIBRISPEECH = ("librispeech", "librispeechmalefemale")
 LIBRILIGHT = ("libri-light", *LIBRISPEECH)  # the same volunteers' recordings: LibriSpeech was drawn from them

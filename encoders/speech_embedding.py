@@ -23,9 +23,9 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from bench.types import EncoderError, EncoderSpec
-from encoders.extras import package
-from encoders.weights import Weights, fetched
-from encoders.wheels import opened
+from encoders.parts.extras import package
+from encoders.parts.weights import Weights, fetched
+from encoders.parts.wheels import opened
 
 RATE, WIDTH, BANDS, SPECTRA, STEP = 16_000, 96, 32, 76, 8
 HOP, WINDOW = STEP * 160, (SPECTRA - 1) * 160 + 512  # samples

@@ -20,8 +20,8 @@ import torch
 from torch import Tensor, nn
 
 from bench.types import EncoderSpec
-from encoders.spectra import mel_triangles, of_each
-from encoders.weights import Weights, load, load_file
+from encoders.parts.spectra import mel_triangles, of_each
+from encoders.parts.weights import Weights, load, load_file
 
 RATE, WINDOW, HOP, FFT, BANDS, LOW, HIGH = 16_000, 400, 160, 512, 64, 125.0, 7500.0
 FRAMES = 96  # of an example

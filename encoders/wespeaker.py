@@ -19,8 +19,8 @@ import torch
 from torch import Tensor, nn
 
 from bench.types import EncoderSpec
-from encoders.spectra import kaldi
-from encoders.weights import Weights, load, load_file
+from encoders.parts.spectra import kaldi
+from encoders.parts.weights import Weights, load, load_file
 
 RATE, WINDOW, HOP, BANDS, EMBEDDING = 16_000, 400, 160, 80, 256
 STAGES = ((32, 3), (64, 4), (128, 6), (256, 3))  # channels, blocks; each but the first halves both axes

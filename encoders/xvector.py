@@ -21,7 +21,7 @@ from torch import Tensor, nn
 
 from bench.types import EncoderSpec
 from encoders.ecapa import HOP, RATE, Features
-from encoders.weights import Weights, load, load_file
+from encoders.parts.weights import Weights, load, load_file
 
 BANDS, EMBEDDING = 24, 512
 LAYERS = ((512, 5, 1), (512, 3, 2), (512, 3, 3), (512, 1, 1), (1500, 1, 1))  # channels, kernel, dilation

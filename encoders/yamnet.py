@@ -18,9 +18,9 @@ import torch
 from torch import Tensor, nn
 
 from bench.types import EncoderSpec
-from encoders.spectra import of_each
+from encoders.parts.spectra import of_each
+from encoders.parts.weights import Weights, load, load_file
 from encoders.vggish import FRAMES, HOP, RATE, SHORTEST, LogMel
-from encoders.weights import Weights, load, load_file
 
 BETWEEN = FRAMES // 2  # frames from patch to patch
 EPS = 1e-4  # of batch normalisation

@@ -17,7 +17,7 @@ import soundfile
 import soxr
 from numpy.typing import NDArray
 
-from bench.audio import quick
+from bench.audio import miniaudio_decode
 from bench.types import DataError
 
 UNKNOWN_IN_BYTES = 0x7FFF0000  # as sox (0x7FFFF000 and so on) and ffmpeg (0xFFFFFFFF) say in a pipe
@@ -48,7 +48,7 @@ def channels(data: bytes, *, where: str) -> tuple[NDArray[np.float32], int]:
     Raises DataError when the bytes do not decode, hold fewer samples than their header promises (but for WAV), none at
     all, or a value that is not finite.
     """
-    audio, sampling_rate = quick.channels(data) or by_libsndfile(data, where)
+    audio, sampling_rate = miniaudio_decode.channels(data) or by_libsndfile(data, where)
     if not np.isfinite(audio).all():
         sample, channel = np.argwhere(~np.isfinite(audio))[0]
         got = f"{audio[sample, channel]} at sample {sample}"

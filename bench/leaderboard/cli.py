@@ -12,14 +12,16 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from bench.leaderboard import merge, rank, table, trial_report
-from bench.leaderboard.compare import compare
-from bench.leaderboard.export import FORMATS
-from bench.leaderboard.files import one, sources
-from bench.leaderboard.formats import FILES
-from bench.leaderboard.report import commands as report
-from bench.leaderboard.verify import verify
-from bench.store import written
+from bench.leaderboard.exports.formats import FILES
+from bench.leaderboard.exports.text import FORMATS
+from bench.leaderboard.files import merge
+from bench.leaderboard.files.sources import one, sources
+from bench.leaderboard.files.verify import verify
+from bench.leaderboard.page import commands as report
+from bench.leaderboard.ranking import rank
+from bench.leaderboard.ranking.compare import compare
+from bench.leaderboard.terminal import tables, trial_report
+from bench.store.files import written
 from bench.types import BenchError
 
 if TYPE_CHECKING:
@@ -48,7 +50,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         code = run(chosen)
         sys.stdout.flush()
     except BenchError as error:
-        print(f"error: {table.printable(str(error))}", file=sys.stderr)
+        print(f"error: {tables.printable(str(error))}", file=sys.stderr)
         return UNUSABLE
     except BrokenPipeError:  # the reader, e.g. head, has seen enough; nothing is left to flush at exit
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
@@ -106,8 +108,8 @@ def _show(chosen: argparse.Namespace) -> int:
     for source in found:
         if len(found) > 1:
             board = source.board
-            print(table.printable(f"{source.path}: suite {board.suite}, protocol {board.protocol}"))
-        _print(table.render(source.board, width=width, colour=colour))
+            print(tables.printable(f"{source.path}: suite {board.suite}, protocol {board.protocol}"))
+        _print(tables.render(source.board, width=width, colour=colour))
     return DONE
 
 
@@ -116,10 +118,10 @@ def _verify(chosen: argparse.Namespace) -> int:
     for source in sources(chosen.run):
         found = verify(source)
         for difference in found:
-            _print(f"{table.printable(str(difference))}\n")
+            _print(f"{tables.printable(str(difference))}\n")
         rows, summaries = len(source.board.scores), len(source.board.summaries)
         said = f"{len(found)} differences" if found else "all as stored"
-        _print(table.printable(f"{source.path}: {rows} scores, {summaries} summaries, {said}") + "\n")
+        _print(tables.printable(f"{source.path}: {rows} scores, {summaries} summaries, {said}") + "\n")
         wrong += len(found)
     return DIFFERENT if wrong else DONE
 
@@ -128,17 +130,17 @@ def _merge(chosen: argparse.Namespace) -> int:
     found = [source for path in chosen.files for source in sources(path)]
     board, absent = merge.write(chosen.out, found)
     said = f"{len(board.scores)} scores of {len(board.encoders)} encoders, {len(board.failures)} not scored"
-    _print(table.printable(f"{chosen.out}/leaderboard.json: {said}") + "\n")
+    _print(tables.printable(f"{chosen.out}/leaderboard.json: {said}") + "\n")
     if absent:
         left = f"without the predictions of {len(absent)} rows, which are not beside their leaderboard"
-        print(table.printable(f"{left}: {', '.join(absent[: table.MOST_NAMES])}"), file=sys.stderr)
+        print(tables.printable(f"{left}: {', '.join(absent[: tables.MOST_NAMES])}"), file=sys.stderr)
     return DONE
 
 
 def _compare(chosen: argparse.Namespace) -> int:
     found = compare(one(chosen.first), one(chosen.second), (chosen.one, chosen.other))
     width, colour = _look()
-    _print(table.render_comparison(found, width=width, colour=colour))
+    _print(tables.render_comparison(found, width=width, colour=colour))
     return DONE
 
 
@@ -146,9 +148,9 @@ def _rank(chosen: argparse.Namespace) -> int:
     width, colour = _look()
     for ranking in rank.rank([source for path in chosen.files for source in sources(path)]):
         left_out = f", without {', '.join(ranking.left_out)}, which not all have" if ranking.left_out else ""
-        _print(table.printable(f"{ranking.probe}, {len(ranking.tasks)} tasks{left_out}") + "\n")
+        _print(tables.printable(f"{ranking.probe}, {len(ranking.tasks)} tasks{left_out}") + "\n")
         notes = ["encoders that share a letter are not separable at 95%"]
-        text = table.render_rows(rank.COLUMNS, rank.rows_of(ranking), notes, width=width, colour=colour, total=False)
+        text = tables.render_rows(rank.COLUMNS, rank.rows_of(ranking), notes, width=width, colour=colour, total=False)
         _print(f"{text}\n")
     return DONE
 

@@ -1,10 +1,10 @@
 """Metrics: pure functions of targets and predictions, each bundled with its chance level and range."""
 
 from bench.metrics.classification import accuracy, balanced_accuracy
+from bench.metrics.error_rates import character_error_rate_inverse, word_error_rate_inverse
 from bench.metrics.multilabel import mean_average_precision
 from bench.metrics.retrieval import recall_at_1
-from bench.metrics.segments import segment_f1_macro, segment_f1_micro
-from bench.metrics.transcripts import character_error_rate_inverse, word_error_rate_inverse
+from bench.metrics.segment_f1 import segment_f1_macro, segment_f1_micro
 from bench.metrics.verification import equal_error_rate
 
 __all__ = [

@@ -13,14 +13,15 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from bench.chosen_models import with_language_model, with_text_encoder
-from bench.chosen_probes import kind, with_probes
-from bench.data import in_suite, located, sharing
-from bench.plugin import discovery, listing, scheduling
-from bench.plugin.environment import cache
+from bench.datasets.dataset import in_suite, located, sharing
+from bench.discovery import bundled, listing
+from bench.discovery.environment import cache
+from bench.plugin import scheduling
+from bench.plugin.model_choice import with_language_model, with_text_encoder
 from bench.plugin.options import wanted
-from bench.protocol import asks, chosen, in_protocol
+from bench.plugin.probe_choice import kind, with_probes
 from bench.types import DOMAINS, BenchError, ChoiceError, EncoderSpec, Probe, Settings, Task, Trials
+from bench.xares.protocol import asks, chosen, in_protocol
 
 if TYPE_CHECKING:
     from xdist.workermanage import WorkerController
@@ -172,8 +173,8 @@ def _compiled(asked: bool, device: str) -> bool:
 
 
 def _tasks(files: list[Path], suite: str) -> tuple[Task, ...]:
-    bundled = discovery.bundled_tasks()
-    tasks = tuple(task for file in files for task in discovery.tasks_of(file)) or bundled
+    known = bundled.bundled_tasks()
+    tasks = tuple(task for file in files for task in bundled.tasks_of(file)) or known
     if suite == "mini":
         without = [task.name for task in tasks if task.mini is None]
         tasks = tuple(task for task in tasks if task.mini is not None)
@@ -185,7 +186,7 @@ def _tasks(files: list[Path], suite: str) -> tuple[Task, ...]:
     names = [task.name for task in tasks]
     if len(set(names)) < len(names):
         raise ChoiceError("task named twice", got=", ".join(names), expected="unique names", where="--tasks")
-    return sharing([in_suite(task, suite) for task in tasks], bundled)
+    return sharing([in_suite(task, suite) for task in tasks], known)
 
 
 def _absent(tasks: Sequence[Task], suite: str, data: Path | None, keyword: str) -> tuple[str, ...]:
@@ -200,12 +201,12 @@ def _absent(tasks: Sequence[Task], suite: str, data: Path | None, keyword: str) 
 
 
 def _specs(wanted_encoders: list[str], layer: str | None) -> tuple[EncoderSpec, ...]:
-    from bench.encoder_sources import resolve
-    from bench.layers import at_layer
+    from bench.loading.layers import at_layer
+    from bench.loading.sources import resolve
 
-    bundled = discovery.bundled_encoders()
-    specs = tuple(resolve(text, bundled, hf=discovery.hugging_face()) for text in dict.fromkeys(wanted_encoders))
-    specs = specs or tuple(spec for spec in bundled.values() if spec.default)
+    known = bundled.bundled_encoders()
+    specs = tuple(resolve(text, known, hf=bundled.hugging_face()) for text in dict.fromkeys(wanted_encoders))
+    specs = specs or tuple(spec for spec in known.values() if spec.default)
     names = [spec.name for spec in specs]
     if len(set(names)) < len(names):
         raise ChoiceError("encoder named twice", got=", ".join(names), expected="unique names", where="--encoder")
@@ -244,10 +245,10 @@ def pytest_cmdline_main(config: pytest.Config) -> int | None:
     if not (wanted(config) and (config.getoption("list_encoders") or config.getoption("list_tasks"))):
         return None
     if config.getoption("list_encoders"):
-        sys.stdout.write(listing.encoders(discovery.bundled_encoders().values()) + "\n")
+        sys.stdout.write(listing.encoders(bundled.bundled_encoders().values()) + "\n")
     if config.getoption("list_tasks"):
         files = config.getoption("tasks")
-        for task in [t for file in files for t in discovery.tasks_of(file)] or discovery.bundled_tasks():
+        for task in [t for file in files for t in bundled.tasks_of(file)] or bundled.bundled_tasks():
             kind = "mini" if task.mini else "private" if task.private else ""
             sys.stdout.write(f"{task.name:22} {task.domain:12} {kind:8} {task.metric.name:17} {task.description}\n")
     return 0

@@ -10,15 +10,15 @@ from typing import Any, TypeVar
 
 import pytest
 
-from bench.data import Dataset, dataset
-from bench.engine.local import Frozen
-from bench.freeze import frozen_by
-from bench.leaderboard import predictions
+from bench.datasets.dataset import Dataset, dataset
+from bench.evaluation.pipelines import story
+from bench.extraction.engine.local import Frozen
+from bench.extraction.load_encoder import frozen_by
+from bench.leaderboard.files import predictions
 from bench.plugin import gating, speed
 from bench.plugin.collection import PLAN, Case, Load, Plan
 from bench.plugin.progress import Progress
-from bench.story import story
-from bench.throughput import Benchmark, against, measure
+from bench.throughput.measure import Benchmark, against, measure
 from bench.types import EncoderSpec, Score, Task
 
 V = TypeVar("V")
@@ -85,7 +85,7 @@ class Bench:
         return self._datasets.get(task.name, make)
 
     def labelled(self, task: Task, frozen: Frozen) -> Any:
-        """What the probes of a task work on; see ``bench.story``."""
+        """What the probes of a task work on; see ``bench.evaluation.pipelines``."""
 
         def make() -> Any:
             data = self.data(task)

@@ -1,7 +1,8 @@
 """``--baseline``: each test compares its score with the baseline's on the same clips, the end compares the summaries.
 
 A test is decided where it runs, so that a worker fails it as any other. What only the whole run shows, summaries and
-tasks that are missing, is decided on the controller at the end. The statistics are ``bench.leaderboard.gate``'s.
+tasks that are missing, is decided on the controller at the end. The statistics are
+``bench.leaderboard.ranking.gate``'s.
 """
 
 from __future__ import annotations
@@ -15,11 +16,12 @@ from typing import Any
 import pytest
 from _pytest.mark.expression import Expression
 
-from bench.leaderboard import files, gate
-from bench.leaderboard.files import Source
+from bench.leaderboard.files import sources
+from bench.leaderboard.files.sources import Source
+from bench.leaderboard.ranking import gate
 from bench.plugin import speed
 from bench.plugin.collection import PLAN, Case, Plan
-from bench.store import written
+from bench.store.files import written
 from bench.types import BenchError, ChoiceError, DataError, Failure, Score
 
 FILE = "gate.json"
@@ -106,7 +108,7 @@ def _gate(config: pytest.Config, plan: Plan) -> Gate:
     )
     for case in plan.cases:
         base = own.of_case(case)
-        path = base and files.proof_path(baselines[case.task.protocol], base)
+        path = base and sources.proof_path(baselines[case.task.protocol], base)
         if path and not path.is_file():
             expected = "its predictions beside the leaderboard: the whole folder of the run"
             raise DataError("no predictions of the baseline", got="no such file", expected=expected, where=path)
@@ -115,7 +117,7 @@ def _gate(config: pytest.Config, plan: Plan) -> Gate:
 
 def _baselines(config: pytest.Config, plan: Plan) -> dict[str, Source]:
     path = config.getoption("baseline")
-    found = {source.board.protocol: source for source in files.sources(path)}
+    found = {source.board.protocol: source for source in sources.sources(path)}
     absent = set(plan.protocols) - found.keys()
     if absent:
         got, expected = " and ".join(sorted(found)), " and ".join(plan.protocols)

@@ -8,10 +8,10 @@ from pathlib import Path
 
 import pytest
 
-from bench.audio import hugging_face
-from bench.leaderboard.gate import GATES
-from bench.protocol import BOTH
+from bench.datasets import hugging_face
+from bench.leaderboard.ranking.gate import GATES
 from bench.types import FRAMES, PRECISIONS, PROTOCOLS, SUITES, ChoiceError
+from bench.xares.protocol import BOTH
 
 BENCH = Path(__file__).parents[1]
 

@@ -6,10 +6,10 @@ import shutil
 
 import pytest
 
-from bench.engine.local import Frozen
-from bench.freeze import frozen_by
-from bench.leaderboard import table
-from bench.plan import Material, Speed, calibrate, encoding_in_s, materials
+from bench.extraction.cost import Material, Speed, calibrate, encoding_in_s, materials
+from bench.extraction.engine.local import Frozen
+from bench.extraction.load_encoder import frozen_by
+from bench.leaderboard.terminal import tables
 from bench.plugin.collection import PLAN, Case
 from bench.types import EncoderSpec, Settings
 
@@ -51,7 +51,7 @@ def _plan(cases: list[Case], settings: Settings, width: int, colour: bool) -> st
     ]
     rows.append(_total(found, [[times.get((task.name, spec.name)) for task in tasks] for spec in specs]))
     columns = (*COLUMNS, *(f">{spec.name}" for spec in specs))
-    return table.render_rows(columns, rows, [*_explained(found, settings), *notes], width=width, colour=colour)
+    return tables.render_rows(columns, rows, [*_explained(found, settings), *notes], width=width, colour=colour)
 
 
 def _calibrated(specs: list[EncoderSpec], settings: Settings) -> tuple[dict[str, tuple[Frozen, Speed]], list[str]]:

@@ -15,8 +15,8 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from bench.audio import shards
-from bench.data import Dataset
+from bench.datasets import shards
+from bench.datasets.dataset import Dataset
 
 if TYPE_CHECKING:
     from rich.progress import Progress as RichProgress

@@ -14,15 +14,18 @@ from typing import Any
 
 import pytest
 
-from bench.leaderboard import build, gate_table, io, published, table
-from bench.leaderboard.files import Source
-from bench.leaderboard.gate import Verdict
-from bench.leaderboard.report import build as report
-from bench.plugin import discovery, environment, gating
+from bench.discovery import bundled, environment
+from bench.leaderboard import summaries
+from bench.leaderboard.files import board_json, published_tables
+from bench.leaderboard.files.sources import Source
+from bench.leaderboard.page import build as report
+from bench.leaderboard.ranking.gate import Verdict
+from bench.leaderboard.terminal import gate_table, tables
+from bench.plugin import gating
 from bench.plugin.collection import PLAN, Case, Plan
 from bench.plugin.fixtures import PROPERTY
 from bench.plugin.scheduling import distributed, is_worker, workers
-from bench.store import locked, written
+from bench.store.files import locked, written
 from bench.types import BenchError, Failure, Leaderboard, Score
 
 QUALITY = "bench/test_quality.py::test_quality"
@@ -53,7 +56,7 @@ class Reporter:
             if "encoder" in note:
                 self.encoders[note["encoder"]["name"]] = note["encoder"]
             if "score" in note and report.when == "call":
-                self.scores.append(io.score_of(note["score"]))
+                self.scores.append(board_json.score_of(note["score"]))
             if "throughput" in note and report.when == "call":
                 self.throughput.append(note["throughput"])
             if "speed" in note and report.when == "call":
@@ -168,17 +171,17 @@ class _Hooks:
         width = max(terminalreporter._tw.fullwidth, 0 if terminalreporter._tw.hasmarkup else 120)
         terminalreporter.section("Otoscope")
         colour = terminalreporter._tw.hasmarkup
-        terminalreporter.write(table.render_all(self.reporter.boards, width=width, colour=colour))
+        terminalreporter.write(tables.render_all(self.reporter.boards, width=width, colour=colour))
         if gating.GATE in self.config.stash:
             limits = self.config.stash[gating.GATE].limits
             terminalreporter.write(gate_table.render(self.reporter.verdicts, limits, width=width, colour=colour))
         board = self.reporter.boards.get("xares")
         if self.config.getoption("published") or (board is not None and board.suite == "full"):
             board = board or self.reporter.boards["strict"]
-            tables = published.read(discovery.ROOT / "tasks" / "published.json")
-            terminalreporter.write(table.render_reported(tables, board, width=width, colour=colour))
+            reported = published_tables.read(bundled.ROOT / "tasks" / "published.json")
+            terminalreporter.write(tables.render_reported(reported, board, width=width, colour=colour))
         if self.reporter.throughput:
-            terminalreporter.write(table.render_throughput(self.reporter.throughput, width=width, colour=colour))
+            terminalreporter.write(tables.render_throughput(self.reporter.throughput, width=width, colour=colour))
             terminalreporter.write(gate_table.render_speed(self.reporter.speed, width=width, colour=colour))
         elif distributed(self.config):
             terminalreporter.write_line("throughput is not measured under -n: pytest bench -m throughput -n 0")
@@ -204,7 +207,7 @@ def _write(reporter: Reporter, config: pytest.Config) -> None:
     boards = {protocol: _board(reporter, protocol, late.get(protocol, [])) for protocol in plan.protocols}
     with locked(plan.run / ".lock"):
         for protocol, board in boards.items():
-            io.write(plan.run / _file(protocol, alone=len(boards) == 1), board)
+            board_json.write(plan.run / _file(protocol, alone=len(boards) == 1), board)
         with written(plan.run / "run.json") as temporary:
             temporary.write_text(json.dumps(_run(reporter, config), indent=1) + "\n")
     (plan.run / ".lock").unlink(missing_ok=True)
@@ -222,7 +225,7 @@ def _report(reporter: Reporter) -> None:
 
 def _board(reporter: Reporter, protocol: str, late: list[Failure]) -> Leaderboard:
     plan = reporter.plan
-    return build.build(
+    return summaries.build(
         suite=plan.settings.suite,
         protocol=protocol,
         scores=[score for score in reporter.scores if score.protocol == protocol],

@@ -9,8 +9,8 @@ from typing import Any
 
 import pytest
 
-from bench.interleaved import Ratio
 from bench.plugin.collection import PLAN, Load
+from bench.throughput.paired_timing import Ratio
 from bench.types import ChoiceError, EncoderSpec
 
 SPEC = pytest.StashKey[EncoderSpec | None]()
@@ -30,10 +30,10 @@ def pytest_configure(config: pytest.Config) -> None:
 
 def resolved(text: str) -> EncoderSpec:
     """As ``--encoder`` does. Raises ChoiceError for no such encoder."""
-    from bench.encoder_sources import resolve
-    from bench.plugin import discovery
+    from bench.discovery import bundled
+    from bench.loading.sources import resolve
 
-    return resolve(text, discovery.bundled_encoders(), hf=discovery.hugging_face())
+    return resolve(text, bundled.bundled_encoders(), hf=bundled.hugging_face())
 
 
 def baseline(config: pytest.Config) -> EncoderSpec | None:

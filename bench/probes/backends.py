@@ -9,7 +9,7 @@ one without direction (all zeros, as a constant encoder's are once its mean is g
   (ddof 0) of the cosines of one side with a cohort: the training utterances, or the mean of each training speaker. A
   ``top_n`` makes it adaptive: the ``top_n`` highest of these cosines, side by side. A side whose cohort cosines do not
   vary adds 0.
-- ``PLDA``: see ``bench.probes.plda``.
+- ``PLDA``: see ``bench.verification.plda``.
 
 Sources: Kenny, "Bayesian speaker verification with heavy-tailed priors", Odyssey 2010 (symmetric normalisation);
 Matejka et al., "Analysis of score normalization in multilingual speaker recognition", Interspeech 2017 (adaptive).
@@ -22,12 +22,12 @@ from typing import TYPE_CHECKING, Any, Literal, Protocol
 
 import numpy as np
 
-from bench.probes import plda
-from bench.probes.calibration import Line, calibration
-from bench.probes.pair_scores import Fitted, scored
-from bench.probes.problems import check_finite
-from bench.trial_target import UNKNOWN
+from bench.probes.fit_splits import check_finite
 from bench.types import DataError, Pairs, ProbeResult
+from bench.types.trials import UNKNOWN
+from bench.verification import plda
+from bench.verification.calibration import Line, calibration
+from bench.verification.pair_scores import Fitted, scored
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

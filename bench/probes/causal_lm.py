@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 import torch
 
 from bench.audio import torchaudio_safe
-from bench.probes.decoders import positions
+from bench.probes.text_decoders import positions
 from bench.types import ChoiceError
 
 if TYPE_CHECKING:
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
     from torch import Tensor
 
-    from bench.probes.decoders import Decoder
+    from bench.probes.text_decoders import Decoder
 
 QWEN = "Qwen/Qwen2.5-0.5B"
 SEPARATOR = "<|vision_end|>"

@@ -18,10 +18,10 @@ import numpy as np
 import torch
 from torch.nn import functional
 
-from bench.grid_xares import filled
+from bench.probes.fit_splits import check_split
 from bench.probes.heads import Adam, Heads, cosine, initial, random_bits
-from bench.probes.problems import check_split
 from bench.types import DataError, ProbeResult
+from bench.xares.segments import filled
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
@@ -35,7 +35,7 @@ BLOCK = 1 << 24  # floats of frames computed with at a time: 64 MiB
 
 
 class Targets(Protocol):
-    """What the probe needs to know of its clips; ``bench.grid.EventTargets`` with a metric is one."""
+    """What the probe needs to know of its clips; ``bench.scoring.segments.EventTargets`` with a metric is one."""
 
     def frames(self, clip: int) -> NDArray[np.uint8]:
         """[T, C] what sounds in each frame; if the probe is ``padded``, of as many frames as there are labels for."""

@@ -17,7 +17,7 @@ import numpy as np
 import torch
 from torch.nn import functional
 
-from bench.probes.problems import check_input
+from bench.probes.fit_splits import check_input
 from bench.types import DataError, ProbeResult, Problem
 
 if TYPE_CHECKING:

@@ -19,11 +19,11 @@ import numpy as np
 import torch
 from torch.nn import functional
 
+from bench.probes.fit_splits import check_input
 from bench.probes.heads import Adam, Heads, cosine
 from bench.probes.heads import initial as _initial
 from bench.probes.heads import random_bits as _random_bits
 from bench.probes.objectives import ManyLabels, OneLabel
-from bench.probes.problems import check_input
 from bench.types import DataError, ProbeResult
 
 if TYPE_CHECKING:

@@ -18,8 +18,8 @@ from torch.nn import functional
 
 from bench.metrics.retrieval import kinds, ranks, recall_at_1
 from bench.probes.contrastive import LARGEST_LOG_SCALE, LOG_SCALE, contrastive_loss
+from bench.probes.fit_splits import check_finite, check_split
 from bench.probes.heads import Adam, cosine, random_bits
-from bench.probes.problems import check_finite, check_split
 from bench.probes.text import Tokens
 from bench.probes.towers import VectorTower, drawn
 from bench.types import DataError, ProbeResult

@@ -22,8 +22,8 @@ import torch
 from torch.nn import functional
 
 from bench.metrics import mean_average_precision
+from bench.probes.fit_splits import check_input, check_split
 from bench.probes.layered import selection
-from bench.probes.problems import check_input, check_split
 from bench.types import ProbeResult, Problem
 
 if TYPE_CHECKING:

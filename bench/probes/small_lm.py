@@ -14,8 +14,8 @@ from typing import TYPE_CHECKING
 import torch
 from torch.nn import functional
 
-from bench.probes.adapter import drawn
-from bench.probes.decoders import DECODER, positions
+from bench.probes.projector import drawn
+from bench.probes.text_decoders import DECODER, positions
 from bench.types import DataError
 
 if TYPE_CHECKING:
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
     from torch import Tensor
 
-    from bench.probes.decoders import Decoder
+    from bench.probes.text_decoders import Decoder
 
 PER_LAYER = 8  # tensors
 Past = list[tuple["Tensor", "Tensor"]]

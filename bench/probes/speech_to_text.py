@@ -3,7 +3,7 @@
 X-ARES's head and recipe: a frozen language model, an adapter trained by the cross-entropy of the transcript, Adam, the
 cosine of the linear probe, batches of 4, greedy generation with a repetition penalty of 1.1. Unlike X-ARES
 
-- positions are those of the tokens, not of the padding, in training and in generation (``bench.probes.decoders``);
+- positions are those of the tokens, not of the padding, in training and in generation (``bench.probes.text_decoders``);
 - the epoch is chosen by transcripts that were generated, as they will be for the test, on a fixed part of the
   validation split, not by answers to the right beginning cut to the right length;
 - numbers have one precision (fp32, a language model on a GPU bf16) instead of fp16 autocast without loss scaling;
@@ -19,11 +19,11 @@ import numpy as np
 import torch
 from torch.nn import functional
 
-from bench.probes.adapter import Adapter, adapter, sequences, stacked
 from bench.probes.causal_lm import PUBLISHED
-from bench.probes.decoders import IGNORED, Decoder, LanguageModel
+from bench.probes.fit_splits import check_split
 from bench.probes.heads import Adam, cosine, random_bits
-from bench.probes.problems import check_split
+from bench.probes.projector import Adapter, adapter, sequences, stacked
+from bench.probes.text_decoders import IGNORED, Decoder, LanguageModel
 from bench.types import DataError, ProbeResult
 
 if TYPE_CHECKING:

@@ -5,9 +5,9 @@ from __future__ import annotations
 from bench.metrics import recall_at_1
 from bench.probes import RetrievalProbe
 from bench.types import Captions, Mini, ShardSet, Splits, Task
-from tasks.mini.captions import make_clotho
 from tasks.mini.checksums import checksums
-from tasks.mini.environment import LICENCE
+from tasks.mini.environment.captions import make_clotho
+from tasks.mini.environment.recordings import LICENCE
 from tasks.mini.probes import RETRIEVAL_PROBES
 
 NAME = "clotho"

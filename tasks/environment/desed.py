@@ -7,8 +7,8 @@ from bench.probes import FrameProbe
 from bench.types import Events, Mini, Published, ShardSet, Splits, Task
 from tasks.labels import labels
 from tasks.mini.checksums import checksums
-from tasks.mini.environment import LICENCE
-from tasks.mini.events import make_desed
+from tasks.mini.environment.events import make_desed
+from tasks.mini.environment.recordings import LICENCE
 from tasks.mini.probes import FRAME_PROBES
 
 NAME = "desed"

@@ -7,7 +7,7 @@ from bench.probes import KNN, LinearProbe
 from bench.types import ClassLabel, Folds, Mini, ShardSet, Task
 from tasks.labels import indices
 from tasks.mini.checksums import checksums
-from tasks.mini.environment import ESC50_FOLDS, LICENCE, esc50_classes, make_esc50
+from tasks.mini.environment.recordings import ESC50_FOLDS, LICENCE, esc50_classes, make_esc50
 from tasks.mini.probes import PROBES
 
 NAME = "esc50"

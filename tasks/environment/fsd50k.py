@@ -7,8 +7,8 @@ from bench.probes import LinearProbe
 from bench.types import Mini, MultiLabel, ShardSet, Splits, Task
 from tasks.labels import labels
 from tasks.mini.checksums import checksums
-from tasks.mini.environment import LICENCE
-from tasks.mini.events import fsd50k_classes, make_fsd50k
+from tasks.mini.environment.events import fsd50k_classes, make_fsd50k
+from tasks.mini.environment.recordings import LICENCE
 from tasks.mini.probes import MULTI_LABEL_PROBES
 
 NAME = "fsd50k"

@@ -7,7 +7,7 @@ from bench.probes import LinearProbe
 from bench.types import ClassLabel, Mini, ShardSet, Splits, Task
 from tasks.labels import labels
 from tasks.mini.checksums import checksums
-from tasks.mini.kaggle import LICENCE, fsdkaggle2018_classes, make_fsdkaggle2018
+from tasks.mini.environment.kaggle import LICENCE, fsdkaggle2018_classes, make_fsdkaggle2018
 from tasks.mini.probes import PROBES
 
 NAME = "fsdkaggle2018"

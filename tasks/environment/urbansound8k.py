@@ -7,7 +7,7 @@ from bench.probes import KNN, LinearProbe
 from bench.types import ClassLabel, Folds, Mini, ShardSet, Task
 from tasks.labels import labels
 from tasks.mini.checksums import checksums
-from tasks.mini.environment import LICENCE, URBAN_FOLDS, make_urbansound8k
+from tasks.mini.environment.recordings import LICENCE, URBAN_FOLDS, make_urbansound8k
 from tasks.mini.probes import PROBES
 
 NAME = "urbansound8k"

@@ -7,8 +7,8 @@ from bench.probes import KNN, LinearProbe
 from bench.types import ClassLabel, Folds, Mini, Published, ShardSet, Task
 from tasks.labels import labels
 from tasks.mini.checksums import checksums
-from tasks.mini.environment import LICENCE
-from tasks.mini.imitations import FOLDS, classes, make_vocalimitations
+from tasks.mini.environment.imitations import FOLDS, classes, make_vocalimitations
+from tasks.mini.environment.recordings import LICENCE
 from tasks.mini.probes import PROBES
 
 NAME = "vocalimitations"

@@ -6,10 +6,10 @@ from bench.metrics import accuracy
 from bench.probes import KNN, LinearProbe
 from bench.types import ClassLabel, Mini, ShardSet, Splits, Task
 from tasks.labels import labels
-from tasks.mini.archive import make_freemusicarchive
 from tasks.mini.checksums import checksums
+from tasks.mini.music.archive import make_freemusicarchive
+from tasks.mini.music.soundfont import LICENCE
 from tasks.mini.probes import PROBES
-from tasks.mini.soundfont import LICENCE
 
 NAME = "freemusicarchive"
 

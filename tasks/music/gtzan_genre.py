@@ -7,9 +7,9 @@ from bench.probes import KNN, LinearProbe
 from bench.types import ClassLabel, Folds, Mini, ShardSet, Task
 from tasks.labels import labels
 from tasks.mini.checksums import checksums
-from tasks.mini.genre import FOLDS, make_gtzan_genre
+from tasks.mini.music.genre import FOLDS, make_gtzan_genre
+from tasks.mini.music.soundfont import LICENCE
 from tasks.mini.probes import PROBES
-from tasks.mini.soundfont import LICENCE
 
 NAME = "gtzan_genre"
 

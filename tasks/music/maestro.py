@@ -8,9 +8,9 @@ from __future__ import annotations
 from bench.metrics import segment_f1_micro
 from bench.probes import FrameProbe
 from bench.types import Events, Mini, Published, ShardSet, Splits, Task
-from tasks.mini import piano
 from tasks.mini.checksums import checksums
-from tasks.mini.soundfont import LICENCE
+from tasks.mini.music import piano
+from tasks.mini.music.soundfont import LICENCE
 
 NAME = "maestro"
 KEYS = tuple(range(21, 109))  # MIDI

@@ -10,10 +10,10 @@ from bench.probes import KNN, LinearProbe
 from bench.types import ClassLabel, Mini, ShardSet, Splits, Task
 from tasks.labels import labels
 from tasks.mini.checksums import checksums
-from tasks.mini.instruments import FAMILIES
-from tasks.mini.music import make_nsynthinstument
+from tasks.mini.music.instruments import FAMILIES
+from tasks.mini.music.notes import make_nsynthinstument
+from tasks.mini.music.soundfont import LICENCE
 from tasks.mini.probes import PROBES
-from tasks.mini.soundfont import LICENCE
 
 NAME = "nsynthinstument"
 SPLITS = ("nsynth_train", "nsynth_valid", "nsynth_test")

@@ -6,9 +6,9 @@ from bench.metrics import accuracy
 from bench.probes import KNN, LinearProbe
 from bench.types import ClassLabel, Mini, ShardSet, Splits, Task
 from tasks.mini.checksums import checksums
-from tasks.mini.music import PITCHES, make_nsynthpitch
+from tasks.mini.music.notes import PITCHES, make_nsynthpitch
+from tasks.mini.music.soundfont import LICENCE
 from tasks.mini.probes import PROBES
-from tasks.mini.soundfont import LICENCE
 
 NAME = "nsynthpitch"
 SPLITS = ("nsynth_train", "nsynth_valid", "nsynth_test")

@@ -10,8 +10,8 @@ from bench.types import ClassLabel, Mini, ShardSet, Splits, Task
 from tasks.labels import labels
 from tasks.mini.checksums import checksums
 from tasks.mini.probes import PROBES
-from tasks.mini.speech import LICENCE, synthesiser
-from tasks.mini.spoof import NAME, utterances
+from tasks.mini.speech.spoof import NAME, utterances
+from tasks.mini.speech.synthesis import LICENCE, synthesiser
 from tasks.mini.write import write_shards
 
 SPLITS = {"train": "asvspoof_train", "valid": "asvspoof_valid", "test": "asvspoof_eval"}

@@ -9,10 +9,10 @@ from bench.probes import KNN, LinearProbe
 from bench.types import ClassLabel, Mini, ShardSet, Splits, Task
 from tasks.labels import labels
 from tasks.mini.checksums import checksums
-from tasks.mini.emotion import takes
 from tasks.mini.probes import PROBES
-from tasks.mini.speech import LICENCE, synthesiser
-from tasks.mini.voices import VARIANTS
+from tasks.mini.speech.emotion import takes
+from tasks.mini.speech.synthesis import LICENCE, synthesiser
+from tasks.mini.speech.voices import VARIANTS
 from tasks.mini.write import write_shards
 
 NAME = "cremad"

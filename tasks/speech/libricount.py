@@ -7,9 +7,9 @@ from bench.probes import KNN, LinearProbe
 from bench.types import ClassLabel, Folds, Mini, ShardSet, Task
 from tasks.labels import indices
 from tasks.mini.checksums import checksums
-from tasks.mini.crowd import FOLDS, make_libricount
 from tasks.mini.probes import PROBES
-from tasks.mini.speech import LICENCE
+from tasks.mini.speech.crowd import FOLDS, make_libricount
+from tasks.mini.speech.synthesis import LICENCE
 
 NAME = "libricount"
 

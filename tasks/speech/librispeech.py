@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from bench.metrics.transcripts import lower_case, plain_words, word_error_rate_inverse
+from bench.metrics.error_rates import lower_case, plain_words, word_error_rate_inverse
 from bench.probes import SmallLM, SpeechToText
 from bench.types import Mini, ShardSet, Splits, Task, Transcript
-from tasks.mini import books
 from tasks.mini.checksums import checksums
-from tasks.mini.speech import LICENCE
+from tasks.mini.speech import books
+from tasks.mini.speech.synthesis import LICENCE
 
 NAME = "librispeech"
 

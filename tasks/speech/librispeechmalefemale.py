@@ -6,10 +6,10 @@ from bench.metrics import accuracy
 from bench.probes import KNN, LinearProbe
 from bench.types import ClassLabel, Mini, ShardSet, Splits, Task
 from tasks.labels import labels
-from tasks.mini import books
 from tasks.mini.checksums import checksums
 from tasks.mini.probes import PROBES
-from tasks.mini.speech import LICENCE
+from tasks.mini.speech import books
+from tasks.mini.speech.synthesis import LICENCE
 
 NAME = "librispeechmalefemale"
 

@@ -9,9 +9,9 @@ from bench.probes import KNN, LinearProbe
 from bench.types import ClassLabel, Folds, Mini, ShardSet, Task
 from tasks.labels import labels
 from tasks.mini.checksums import checksums
-from tasks.mini.emotion import takes
 from tasks.mini.probes import PROBES
-from tasks.mini.speech import LICENCE, synthesiser
+from tasks.mini.speech.emotion import takes
+from tasks.mini.speech.synthesis import LICENCE, synthesiser
 from tasks.mini.write import write_shards
 
 NAME = "ravdess"

@@ -12,8 +12,8 @@ from tasks.labels import labels
 from tasks.mini import scene
 from tasks.mini.checksums import checksums
 from tasks.mini.probes import PROBES
-from tasks.mini.speech import LICENCE, RATE, Say, synthesiser
-from tasks.mini.voices import ACCENTS, stranger
+from tasks.mini.speech.synthesis import LICENCE, RATE, Say, synthesiser
+from tasks.mini.speech.voices import ACCENTS, stranger
 from tasks.mini.write import Sample, write_shards
 
 NAME = "speechcommandsv1"

@@ -13,7 +13,7 @@ from bench.types import ClassLabel, Mini, ShardSet, Splits, Task
 from tasks.labels import labels
 from tasks.mini.checksums import checksums
 from tasks.mini.probes import PROBES
-from tasks.mini.vocal import LICENCE, recordings
+from tasks.mini.speech.vocal import LICENCE, recordings
 from tasks.mini.write import write_shards
 
 NAME = "vocalsound"

@@ -14,8 +14,8 @@ from tasks.labels import labels
 from tasks.mini import scene
 from tasks.mini.checksums import checksums
 from tasks.mini.probes import PROBES
-from tasks.mini.speech import LICENCE, RATE, Say, Voice, synthesiser
-from tasks.mini.texts import sentences
+from tasks.mini.speech.synthesis import LICENCE, RATE, Say, Voice, synthesiser
+from tasks.mini.speech.texts import sentences
 from tasks.mini.write import Sample, write_shards
 
 NAME = "voxceleb1"

@@ -16,8 +16,8 @@ from bench.metrics import equal_error_rate
 from bench.probes import Cosine
 from bench.types import Mini, ShardSet, Splits, Task, Trials
 from tasks.mini.checksums import checksums
-from tasks.mini.people import PHRASES, make_phrases
-from tasks.mini.speech import LICENCE
+from tasks.mini.speech.people import PHRASES, make_phrases
+from tasks.mini.speech.synthesis import LICENCE
 from tasks.verification import layouts
 
 TASK = Task(

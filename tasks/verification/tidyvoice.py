@@ -19,8 +19,8 @@ from bench.metrics import equal_error_rate
 from bench.probes import PLDA, Cosine, SNorm
 from bench.types import Mini, ShardSet, Splits, Task, Trials
 from tasks.mini.checksums import checksums
-from tasks.mini.people import SPEAKERS, make_speakers
-from tasks.mini.speech import LICENCE
+from tasks.mini.speech.people import SPEAKERS, make_speakers
+from tasks.mini.speech.synthesis import LICENCE
 from tasks.verification import layouts
 
 SPLIT = Splits(train="train", valid=None, test="test")

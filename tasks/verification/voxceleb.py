@@ -14,8 +14,8 @@ from bench.metrics import equal_error_rate
 from bench.probes import Cosine
 from bench.types import Mini, ShardSet, Splits, Task, Trials
 from tasks.mini.checksums import checksums
-from tasks.mini.people import SPEAKERS, make_speakers
-from tasks.mini.speech import LICENCE
+from tasks.mini.speech.people import SPEAKERS, make_speakers
+from tasks.mini.speech.synthesis import LICENCE
 from tasks.verification import layouts
 
 SPEAKERS_MADE = Mini(make=make_speakers, version=1, sha256=checksums(SPEAKERS), licence=LICENCE, folder=SPEAKERS)

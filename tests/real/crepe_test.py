@@ -17,9 +17,9 @@ import pytest
 import torch
 from torch import Tensor
 
-from bench.adapt import adapt
 from bench.audio import torchaudio_safe
-from bench.certify import certify
+from bench.loading.adapt import adapt
+from bench.loading.certificate import certify
 from encoders import crepe
 from tests.real.whisper_base_test import DIGITS, clips
 

@@ -19,8 +19,8 @@ import pytest
 import torch
 from torch import Tensor
 
-from bench.adapt import adapt
-from bench.certify import certify
+from bench.loading.adapt import adapt
+from bench.loading.certificate import certify
 from encoders import musicnn
 from tests.real.whisper_base_test import DIGITS, clips
 

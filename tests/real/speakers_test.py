@@ -22,9 +22,9 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from bench.adapt import adapt
 from bench.audio import torchaudio_safe
-from bench.certify import certify
+from bench.loading.adapt import adapt
+from bench.loading.certificate import certify
 from encoders import ecapa, ge2e
 from tests.real.whisper_base_test import DIGITS, clips
 

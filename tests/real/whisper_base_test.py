@@ -19,9 +19,9 @@ import soundfile
 import soxr
 import torch
 
-from bench.adapt import adapt
 from bench.audio import torchaudio_safe
-from bench.certify import certify
+from bench.loading.adapt import adapt
+from bench.loading.certificate import certify
 from encoders import hf
 
 torchaudio_safe.install()

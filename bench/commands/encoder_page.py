@@ -1,0 +1,107 @@
+"""``docs/encoders.md``, written from the specs and from leaderboards.
+
+``python -m bench.commands.encoder_page [LEADERBOARD.json ...]`` rewrites its tables: what every bundled encoder is and
+what was verified of it; how the encoders of the named leaderboards score beside ``logmel``; and, of those that were run
+with ``--layer all``, how their hidden layers score.
+"""
+
+from __future__ import annotations
+
+import re
+import sys
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+
+from bench.discovery import bundled, listing
+from bench.evaluation.layer_curve import CHOSEN, LAYER
+from bench.leaderboard.files import board_json
+from bench.store.files import written
+from bench.types import EncoderSpec, Score
+
+PAGE = bundled.ROOT / "docs" / "encoders.md"
+BASELINE = "logmel"
+
+
+def specs_table(specs: Iterable[EncoderSpec]) -> str:
+    """One row per encoder."""
+    rows = [
+        "| encoder | dim | kHz | hop [ms] | weights | licence | trained on | verified |",
+        "|---|---|---|---|---|---|---|---|",
+    ]
+    for spec in specs:
+        numbers = (spec.output_dim, spec.sampling_rate / 1000, spec.hop_in_ms)
+        cells = (
+            f"[{spec.name}]({spec.source.partition(', ')[0]})" if spec.source.startswith("https://") else spec.name,
+            *(f"{number:.6g}" if number else "" for number in numbers),
+            listing.weights(spec) + (f", extra `{spec.extra}`" if spec.extra else ""),
+            spec.licence,
+            ", ".join(spec.trained_on),
+            spec.verified,
+        )
+        rows.append("| " + " | ".join(cell.replace("|", "/") for cell in cells) + " |")
+    return "\n".join(rows)
+
+
+def scores_table(scores: Sequence[Score]) -> str:
+    """One row per task and probe, one column per encoder, ``logmel`` first; bold where the intervals do not touch."""
+    names = sorted({score.encoder for score in scores} - {BASELINE})
+    rows = [f"| task | probe | chance | {BASELINE} | {' | '.join(names)} |", "|---" * (4 + len(names)) + "|"]
+    values = {(score.task, score.probe, score.encoder): score for score in scores}
+    for task, probe in sorted({(score.task, score.probe) for score in scores}):
+        base = values.get((task, probe, BASELINE))
+        cells = [] if base is None else [_cell(values.get((task, probe, name)), base) for name in names]
+        if base is None or not any(cells):
+            continue
+        rows.append(f"| {task} | {probe} | {base.chance:.3f} | {_cell(base, base)} | {' | '.join(cells)} |")
+    return "\n".join(rows)
+
+
+def layers_table(scores: Sequence[Score]) -> str:
+    """One row per encoder, task and probe, one column per hidden layer; last the row itself: the layer, its score."""
+    deepest = max(len(_layers(score)) for score in scores)
+    head = ["encoder", "task", "probe", *map(str, range(deepest)), "chosen", "score"]
+    rows = ["| " + " | ".join(head) + " |", "|---" * len(head) + "|"]
+    for score in sorted(scores, key=lambda score: (score.encoder, score.task, score.probe)):
+        curve = _layers(score)
+        cells = [score.encoder.removesuffix(".layers"), score.task, score.probe]
+        cells += [f"{curve[i]:.3f}" if i < len(curve) else "" for i in range(deepest)]
+        rows.append("| " + " | ".join([*cells, f"{score.secondary[CHOSEN]:g}", _cell(score, score)]) + " |")
+    return "\n".join(rows)
+
+
+def _layers(score: Score) -> list[float]:
+    return [score.subsets[f"{LAYER}{i}"] for i in range(sum(name.startswith(LAYER) for name in score.subsets))]
+
+
+def _cell(score: Score | None, base: Score) -> str:
+    if score is None:
+        return ""
+    text = f"{score.value:.3f} [{score.ci95[0]:.2f}, {score.ci95[1]:.2f}]"
+    return f"**{text}**" if score.ci95[0] > base.ci95[1] else text
+
+
+def replaced(page: str, name: str, content: str) -> str:
+    """``page`` with new ``content`` between the marks ``<!-- name -->`` and ``<!-- end name -->``."""
+    marks = re.escape(f"<!-- {name} -->"), re.escape(f"<!-- end {name} -->")
+    between = re.compile(f"({marks[0]}\n).*?({marks[1]})", flags=re.DOTALL)
+    return between.sub(lambda found: f"{found[1]}{content}\n{found[2]}", page)
+
+
+def main(files: Sequence[str]) -> None:
+    """Rewrite the page."""
+    page = replaced(PAGE.read_text(encoding="utf-8"), "specs", specs_table(bundled.bundled_encoders().values()))
+    if files:
+        untrained = {spec.name for spec in bundled.bundled_encoders().values() if spec.load_weights is None}
+        scores = [score for file in files for score in board_json.read(Path(file)).scores]
+        scores = [score for score in scores if score.encoder == BASELINE or score.encoder not in untrained]
+        layered = [score for score in scores if CHOSEN in score.secondary]
+        if layered:
+            page = replaced(page, "layers", layers_table(layered))
+        if len(layered) < len(scores):
+            page = replaced(page, "scores", scores_table([score for score in scores if CHOSEN not in score.secondary]))
+    with written(PAGE) as temporary:
+        temporary.write_text(page, encoding="utf-8")
+
+
+if __name__ == "__main__":
+    main(sys.argv[1:])

@@ -1,0 +1,163 @@
+"""Zenodo: what a record holds, and one of its files onto the disk.
+
+The record API (https://developers.zenodo.org) answers ``GET /api/records/{id}`` with the names, sizes, md5 digests and
+links of a record's files. Each file is fetched by itself, never as the ``files-archive`` that the server zips on the
+fly: that one has no checksum and no ranges.
+"""
+
+from __future__ import annotations
+
+import http.client
+import re
+import urllib.parse
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+from bench.datasets.web import PassingError, RefusedError, Session
+from bench.types import DataError
+
+ZENODO = "https://zenodo.org"
+_CHUNK = 1 << 18  # bytes
+_LONGEST_NAME = 200  # bytes; leaves room for what a temporary name adds
+
+
+@dataclass(frozen=True, slots=True)
+class FileToFetch:
+    """One file of a record or of a mirror."""
+
+    name: str
+    bytes: int
+    md5: str  # hex; empty when nobody has said it
+    url: str = ""  # empty when the file is known from a manifest only
+    sha256: str = ""  # hex; empty when nobody has said it
+    record: str = ""  # who lists it: Zenodo's id of the record, or a mirror
+
+    def difference(self, md5: str | None, sha256: str | None) -> tuple[str, str] | None:
+        """The digest that a file has, and the one it should have; None when nothing is known against it."""
+        if self.md5 and md5 is not None and md5 != self.md5:
+            return f"md5 {md5}", self.md5
+        if self.sha256 and sha256 is not None and sha256 != self.sha256:
+            return f"sha256 {sha256}", self.sha256
+        return None
+
+
+def listing(record: str, base_url: str, session: Session) -> tuple[FileToFetch, ...]:
+    """The files of a record, as the server says. Raises DataError."""
+    if not re.fullmatch(r"[0-9]+", record):
+        raise DataError("bad record id", got=repr(record), expected="digits", where=base_url)
+    url = f"{base_url.rstrip('/')}/api/records/{record}"
+    answer, _ = session.json(url, "not a record")
+    return tuple(replace(file, record=record) for file in parsed(answer, record, url))
+
+
+def parsed(payload: object, record: str, where: str) -> tuple[FileToFetch, ...]:
+    """The files of a record's JSON, ``files`` being a list or ``{"entries": list | mapping}``. Raises DataError."""
+    files = payload.get("files", payload.get("entries")) if isinstance(payload, dict) else None
+    if isinstance(payload, dict) and str(payload.get("id", record)) != record:
+        # The id of all versions together answers with the newest one, which would be other data tomorrow.
+        raise DataError("another record", got=payload["id"], expected=record, where=where)
+    if isinstance(files, dict):
+        files = files.get("entries")
+    if isinstance(files, dict):
+        files = list(files.values())
+    if not isinstance(files, list) or not files:
+        raise DataError("record without files", got=type(files).__name__, expected="a list of files", where=where)
+    found = tuple(_file(entry, where) for entry in files)
+    if len({file.name for file in found}) < len(found):
+        raise DataError("file comes twice", got=sorted(file.name for file in found), expected="once", where=where)
+    return found
+
+
+def _file(entry: object, where: str) -> FileToFetch:
+    match entry:
+        case {"key": str(name), "size": int(size), "checksum": str(checksum), "links": dict(links)} if size >= 0:
+            digest = re.fullmatch(r"(?:md5:)?([0-9a-fA-F]{32})", checksum)
+            url = links.get("content") or links.get("self")  # where there are both, ``self`` is about the file
+            if digest is not None and isinstance(url, str):
+                if not safe_name(name):
+                    raise DataError("unsafe file name", got=repr(name), expected="a name without a path", where=where)
+                return FileToFetch(name, size, digest[1].lower(), urllib.parse.quote(url, safe="%/:?&=#+,;@!$'()*[]~"))
+    expected = "key, size, checksum md5:... and links.self"
+    raise DataError("bad file of a record", got=repr(entry)[:120], expected=expected, where=where)
+
+
+def safe_name(name: str) -> bool:
+    """Whether a name that a server sent stays in the folder it is joined to."""
+    if name in {"", ".", ".."} or re.search(r"[/\\\x00-\x1f\x7f]|^[A-Za-z]:", name):
+        return False
+    try:
+        return len(name.encode()) <= _LONGEST_NAME
+    except UnicodeEncodeError:
+        return False
+
+
+def download(file: FileToFetch, part: Path, session: Session, at: Callable[[int], None]) -> None:
+    """Bring ``part`` to the file's length, going on from what it holds where the server can; content is not checked.
+
+    ``at`` is told how many bytes the part holds. Raises DataError when the server or the disk fails for good.
+    """
+    session.retry(lambda: _attempt(file, part, session, at), where=file.url, reached=lambda: held(part))
+
+
+def held(part: Path) -> int:
+    """Bytes of an unfinished file, 0 when there is none."""
+    return part.stat().st_size if part.exists() else 0
+
+
+def _attempt(file: FileToFetch, part: Path, session: Session, at: Callable[[int], None]) -> None:
+    try:
+        start = held(part)
+        if start > file.bytes:
+            part.unlink()
+            start = 0
+        at(start)
+        if start == file.bytes > 0:
+            return
+        with session.open(file.url, {"Range": f"bytes={start}-"} if start else {}) as response:
+            _receive(file, part, start, response, session, at)
+    except RefusedError as error:
+        if error.status != 416 or not part.exists():
+            raise
+        part.unlink()
+        raise PassingError(error.got) from error
+    except OSError as error:  # the network's are gone by here, this is the disk
+        got = error.strerror or str(error)
+        raise DataError("cannot write", got=got, expected="room on the disk", where=part) from error
+
+
+def _receive(
+    file: FileToFetch,
+    part: Path,
+    start: int,
+    response: http.client.HTTPResponse,
+    session: Session,
+    at: Callable[[int], None],
+) -> None:
+    reached = start if response.status == 206 else 0
+    if response.status == 206:
+        said = response.headers.get("Content-Range", "")
+        match = re.fullmatch(r"bytes ([0-9]+)-[0-9]+/([0-9]+|\*)", said)
+        if not start or match is None or int(match[1]) != start or match[2] not in {"*", str(file.bytes)}:
+            part.unlink(missing_ok=True)
+            raise PassingError(f"Content-Range {said!r} for bytes {start} to {file.bytes}")
+    elif response.headers.get("Content-Length", str(file.bytes)) != str(file.bytes):
+        raise PassingError(f"wrong length: {response.headers['Content-Length']} bytes, the record says {file.bytes}")
+    with part.open("ab" if reached else "wb") as out:
+        while chunk := _read(response):
+            session.check()
+            reached += len(chunk)
+            if reached > file.bytes:
+                out.truncate(0)
+                raise PassingError(f"wrong length: more than the {file.bytes} bytes of the record")
+            out.write(chunk)
+            at(reached)
+    if reached < file.bytes:
+        raise PassingError(f"cut short at {reached} of {file.bytes} bytes")
+
+
+def _read(response: http.client.HTTPResponse) -> bytes:
+    try:
+        return response.read1(_CHUNK)
+    except (OSError, http.client.HTTPException) as error:
+        raise PassingError(error) from error

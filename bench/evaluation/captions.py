@@ -1,0 +1,95 @@
+"""The story of one score of a retrieval task: shards -> clips -> embeddings -> two towers -> ranks -> recall -> Score.
+
+A row of the result is a query: first the test clips, whose right answers are their captions, then the captions, whose
+right answers are their clips; keys ``<clip>`` and ``<clip>@<number of the caption>``. A clip and its captions are one
+cluster, since they stand or fall together.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from bench.datasets.dataset import Dataset
+from bench.evaluation.gather import clusters, gather, labels, lost, problems
+from bench.evaluation.rows import Asked, Evaluated, answered, evaluated, stacked
+from bench.extraction.engine.local import Frozen
+from bench.extraction.pooled import Progress
+from bench.metrics.retrieval import KINDS, kinds
+from bench.scoring.measure import Answers
+from bench.types import (
+    Captions,
+    DataError,
+    Embeddings,
+    Predictions,
+    Probe,
+    ProbeResult,
+    Problem,
+    Settings,
+    Targets,
+    Task,
+)
+
+
+@dataclass(frozen=True, slots=True)
+class LabelledCaptions:
+    """All clips of a retrieval task: what its probes work on."""
+
+    task: Task
+    data: Dataset
+    embeddings: Embeddings
+    captions: Targets  # N tuples of texts
+    problems: tuple[Problem, ...]
+    clusters: NDArray[np.int64]  # [N]
+    missing: float  # fraction of clips that were skipped
+
+
+def embed_captions(
+    task: Task, data: Dataset, frozen: Frozen, settings: Settings, progress: Progress
+) -> LabelledCaptions:
+    """Embeddings, captions and problems of a task. Raises DataError for captions that are missing or no texts."""
+    if not isinstance(task.target, Captions):
+        raise DataError("no retrieval task", got=type(task.target).__name__, expected="Captions", where=task.name)
+    embeddings, of_split = gather(task, data, frozen, settings, progress)
+    captions = task.target.stack(labels(task, of_split, embeddings.keys, embeddings.sidecars, task.target))
+    groups = clusters(task, embeddings.sidecars)
+    own = np.arange(len(captions)) if groups is None else groups
+    missing = lost(task, data, of_split, embeddings.keys)
+    return LabelledCaptions(task, data, embeddings, captions, problems(task, of_split), own, missing)
+
+
+def evaluate_captions(labelled: LabelledCaptions, frozen: Frozen, probe: Probe, settings: Settings) -> Evaluated:
+    """Fit ``probe`` on the clips and captions of a task and score it. ``n`` counts queries, ``clusters`` clips."""
+    task, embeddings = labelled.task, labelled.embeddings
+    asked = Asked(task, labelled.data, frozen, probe, settings, float(embeddings.seconds.sum()) / 3600)
+
+    def quality(problem: Problem, row: Predictions) -> float:
+        return task.metric.compute(kinds(len(problem.test), len(row) - len(problem.test)), row)
+
+    results = answered(asked, embeddings.vectors, labelled.captions, labelled.problems, quality, labelled.clusters)
+    # One order of answers for all queries is as good as any, each clip comes first once: the majority is chance.
+    return evaluated(asked, _answers(labelled, results), results, {"missing": labelled.missing})
+
+
+def _answers(labelled: LabelledCaptions, results: Sequence[ProbeResult]) -> Answers:
+    """All queries, one fold after another."""
+    keys, targets, folds, owners = [], [], [], []
+    for fold, problem in enumerate(labelled.problems):
+        counts = [len(labelled.captions[clip]) for clip in problem.test]
+        names = [labelled.embeddings.keys[clip] for clip in problem.test]
+        keys += names + [f"{name}@{k}" for name, count in zip(names, counts, strict=True) for k in range(count)]
+        targets.append(kinds(len(counts), sum(counts)))
+        folds.append(np.full(len(targets[-1]), fold))
+        owners += [problem.test, np.repeat(problem.test, counts)]
+    return Answers(
+        tuple(keys),
+        np.concatenate(targets),
+        stacked(results),
+        np.concatenate(folds),
+        labelled.clusters[np.concatenate(owners)],
+        KINDS,
+        ranks=True,
+    )

@@ -1,0 +1,75 @@
+"""What a run over all layers of an encoder says: the curve over layers, and the layer that validation data chose."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping, Sequence
+
+    from numpy.typing import NDArray
+
+    from bench.extraction.engine.local import Frozen
+    from bench.types import Predictions, Probe, ProbeResult, Problem
+
+CHOSEN = "chosen layer"  # mean over folds
+LAYER = "layer "
+
+
+def on_layers(
+    probe: Probe,
+    frozen: Frozen,
+    quality: Callable[[Problem, Predictions], float],
+    clusters: NDArray[np.int64] | None,
+) -> Probe:
+    """``probe`` for clips of these ``clusters`` [N], choosing the layer where the encoder gives all of them.
+
+    See ``bench.probes.layered``.
+    """
+    from bench.loading.layers import Layers  # these need torch, which reading a curve does not
+    from bench.probes.layered import LayeredProbe
+
+    grouped = getattr(probe, "grouped", None)  # of a probe that holds out training clips itself
+    if grouped is not None:
+        probe = grouped(clusters)
+    if not (isinstance(frozen.encoder, Layers) and frozen.encoder.index is None):
+        return probe
+    return LayeredProbe(probe, frozen.encoder.widths, quality, clusters)
+
+
+def curve(results: Sequence[ProbeResult], value: Callable[[Predictions], float]) -> dict[str, float]:
+    """The mean over seeds of ``value``, of the predictions of one seed for all folds, at each layer."""
+    found: dict[str, float] = {}
+    for layer in range(min(len(result.info.get("layers", ())) for result in results)):
+        predictions = np.concatenate([result.info["layers"][layer] for result in results], axis=1)
+        found[f"{LAYER}{layer}"] = float(np.mean([value(row) for row in predictions]))
+    return found
+
+
+def chosen(results: Sequence[ProbeResult]) -> dict[str, float]:
+    """Nothing, or which layer was chosen."""
+    layers = [result.info["layer"] for result in results if "layer" in result.info]
+    return {CHOSEN: float(np.mean(layers))} if layers else {}
+
+
+def contradiction(value: float, subsets: Mapping[str, float], secondary: Mapping[str, float]) -> tuple[str, str] | None:
+    """What a row says of its layers and cannot be, and what it should say; None where it holds or has no layers.
+
+    Without folds there is one choice, and the row's value is that layer's; folds may choose differently.
+    """
+    layers = {name: found for name, found in subsets.items() if name.startswith(LAYER)}
+    choice = secondary.get(CHOSEN)
+    if not layers and choice is None:
+        return None
+    expected = [f"{LAYER}{layer}" for layer in range(len(layers))]
+    if not layers or set(layers) != set(expected):
+        return f"subsets {', '.join(layers) or 'without layers'}", f"{LAYER}0 and every one up to the last"
+    if choice is None or not 0 <= choice < len(layers):
+        return f"{CHOSEN} {choice}", f"0 to {len(layers) - 1}"
+    if not any(name.startswith("fold ") for name in subsets):
+        own = layers.get(f"{LAYER}{choice:g}")
+        if own is None or not np.isclose(own, value, rtol=0, atol=1e-12):
+            return f"{CHOSEN} {choice:g} of value {own}", f"the row's value {value}"
+    return None

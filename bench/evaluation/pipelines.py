@@ -1,0 +1,37 @@
+"""Which story a task follows, by what it asks: from shards to labelled input, and from there to a score."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any, NamedTuple
+
+from bench.datasets.dataset import Dataset
+from bench.evaluation.captions import embed_captions, evaluate_captions
+from bench.evaluation.clips import embed, evaluate
+from bench.evaluation.events import embed_frames, evaluate_frames
+from bench.evaluation.rows import Evaluated
+from bench.evaluation.transcripts import embed_transcripts, evaluate_transcripts
+from bench.evaluation.trials import embed_trials, evaluate_trials
+from bench.extraction.engine.local import Frozen
+from bench.extraction.pooled import Progress
+from bench.types import Captions, Events, Probe, Settings, Task, Transcript, Trials
+
+
+class Story(NamedTuple):
+    """``evaluate`` takes what ``embed`` made; one embedding serves all probes of a task."""
+
+    embed: Callable[[Task, Dataset, Frozen, Settings, Progress], Any]
+    evaluate: Callable[[Any, Frozen, Probe, Settings], Evaluated]
+
+
+def story(task: Task) -> Story:
+    """The story of a task."""
+    if isinstance(task.target, Events):
+        return Story(embed_frames, evaluate_frames)
+    if isinstance(task.target, Captions):
+        return Story(embed_captions, evaluate_captions)
+    if isinstance(task.target, Transcript):
+        return Story(embed_transcripts, evaluate_transcripts)
+    if isinstance(task.target, Trials):
+        return Story(embed_trials, evaluate_trials)
+    return Story(embed, evaluate)

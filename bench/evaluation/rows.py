@@ -1,0 +1,139 @@
+"""A leaderboard row: what was measured of one case, and everything that says on what and how."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from bench.datasets.dataset import Dataset
+from bench.evaluation.layer_curve import chosen, curve, on_layers
+from bench.extraction.engine.local import Frozen
+from bench.scoring.measure import Answers, Measured, by_fold, measure
+from bench.scoring.trials import TrialAnswers
+from bench.store.files import safe
+from bench.types import Folds, Predictions, Probe, ProbeResult, Problem, Score, Settings, Task
+
+UNMASKED = "unmasked"  # how clips share a batch in protocol xares: padded with zeros, and the encoder is not told
+
+
+@dataclass(frozen=True, slots=True)
+class Evaluated:
+    """A score and the proof of it."""
+
+    score: Score
+    answers: Answers | TrialAnswers
+
+
+@dataclass(frozen=True, slots=True)
+class Asked:
+    """What was asked: everything about a row that the answers do not say."""
+
+    task: Task
+    data: Dataset
+    frozen: Frozen
+    probe: Probe
+    settings: Settings
+    hours: float  # of audio
+
+
+def answered(
+    asked: Asked,
+    inputs: object,
+    targets: object,
+    problems: Sequence[Problem],
+    quality: Callable[[Problem, Predictions], float],
+    clusters: NDArray[np.int64] | None,
+) -> list[ProbeResult]:
+    """What the probe says, on the layer that it chooses by ``quality`` where the encoder gives all of them."""
+    probe, frozen = asked.probe, asked.frozen
+    return on_layers(probe, frozen, quality, clusters).run(
+        inputs,
+        targets,
+        problems,
+        n_classes=asked.task.target.n_classes,
+        seeds=asked.settings.seeds if probe.seeded else (0,),
+        device=frozen.device,
+    )
+
+
+def stacked(results: Sequence[ProbeResult]) -> Predictions:
+    """The predictions of all folds, one fold after another, [S, n, ...]."""
+    return np.concatenate([result.predictions for result in results], axis=1)
+
+
+def tested(problems: Sequence[Problem]) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+    """The tested clips, one fold after another, and their folds, [n] each."""
+    order = np.concatenate([problem.test for problem in problems])
+    return order, np.repeat(np.arange(len(problems)), [len(problem.test) for problem in problems])
+
+
+def evaluated(
+    asked: Asked,
+    answers: Answers | TrialAnswers,
+    results: Sequence[ProbeResult],
+    rates: Mapping[str, float],
+    *,
+    majority: float | None = None,
+    further: Mapping[str, float] | None = None,
+) -> Evaluated:
+    """The row of some answers and the proof of it.
+
+    ``majority`` is what is reached without listening (None: chance); ``further`` are numbers that do not follow from
+    the answers. Raises DataError when there is nothing to tell apart.
+    """
+    task, frozen, probe, settings = asked.task, asked.frozen, asked.probe, asked.settings
+    metric, n_classes = task.metric, task.target.n_classes
+    found = measure(metric, answers, n_classes, where=task.name)
+
+    def at_layer(row: Predictions) -> float:
+        return float(by_fold(metric, answers.targets, row, answers.folds).mean())
+
+    score = Score(
+        task=task.name,
+        version=task.version,
+        domain=task.domain,
+        encoder=frozen.name,
+        fingerprint=frozen.fingerprint,
+        suite=settings.suite,
+        protocol=task.protocol,
+        probe=probe.name,
+        metric=metric.name,
+        value=found.value,
+        normalized=found.normalized,
+        chance_corrected=found.chance_corrected,
+        ci95=found.ci95,
+        n=found.n,
+        clusters=found.clusters,
+        weight=float(task.weight),
+        chance=found.chance,
+        majority=found.chance if majority is None else majority,
+        seeds=settings.seeds if probe.seeded else (),
+        seed_values=found.seed_values if probe.seeded else (),
+        secondary=found.secondary | dict(further or {}) | chosen(results),
+        data=asked.data.described(round(asked.hours, 6), n_classes),
+        rates=rates,
+        subsets=_of_folds(task, found) | found.subsets | curve(results, at_layer),
+        predictions=proof(task, frozen.name, probe.name),
+        device=frozen.device.partition(":")[0],
+        precision=frozen.precision,
+        policy=frozen.policy if task.protocol == "strict" else UNMASKED,
+        certified=frozen.certificate.passed,
+        private=task.private,
+    )
+    return Evaluated(score, answers)
+
+
+def _of_folds(task: Task, found: Measured) -> dict[str, float]:
+    """The value of each fold by its name; nothing for a task without folds."""
+    if not isinstance(task.split, Folds):
+        return {}
+    return {f"fold {name}": value for name, value in zip(task.split.names, found.fold_values, strict=True)}
+
+
+def proof(task: Task, encoder: str, probe: str) -> str:
+    """The file of a row's predictions, relative to the leaderboard."""
+    names = [task.name, encoder, probe, *([] if task.protocol == "strict" else [task.protocol])]
+    return f"predictions/{'.'.join(map(safe, names))}.safetensors"

@@ -1,0 +1,239 @@
+"""One machine: forward passes of an encoder on this process's device.
+
+On a CPU every operation runs on one thread and several batches run at a time, each on its own copy of the modules
+around shared weights. Splitting one operation over threads would make its rounding depend on how many there are, and
+with it the leaderboard's bytes on the number of workers.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import copy
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import AbstractContextManager, nullcontext
+from dataclasses import dataclass, field
+from queue import SimpleQueue
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from bench.extraction.engine.budget import Budget, halving
+from bench.extraction.engine.decoder_pool import Decoders, shared
+from bench.loading.certificate import valid_frames
+from bench.types import Certificate, Encoder, EncoderError, Policy
+
+if TYPE_CHECKING:
+    import torch
+    from torch import Tensor
+
+PASSES = 3  # on a GPU: one thread fills a batch, one queues its operations, one waits for results
+Reduce = Callable[["Tensor", list[int]], "Tensor"]
+"""What is taken from the device of an output [B, T, D] with so many valid frames a clip."""
+
+
+@dataclass(frozen=True, slots=True)
+class Frozen:
+    """An encoder ready for use, with all that its scores have to say about it."""
+
+    name: str
+    encoder: Encoder
+    fingerprint: str
+    certificate: Certificate
+    device: str
+    precision: str
+    trained_on: tuple[str, ...] = ()
+    budget: Budget = field(default_factory=Budget)
+    compiled: bool = False  # by torch.compile
+
+    @property
+    def policy(self) -> Policy:
+        return self.certificate.policy
+
+    @property
+    def on_cpu(self) -> bool:
+        return self.device.partition(":")[0] == "cpu"
+
+
+@dataclass(frozen=True, slots=True)
+class Engine:
+    """An encoder's copies, and threads for the three stages: read shards, decode clips, run the encoder.
+
+    On a CPU decoding and forward passes compete for the cores, so they share one pool, as large as the cores allow. A
+    GPU has its own passes waiting while the CPU decodes.
+    """
+
+    frozen: Frozen
+    pool: ThreadPoolExecutor  # decodes
+    passes: ThreadPoolExecutor  # runs the encoder
+    reader: ThreadPoolExecutor  # one thread, which prepares the next window
+    copies: SimpleQueue[Encoder]
+    decoders: Decoders | None = None  # processes that decode, each of which a thread of the pool waits for
+
+    def forward(self, audio: Sequence[NDArray[np.float32]], *, where: str) -> tuple[NDArray[np.float64], list[int]]:
+        """Sums over valid frames [B, D] and the number of valid frames of each clip, on the next free copy."""
+        parts = self._parts(sums_of, audio, where)
+        return np.concatenate([sums.cpu().numpy() for sums, _ in parts]), [n for _, counts in parts for n in counts]
+
+    def frames(self, audio: Sequence[NDArray[np.float32]], *, where: str) -> list[NDArray[np.float32]]:
+        """Valid frames [T, D] of each clip, on the next free copy."""
+        return [clip for output, counts in self._parts(whole, audio, where) for clip in valid(output, counts)]
+
+    def _parts(
+        self, reduce: Reduce, audio: Sequence[NDArray[np.float32]], where: str
+    ) -> list[tuple[Tensor, list[int]]]:
+        """The batch's passes, one unless memory runs out; what they give is still on the device."""
+        rate = self.frozen.encoder.sampling_rate
+
+        def one(part: Sequence[NDArray[np.float32]]) -> tuple[Tensor, list[int]]:
+            batch = on_device(part, self.frozen)  # while the copy is still busy with another batch
+            encoder = self.copies.get()
+            try:
+                output, counts = output_of(encoder, batch, [len(clip) for clip in part], self.frozen, where)
+                return reduce(output, counts), counts
+            finally:
+                self.copies.put(encoder)
+
+        return halving(one, audio, self.frozen.budget, rate=rate, name=self.frozen.name, where=where)
+
+
+@contextlib.contextmanager
+def engine(frozen: Frozen, threads: int, decoders: int = 0) -> Iterator[Engine]:
+    """An engine of ``threads`` threads; what is still queued when its block fails is dropped, not waited for.
+
+    With ``decoders`` so many other processes decode.
+    """
+    processes = shared(decoders) if decoders else None
+    if processes is not None:
+        processes.start()
+    pool, reader = ThreadPoolExecutor(decoders or threads), ThreadPoolExecutor(1)
+    shares = frozen.on_cpu and not decoders
+    passes = pool if shares else ThreadPoolExecutor(threads if frozen.on_cpu else PASSES)
+    try:
+        with single_threaded() if frozen.on_cpu else nullcontext():
+            copies = replicas(frozen.encoder, threads if frozen.on_cpu else 1)
+            yield Engine(frozen, pool, passes, reader, copies, processes)
+    finally:
+        for executor in (passes, pool, reader):  # the reader last: it may be waiting for what is dropped here
+            executor.shutdown(cancel_futures=True)
+
+
+@contextlib.contextmanager
+def single_threaded() -> Iterator[None]:
+    """One thread per torch operation inside the block."""
+    import torch
+
+    before = torch.get_num_threads()
+    torch.set_num_threads(1)
+    try:
+        yield
+    finally:
+        torch.set_num_threads(before)
+
+
+def replicas(encoder: Encoder, n: int) -> SimpleQueue[Encoder]:
+    """Up to ``n`` encoders that share their weights but no other state; one that cannot be copied stays alone."""
+    copies: SimpleQueue[Encoder] = SimpleQueue()
+    copies.put(encoder)
+    tensors = [*getattr(encoder, "parameters", list)(), *getattr(encoder, "buffers", list)()]
+    for _ in range(n - 1):
+        try:
+            copies.put(copy.deepcopy(encoder, {id(tensor): tensor for tensor in tensors}))
+        except (TypeError, RuntimeError, AttributeError, NotImplementedError):  # sessions, handles, generators
+            break
+    return copies
+
+
+def sums_of(output: Tensor, counts: list[int]) -> Tensor:
+    """Sums over valid frames [B, D] in float64."""
+    import torch
+
+    if output.device.type == "cuda":
+        return masked_sums(output, counts)
+    output = output.cpu()  # other devices may have no float64
+    return torch.stack([output[row, :count].to(torch.float64).sum(0) for row, count in enumerate(counts)])
+
+
+def masked_sums(output: Tensor, counts: list[int]) -> Tensor:
+    """``sums_of`` in a few operations on the whole batch, for a device where each costs the same, large or small."""
+    import torch
+
+    valid_until = numbers(counts, output.device)[:, None, None]
+    frame = torch.arange(output.shape[1], device=output.device)[None, :, None]
+    return torch.where(frame < valid_until, output, torch.zeros((), dtype=output.dtype, device=output.device)).sum(
+        1, dtype=torch.float64
+    )
+
+
+def whole(output: Tensor, counts: list[int]) -> Tensor:
+    """All frames, in float32."""
+    return output.float()
+
+
+def valid(output: Tensor, counts: list[int]) -> list[NDArray[np.float32]]:
+    """Valid frames [T, D] of each clip of [B, T, D]."""
+    frames = output.cpu().numpy()
+    return [frames[row, :count].copy() for row, count in enumerate(counts)]
+
+
+def on_device(audio: Sequence[NDArray[np.float32]], frozen: Frozen) -> Tensor:
+    """The clips of a batch side by side, zeros after them, [B, N]; a GPU fetches them while this thread goes on."""
+    import torch
+
+    longest = max(len(one) for one in audio)
+    pinned = frozen.device.startswith("cuda")
+    padded = torch.empty((len(audio), longest), pin_memory=pinned)
+    rows = padded.numpy()  # numpy's copies ask for the interpreter's lock less often
+    for row, one in zip(rows, audio, strict=True):
+        row[: len(one)] = one
+        row[len(one) :] = 0
+    return padded.to(frozen.device, non_blocking=pinned)
+
+
+def numbers(values: list[int], device: str | torch.device) -> Tensor:
+    """[B] int64 on a device, without waiting for it."""
+    import torch
+
+    # From memory that is not pinned, a GPU's copy would be waited for, and with it all that is queued there.
+    pinned = str(device).startswith("cuda")
+    return torch.tensor(values, pin_memory=pinned).to(device, non_blocking=pinned)
+
+
+def output_of(
+    encoder: Encoder, batch: Tensor, lengths: list[int], frozen: Frozen, where: str
+) -> tuple[Tensor, list[int]]:
+    """What the encoder makes of one batch, [B, T, D], and the number of valid frames of each clip.
+
+    Raises EncoderError, naming ``where``, when the output is not [B, T >= 1, output_dim].
+    """
+    import torch
+
+    given = {"lengths": numbers(lengths, frozen.device)} if frozen.policy == "padded" else {}
+    try:
+        with torch.inference_mode(), autocast(frozen.device, frozen.precision):
+            output = encoder(batch, **given)
+    except torch.OutOfMemoryError:
+        raise  # it can be helped
+    except Exception as error:  # somebody else's code may raise anything
+        shortest = min(lengths) / encoder.sampling_rate
+        got = f"{type(error).__name__}: {error}".splitlines()[0]
+        expected = f"an output for {list(batch.shape)}, the shortest clip being {shortest:.3g} s"
+        raise EncoderError(f"{frozen.name} fails", got=got, expected=expected, where=where) from error
+    if output.ndim != 3 or len(output) != len(batch) or output.shape[2] != encoder.output_dim or output.shape[1] == 0:
+        expected = f"[{len(batch)}, T >= 1, {encoder.output_dim}]"
+        raise EncoderError(f"{frozen.name} output", got=list(output.shape), expected=expected, where=where)
+    counts = [output.shape[1]] * len(batch)
+    if frozen.policy == "padded":
+        counts = [min(valid_frames(frozen.certificate, n), output.shape[1]) for n in lengths]
+    return output, counts
+
+
+def autocast(device: str, precision: str) -> AbstractContextManager[Any]:
+    """Mixed precision as asked for: nothing for fp32."""
+    if precision == "fp32":
+        return nullcontext()
+    import torch
+
+    dtype = {"bf16": torch.bfloat16, "fp16": torch.float16}[precision]
+    return torch.autocast(device.partition(":")[0], dtype=dtype)

@@ -1,0 +1,177 @@
+"""The pair question: "do these recordings have one speaker or two?", asked of anything that answers.
+
+Every pair is asked four times: with the recordings in both orders and with the two answers in both orders, as models
+lean towards what comes first. The score of a pair is the mean over its four questions of the log-probability of "one"
+minus that of "two"; its answer is the sign of that, or, of a model that only writes, the majority of what it wrote.
+
+Source: Ren et al., "Speaker Verification for Audio Large Language Models", arXiv 2509.19755 (answers ``One`` and
+``Two``, the similarity from the two tokens' logits). The prompts are ours, since theirs are not published; their digest
+goes into the result.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from typing import Protocol, runtime_checkable
+
+import numpy as np
+from numpy.typing import NDArray
+
+from bench.language.pair_layouts import Audio, arrange, cropped
+from bench.language.yes_no import VERSION, read
+from bench.types import DataError
+from bench.verification.pair_lists import PairList
+
+WORDS = ("One", "Two")  # how many people are heard
+PROMPTS = {
+    False: (
+        "{audio} Is it one person who speaks, or are there two different people? "
+        "Answer with a single word: {first} or {second}."
+    ),
+    True: "{audio} Was this said by one and the same person? Answer with a single word: {first} or {second}.",
+}
+"""By whether the answers are yes and no. ``{audio}`` says how the recordings are given."""
+AUDIO = {
+    "separate": "Listen to the first recording and to the second recording.",
+    "concat": "Listen to this audio: two recordings, one after the other.",
+    "concat_silence": "Listen to this audio: two recordings with a second of silence between them.",
+    "mix": "Listen to this audio: two recordings that are played at the same time.",
+}
+ORDERS = tuple((swapped, reversed_) for swapped in (False, True) for reversed_ in (False, True))
+WHERE = "pair question"
+
+
+@dataclass(frozen=True, slots=True)
+class Question:
+    """What is asked: ``answers`` are the words for one speaker and for two speakers, in this order."""
+
+    audio: tuple[Audio, ...]  # [N] each; two of layout ``separate``, else one
+    sampling_rate: int  # Hz
+    prompt: str
+    answers: tuple[str, str]
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """Log-probabilities of both answers, in the question's order, from a model that gives them; else what it wrote.
+
+    An answer of several tokens has the mean of theirs (``answer_log_probability``): long words are not unlikely.
+    """
+
+    log_probabilities: tuple[float, float] | None = None
+    text: str = ""
+
+
+@runtime_checkable
+class PairScorer(Protocol):
+    """Something that answers pair questions: an encoder with a trained head, a language model that hears."""
+
+    @property
+    def name(self) -> str: ...
+
+    @property
+    def sampling_rate(self) -> int: ...  # Hz, of the audio it wants
+
+    @property
+    def most_in_s(self) -> float | None: ...  # audio that it hears at most; longer pairs are cut on both sides
+
+    def ask(self, questions: Sequence[Question]) -> Sequence[Answer]: ...
+
+
+@dataclass(frozen=True, slots=True)
+class Asked:
+    """Answers of P pairs to the four orders of the question, [P, 4] each, and what they were about."""
+
+    target: NDArray[np.bool_]  # [P]
+    scores: (
+        NDArray[np.float64] | None
+    )  # log-probability of one speaker minus that of two; None from a model that writes
+    said: NDArray[np.int8]  # 1 one speaker, 0 two, REFUSED or UNREADABLE
+    cut: int  # pairs of which some audio was left out
+    layout: str
+    prompt_sha256: str  # of prompts, words and the version of the detectors
+
+
+REFUSED, UNREADABLE = -1, -2
+SAID = {"first": 1, "second": 0, "refusal": REFUSED, "unreadable": UNREADABLE}
+
+
+def answer_log_probability(tokens: Sequence[float]) -> float:
+    """The mean log-probability of an answer's tokens. Raises DataError for no token."""
+    if not tokens:
+        raise DataError("no token", got="an empty answer", expected="at least one", where=WHERE)
+    return float(np.mean(tokens))
+
+
+def prompt(layout: str, words: tuple[str, str], *, reversed_answers: bool) -> str:
+    """The question in words; ``reversed_answers`` names the second answer first."""
+    first, second = words[::-1] if reversed_answers else words
+    about_identity = words[0].lower() == "yes"
+    return PROMPTS[about_identity].format(audio=AUDIO[layout], first=first, second=second)
+
+
+def prompt_sha256(layout: str, words: tuple[str, str]) -> str:
+    """A digest of everything that is said to the model."""
+    said = [prompt(layout, words, reversed_answers=way) for way in (False, True)]
+    return hashlib.sha256(json.dumps([said, words, VERSION]).encode()).hexdigest()
+
+
+def ask(
+    scorer: PairScorer,
+    pairs: PairList,
+    audio: Callable[[str], Audio],
+    *,
+    layout: str,
+    words: tuple[str, str] = WORDS,
+    together: int = 16,
+) -> Asked:
+    """Ask about every pair in all four orders, ``together`` pairs at a time.
+
+    ``audio`` gives the samples of a recording's key at the scorer's rate. Raises DataError where the scorer gives other
+    than one answer a question, log-probabilities for some questions only, or NaN.
+    """
+    scores, said, cut = [], [], 0
+    for start in range(0, len(pairs), together):
+        rows = range(start, min(start + together, len(pairs)))
+        questions = []
+        for row in rows:
+            sides = audio(pairs.keys[pairs.enrol[row]]), audio(pairs.keys[pairs.test[row]])
+            kept = cropped(layout, *sides, scorer.sampling_rate, scorer.most_in_s)
+            cut += sum(map(len, kept)) < sum(map(len, sides))
+            questions += list(_questions(kept, scorer.sampling_rate, layout, words))
+        answers = list(scorer.ask(questions))
+        if len(answers) != len(questions):
+            raise DataError("answers", got=len(answers), expected=len(questions), where=scorer.name)
+        scores += [_score(answer, scorer.name) for answer in answers]
+        said += [SAID[read(answer.text, words)] for answer in answers]
+    shape = (len(pairs), len(ORDERS))
+    known = [score is not None for score in scores]
+    if any(known) and not all(known):
+        got = f"{sum(known)} of {len(known)} answers with log-probabilities"
+        raise DataError("mixed answers", got=got, expected="all or none", where=scorer.name)
+    continuous = np.array(scores, dtype=np.float64).reshape(shape) if known and all(known) else None
+    answered = np.array(said, dtype=np.int8).reshape(shape)
+    if continuous is not None:
+        answered = (continuous > 0).astype(np.int8)
+    return Asked(pairs.target, continuous, answered, cut, layout, prompt_sha256(layout, words))
+
+
+def _questions(sides: tuple[Audio, Audio], rate: int, layout: str, words: tuple[str, str]) -> Iterator[Question]:
+    """The four orders of one question, as in ``ORDERS``."""
+    both_ways = [arrange(layout, *sides, rate), arrange(layout, *sides[::-1], rate)]
+    for swapped, reversed_answers in ORDERS:
+        said = prompt(layout, words, reversed_answers=reversed_answers)
+        yield Question(both_ways[swapped], rate, said, words)
+
+
+def _score(answer: Answer, name: str) -> float | None:
+    if answer.log_probabilities is None:
+        return None
+    one, two = answer.log_probabilities
+    if not (np.isfinite(one) and np.isfinite(two)):
+        got = f"{one}, {two}"
+        raise DataError("log-probabilities", got=got, expected="finite numbers", where=name)
+    return one - two

@@ -1,0 +1,66 @@
+"""Which leaderboards and predictions a path on the command line stands for."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path, PurePosixPath
+
+from bench.leaderboard.files import board_json, predictions
+from bench.scoring.measure import Answers, as_answers
+from bench.scoring.trials import TrialAnswers
+from bench.types import DataError, Leaderboard, Score
+
+
+@dataclass(frozen=True, slots=True)
+class Source:
+    """A leaderboard and the file that it came from, beside which its predictions lie."""
+
+    path: Path
+    board: Leaderboard
+
+
+def sources(path: Path) -> list[Source]:
+    """The leaderboard in a file, or those of a run's folder: one for each protocol.
+
+    Raises DataError for a folder without any and for a file that is no leaderboard.
+    """
+    found = [path]
+    if path.is_dir():
+        found = sorted([*path.glob("leaderboard.json"), *path.glob("leaderboard.*.json")])
+        if not found:
+            raise DataError("no leaderboard", got="a folder without one", expected="leaderboard.json", where=path)
+    return [Source(own, board_json.read(own)) for own in found]
+
+
+def one(path: Path) -> Source:
+    """The only leaderboard that ``path`` stands for. Raises DataError for several, naming them."""
+    found = sources(path)
+    if len(found) > 1:
+        got = ", ".join(source.path.name for source in found)
+        raise DataError("several leaderboards", got=got, expected="one; name the file", where=path)
+    return found[0]
+
+
+def proof_path(source: Source, score: Score) -> Path:
+    """Where the predictions of a row lie. Raises DataError for a path that leads out of the leaderboard's folder."""
+    inner = PurePosixPath(score.predictions)
+    if inner.is_absolute() or ".." in inner.parts or "\\" in score.predictions or "\0" in score.predictions:
+        expected = "a path below the leaderboard's folder"
+        raise DataError("predictions elsewhere", got=repr(score.predictions), expected=expected, where=source.path)
+    return source.path.parent / inner
+
+
+def proof(source: Source, score: Score) -> Answers | TrialAnswers:
+    """The predictions of a row. Raises DataError when they cannot be read or are not as many as the row says."""
+    path = proof_path(source, score)
+    found = predictions.read(path)
+    if len(found.targets) != score.n:
+        got = f"{len(found.targets)} answers"
+        raise DataError("predictions of another row", got=got, expected=score.n, where=path)
+    return found
+
+
+def pairable(source: Source, score: Score) -> Answers:
+    """The predictions of a row in the form in which those of two rows are paired; see ``proof``."""
+    found = proof(source, score)
+    return as_answers(found, score.task) if isinstance(found, TrialAnswers) else found

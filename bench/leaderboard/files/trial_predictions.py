@@ -1,0 +1,85 @@
+"""The proof of a row of speaker verification: every trial's score and all that subsets and intervals ask for.
+
+One safetensors file. Tensors: ``enrol`` and ``test`` int32 [n], places of utterances; ``targets`` uint8 [n];
+``predictions`` float32 [1, n] scores; ``speakers`` int32 [U] and ``seconds`` float64 [U]. Metadata: one JSON text
+``otoscope`` with ``schema``, ``utterances`` (U ids), ``attributes`` (each a list of U values), ``asked`` (the fields of
+``Trials``, i.e. which subsets there are) and ``info`` (back-end and embedding). A trial takes 13 bytes.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import asdict
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from bench.scoring.trials import TrialAnswers, check
+from bench.store.files import written
+from bench.types import DataError, Trials
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from numpy.typing import NDArray
+
+SCHEMA = 1
+KEY = "enrol"  # a tensor that no other predictions file has
+KINDS: Mapping[str, Any] = {
+    "enrol": np.int32,
+    "test": np.int32,
+    "targets": np.uint8,
+    "predictions": np.float32,
+    "speakers": np.int32,
+    "seconds": np.float64,
+}
+
+
+def write(path: Path, answers: TrialAnswers) -> None:
+    """Write the file whole or not at all; equal content gives equal bytes.
+
+    Raises DataError for arrays that do not fit together and scores that are not finite, BenchError for a full disk.
+    """
+    from safetensors.numpy import save_file
+
+    check(answers, path)
+    _finite(answers.predictions, path)
+    tensors = {name: np.ascontiguousarray(getattr(answers, name), dtype=kind) for name, kind in KINDS.items()}
+    about = {
+        "schema": SCHEMA,
+        "utterances": answers.utterances,
+        "attributes": dict(answers.attributes),
+        "asked": asdict(answers.asked),
+        "info": dict(answers.info),
+    }
+    with written(path) as temporary:
+        save_file(tensors, temporary, metadata={"otoscope": json.dumps(about, sort_keys=True)})
+
+
+def of_tensors(tensors: Mapping[str, NDArray[Any]], about: Any, where: object) -> TrialAnswers:
+    """The answers in a file. Raises DataError for tensors or metadata other than those that ``write`` wrote."""
+    kinds = {name: tensor.dtype for name, tensor in tensors.items()}
+    if kinds != {name: np.dtype(kind) for name, kind in KINDS.items()} or not isinstance(about, dict):
+        raise DataError("no predictions file", got=sorted(tensors), expected=sorted(KINDS), where=where)
+    if about.get("schema") != SCHEMA:
+        raise DataError("no predictions file", got=about.get("schema"), expected=f"schema {SCHEMA}", where=where)
+    try:
+        listed: dict[str, Any] = {
+            name: tuple(own) if isinstance(own, list) else own for name, own in about["asked"].items()
+        }
+        attributes = {str(name): tuple(values) for name, values in about["attributes"].items()}
+        named, asked, info = tuple(about["utterances"]), Trials(**listed), dict(about["info"])
+    except (KeyError, TypeError, AttributeError, ValueError) as error:
+        raise DataError("no predictions file", got=repr(error), expected="trials", where=where) from error
+    answers = TrialAnswers(
+        **{name: tensors[name] for name in KINDS}, utterances=named, attributes=attributes, asked=asked, info=info
+    )
+    check(answers, where)
+    _finite(answers.predictions, where)
+    return answers
+
+
+def _finite(scores: NDArray[np.float32], where: object) -> None:
+    if not np.isfinite(scores).all():
+        raise DataError("predictions hold no score", got="NaN or infinity", expected="finite scores", where=where)

@@ -1,0 +1,79 @@
+"""The page itself: template, style, scripts and data in one HTML file that asks the network for nothing.
+
+Its content security policy names its own style and script by their digests, so that nothing else in the file, whatever
+an encoder is called, could run.
+"""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+import json
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from bench.leaderboard.files.sources import Source
+from bench.leaderboard.page.contents import document
+from bench.store.files import written
+
+FOLDER = Path(__file__).parent / "assets"
+SCRIPTS = ("dom", "model", "charts", "summary", "scores", "plots", "task", "encoders", "main")
+LIVE = "live"  # only in a page that is served
+INERT = str.maketrans({character: f"\\u{ord(character):04x}" for character in "<>&\u2028\u2029"})
+
+
+def write(path: Path, sources: Sequence[Source], problems: Sequence[str] = ()) -> int:
+    """Write the page of ``sources`` whole or not at all; its size in bytes. Raises BenchError when the disk is full."""
+    page = render(document(sources, problems)).encode()
+    with written(path) as temporary:
+        temporary.write_bytes(page)
+    return len(page)
+
+
+def render(contents: Mapping[str, Any], *, live: str = "") -> str:
+    """The HTML of ``contents``; with ``live``, the version that is served, it reloads when its server has another."""
+    from jinja2 import Environment, FileSystemLoader, StrictUndefined
+
+    style = _text("page.css")
+    scripts = [*SCRIPTS, *([LIVE] if live else [])]
+    code = '"use strict";\n(() => {\n' + "".join(_text(f"{name}.js") for name in scripts) + "start();\n})();\n"
+    rules = {
+        "default-src": "'none'",
+        "style-src": _digest(style),
+        "script-src": _digest(code),
+        "base-uri": "'none'",
+        "form-action": "'none'",
+        **({"connect-src": "'self'"} if live else {}),
+    }
+    environment = Environment(
+        loader=FileSystemLoader(FOLDER),
+        autoescape=True,
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+        keep_trailing_newline=True,
+    )
+    boards = contents["boards"]
+    return environment.get_template("page.html").render(
+        policy="; ".join(f"{name} {value}" for name, value in rules.items()),
+        title=", ".join(board["label"] for board in boards[:3]) + (" and more" if len(boards) > 3 else ""),
+        live=live,
+        style=style,
+        code=code,
+        data=island(contents),
+    )
+
+
+def island(contents: Mapping[str, Any]) -> str:
+    """JSON that is inert inside ``<script type="application/json">``: no character that HTML reads is left in it."""
+    text = json.dumps(contents, sort_keys=True, separators=(",", ":"), allow_nan=False, ensure_ascii=False)
+    return text.translate(INERT)
+
+
+def _digest(text: str) -> str:
+    return f"'sha256-{base64.b64encode(hashlib.sha256(text.encode()).digest()).decode()}'"
+
+
+def _text(name: str) -> str:
+    return (FOLDER / name).read_text(encoding="utf-8")

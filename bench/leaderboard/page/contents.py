@@ -1,0 +1,187 @@
+"""Everything a page shows, as one JSON document: what leaderboards, their runs and their predictions say.
+
+Columns instead of rows, and each repeated value once, keep 50 encoders on 60 rows each well below 3 MB. Numbers are
+rounded to ``DIGITS`` decimals, which is more than a page shows; ``leaderboard.json`` keeps them whole.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+from collections.abc import Callable, Mapping, Sequence
+from typing import TYPE_CHECKING, Any
+
+from bench.leaderboard.files.sources import Source, proof, proof_path
+from bench.leaderboard.page.mistakes import Texts, allowance, of_task
+from bench.leaderboard.terminal.tables import flags, printable
+from bench.types import BenchError, Failure, Score
+
+if TYPE_CHECKING:
+    from bench.scoring.measure import Answers
+    from bench.scoring.trials import TrialAnswers
+
+DIGITS = 5
+MOST_ERROR = 400  # characters of a failure
+SPEED = ("batch_size", "seconds", "audio_seconds_per_second", "clips_per_second")
+Read = Callable[[Source, Score], "Answers | TrialAnswers | None"]
+
+
+def document(sources: Sequence[Source], problems: Sequence[str] = (), read: Read | None = None) -> dict[str, Any]:
+    """What the page of ``sources`` holds, in JSON's types; equal input gives equal documents.
+
+    ``problems`` are told at its top: files that could not be used. ``read`` gives the predictions of a row, None where
+    there are none; by default they are read beside the leaderboard.
+    """
+    room = allowance(sum(len(source.board.scores) for source in sources))
+    named = zip(sources, labels(sources), strict=True)
+    boards = [_board(source, label, room, read or stored) for source, label in named]
+    return {"boards": boards, "problems": [printable(problem) for problem in problems]}
+
+
+def stored(source: Source, score: Score) -> Answers | TrialAnswers | None:
+    """The predictions of a row, None where their file is not there. Raises DataError for one that is damaged."""
+    return proof(source, score) if proof_path(source, score).is_file() else None
+
+
+def labels(sources: Sequence[Source]) -> list[str]:
+    """A name for each board: its run's folder, and where that is not enough the file or a number, too."""
+    found: list[str] = []
+    for source in sources:
+        name = source.path.resolve().parent.name or "run"
+        if source.path.name != "leaderboard.json":
+            name = f"{name}/{source.path.name}"
+        name = printable(name)
+        same = sum(other == name or other.startswith(f"{name} (") for other in found)
+        found.append(f"{name} ({same + 1})" if same else name)
+    return found
+
+
+def _board(source: Source, label: str, room: int, read: Read) -> dict[str, Any]:
+    board = source.board
+    texts = Texts()
+    rows: list[Score | Failure] = [*board.scores, *board.failures]
+    tasks = sorted({row.task for row in rows})
+    number = {name: index for index, name in enumerate(tasks)}
+    encoders = [dict(encoder) for encoder in board.encoders]
+    known = {encoder["name"] for encoder in encoders}
+    others = sorted({*(row.encoder for row in rows), *(own["encoder"] for own in board.summaries)} - known)
+    encoders += [{"name": name} for name in others]
+    place = {encoder["name"]: index for index, encoder in enumerate(encoders)}
+    mistakes, hard = _mistakes(source, room, read, texts)
+    whole = {
+        "label": label,
+        "suite": board.suite,
+        "protocol": board.protocol,
+        "tasks": tasks,
+        "encoders": encoders,
+        "scores": _scores(board.scores, number, place, encoders),
+        "failures": [
+            [number[own.task], place[own.encoder], own.probe, own.error[:MOST_ERROR]] for own in board.failures
+        ],
+        "summaries": [{**own, "encoder": place[own["encoder"]]} for own in board.summaries],
+        "run": _run(source),
+    }
+    found: dict[str, Any] = _shown(whole)
+    found |= {"mistakes": mistakes, "hard": [hard.get(task, []) for task in tasks], "texts": texts.listed()}
+    return found
+
+
+def _scores(
+    scores: Sequence[Score], tasks: Mapping[str, int], place: Mapping[str, int], encoders: Sequence[Mapping[str, Any]]
+) -> dict[str, Any]:
+    """Each field of the scores as a column; see ``column``."""
+    rows = []
+    for score in scores:
+        row = {own.name: getattr(score, own.name) for own in dataclasses.fields(score)}
+        row["data"] = dataclasses.asdict(score.data)
+        row["flags"] = flags(score, encoders[place[score.encoder]].get("trained_on", ()))
+        row |= {"task": tasks[score.task], "encoder": place[score.encoder]}
+        for mapping in ("secondary", "rates", "subsets"):
+            row[f"{mapping}_of"], row[mapping] = list(row[mapping]), list(row[mapping].values())
+        row["seeds"] = list(row["seeds"])
+        del row["suite"], row["protocol"]
+        rows.append(row)
+    return {name: column([row[name] for row in rows]) for name in rows[0]} if rows else {}
+
+
+def column(values: Sequence[Any]) -> dict[str, Any]:
+    """``values`` as {"all": values}, or {"of": the distinct ones, "at": which of them} where few are distinct."""
+    places: dict[str, int] = {}
+    texts = [json.dumps(_shown(value), sort_keys=True) for value in values]
+    at = [places.setdefault(text, len(places)) for text in texts]
+    if 2 * len(places) > len(values) and len(values) > 1:
+        return {"all": [_shown(value) for value in values]}
+    return {"of": [json.loads(text) for text in places], "at": at}
+
+
+def _mistakes(
+    source: Source, room: int, read: Read, texts: Texts
+) -> tuple[list[dict[str, Any] | None], dict[str, list[list[Any]]]]:
+    """For each score what its predictions say, an ``error`` or None for no predictions; and each task's hard clips."""
+    rows: list[dict[str, Any] | None] = [None] * len(source.board.scores)
+    hard = {}
+    by_task: dict[str, list[int]] = {}
+    for index, score in enumerate(source.board.scores):
+        by_task.setdefault(score.task, []).append(index)
+    for task, indices in by_task.items():
+        found = {}
+        for index in indices:
+            score = source.board.scores[index]
+            try:
+                own = read(source, score)
+            except BenchError as error:
+                rows[index] = {"error": printable(f"{error.what}: got {error.got}")}
+                continue
+            if own is not None:
+                found[index] = own
+        try:
+            of_rows, hard[task] = of_task(list(found.values()), room, texts)
+        except BenchError as error:  # one row of another shape must not hide the page
+            of_rows = [{"error": printable(str(error))}] * len(found)
+        for index, row in zip(found, of_rows, strict=True):
+            rows[index] = row
+    return rows, hard
+
+
+def _run(source: Source) -> dict[str, Any]:
+    """What ``run.json`` says of time, machine and speed; ``error`` for one that cannot be read, empty without one."""
+    path = source.path.parent / "run.json"
+    try:
+        found = json.loads(path.read_text(encoding="utf-8"), parse_constant=_refuse)
+        speeds = [own for own in found["throughput"] if all(isinstance(own[name], int | float) for name in SPEED)]
+        return {
+            "started": str(found["started"]),
+            "seconds": float(found["seconds"]),
+            "machine": {str(name): _word(value) for name, value in found["machine"].items()},
+            "versions": {str(name): str(value) for name, value in found["versions"].items() if value is not None},
+            "throughput": [{name: own[name] for name in SPEED} | _speed_of(own) for own in speeds],
+        }
+    except FileNotFoundError:
+        return {}
+    except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
+        return {"error": f"run.json cannot be read: {error!r}"}
+
+
+def _word(value: object) -> str:
+    return ", ".join(map(str, value)) or "none" if isinstance(value, list) else str(value)
+
+
+def _refuse(name: str) -> float:
+    raise ValueError(f"{name} is no JSON number")
+
+
+def _speed_of(own: Mapping[str, Any]) -> dict[str, str]:
+    return {name: str(own[name]) for name in ("encoder", "device", "precision")}
+
+
+def _shown(value: Any) -> Any:
+    """``value`` as a page shows it: printable text, rounded numbers."""
+    if isinstance(value, str):
+        return printable(value)
+    if isinstance(value, float):
+        return round(value, DIGITS)
+    if isinstance(value, Mapping):
+        return {printable(str(key)): _shown(own) for key, own in value.items()}
+    if isinstance(value, list | tuple):
+        return [_shown(own) for own in value]
+    return value

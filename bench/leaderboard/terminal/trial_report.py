@@ -1,0 +1,63 @@
+"""What stands behind a row of speaker verification: subsets, how the back-end was made, non-targets to listen to."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from bench.leaderboard.files import predictions
+from bench.leaderboard.terminal import tables
+from bench.metrics.detection import det, ranked, unlike
+from bench.scoring.trials import PRIORS, TrialAnswers, highest_nontargets, numbers
+from bench.types import DataError
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+MOST_POINTS = 1000  # of a DET curve
+
+
+def read(path: Path) -> TrialAnswers:
+    """The trials in a predictions file. Raises DataError for a file of another kind."""
+    found = predictions.read(path)
+    if not isinstance(found, TrialAnswers):
+        raise DataError("no trials", got="other predictions", expected="those of speaker verification", where=path)
+    return found
+
+
+def report(answers: TrialAnswers, count: int, *, width: int, colour: bool) -> str:
+    """Tables of the subsets and of the ``count`` highest-scoring non-targets. Ends with a newline."""
+    found = numbers(answers)
+    cost = f"minDCF({PRIORS[0]:g})"
+    notes = [f"{name} {value:.4f}" for name, value in found.secondary.items()]
+    how = answers.info.get("backend", {})
+    said = [", ".join(notes), f"back-end: {', '.join(f'{name} {value}' for name, value in how.items())}"]
+    crop = answers.info.get("crop_in_s")
+    said.append("embedded whole" if crop is None else f"embedded in crops of {crop:g} s")
+    if unlike(found.eer, found.secondary[cost], PRIORS[0], len(answers.targets)):
+        said.append(
+            f"{cost} does not fit the EER: a few non-targets score like targets; listen to the highest (wrong labels?)"
+        )
+    names = [name for name in found.subsets if f"{name}: {cost}" in found.subsets]
+    rows = [_row(name, *(found.subsets[key] for key in (name, *_keys(name, cost)))) for name in names]
+    targets = int(answers.targets.sum())
+    rows.append(_row("all", found.eer, found.secondary[cost], targets, len(answers.targets) - targets))
+    whole = tables.render_rows(("trials", ">EER", f">{cost}", ">targets", ">non-targets"), rows, said, width=width)
+    audit = [[enrol, test, f"{score:.4f}"] for enrol, test, score in highest_nontargets(answers, count)]
+    columns = ("highest non-targets: enrolled", "tested", ">score")
+    return whole + "\n" + tables.render_rows(columns, audit, (), width=width, colour=colour)
+
+
+def det_csv(answers: TrialAnswers) -> str:
+    """Points of the detection error trade-off as text: ``miss,false_alarm``, from the highest threshold down."""
+    misses, false = det(ranked(answers.targets, answers.predictions[0]), MOST_POINTS)
+    return "miss,false_alarm\n" + "".join(
+        f"{miss:.9g},{alarm:.9g}\n" for miss, alarm in zip(misses, false, strict=True)
+    )
+
+
+def _keys(name: str, cost: str) -> tuple[str, str, str]:
+    return f"{name}: {cost}", f"{name}: targets", f"{name}: non-targets"
+
+
+def _row(name: str, rate: float, cost: float, targets: float, others: float) -> list[str]:
+    return [name, f"{rate:.4f}", f"{cost:.4f}", f"{targets:.0f}", f"{others:.0f}"]

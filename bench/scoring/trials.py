@@ -1,0 +1,233 @@
+"""The scored trials of a verification task, and every number that follows from them.
+
+Trials share speakers, so they are not drawn independently: a bootstrap resample draws speakers, enrolled and tested
+ones alike, and a trial counts c_e c_t times, where c says how often a speaker was drawn; a trial of one speaker counts
+c. With unknown speakers each utterance stands for one. Sources: Owen, "The pigeonhole bootstrap", Annals of Applied
+Statistics 2007; Bolle, Ratha and Pankanti, "Error analysis of pattern recognition systems: the subsets bootstrap",
+Computer Vision and Image Understanding 2004.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from itertools import pairwise, product
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from bench.metrics.detection import Ranking, cllr, eer, min_cllr, min_dcf, ranked
+from bench.scoring.bootstrap import bootstrap_weighted
+from bench.types import DataError
+from bench.types.trials import UNKNOWN, Trials
+
+PRIORS = (0.01, 0.05)
+RESAMPLES, FEWEST = 1000, 100
+WORK = 2_000_000_000  # trials of all resamples together, at most while they are more than the fewest
+BINS = 1024  # of a ranking, in one of which a resample's errors cross
+SPEAKER = "speaker"
+
+
+@dataclass(frozen=True, slots=True)
+class TrialAnswers:
+    """n scored trials of U utterances."""
+
+    enrol: NDArray[np.int32]  # [n] places of utterances
+    test: NDArray[np.int32]  # [n]
+    targets: NDArray[np.uint8]  # [n] 1 where one speaker speaks both
+    predictions: NDArray[np.float32]  # [1, n] scores
+    utterances: tuple[str, ...]  # [U] ids as in the trial list
+    speakers: NDArray[np.int32]  # [U] 0, 1, ... or UNKNOWN
+    seconds: NDArray[np.float64]  # [U]
+    attributes: Mapping[str, tuple[str | None, ...]]  # each [U]
+    asked: Trials  # which subsets there are
+    info: Mapping[str, Any]  # plain facts: the back-end and what it learnt, how utterances were embedded
+
+    @property
+    def folds(self) -> NDArray[np.int64]:
+        """[n] zeros: trials have no folds."""
+        return np.zeros(len(self.targets), dtype=np.int64)
+
+    @property
+    def units(self) -> NDArray[np.int64]:
+        """[U] what is drawn in a bootstrap: the speaker, or the utterance itself where it is unknown."""
+        named = np.unique(self.speakers[self.speakers != UNKNOWN])
+        alone = len(named) + np.arange(len(self.speakers))
+        return np.unique(
+            np.where(self.speakers == UNKNOWN, alone, np.searchsorted(named, self.speakers)), return_inverse=True
+        )[1].astype(np.int64)
+
+
+@dataclass(frozen=True, slots=True)
+class TrialNumbers:
+    """What trials say."""
+
+    eer: float
+    ci95: tuple[float, float]
+    speakers: int  # resampled
+    secondary: dict[str, float]
+    subsets: dict[str, float]
+
+
+def numbers(answers: TrialAnswers) -> TrialNumbers:
+    """Every number of scored trials. Raises DataError for trials of one kind only and scores that are not finite."""
+    ranking = ranked(answers.targets, answers.predictions[0])
+    units = answers.units
+    used = np.unique(np.concatenate([units[answers.enrol], units[answers.test]]))
+    secondary = {f"minDCF({prior:g})": min_dcf(ranking, prior) for prior in PRIORS}
+    secondary |= {"Cllr": cllr(ranking), "minCllr": min_cllr(ranking)}
+    enrol, test = (np.searchsorted(used, units[side]).astype(np.int32) for side in (answers.enrol, answers.test))
+    return TrialNumbers(
+        eer=eer(ranking),
+        ci95=_interval(ranking, enrol[ranking.order], test[ranking.order], len(used)),
+        speakers=len(used),
+        secondary=secondary,
+        subsets=dict(_of_subsets(answers, ranking)),
+    )
+
+
+def highest_nontargets(answers: TrialAnswers, count: int = 20) -> list[tuple[str, str, float]]:
+    """Enrolled and tested utterance and score of the non-targets that look most alike: whose labels to listen to."""
+    scores = answers.predictions[0]
+    others = np.flatnonzero(answers.targets == 0)
+    top = others[np.argsort(-scores[others], kind="stable")[:count]]
+    names = answers.utterances
+    return [(names[answers.enrol[t]], names[answers.test[t]], float(scores[t])) for t in top]
+
+
+def subsets(answers: TrialAnswers) -> Iterator[tuple[str, NDArray[np.bool_]]]:
+    """Name and members [n] of every subset that the task asks for, whether or not it has trials."""
+    asked, target = answers.asked, answers.targets == 1
+    sides = {name: _sides(answers, name) for name in (*asked.attributes, *_speaker(asked))}
+    for name in asked.agree:
+        known, same, _ = sides[name]
+        same, other = known & same, known & ~same
+        yield f"same {name}", same
+        yield f"different {name}", other
+        yield f"different {name} in targets, same in non-targets", np.where(target, other, same)
+        yield f"same {name} in targets, different in non-targets", np.where(target, same, other)
+    for name in asked.each:
+        known, same, codes = sides[name]
+        for place, value in enumerate(sorted({own for own in answers.attributes[name] if own is not None})):
+            yield f"{name} {value}", known & same & (codes == place)
+    for agreed in product((True, False), repeat=len(asked.nontargets)):
+        told = ", ".join(f"{'same' if a else 'other'} {n}" for a, n in zip(agreed, asked.nontargets, strict=True))
+        of_kind = [sides[n][0] & (sides[n][1] == a) for a, n in zip(agreed, asked.nontargets, strict=True)]
+        if of_kind:
+            yield f"non-targets of {told}", target | np.logical_and.reduce(of_kind)
+    if asked.durations_in_s:
+        shorter = np.minimum(answers.seconds[answers.enrol], answers.seconds[answers.test])
+        for low, high in pairwise((0.0, *asked.durations_in_s, np.inf)):
+            name = f"from {low:g} s" if high == np.inf else f"{low:g} to {high:g} s" if low else f"below {high:g} s"
+            yield f"shorter side {name}", (shorter >= low) & (shorter < high)
+
+
+def _speaker(asked: Trials) -> tuple[str, ...]:
+    return (asked.speaker,) if asked.speaker in asked.nontargets else ()
+
+
+def _sides(
+    answers: TrialAnswers, name: str
+) -> tuple[NDArray[np.bool_], NDArray[np.bool_], NDArray[np.int64] | NDArray[np.int32]]:
+    """Of an attribute: whether it is known of both sides, whether these agree, and the enrolled side's value; [n]."""
+    codes: NDArray[np.int64] | NDArray[np.int32] = answers.speakers
+    if name != answers.asked.speaker:
+        values = answers.attributes[name]
+        place = {value: at for at, value in enumerate(sorted({own for own in values if own is not None}))}
+        codes = np.array([UNKNOWN if own is None else place[own] for own in values], dtype=np.int32)
+    enrol, test = codes[answers.enrol], codes[answers.test]
+    return (enrol != UNKNOWN) & (test != UNKNOWN), enrol == test, enrol
+
+
+def _of_subsets(answers: TrialAnswers, ranking: Ranking) -> Iterator[tuple[str, float]]:
+    """EER, minDCF and size of every subset that has targets and non-targets."""
+    prior = PRIORS[0]
+    for name, members in subsets(answers):
+        part = ranking.part(members[ranking.order])
+        if 0 < part.targets < len(part.accept):
+            yield name, eer(part)
+            yield f"{name}: minDCF({prior:g})", min_dcf(part, prior)
+            yield f"{name}: targets", float(part.targets)
+            yield f"{name}: non-targets", float(len(part.accept) - part.targets)
+
+
+def _interval(ranking: Ranking, enrol: NDArray[np.int32], test: NDArray[np.int32], n_units: int) -> tuple[float, float]:
+    """95% interval of the EER by drawing the units 0, 1, ... of both sides [n], told in the order of the ranking."""
+    test = np.where(enrol == test, n_units, test).astype(np.int32)  # a last unit that counts once
+    cells = _Cells.of(ranking, enrol, test)
+
+    def value(weights: NDArray[np.int64]) -> NDArray[np.float64]:
+        each = np.pad(weights, ((0, 0), (0, 1)), constant_values=1).astype(np.int32)
+        return np.array([cells.eer(own) for own in each])
+
+    resamples = max(FEWEST, min(RESAMPLES, WORK // len(enrol)))
+    low, high = bootstrap_weighted([value], n_units, resamples=resamples)
+    return float(low), float(high)
+
+
+@dataclass(frozen=True, slots=True)
+class _Cells:
+    """A ranking cut into bins, so that a resample's EER needs the sums of bins and the inside of one of them."""
+
+    sides: tuple[tuple[NDArray[np.int32], NDArray[np.int32]], ...]  # units of targets and of non-targets, by rank
+    counts: tuple[NDArray[np.int64], NDArray[np.int64]]  # [K + 1] of each at or above the thresholds
+    borders: NDArray[np.int64]  # [B + 1] thresholds between bins, the first and the last among them
+
+    @classmethod
+    def of(cls, ranking: Ranking, enrol: NDArray[np.int32], test: NDArray[np.int32]) -> _Cells:
+        kinds = (ranking.accept, ~ranking.accept)
+        counts = ranking.counts()
+        borders = np.unique(np.linspace(0, len(counts[0]) - 1, BINS + 1).round().astype(np.int64))
+        return cls(tuple((enrol[kind], test[kind]) for kind in kinds), counts, borders)
+
+    def eer(self, drawn: NDArray[np.int32]) -> float:
+        """The EER with each unit counted as often as ``drawn`` says; NaN without a target or without a non-target."""
+        weights = [drawn[enrol] * drawn[test] for enrol, test in self.sides]
+        sums = [_sums(own, counts[self.borders]) for own, counts in zip(weights, self.counts, strict=True)]
+        hits, alarms = (np.cumsum(np.pad(own, (1, 0))) for own in sums)
+        ones, zeros = int(hits[-1]), int(alarms[-1])
+        if not (ones and zeros):
+            return float("nan")
+        after = int(np.argmax(alarms * ones - (ones - hits) * zeros >= 0))
+        inside = slice(int(self.borders[after - 1]), int(self.borders[after]) + 1)
+        fine = []
+        for own, counts, start in zip(weights, self.counts, (hits[after - 1], alarms[after - 1]), strict=True):
+            places = counts[inside]
+            within = np.cumsum(np.pad(own[places[0] : places[-1]].astype(np.int64), (1, 0)))
+            fine.append(int(start) + within[places - places[0]])
+        surplus = fine[1] * ones - (ones - fine[0]) * zeros
+        at = int(np.argmax(surplus >= 0))
+        low, high = int(surplus[at - 1]), int(surplus[at])
+        return float((fine[1][at - 1] - low / (high - low) * (fine[1][at] - fine[1][at - 1])) / zeros)
+
+
+def _sums(values: NDArray[np.int32], borders: NDArray[np.int64]) -> NDArray[np.int64]:
+    """[B] sums of the values between neighbouring ``borders`` [B + 1], 0 where these are equal."""
+    filled = borders[:-1] < borders[1:]
+    sums = np.zeros(len(filled), dtype=np.int64)
+    sums[filled] = np.add.reduceat(values, borders[:-1][filled], dtype=np.int64)
+    return sums
+
+
+def check(answers: TrialAnswers, where: object) -> None:
+    """Raises DataError for arrays that do not fit together."""
+    n, utterances = len(answers.targets), len(answers.utterances)
+    shapes: dict[str, tuple[NDArray[Any], tuple[int, ...]]] = {
+        "enrol": (answers.enrol, (n,)),
+        "test": (answers.test, (n,)),
+        "predictions": (answers.predictions, (1, n)),
+        "speakers": (answers.speakers, (utterances,)),
+        "seconds": (answers.seconds, (utterances,)),
+    }
+    for name, (array, shape) in shapes.items():
+        if array.shape != shape:
+            raise DataError(f"{name} of trials", got=list(array.shape), expected=list(shape), where=where)
+    for side in (answers.enrol, answers.test):
+        if n == 0 or side.min() < 0 or side.max() >= utterances:
+            raise DataError("trials of no utterance", got=f"{n} trials", expected=f"0 to {utterances - 1}", where=where)
+    if any(len(values) != utterances for values in answers.attributes.values()) or set(answers.asked.attributes) - set(
+        answers.attributes
+    ):
+        got = sorted(answers.attributes)
+        raise DataError("attributes of utterances", got=got, expected=answers.asked.attributes, where=where)

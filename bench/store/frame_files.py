@@ -1,0 +1,228 @@
+"""Frame embeddings on disk: one safetensors file per shard, written clip by clip and read through a memory map.
+
+A shard's frames may be larger than memory. So the file begins with a header of a fixed size, filled in last, and what
+is written and checked passes through memory in small parts. Address, lock and rename are
+those of ``bench.store.files``.
+
+Frames are kept in fp16 where asked, unless a shard does not fit (see ``fits``): then it keeps fp32, as its header says.
+
+Tensors: ``frames`` [sum T, D], ``spans`` [sum T, 2] and ``seconds`` [N] float64, ``offsets`` [N + 1] int64, ``clips``
+uint8: keys and sidecars as JSON text. Metadata: ``sha256`` over their bytes and the header.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import warnings
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import IO, Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from bench.store.files import Store, locked, written
+from bench.types import DataError, Sidecar
+
+LARGEST = 65504.0  # finite number of fp16
+SMALLEST = 2.0**-8  # peak of a clip below which fp16's own steps, 2 ** -24, would be more than its rounding
+_HEADER = 1024  # bytes, of which 8 hold the length of the rest
+_NAMES = {"float16": "F16", "float32": "F32", "float64": "F64", "int64": "I64", "uint8": "U8"}
+_BLOCK = 1 << 24  # bytes read at a time
+
+
+@dataclass(frozen=True, slots=True)
+class Frames:
+    """Frame embeddings of the clips of one shard, in shard order; ``frames`` is mapped from disk, not in memory."""
+
+    frames: NDArray[np.floating[Any]]  # [sum T, D] float16 or float32
+    spans: NDArray[np.float64]  # [sum T, 2] from when to when a frame speaks for its clip, in seconds
+    offsets: NDArray[np.int64]  # [N + 1] clip i has the frames offsets[i] to offsets[i + 1]
+    keys: tuple[str, ...]
+    seconds: NDArray[np.float64]  # [N] clip durations before resampling
+    sidecars: tuple[Sidecar, ...]
+
+    def clip(self, index: int) -> tuple[NDArray[np.floating[Any]], NDArray[np.float64]]:
+        """Frames [T, D] and spans [T, 2] of one clip, as views."""
+        own = slice(int(self.offsets[index]), int(self.offsets[index + 1]))
+        return self.frames[own], self.spans[own]
+
+
+class TooWideError(Exception):
+    """A clip does not fit the number format that its shard was begun in."""
+
+
+def fits(frames: NDArray[np.floating[Any]]) -> bool:
+    """Whether fp16 holds a clip's frames [T, D]: nothing overflows, and it is not so quiet that steps would show."""
+    peak = float(np.abs(frames).max(initial=0.0))
+    return peak == 0.0 or SMALLEST <= peak <= LARGEST
+
+
+@dataclass(slots=True)
+class Writer:
+    """Takes the clips of a shard one after another."""
+
+    file: IO[bytes]
+    dtype: str = "float32"
+    digest: Any = field(default_factory=hashlib.sha256)
+    dim: int = 0
+    offsets: list[int] = field(default_factory=lambda: [0])
+    spans: list[NDArray[np.float64]] = field(default_factory=list)
+    keys: list[str] = field(default_factory=list)
+    seconds: list[float] = field(default_factory=list)
+    sidecars: list[Sidecar] = field(default_factory=list)
+
+    def add(
+        self,
+        frames: NDArray[np.floating[Any]],
+        spans: NDArray[np.float64],
+        key: str,
+        seconds: float,
+        sidecar: Sidecar,
+    ) -> None:
+        """Append a clip: ``frames`` [T, D] and ``spans`` [T, 2]. Raises TooWideError if the format does not hold it."""
+        if self.dtype == "float16" and not fits(frames):
+            raise TooWideError
+        self._write(np.ascontiguousarray(frames, dtype=self.dtype))
+        self.dim = frames.shape[1]
+        self.offsets.append(self.offsets[-1] + len(frames))
+        self.spans.append(spans)
+        self.keys.append(key)
+        self.seconds.append(seconds)
+        self.sidecars.append(sidecar)
+
+    def _write(self, values: NDArray[Any]) -> None:
+        content = values.tobytes()
+        self.digest.update(content)
+        self.file.write(content)
+
+    def close(self) -> None:
+        """Write what is known only now: times, keys, and the header that makes a file of it."""
+        text = json.dumps([self.keys, self.sidecars], separators=(",", ":")).encode()
+        rest: dict[str, NDArray[Any]] = {
+            "spans": np.concatenate(self.spans),
+            "offsets": np.array(self.offsets, dtype=np.int64),
+            "seconds": np.array(self.seconds, dtype=np.float64),
+            "clips": np.frombuffer(text, dtype=np.uint8),
+        }
+        at = self.offsets[-1] * self.dim * np.dtype(self.dtype).itemsize
+        header: dict[str, Any] = {"frames": _entry(self.dtype, [self.offsets[-1], self.dim], 0, at)}
+        for name, values in rest.items():
+            header[name] = _entry(str(values.dtype), list(values.shape), at, at + values.nbytes)
+            at += values.nbytes
+            self._write(values)
+        self.digest.update(json.dumps(header).encode())
+        header["__metadata__"] = {"sha256": self.digest.hexdigest()}
+        content = json.dumps(header).encode().ljust(_HEADER - 8)
+        self.file.seek(0)
+        self.file.write(len(content).to_bytes(8, "little") + content)
+
+
+def _entry(dtype: str, shape: list[int], start: int, stop: int) -> dict[str, Any]:
+    return {"dtype": _NAMES[dtype], "shape": shape, "data_offsets": [start, stop]}
+
+
+def frames(store: Store, key: str, make: Callable[[Writer], None], dtype: str = "float32") -> Frames:
+    """What is stored under ``key``, made and stored now if it is not there; one process makes it, others wait.
+
+    ``make`` adds every clip to the writer that it is given; it is called again, for fp32, where ``dtype`` is float16
+    and does not hold them. Raises DataError when it adds none.
+    """
+    path = stored_at(store, key)
+    stored = _read(path)
+    if stored is None:
+        with locked(store.root / "locks" / f"frames-{key[:3]}.lock"):
+            stored = _read(path)
+            if stored is None:
+                with written(path) as temporary:
+                    try:
+                        _write(temporary, make, dtype)
+                    except TooWideError:
+                        _write(temporary, make, "float32")
+                stored = _open(path)
+                for part_path in path.parent.glob(f"{key}.part-*"):
+                    part_path.unlink()
+    return _whole(stored, path)
+
+
+def part(store: Store, key: str, index: int, make: Callable[[Writer], None]) -> Frames:
+    """A part of what is being made under ``key``, kept until the whole is stored, so that a killed run goes on.
+
+    In fp32, whatever the whole will be: what becomes of the parts must not depend on where a run was killed. To be
+    called inside the ``make`` of ``frames``: it relies on the lock that is held there.
+    """
+    path = _part_at(store, key, index)
+    stored = _read(path)
+    if stored is None:
+        with written(path) as temporary:
+            _write(temporary, make, "float32")
+        stored = _open(path)
+    return _whole(stored, path)
+
+
+def has_part(store: Store, key: str, index: int) -> bool:
+    """Whether ``part`` has something to read, damaged or not."""
+    return _part_at(store, key, index).exists()
+
+
+def _part_at(store: Store, key: str, index: int) -> Path:
+    return stored_at(store, key).with_suffix(f".part-{index}")
+
+
+def stored_at(store: Store, key: str) -> Path:
+    return store.root / "frames" / key[:2] / f"{key}.safetensors"
+
+
+def _whole(stored: Frames | None, path: Path) -> Frames:
+    if stored is None:
+        raise DataError("stored frames are damaged", got="other bytes", expected="what was written", where=path)
+    return stored
+
+
+def _write(path: Path, make: Callable[[Writer], None], dtype: str) -> None:
+    with path.open("wb") as file:
+        file.seek(_HEADER)
+        writer = Writer(file, dtype)
+        make(writer)
+        if not writer.keys:
+            raise DataError("no frames to store", got="0 clips", expected="at least one", where=path)
+        writer.close()
+
+
+def _read(path: Path) -> Frames | None:
+    if not path.exists():
+        return None
+    stored = _open(path)
+    if stored is None:
+        warnings.warn(f"stored frames are damaged and are computed again: {path}", stacklevel=3)
+    return stored
+
+
+def _open(path: Path) -> Frames | None:
+    """The stored frames, or None when the file is not what was written: every byte is read and checked once."""
+    with path.open("rb") as file:
+        try:
+            header = json.loads(file.read(_HEADER)[8:])
+            wanted = header.pop("__metadata__")["sha256"]
+            places = {name: (entry["shape"], *entry["data_offsets"]) for name, entry in header.items()}
+            dtype = {"F16": "<f2", "F32": "<f4"}[header["frames"]["dtype"]]
+        except (ValueError, KeyError, TypeError, AttributeError):
+            return None
+        digest = hashlib.sha256()
+        while block := file.read(_BLOCK):
+            digest.update(block)
+        digest.update(json.dumps(header).encode())
+        if digest.hexdigest() != wanted:
+            return None
+
+        def tensor(name: str, dtype: str) -> NDArray[Any]:
+            shape, start, stop = places[name]
+            file.seek(_HEADER + start)
+            return np.frombuffer(file.read(stop - start), dtype=dtype).reshape(shape)
+
+        keys, sidecars = json.loads(tensor("clips", "uint8").tobytes())
+        spans, offsets, seconds = tensor("spans", "f8"), tensor("offsets", "i8"), tensor("seconds", "f8")
+    mapped = np.memmap(path, dtype=dtype, mode="r", offset=_HEADER, shape=tuple(places["frames"][0]))
+    return Frames(mapped, spans, offsets, tuple(keys), seconds, tuple(sidecars))

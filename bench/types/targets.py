@@ -1,0 +1,242 @@
+"""How a clip's sidecar becomes what a probe is to predict; imported from ``bench.types``."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, NamedTuple, Protocol, runtime_checkable
+
+import numpy as np
+from numpy.typing import NDArray
+
+from bench.types.errors import DataError
+
+Sidecar = Mapping[str, Any]
+"""What ``<key>.json`` of a WebDataset sample holds; where the sample has events, a list (see ``Events``)."""
+Targets = NDArray[Any]
+"""What is right: class indices int64 [N]; k-hot uint8 [N, C] where a clip may have several labels; object [N], texts or
+tuples of captions."""
+
+
+@runtime_checkable
+class Target(Protocol):
+    """How a sidecar becomes a target."""
+
+    @property
+    def n_classes(self) -> int: ...
+
+    def __call__(self, sidecar: Sidecar, where: str) -> Any: ...  # the target of one clip
+
+    def stack(self, labels: Sequence[Any]) -> Targets: ...  # the targets of N clips as one array
+
+
+@dataclass(frozen=True, slots=True)
+class ClassLabel:
+    """A single label: ``sidecar[key]`` must be one of ``classes``; its position is the target.
+
+    With ``as_int`` a whole number may also be written as a text or as true or false. Raises DataError when the key is
+    absent or the value is not a known class.
+    """
+
+    key: str
+    classes: tuple[str | int, ...]
+    as_int: bool = False
+
+    @property
+    def n_classes(self) -> int:
+        return len(self.classes)
+
+    def __call__(self, sidecar: Sidecar, where: str) -> int:
+        value = _value(sidecar, self.key, where)
+        return _place(_whole(value) if self.as_int else value, self.classes, self.key, where)
+
+    def stack(self, labels: Sequence[int]) -> Targets:
+        """int64 [N]."""
+        return np.array(labels, dtype=np.int64)
+
+
+@dataclass(frozen=True, slots=True)
+class MultiLabel:
+    """Any number of labels in one string: ``"a;b"`` sets the classes a and b of a k-hot vector [C].
+
+    Spaces around a label do not count, and a repeated label counts once. Raises DataError when the key is absent, the
+    value is no string or a label is not one of ``classes``, and for an empty string unless ``allow_empty``.
+    """
+
+    key: str
+    classes: tuple[str, ...]
+    separator: str = ";"
+    allow_empty: bool = False  # a clip in which none of the classes occurs
+
+    @property
+    def n_classes(self) -> int:
+        return len(self.classes)
+
+    def __call__(self, sidecar: Sidecar, where: str) -> NDArray[np.uint8]:
+        value = _value(sidecar, self.key, where)
+        if not isinstance(value, str):
+            expected = f"labels in one string, separated by {self.separator!r}"
+            raise DataError(f"unreadable label {self.key!r}", got=repr(value), expected=expected, where=where)
+        target = np.zeros(self.n_classes, dtype=np.uint8)
+        if not value.strip():
+            if self.allow_empty:
+                return target
+            raise DataError(f"empty label {self.key!r}", got=repr(value), expected="at least one class", where=where)
+        for label in value.split(self.separator):
+            target[_place(label.strip(), self.classes, self.key, where)] = 1
+        return target
+
+    def stack(self, labels: Sequence[NDArray[np.uint8]]) -> Targets:
+        """k-hot uint8 [N, C]."""
+        return np.array(labels, dtype=np.uint8).reshape(len(labels), self.n_classes)
+
+
+class Event(NamedTuple):
+    """Something that sounds from ``onset`` to ``offset`` (seconds from the start of the clip, onset <= offset)."""
+
+    onset: float
+    offset: float
+    label: int  # position in the vocabulary
+
+
+@dataclass(frozen=True, slots=True)
+class Events:
+    """What sounds when: the sidecar is a list of ``{onset_key: s, offset_key: s, label_key: class}``.
+
+    With a ``separator`` the label is a text of several classes that share the times. An empty list is a clip in which
+    nothing of the vocabulary sounds. Answers are scored on segments of ``segment_in_s``, whatever the encoder's hop.
+    """
+
+    classes: tuple[str | int, ...]
+    onset_key: str = "onset"
+    offset_key: str = "offset"
+    label_key: str = "label"
+    separator: str | None = None
+    segment_in_s: float = 1.0
+
+    @property
+    def n_classes(self) -> int:
+        return len(self.classes)
+
+    def stack(self, labels: Sequence[Sequence[Event]]) -> Targets:
+        """k-hot uint8 [N, C]: which classes sound at all in each clip."""
+        stacked = np.zeros((len(labels), self.n_classes), dtype=np.uint8)
+        for clip, events in enumerate(labels):
+            stacked[clip, [event.label for event in events]] = 1
+        return stacked
+
+    def __call__(self, sidecar: Sidecar | Sequence[Sidecar], where: str) -> tuple[Event, ...]:
+        """The events in the sidecar's order.
+
+        Raises DataError for a sidecar that is no list of events, an unknown label, and times that are no numbers, not
+        finite, negative or out of order.
+        """
+        if not isinstance(sidecar, list | tuple):
+            raise DataError("events missing", got=f"a {type(sidecar).__name__}", expected="a list", where=where)
+        return tuple(
+            event for at, entry in enumerate(sidecar) for event in self._events(entry, f"{where}, event {at + 1}")
+        )
+
+    def _events(self, entry: object, where: str) -> list[Event]:
+        wanted = (self.onset_key, self.offset_key, self.label_key)
+        if not isinstance(entry, Mapping) or not all(key in entry for key in wanted):
+            got = sorted(entry) if isinstance(entry, Mapping) else repr(entry)
+            raise DataError("no event", got=got, expected=f"keys {', '.join(wanted)}", where=where)
+        onset, offset, label = (entry[key] for key in wanted)
+        for key, time in ((self.onset_key, onset), (self.offset_key, offset)):
+            if isinstance(time, bool) or not isinstance(time, int | float) or not 0 <= time < float("inf"):
+                raise DataError(f"time {key!r}", got=repr(time), expected="seconds, 0 or more", where=where)
+        if offset < onset:
+            got = f"{self.onset_key} {onset}, {self.offset_key} {offset}"
+            raise DataError("event ends before it begins", got=got, expected="onset <= offset", where=where)
+        parts = label.split(self.separator) if self.separator and isinstance(label, str) else [label]
+        parts = [part.strip() if isinstance(part, str) else part for part in parts]
+        places = [_place(part, self.classes, self.label_key, where) for part in parts]
+        return [Event(float(onset), float(offset), place) for place in places]
+
+
+@dataclass(frozen=True, slots=True)
+class Captions:
+    """Texts that describe the clip: every value of the sidecar is one, whatever its key, in the sidecar's order.
+
+    Nothing else may therefore stand in the sidecar. Raises DataError for a clip without captions or with more or fewer
+    than ``n_captions``, and for one that is no string or has no visible character.
+    """
+
+    n_captions: int | None = 5  # of every clip; None: one or more
+
+    @property
+    def n_classes(self) -> int:
+        return 0  # there is no vocabulary
+
+    def __call__(self, sidecar: Sidecar, where: str) -> tuple[str, ...]:
+        if not isinstance(sidecar, Mapping) or not sidecar:
+            got = "an empty sidecar" if isinstance(sidecar, Mapping) else f"a {type(sidecar).__name__}"
+            raise DataError("no caption", got=got, expected="captions by any key", where=where)
+        for key, value in sidecar.items():
+            if not isinstance(value, str) or not value.strip():
+                raise DataError(f"caption {key!r}", got=repr(value), expected="a text", where=where)
+        if self.n_captions not in (None, len(sidecar)):
+            got = f"{len(sidecar)}: {', '.join(map(repr, sidecar))}"
+            raise DataError("captions of a clip", got=got, expected=self.n_captions, where=where)
+        return tuple(sidecar.values())
+
+    def stack(self, labels: Sequence[tuple[str, ...]]) -> Targets:
+        """Tuples of captions, object [N]."""
+        stacked = np.empty(len(labels), dtype=object)
+        for clip, captions in enumerate(labels):  # numpy would make a matrix of them
+            stacked[clip] = captions
+        return stacked
+
+
+@dataclass(frozen=True, slots=True)
+class Transcript:
+    """What is said: the text ``sidecar[key]``, as it is; metrics normalise.
+
+    Raises DataError when the key is absent or the value is no string or has no word.
+    """
+
+    key: str
+
+    @property
+    def n_classes(self) -> int:
+        """0: any text may be said."""
+        return 0
+
+    def __call__(self, sidecar: Sidecar, where: str) -> str:
+        text = _value(sidecar, self.key, where)
+        if not isinstance(text, str) or not text.strip():
+            raise DataError(f"no transcript {self.key!r}", got=repr(text), expected="some words", where=where)
+        return text
+
+    def stack(self, labels: Sequence[str]) -> Targets:
+        """Object array [N] of str."""
+        stacked = np.empty(len(labels), dtype=object)
+        stacked[:] = labels
+        return stacked
+
+
+def _value(sidecar: Sidecar, key: str, where: str) -> Any:
+    if not isinstance(sidecar, Mapping) or key not in sidecar:
+        got = sorted(sidecar) if isinstance(sidecar, Mapping) else f"a {type(sidecar).__name__}"
+        raise DataError("label missing", got=got, expected=f"a key {key!r}", where=where)
+    return sidecar[key]
+
+
+def _whole(value: Any) -> Any:
+    """A truth value or the text of a whole number as that number; anything else as it is."""
+    if isinstance(value, bool) or (isinstance(value, str) and re.fullmatch(r"\s*[0-9]{1,18}\s*", value, re.ASCII)):
+        return int(value)
+    return value
+
+
+def _place(value: Any, classes: tuple[str | int, ...] | tuple[str, ...], key: str, where: str) -> int:
+    try:
+        if isinstance(value, bool):
+            raise ValueError  # True == 1, but it is no class 1
+        return classes.index(value)
+    except ValueError:
+        known = ", ".join(map(repr, classes[:8])) + (", ..." if len(classes) > 8 else "")
+        expected = f"one of {len(classes)} classes ({known})"
+        raise DataError(f"unknown label {key!r}", got=repr(value), expected=expected, where=where) from None

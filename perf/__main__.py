@@ -1,0 +1,36 @@
+"""``python -m perf NAME [options]``: one module of this package for each name."""
+
+from __future__ import annotations
+
+import importlib
+import os
+import sys
+
+NAMES = {
+    "gating": "false alarms and power of the gate, from stored predictions",
+    "extraction": "shards to stored embeddings, against the bare forward loop",
+    "hiding": "whether everything but the forward pass hides behind a device, with a stand-in for a GPU",
+    "growth": "time, memory and bytes from 1,000 to 100,000 clips",
+    "probing": "stored embeddings to scores, against loops over stored frames",
+    "warm": "the whole embedded suite when every embedding is stored",
+    "scaling": "the embedded suite over 1 and 2 worker processes",
+    "trials": "12 million trials of speaker verification, scored and measured",
+}
+
+
+# as ``bench.plugin.scheduling.prepare_process`` has it for a benchmark run; before torch is imported
+ENVIRONMENT = {"OMP_WAIT_POLICY": "PASSIVE", "ONEDNN_PRIMITIVE_CACHE_CAPACITY": "16"}
+
+
+def main(arguments: list[str]) -> int:
+    if not arguments or arguments[0] not in NAMES:
+        print("python -m perf NAME [--help]", *(f"  {name:12} {what}" for name, what in NAMES.items()), sep="\n")
+        return 2
+    for name, value in ENVIRONMENT.items():
+        os.environ.setdefault(name, value)
+    module = importlib.import_module(f"perf.{arguments[0]}")
+    return int(module.main(arguments[1:]))
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))

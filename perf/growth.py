@@ -1,0 +1,99 @@
+"""What encoding costs as clips become many: shards of the same tiny clips under new keys, log-mel, the store cold.
+
+Each size runs in a process of its own. Memory is that process's peak while it encodes, and once all embeddings are
+loaded; in both torch and the encoder are the greater part. Bytes are those of the store.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import resource
+import subprocess
+import sys
+import tempfile
+import time
+from pathlib import Path
+from typing import Any
+
+from bench.datasets import shards
+from bench.extraction.engine.local import Frozen
+from bench.extraction.pooled import extract
+from bench.store.files import Store
+from perf import material, tables
+
+CLIP_IN_S = 0.2
+PER_SHARD = 1000
+SIDE_IN_BYTES = 200  # of a clip, beside its vector, that are allowed
+
+
+def main(arguments: list[str]) -> int:
+    parser = argparse.ArgumentParser(prog="python -m perf growth", description=__doc__)
+    parser.add_argument("--clips", type=int, nargs="+", default=[1_000, 10_000, 100_000])
+    parser.add_argument("--threads", type=int, nargs="+", default=[len(os.sched_getaffinity(0))])
+    parser.add_argument("--json", type=Path, help="write the figures here")
+    parser.add_argument("--one", nargs=3, metavar=("CLIPS", "THREADS", "FOLDER"), help=argparse.SUPPRESS)
+    options = parser.parse_args(arguments)
+    if options.one:
+        clips, threads, folder = options.one
+        print(json.dumps(measured(int(clips), int(threads), Path(folder))))
+        return 0
+    rows = [alone(clips, threads) for clips in options.clips for threads in options.threads]
+    tables.finish("growth", rows, options.json)
+    return 0
+
+
+def alone(clips: int, threads: int) -> dict[str, Any]:
+    """One size in a fresh process."""
+    with tempfile.TemporaryDirectory() as folder:
+        repeated(Path(folder) / "shards", clips)
+        command = [sys.executable, "-m", "perf", "growth", "--one", str(clips), str(threads), folder]
+        out = subprocess.run(command, capture_output=True, text=True, check=True)
+    row: dict[str, Any] = json.loads(out.stdout)
+    print(row, flush=True)
+    return row
+
+
+def repeated(folder: Path, clips: int) -> None:
+    """Shards of ``PER_SHARD`` clips, the same audio in each."""
+    (first,) = material.shards(folder / "first", [CLIP_IN_S] * PER_SHARD, per_shard=PER_SHARD)
+    for index in range(clips // PER_SHARD):
+        material.again(first, folder / f"test_{index:07d}.tar", f"{index:04d}")
+
+
+def measured(clips: int, threads: int, folder: Path) -> dict[str, Any]:
+    """Time, peak memory and stored bytes of encoding all shards of ``folder``."""
+    import torch
+
+    torch.set_num_threads(1)
+    model = material.MODELS["light"]
+    frozen = Frozen("light", material.encoder(model), "0" * 64, model.certificate, "cpu", "fp32")
+    store = Store(folder / "cache")
+    start = time.perf_counter()
+    found = shards.all_verified(sorted((folder / "shards").glob("*.tar")), {}, threads)
+    encoded_at, while_encoding = start, 0.0
+
+    def progress(clips: int, encoded: bool) -> None:
+        nonlocal encoded_at, while_encoding
+        encoded_at, while_encoding = time.perf_counter(), peak_in_mb()
+
+    loaded = extract(found, frozen, crop_in_s=None, store=store, threads=threads, progress=progress)
+    end = time.perf_counter()
+    size = sum(path.stat().st_size for path in (store.root / "embeddings").rglob("*.safetensors"))
+    assert len(loaded.keys) == clips
+    return {
+        "clips": clips,
+        "threads": threads,
+        "encoding s": encoded_at - start,
+        "ms/clip": 1000 * (encoded_at - start) / clips,
+        "peak MB encoding": while_encoding,
+        "loading s": end - encoded_at,
+        "peak MB loaded": peak_in_mb(),
+        "bytes/clip": size / clips,
+        "bytes / (4 D + 200)": size / clips / (4 * loaded.vectors.shape[1] + SIDE_IN_BYTES),
+    }
+
+
+def peak_in_mb() -> float:
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / (1e6 if sys.platform == "darwin" else 1e3)

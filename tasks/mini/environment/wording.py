@@ -1,0 +1,165 @@
+"""What is said of generated scenes (``captions``): sounds, order, distance, repeats, place and level.
+
+A scene is told in several wordings, each of which leaves out some of what could be said, as people do.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+
+from numpy.random import Generator
+
+Words = tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Names:
+    """Synonyms: what happens, and what is heard."""
+
+    clauses: Words
+    nouns: Words
+
+
+@dataclass(frozen=True, slots=True)
+class Told:
+    """One sound of a scene."""
+
+    sound: str  # a key of NAMES
+    far: bool
+    times: int = 1
+
+
+@dataclass(frozen=True, slots=True)
+class Scene:
+    """Events one after another, over a background or not; at least one sound."""
+
+    events: tuple[Told, ...]
+    background: Told | None
+    place: str  # a key of PLACES
+    loud: bool
+
+
+EVENTS: Mapping[str, Names] = {
+    "baby": Names(("a baby cries", "an infant is crying"), ("a crying baby", "the crying of an infant")),
+    "bell": Names(("church bells ring", "a bell is tolling"), ("ringing church bells", "the toll of a bell")),
+    "cat": Names(("a cat meows", "a cat is meowing"), ("a meowing cat", "the meow of a cat")),
+    "clapping": Names(
+        ("people clap their hands", "somebody is clapping"), ("clapping hands", "applause of a few people")
+    ),
+    "crow": Names(("a crow caws", "a crow is calling"), ("the cawing of a crow", "a calling crow")),
+    "dog": Names(("a dog barks", "a dog is barking"), ("a barking dog", "the bark of a dog")),
+    "footsteps": Names(("someone walks by", "a person is walking"), ("footsteps", "the steps of a person")),
+    "frog": Names(("a frog croaks", "a frog is croaking"), ("a croaking frog", "the croak of a frog")),
+    "glass": Names(("a glass breaks", "glass is shattering"), ("breaking glass", "the shattering of a glass")),
+    "gun": Names(("a gun is fired", "someone shoots a gun"), ("gunshots", "the shots of a gun")),
+    "horn": Names(("a car honks", "a car is sounding its horn"), ("a car horn", "the honking of a car")),
+    "knock": Names(
+        ("someone knocks on a door", "a person is knocking on wood"), ("knocks on a door", "knocking on wood")
+    ),
+    "laughing": Names(("a person laughs", "somebody is laughing"), ("laughter", "the laugh of a person")),
+    "siren": Names(("a siren wails", "an emergency siren is going"), ("a wailing siren", "the siren of an ambulance")),
+    "speech": Names(("a person talks", "somebody is speaking"), ("the voice of a talker", "the speech of a person")),
+}
+BACKGROUNDS: Mapping[str, Names] = {
+    "cricket": Names(("crickets chirp", "crickets are singing"), ("chirping crickets", "the song of crickets")),
+    "engine": Names(("an engine idles", "a motor is running"), ("an idling engine", "the hum of a motor")),
+    "fire": Names(("a fire crackles", "wood is burning"), ("a crackling fire", "the crackle of burning wood")),
+    "helicopter": Names(("a helicopter flies", "a chopper is hovering"), ("a helicopter", "the rotor of a chopper")),
+    "rain": Names(("rain falls", "it is raining"), ("falling rain", "the patter of rain")),
+    "tap": Names(("water runs from a tap", "a faucet is running"), ("running water", "the water of a faucet")),
+    "vacuum": Names(("a vacuum cleaner runs", "someone is vacuuming"), ("a vacuum cleaner", "the noise of vacuuming")),
+    "waves": Names(("waves roll ashore", "the sea is surging"), ("the waves of the sea", "rolling surf")),
+    "wind": Names(("the wind blows", "wind is howling"), ("blowing wind", "the howl of the wind")),
+}
+NAMES: Mapping[str, Names] = {**EVENTS, **BACKGROUNDS}
+PLACES: Mapping[str, Words] = {
+    "room": ("in a small room", "inside a room", "indoors"),
+    "hall": ("in a large hall", "in an echoing hall", "in a big empty building"),
+    "open": ("outside", "outdoors", "in the open air"),
+}
+TIMES: Mapping[int, Words] = {1: ("",), 2: ("twice", "two times", "again"), 3: ("three times", "again and again")}
+FAR: Mapping[bool, Words] = {True: ("in the distance", "far away", "from afar"), False: ("close by", "nearby", "")}
+LEVEL: Mapping[bool, Words] = {True: ("loud", "noisy"), False: ("quiet", "faint")}
+MENTIONED = 0.6  # how often an attribute is said at all
+Style = Callable[[Generator, Scene], str]
+
+
+def one_of(draw: Generator, choices: Sequence[str]) -> str:
+    return choices[int(draw.integers(len(choices)))]
+
+
+def _maybe(draw: Generator, choices: Sequence[str]) -> str:
+    return one_of(draw, choices) if draw.random() < MENTIONED else ""
+
+
+def _joined(*parts: str) -> str:
+    return " ".join(part for part in parts if part)
+
+
+def _clause(draw: Generator, told: Told) -> str:
+    times, far = _maybe(draw, TIMES[told.times]), _maybe(draw, FAR[told.far])
+    return _joined(one_of(draw, NAMES[told.sound].clauses), times, far)
+
+
+def _noun(draw: Generator, told: Told) -> str:
+    return _joined(one_of(draw, NAMES[told.sound].nouns), _maybe(draw, FAR[told.far]))
+
+
+def _happening(draw: Generator, scene: Scene) -> str:
+    """Clauses in order, the background beside them."""
+    events = one_of(draw, (", then ", " and then ", " before ")).join(_clause(draw, told) for told in scene.events)
+    if scene.background is None:
+        return events
+    behind = _clause(draw, scene.background)
+    return f"{events} {one_of(draw, ('while', 'as'))} {behind}" if events else behind
+
+
+def plainly(draw: Generator, scene: Scene) -> str:
+    return _joined(_happening(draw, scene), _maybe(draw, PLACES[scene.place]))
+
+
+def place_first(draw: Generator, scene: Scene) -> str:
+    return f"{one_of(draw, PLACES[scene.place])}, {_happening(draw, scene)}"
+
+
+def in_nouns(draw: Generator, scene: Scene) -> str:
+    events = one_of(draw, (" followed by ", " and afterwards ")).join(_noun(draw, told) for told in scene.events)
+    place = _maybe(draw, PLACES[scene.place])
+    if scene.background is None:
+        return _joined(events, place)
+    behind = _noun(draw, scene.background)
+    return _joined(f"{events} with {behind} in the background" if events else behind, place)
+
+
+def by_a_listener(draw: Generator, scene: Scene) -> str:
+    who = one_of(draw, ("you can hear", "one hears", "there is the sound of"))
+    events = one_of(draw, (" and later ", ", next ")).join(_noun(draw, told) for told in scene.events)
+    behind = "" if scene.background is None else _noun(draw, scene.background)
+    return _joined(who, " over ".join(part for part in (events, behind) if part), _maybe(draw, PLACES[scene.place]))
+
+
+def as_a_recording(draw: Generator, scene: Scene) -> str:
+    """What sounds, in any order, and how loud it is."""
+    sounds = [_noun(draw, told) for told in (*scene.events, *filter(None, [scene.background]))]
+    listed = " and ".join(sounds[place] for place in draw.permutation(len(sounds)))
+    return _joined("a", one_of(draw, LEVEL[scene.loud]), "recording of", listed, _maybe(draw, PLACES[scene.place]))
+
+
+def in_a_scene(draw: Generator, scene: Scene) -> str:
+    """The background first."""
+    events = _happening(draw, Scene(scene.events, None, scene.place, scene.loud))
+    if scene.background is None:
+        return f"in a {one_of(draw, LEVEL[scene.loud])} scene {events}"
+    behind = f"behind it all {_clause(draw, scene.background)}"
+    return _joined(f"{behind}, and {events}" if events else behind, _maybe(draw, PLACES[scene.place]))
+
+
+STYLES: tuple[Style, ...] = (plainly, place_first, in_nouns, by_a_listener, as_a_recording, in_a_scene)
+
+
+def captions(draw: Generator, scene: Scene, count: int) -> tuple[str, ...]:
+    """``count`` captions in different wordings, of at most as many styles as there are."""
+    chosen = draw.permutation(len(STYLES))[:count]
+    sentences = [STYLES[int(style)](draw, scene) for style in chosen]
+    return tuple(f"{text[0].upper()}{text[1:]}." for text in sentences)
