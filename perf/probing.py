@@ -142,7 +142,7 @@ def score(task: Task, folder: Path) -> list[float]:
     import os
 
     from bench.datasets.dataset import dataset
-    from bench.evaluation.clips import embed, evaluate
+    from bench.evaluation.clips import embed_clips, evaluate_clips
     from bench.extraction.load_encoder import freeze
     from encoders.logmel import logmel
 
@@ -150,8 +150,8 @@ def score(task: Task, folder: Path) -> list[float]:
     settings = Settings("full", "strict", "cpu", "fp32", (0,), folder / "cache", folder / "shards", cores)
     frozen = freeze(logmel, device="cpu", precision="fp32", cache=settings.cache)
     data = dataset(task, "full", cache=settings.cache, data=settings.data)
-    labelled = embed(task, data, frozen, settings, lambda clips, computed: None)
-    return [evaluate(labelled, frozen, probe, settings).score.value for probe in task.probes]
+    labelled = embed_clips(task, data, frozen, settings, lambda clips, computed: None)
+    return [evaluate_clips(labelled, frozen, probe, settings).score.value for probe in task.probes]
 
 
 def score_as_published(task: Task, folder: Path) -> list[float]:

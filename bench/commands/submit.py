@@ -15,7 +15,7 @@ from pathlib import Path
 from bench.datasets.dataset import dataset
 from bench.discovery import bundled
 from bench.discovery.environment import cache
-from bench.evaluation.trials import embed_trials, scores_of
+from bench.evaluation.trials import embed_trials, score_trials
 from bench.extraction.load_encoder import freeze
 from bench.loading.sources import resolve
 from bench.store.files import written
@@ -60,7 +60,7 @@ def _run(chosen: argparse.Namespace) -> None:
         frozen = freeze(spec, device=chosen.device, precision="fp32", cache=root)
         data = dataset(task, "full", cache=root, data=chosen.data)
         labelled = embed_trials(task, data, frozen, settings, lambda clips, now: None)
-        (result,) = scores_of(labelled, frozen, task.probes[0], settings)
+        (result,) = score_trials(labelled, frozen, task.probes[0], settings)
         scores[Path(labelled.asked.file).name] = result.predictions[0]
         print(f"{name}: {len(result.predictions[0])} trials scored by {spec.name}, {chosen.backend}")
     with written(chosen.out) as temporary:

@@ -14,8 +14,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 from bench.datasets.dataset import Dataset
-from bench.evaluation.gather import clusters, gather, labels, lost, problems
-from bench.evaluation.rows import Asked, Evaluated, answered, evaluated, stacked
+from bench.evaluation.inputs import (
+    build_fit_splits,
+    collect_embeddings,
+    compute_missing_rate,
+    read_clusters,
+    read_labels,
+)
+from bench.evaluation.scores import EvalContext, Evaluation, build_score, concat_folds, run_probe
 from bench.extraction.engine.local import Frozen
 from bench.extraction.pooled import Progress
 from bench.metrics.retrieval import KINDS, kinds
@@ -53,28 +59,28 @@ def embed_captions(
     """Embeddings, captions and problems of a task. Raises DataError for captions that are missing or no texts."""
     if not isinstance(task.target, Captions):
         raise DataError("no retrieval task", got=type(task.target).__name__, expected="Captions", where=task.name)
-    embeddings, of_split = gather(task, data, frozen, settings, progress)
-    captions = task.target.stack(labels(task, of_split, embeddings.keys, embeddings.sidecars, task.target))
-    groups = clusters(task, embeddings.sidecars)
+    embeddings, of_split = collect_embeddings(task, data, frozen, settings, progress)
+    captions = task.target.stack(read_labels(task, of_split, embeddings.keys, embeddings.sidecars, task.target))
+    groups = read_clusters(task, embeddings.sidecars)
     own = np.arange(len(captions)) if groups is None else groups
-    missing = lost(task, data, of_split, embeddings.keys)
-    return LabelledCaptions(task, data, embeddings, captions, problems(task, of_split), own, missing)
+    missing = compute_missing_rate(task, data, of_split, embeddings.keys)
+    return LabelledCaptions(task, data, embeddings, captions, build_fit_splits(task, of_split), own, missing)
 
 
-def evaluate_captions(labelled: LabelledCaptions, frozen: Frozen, probe: Probe, settings: Settings) -> Evaluated:
+def evaluate_captions(labelled: LabelledCaptions, frozen: Frozen, probe: Probe, settings: Settings) -> Evaluation:
     """Fit ``probe`` on the clips and captions of a task and score it. ``n`` counts queries, ``clusters`` clips."""
     task, embeddings = labelled.task, labelled.embeddings
-    asked = Asked(task, labelled.data, frozen, probe, settings, float(embeddings.seconds.sum()) / 3600)
+    asked = EvalContext(task, labelled.data, frozen, probe, settings, float(embeddings.seconds.sum()) / 3600)
 
     def quality(problem: Problem, row: Predictions) -> float:
         return task.metric.compute(kinds(len(problem.test), len(row) - len(problem.test)), row)
 
-    results = answered(asked, embeddings.vectors, labelled.captions, labelled.problems, quality, labelled.clusters)
+    results = run_probe(asked, embeddings.vectors, labelled.captions, labelled.problems, quality, labelled.clusters)
     # One order of answers for all queries is as good as any, each clip comes first once: the majority is chance.
-    return evaluated(asked, _answers(labelled, results), results, {"missing": labelled.missing})
+    return build_score(asked, _collect_answers(labelled, results), results, {"missing": labelled.missing})
 
 
-def _answers(labelled: LabelledCaptions, results: Sequence[ProbeResult]) -> Answers:
+def _collect_answers(labelled: LabelledCaptions, results: Sequence[ProbeResult]) -> Answers:
     """All queries, one fold after another."""
     keys, targets, folds, owners = [], [], [], []
     for fold, problem in enumerate(labelled.problems):
@@ -87,7 +93,7 @@ def _answers(labelled: LabelledCaptions, results: Sequence[ProbeResult]) -> Answ
     return Answers(
         tuple(keys),
         np.concatenate(targets),
-        stacked(results),
+        concat_folds(results),
         np.concatenate(folds),
         labelled.clusters[np.concatenate(owners)],
         KINDS,

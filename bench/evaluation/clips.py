@@ -8,8 +8,15 @@ import numpy as np
 from numpy.typing import NDArray
 
 from bench.datasets.dataset import Dataset
-from bench.evaluation.gather import clusters, gather, labels, lost, problems, repeated
-from bench.evaluation.rows import Asked, Evaluated, answered, evaluated, stacked, tested
+from bench.evaluation.inputs import (
+    build_fit_splits,
+    collect_embeddings,
+    compute_missing_rate,
+    group_crops_by_clip,
+    read_clusters,
+    read_labels,
+)
+from bench.evaluation.scores import EvalContext, Evaluation, build_score, concat_folds, held_out_rows, run_probe
 from bench.extraction.engine.local import Frozen
 from bench.extraction.pooled import Progress
 from bench.scoring.measure import Answers
@@ -17,7 +24,7 @@ from bench.types import Embeddings, Predictions, Probe, Problem, Settings, Targe
 
 
 @dataclass(frozen=True, slots=True)
-class Labelled:
+class LabelledClips:
     """All clips of a task: what its probes work on."""
 
     task: Task
@@ -29,39 +36,39 @@ class Labelled:
     missing: float = 0.0  # fraction of clips that were skipped
 
 
-def embed(task: Task, data: Dataset, frozen: Frozen, settings: Settings, progress: Progress) -> Labelled:
+def embed_clips(task: Task, data: Dataset, frozen: Frozen, settings: Settings, progress: Progress) -> LabelledClips:
     """Embeddings, targets and problems of a task. Raises DataError for labels that are missing, unknown or too few."""
-    embeddings, of_split = gather(task, data, frozen, settings, progress)
-    targets = task.target.stack(labels(task, of_split, embeddings.keys, embeddings.sidecars, task.target))
-    groups = clusters(task, embeddings.sidecars)
+    embeddings, of_split = collect_embeddings(task, data, frozen, settings, progress)
+    targets = task.target.stack(read_labels(task, of_split, embeddings.keys, embeddings.sidecars, task.target))
+    groups = read_clusters(task, embeddings.sidecars)
     if groups is None:
-        groups = repeated(task, of_split, embeddings.keys)
-    missing = lost(task, data, of_split, embeddings.keys)
-    return Labelled(task, data, embeddings, targets, problems(task, of_split), groups, missing)
+        groups = group_crops_by_clip(task, of_split, embeddings.keys)
+    missing = compute_missing_rate(task, data, of_split, embeddings.keys)
+    return LabelledClips(task, data, embeddings, targets, build_fit_splits(task, of_split), groups, missing)
 
 
-def evaluate(labelled: Labelled, frozen: Frozen, probe: Probe, settings: Settings) -> Evaluated:
+def evaluate_clips(labelled: LabelledClips, frozen: Frozen, probe: Probe, settings: Settings) -> Evaluation:
     """Fit ``probe`` on the embeddings of a task and score it."""
     task, embeddings, targets = labelled.task, labelled.embeddings, labelled.targets
-    asked = Asked(task, labelled.data, frozen, probe, settings, float(embeddings.seconds.sum()) / 3600)
+    asked = EvalContext(task, labelled.data, frozen, probe, settings, float(embeddings.seconds.sum()) / 3600)
 
     def quality(problem: Problem, row: Predictions) -> float:
         return task.metric.compute(targets[problem.test], row)
 
-    results = answered(asked, embeddings.vectors, targets, labelled.problems, quality, labelled.clusters)
-    order, folds = tested(labelled.problems)
+    results = run_probe(asked, embeddings.vectors, targets, labelled.problems, quality, labelled.clusters)
+    order, folds = held_out_rows(labelled.problems)
     answers = Answers(
         tuple(embeddings.keys[row] for row in order),
         targets[order],
-        stacked(results),
+        concat_folds(results),
         folds,
         None if labelled.clusters is None else labelled.clusters[order],
         tuple(map(str, getattr(task.target, "classes", range(task.target.n_classes)))),
     )
-    return evaluated(asked, answers, results, {"missing": labelled.missing}, majority=_majority(labelled))
+    return build_score(asked, answers, results, {"missing": labelled.missing}, majority=_compute_majority(labelled))
 
 
-def _majority(labelled: Labelled) -> float:
+def _compute_majority(labelled: LabelledClips) -> float:
     """The metric of one answer for all clips of a fold: what its training set says without listening."""
     values = []
     for problem in labelled.problems:

@@ -18,7 +18,7 @@ CHOSEN = "chosen layer"  # mean over folds
 LAYER = "layer "
 
 
-def on_layers(
+def prepare_probe(
     probe: Probe,
     frozen: Frozen,
     quality: Callable[[Problem, Predictions], float],
@@ -39,7 +39,7 @@ def on_layers(
     return LayeredProbe(probe, frozen.encoder.widths, quality, clusters)
 
 
-def curve(results: Sequence[ProbeResult], value: Callable[[Predictions], float]) -> dict[str, float]:
+def compute_layer_curve(results: Sequence[ProbeResult], value: Callable[[Predictions], float]) -> dict[str, float]:
     """The mean over seeds of ``value``, of the predictions of one seed for all folds, at each layer."""
     found: dict[str, float] = {}
     for layer in range(min(len(result.info.get("layers", ())) for result in results)):
@@ -48,13 +48,15 @@ def curve(results: Sequence[ProbeResult], value: Callable[[Predictions], float])
     return found
 
 
-def chosen(results: Sequence[ProbeResult]) -> dict[str, float]:
+def average_chosen_layer(results: Sequence[ProbeResult]) -> dict[str, float]:
     """Nothing, or which layer was chosen."""
     layers = [result.info["layer"] for result in results if "layer" in result.info]
     return {CHOSEN: float(np.mean(layers))} if layers else {}
 
 
-def contradiction(value: float, subsets: Mapping[str, float], secondary: Mapping[str, float]) -> tuple[str, str] | None:
+def find_contradiction(
+    value: float, subsets: Mapping[str, float], secondary: Mapping[str, float]
+) -> tuple[str, str] | None:
     """What a row says of its layers and cannot be, and what it should say; None where it holds or has no layers.
 
     Without folds there is one choice, and the row's value is that layer's; folds may choose differently.

@@ -7,9 +7,9 @@ from typing import Any, NamedTuple
 
 from bench.datasets.dataset import Dataset
 from bench.evaluation.captions import embed_captions, evaluate_captions
-from bench.evaluation.clips import embed, evaluate
-from bench.evaluation.events import embed_frames, evaluate_frames
-from bench.evaluation.rows import Evaluated
+from bench.evaluation.clips import embed_clips, evaluate_clips
+from bench.evaluation.events import embed_events, evaluate_events
+from bench.evaluation.scores import Evaluation
 from bench.evaluation.transcripts import embed_transcripts, evaluate_transcripts
 from bench.evaluation.trials import embed_trials, evaluate_trials
 from bench.extraction.engine.local import Frozen
@@ -17,21 +17,21 @@ from bench.extraction.pooled import Progress
 from bench.types import Captions, Events, Probe, Settings, Task, Transcript, Trials
 
 
-class Story(NamedTuple):
+class Pipeline(NamedTuple):
     """``evaluate`` takes what ``embed`` made; one embedding serves all probes of a task."""
 
     embed: Callable[[Task, Dataset, Frozen, Settings, Progress], Any]
-    evaluate: Callable[[Any, Frozen, Probe, Settings], Evaluated]
+    evaluate: Callable[[Any, Frozen, Probe, Settings], Evaluation]
 
 
-def story(task: Task) -> Story:
+def choose_pipeline(task: Task) -> Pipeline:
     """The story of a task."""
     if isinstance(task.target, Events):
-        return Story(embed_frames, evaluate_frames)
+        return Pipeline(embed_events, evaluate_events)
     if isinstance(task.target, Captions):
-        return Story(embed_captions, evaluate_captions)
+        return Pipeline(embed_captions, evaluate_captions)
     if isinstance(task.target, Transcript):
-        return Story(embed_transcripts, evaluate_transcripts)
+        return Pipeline(embed_transcripts, evaluate_transcripts)
     if isinstance(task.target, Trials):
-        return Story(embed_trials, evaluate_trials)
-    return Story(embed, evaluate)
+        return Pipeline(embed_trials, evaluate_trials)
+    return Pipeline(embed_clips, evaluate_clips)

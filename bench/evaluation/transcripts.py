@@ -14,8 +14,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from bench.datasets.dataset import Dataset
-from bench.evaluation.gather import clusters, gather_frames, labels, lost, problems
-from bench.evaluation.rows import Asked, Evaluated, answered, evaluated, stacked, tested
+from bench.evaluation.inputs import build_fit_splits, collect_frames, compute_missing_rate, read_clusters, read_labels
+from bench.evaluation.scores import EvalContext, Evaluation, build_score, concat_folds, held_out_rows, run_probe
 from bench.extraction.engine.local import Frozen
 from bench.extraction.pooled import Progress
 from bench.scoring.measure import Answers
@@ -34,7 +34,7 @@ class TranscriptTargets:
 
 
 @dataclass(frozen=True, slots=True)
-class LabelledSpeech:
+class LabelledTranscripts:
     """All clips of a transcription task: what its probes work on."""
 
     task: Task
@@ -50,55 +50,58 @@ class LabelledSpeech:
 
 def embed_transcripts(
     task: Task, data: Dataset, frozen: Frozen, settings: Settings, progress: Progress
-) -> LabelledSpeech:
+) -> LabelledTranscripts:
     """Frames, transcripts and problems of a task. Raises DataError for transcripts that are missing or empty."""
-    clips, of_split = gather_frames(task, data, frozen, settings, progress)
-    texts = task.target.stack(labels(task, of_split, clips.keys, clips.sidecars, task.target))
-    return LabelledSpeech(
+    clips, of_split = collect_frames(task, data, frozen, settings, progress)
+    texts = task.target.stack(read_labels(task, of_split, clips.keys, clips.sidecars, task.target))
+    return LabelledTranscripts(
         task,
         data,
         clips.frames,
         TranscriptTargets(texts, task.metric.compute),
         clips.keys,
-        problems(task, of_split),
-        clusters(task, clips.sidecars),
+        build_fit_splits(task, of_split),
+        read_clusters(task, clips.sidecars),
         float(clips.seconds.sum()) / 3600,
-        {"missing": lost(task, data, of_split, clips.keys), **(clips.wide if task.protocol == "strict" else {})},
+        {
+            "missing": compute_missing_rate(task, data, of_split, clips.keys),
+            **(clips.wide if task.protocol == "strict" else {}),
+        },
     )
 
 
-def evaluate_transcripts(labelled: LabelledSpeech, frozen: Frozen, probe: Probe, settings: Settings) -> Evaluated:
+def evaluate_transcripts(labelled: LabelledTranscripts, frozen: Frozen, probe: Probe, settings: Settings) -> Evaluation:
     """Fit ``probe`` on the frames of a task and score what it writes."""
     task, targets = labelled.task, labelled.targets
-    asked = Asked(task, labelled.data, frozen, probe, settings, labelled.hours)
+    asked = EvalContext(task, labelled.data, frozen, probe, settings, labelled.hours)
 
     def quality(problem: Problem, row: Predictions) -> float:
         return task.metric.compute(targets.texts[problem.test], row)
 
-    results = answered(asked, labelled.frames, targets, labelled.problems, quality, labelled.clusters)
-    order, folds = tested(labelled.problems)
+    results = run_probe(asked, labelled.frames, targets, labelled.problems, quality, labelled.clusters)
+    order, folds = held_out_rows(labelled.problems)
     answers = Answers(
         tuple(labelled.keys[row] for row in order),
         targets.texts[order],
-        stacked(results),
+        concat_folds(results),
         folds,
         None if labelled.clusters is None else labelled.clusters[order],
         (),
     )
     rates = {**labelled.rates, CUT: float(np.mean([result.info[CUT] for result in results]))}
-    return evaluated(asked, answers, results, rates, majority=_majority(labelled))
+    return build_score(asked, answers, results, rates, majority=_compute_majority(labelled))
 
 
-def _majority(labelled: LabelledSpeech) -> float:
+def _compute_majority(labelled: LabelledTranscripts) -> float:
     """The metric of the best constant transcript of each problem's training set."""
     metric, texts, values = labelled.task.metric, labelled.targets.texts, []
     for problem in labelled.problems:
-        said = best_constant(texts[problem.train].tolist(), metric)
-        values.append(metric.compute(texts[problem.test], _repeated(said, len(problem.test))))
+        said = find_best_constant(texts[problem.train].tolist(), metric)
+        values.append(metric.compute(texts[problem.test], _repeat_text(said, len(problem.test))))
     return float(np.mean(values))
 
 
-def best_constant(texts: Sequence[str], metric: Metric) -> str:
+def find_best_constant(texts: Sequence[str], metric: Metric) -> str:
     """A transcript that does well as the answer to all of ``texts``.
 
     The best one of all is costly to find. This is the best of some of ``texts``, the most frequent ones among them, and
@@ -107,13 +110,13 @@ def best_constant(texts: Sequence[str], metric: Metric) -> str:
     """
     frequent = [word for word, _ in Counter(word for text in texts for word in text.split()).most_common(WORDS)]
     whole = [text for text, _ in Counter(texts).most_common(WORDS)]
-    truth = np.array(_sample(texts, CLIPS), dtype=object)
+    truth = np.array(_sample_evenly(texts, CLIPS), dtype=object)
 
     def best(candidates: Sequence[str]) -> tuple[float, str]:
-        scored = [(metric.compute(truth, _repeated(text, len(truth))), text) for text in dict.fromkeys(candidates)]
+        scored = [(metric.compute(truth, _repeat_text(text, len(truth))), text) for text in dict.fromkeys(candidates)]
         return max(scored, key=lambda pair: pair[0])
 
-    value, said = best([*_sample(sorted(set(texts)), CONSTANTS), *whole, *frequent])
+    value, said = best([*_sample_evenly(sorted(set(texts)), CONSTANTS), *whole, *frequent])
     while True:
         words = said.split()
         changed = [
@@ -127,10 +130,10 @@ def best_constant(texts: Sequence[str], metric: Metric) -> str:
         value, said = better, text
 
 
-def _sample(texts: Sequence[str], most: int) -> list[str]:
+def _sample_evenly(texts: Sequence[str], most: int) -> list[str]:
     """At most ``most`` of them, evenly spread."""
     return [texts[at * len(texts) // most] for at in range(most)] if len(texts) > most else list(texts)
 
 
-def _repeated(text: str, n: int) -> NDArray[Any]:
+def _repeat_text(text: str, n: int) -> NDArray[Any]:
     return np.array([text] * n, dtype=object)

@@ -12,8 +12,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from bench.datasets.dataset import Dataset
-from bench.evaluation.gather import gather, labels, lost
-from bench.evaluation.rows import Asked, Evaluated, evaluated, stacked
+from bench.evaluation.inputs import collect_embeddings, compute_missing_rate, read_labels
+from bench.evaluation.scores import EvalContext, Evaluation, build_score, concat_folds
 from bench.extraction.engine.local import Frozen
 from bench.extraction.pooled import Progress
 from bench.loading.layers import Layers
@@ -61,31 +61,35 @@ def embed_trials(task: Task, data: Dataset, frozen: Frozen, settings: Settings, 
     if not isinstance(asked, Trials) or isinstance(split, Folds) or data.trials is None:
         got = f"{type(asked).__name__}, {type(split).__name__}"
         raise DataError("no verification task", got=got, expected="Trials, Splits", where=task.name)
-    embeddings, of_split = gather(task, data, frozen, settings, progress)
-    told = labels(task, of_split, embeddings.keys, embeddings.sidecars, asked)
+    embeddings, of_split = collect_embeddings(task, data, frozen, settings, progress)
+    told = read_labels(task, of_split, embeddings.keys, embeddings.sidecars, asked)
     ids = tuple(own.id or key for own, key in zip(told, embeddings.keys, strict=True))
     test, none = of_split[split.test], np.zeros(0, dtype=np.int64)
     trials = trial_lists.read(data.trials, [ids[row] for row in test], asked.form, repeats=asked.repeats)
     train = of_split[split.train] if split.train is not None and split.train != split.test else none
-    pairs = _pairs(trials, test, told)
-    _refuse_heard(task, {ids[row] for row in train}, {ids[row] for row in np.unique([*pairs.enrol, *pairs.test])})
-    missing = lost(task, data, of_split, embeddings.keys)
+    pairs = _build_pairs(trials, test, told)
+    _refuse_training_utterances(
+        task, {ids[row] for row in train}, {ids[row] for row in np.unique([*pairs.enrol, *pairs.test])}
+    )
+    missing = compute_missing_rate(task, data, of_split, embeddings.keys)
     problem = Problem(train, None, test)
     return LabelledTrials(task, asked, data, embeddings, ids, tuple(told), pairs, trials.labels, problem, missing)
 
 
-def evaluate_trials(labelled: LabelledTrials, frozen: Frozen, probe: Probe, settings: Settings) -> Evaluated:
+def evaluate_trials(labelled: LabelledTrials, frozen: Frozen, probe: Probe, settings: Settings) -> Evaluation:
     """Score the trials of a task with a back-end. ``n`` counts trials, ``clusters`` the speakers that they share."""
     task = labelled.task
     if labelled.targets is None:
         expected = "a list to be measured; python -m bench.submit scores this one"
         raise DataError("trials without labels", got=labelled.asked.form, expected=expected, where=task.name)
-    results = scores_of(labelled, frozen, probe, settings)
-    asked = Asked(task, labelled.data, frozen, probe, settings, float(labelled.embeddings.seconds.sum()) / 3600)
-    return evaluated(asked, _answers(labelled, labelled.targets, results), results, {"missing": labelled.missing})
+    results = score_trials(labelled, frozen, probe, settings)
+    asked = EvalContext(task, labelled.data, frozen, probe, settings, float(labelled.embeddings.seconds.sum()) / 3600)
+    return build_score(
+        asked, _collect_answers(labelled, labelled.targets, results), results, {"missing": labelled.missing}
+    )
 
 
-def scores_of(labelled: LabelledTrials, frozen: Frozen, probe: Probe, settings: Settings) -> list[ProbeResult]:
+def score_trials(labelled: LabelledTrials, frozen: Frozen, probe: Probe, settings: Settings) -> list[ProbeResult]:
     """What a back-end says of the trials of a task, in the list's order; ``predictions`` float32 [1, n].
 
     Raises DataError for an encoder of all layers: no validation trials choose one.
@@ -102,20 +106,22 @@ def scores_of(labelled: LabelledTrials, frozen: Frozen, probe: Probe, settings: 
     )
 
 
-def _pairs(trials: TrialList, test: NDArray[np.int64], told: Sequence[Utterance]) -> Pairs:
+def _build_pairs(trials: TrialList, test: NDArray[np.int64], told: Sequence[Utterance]) -> Pairs:
     """The trials as rows of all utterances, with the speakers of these."""
     named = {name: place for place, name in enumerate(sorted({own.speaker for own in told if own.speaker is not None}))}
     speakers = np.array([UNKNOWN if own.speaker is None else named[own.speaker] for own in told], dtype=np.int64)
     return Pairs(test[trials.enrol].astype(np.int32), test[trials.test].astype(np.int32), speakers)
 
 
-def _refuse_heard(task: Task, train: set[str], trials: set[str]) -> None:
+def _refuse_training_utterances(task: Task, train: set[str], trials: set[str]) -> None:
     if train & trials:
         got = f"{len(train & trials)} utterances, e.g. {min(train & trials)}"
         raise DataError("training utterances in trials", got=got, expected="none", where=task.name)
 
 
-def _answers(labelled: LabelledTrials, targets: NDArray[np.uint8], results: Sequence[ProbeResult]) -> TrialAnswers:
+def _collect_answers(
+    labelled: LabelledTrials, targets: NDArray[np.uint8], results: Sequence[ProbeResult]
+) -> TrialAnswers:
     """The scored trials and what is known of their utterances."""
     pairs, asked = labelled.pairs, labelled.asked
     used = np.unique(np.concatenate([np.unique(pairs.enrol), np.unique(pairs.test)]))
@@ -128,7 +134,7 @@ def _answers(labelled: LabelledTrials, targets: NDArray[np.uint8], results: Sequ
         enrol=place[pairs.enrol],
         test=place[pairs.test],
         targets=targets,
-        predictions=stacked(results),
+        predictions=concat_folds(results),
         utterances=tuple(labelled.ids[row] for row in used),
         speakers=np.where(speakers == UNKNOWN, UNKNOWN, np.searchsorted(named, speakers)).astype(np.int32),
         seconds=labelled.embeddings.seconds[used],

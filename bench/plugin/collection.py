@@ -21,7 +21,7 @@ from bench.plugin.model_choice import with_language_model, with_text_encoder
 from bench.plugin.options import wanted
 from bench.plugin.probe_choice import kind, with_probes
 from bench.types import DOMAINS, BenchError, ChoiceError, EncoderSpec, Probe, Settings, Task, Trials
-from bench.xares.protocol import asks, chosen, in_protocol
+from bench.xares.protocol import apply_protocol, is_scored, list_protocols
 
 if TYPE_CHECKING:
     from xdist.workermanage import WorkerController
@@ -83,7 +83,7 @@ class Plan:
 
     @property
     def protocols(self) -> tuple[str, ...]:
-        return chosen(self.settings.protocol)
+        return list_protocols(self.settings.protocol)
 
     @property
     def cases(self) -> tuple[Case, ...]:
@@ -141,8 +141,8 @@ def _plan(config: pytest.Config) -> Plan:
     found = _tasks(option("tasks"), suite)
     absent = _absent(found, suite, option("data"), option("keyword")) if not option("tasks") else ()
     here = [task for task in found if task.name not in absent]
-    protocols = chosen(option("protocol"))
-    kept = tuple(in_protocol(task, protocol) for task in here for protocol in protocols if asks(task, protocol))
+    protocols = list_protocols(option("protocol"))
+    kept = tuple(apply_protocol(task, protocol) for task in here for protocol in protocols if is_scored(task, protocol))
     tasks = with_probes(kept, option("probe"))
     device = _device(option("device"))
     settings = Settings(
@@ -195,7 +195,7 @@ def _absent(tasks: Sequence[Task], suite: str, data: Path | None, keyword: str) 
     That is private shards and, but for the embedded suite, which makes its own, corpora in their own layout.
     """
     own = [task for task in tasks if task.private or (suite == "full" and task.shards.corpus is not None)]
-    own = [task for task in own if asks(task, "strict")]
+    own = [task for task in own if is_scored(task, "strict")]
     unnamed = [task for task in own if not re.search(rf"\b{task.name}\b", keyword)]
     return tuple(task.name for task in unnamed if data is None or located(task, data) is None)
 

@@ -11,7 +11,7 @@ from typing import Any, TypeVar
 import pytest
 
 from bench.datasets.dataset import Dataset, dataset
-from bench.evaluation.pipelines import story
+from bench.evaluation.pipelines import choose_pipeline
 from bench.extraction.engine.local import Frozen
 from bench.extraction.load_encoder import frozen_by
 from bench.leaderboard.files import predictions
@@ -90,7 +90,7 @@ class Bench:
         def make() -> Any:
             data = self.data(task)
             with self.progress.encoding(f"{task.name} with {frozen.name}", data) as count:
-                return story(task).embed(task, data, frozen, self.plan.settings, count)
+                return choose_pipeline(task).embed(task, data, frozen, self.plan.settings, count)
 
         return self._labelled.get((task.name, task.protocol, frozen.name), make)
 
@@ -98,7 +98,7 @@ class Bench:
         """Score one case, write its predictions, note the score for the reporter."""
         frozen = self.encoder(case.spec)
         labelled = self.labelled(case.task, frozen)
-        evaluated = story(case.task).evaluate(labelled, frozen, case.probe, self.plan.settings)
+        evaluated = choose_pipeline(case.task).evaluate(labelled, frozen, case.probe, self.plan.settings)
         predictions.write(self.plan.run / evaluated.score.predictions, evaluated.answers)
         self._note({"score": asdict(evaluated.score)})
         return evaluated.score

@@ -22,7 +22,7 @@ from typing import TYPE_CHECKING, Any, Literal, Protocol
 
 import numpy as np
 
-from bench.probes.fit_splits import check_finite
+from bench.probes.input_checks import check_finite
 from bench.types import DataError, Pairs, ProbeResult
 from bench.types.trials import UNKNOWN
 from bench.verification import plda
@@ -61,7 +61,7 @@ class Cosine:
 
     @property
     def name(self) -> str:
-        return _name("cosine", centred=self.centred, calibrated=self.calibrate)
+        return _build_name("cosine", centred=self.centred, calibrated=self.calibrate)
 
     @property
     def seeded(self) -> bool:
@@ -71,14 +71,14 @@ class Cosine:
         self, vectors: NDArray[np.float32], train: NDArray[np.int64], speakers: NDArray[np.int64]
     ) -> tuple[Fitted, dict[str, Any]]:
         """Raises DataError where a mean is asked for and there is nothing to train on."""
-        unit = units(vectors, train if self.centred else None)
+        unit = scale_to_unit_length(vectors, train if self.centred else None)
         return Fitted(unit, np.full(len(unit), 0.5), np.zeros(len(unit))), {"mean_of": len(train) * self.centred}
 
     def run(
         self, vectors: Any, targets: Any, problems: Sequence[Problem], *, n_classes: int, seeds: Any, device: str = ""
     ) -> list[ProbeResult]:
         """Scores [1, n] of the trials; see ``scores_of``."""
-        return scores_of(self, vectors, targets, problems)
+        return run_backend(self, vectors, targets, problems)
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,7 +95,7 @@ class SNorm:
         """``snorm`` or ``asnorm``, and after a colon what is not the default."""
         kind = "snorm" if self.top_n is None else "asnorm"
         of_utterances = self.cohort == "utterances"
-        return _name(kind, utterances=of_utterances, uncentred=not self.centred, calibrated=self.calibrate)
+        return _build_name(kind, utterances=of_utterances, uncentred=not self.centred, calibrated=self.calibrate)
 
     @property
     def seeded(self) -> bool:
@@ -105,12 +105,12 @@ class SNorm:
         self, vectors: NDArray[np.float32], train: NDArray[np.int64], speakers: NDArray[np.int64]
     ) -> tuple[Fitted, dict[str, Any]]:
         """Raises DataError for no training utterances and a ``top_n`` that is below 2 or above the cohort."""
-        unit = units(vectors, train if self.centred else None)
-        cohort = cohort_of(unit, train, speakers, self.cohort)
+        unit = scale_to_unit_length(vectors, train if self.centred else None)
+        cohort = build_cohort(unit, train, speakers, self.cohort)
         if not 2 <= (self.top_n or len(cohort)) <= len(cohort):
             got = f"top_n {self.top_n}, cohort of {len(cohort)}"
             raise DataError("cohort too small", got=got, expected="2 <= top_n <= cohort", where=WHERE)
-        mean, spread = cohort_statistics(unit, cohort, self.top_n)
+        mean, spread = compute_cohort_statistics(unit, cohort, self.top_n)
         weight = np.where(spread > LEAST_SPREAD, 0.5 / np.maximum(spread, LEAST_SPREAD), 0.0)
         about = {"cohort_size": len(cohort)}
         return Fitted(unit, weight, -mean * weight), about | {"mean_of": len(train) * self.centred}
@@ -119,7 +119,7 @@ class SNorm:
         self, vectors: Any, targets: Any, problems: Sequence[Problem], *, n_classes: int, seeds: Any, device: str = ""
     ) -> list[ProbeResult]:
         """Scores [1, n] of the trials; see ``scores_of``."""
-        return scores_of(self, vectors, targets, problems)
+        return run_backend(self, vectors, targets, problems)
 
 
 @dataclass(frozen=True, slots=True)
@@ -132,7 +132,7 @@ class PLDA:
 
     @property
     def name(self) -> str:
-        return _name("plda", calibrated=self.calibrate)
+        return _build_name("plda", calibrated=self.calibrate)
 
     @property
     def seeded(self) -> bool:
@@ -142,7 +142,7 @@ class PLDA:
         self, vectors: NDArray[np.float32], train: NDArray[np.int64], speakers: NDArray[np.int64]
     ) -> tuple[Fitted, dict[str, Any]]:
         """Raises DataError for fewer than two training speakers and none with two utterances."""
-        unit = units(vectors, train)
+        unit = scale_to_unit_length(vectors, train)
         model = plda.fitted(unit[train], speakers[train], self.iterations, self.ridge)
         return model.fitted(unit), {"mean_of": len(train), "speakers": len(np.unique(speakers[train]))}
 
@@ -150,10 +150,10 @@ class PLDA:
         self, vectors: Any, targets: Any, problems: Sequence[Problem], *, n_classes: int, seeds: Any, device: str = ""
     ) -> list[ProbeResult]:
         """Scores [1, n] of the trials; see ``scores_of``."""
-        return scores_of(self, vectors, targets, problems)
+        return run_backend(self, vectors, targets, problems)
 
 
-def scores_of(
+def run_backend(
     backend: Backend, vectors: NDArray[np.float32], pairs: Pairs, problems: Sequence[Problem]
 ) -> list[ProbeResult]:
     """``predictions`` float32 [1, n] of the one problem's trials, ``info`` what the back-end learnt from how much.
@@ -165,7 +165,7 @@ def scores_of(
     """
     check_finite(vectors, WHERE)
     (problem,) = problems
-    _check(pairs, problem.train, len(vectors))
+    _check_trials(pairs, problem.train, len(vectors))
     speakers, train = pairs.speakers, problem.train
     line = Line(1.0, 0.0)
     if backend.calibrate:
@@ -181,7 +181,7 @@ def scores_of(
     return [ProbeResult(line(found)[None], {"backend": settings | about})]
 
 
-def units(vectors: NDArray[np.float32], centre: NDArray[np.int64] | None) -> NDArray[np.float32]:
+def scale_to_unit_length(vectors: NDArray[np.float32], centre: NDArray[np.int64] | None) -> NDArray[np.float32]:
     """[N, D] of unit length, or zero where there is no direction; the mean of the rows ``centre`` is taken off first.
 
     Raises DataError where there are no such rows.
@@ -197,7 +197,7 @@ def units(vectors: NDArray[np.float32], centre: NDArray[np.int64] | None) -> NDA
     return np.asarray(unit, dtype=np.float32)
 
 
-def cohort_of(
+def build_cohort(
     unit: NDArray[np.float32],
     train: NDArray[np.int64],
     speakers: NDArray[np.int64],
@@ -211,10 +211,10 @@ def cohort_of(
     own = np.unique(speakers[train], return_inverse=True)[1]
     sums = np.zeros((own.max() + 1, unit.shape[1]))
     np.add.at(sums, own, unit[train])
-    return units(sums.astype(np.float32), None)
+    return scale_to_unit_length(sums.astype(np.float32), None)
 
 
-def cohort_statistics(
+def compute_cohort_statistics(
     unit: NDArray[np.float32], cohort: NDArray[np.float32], top_n: int | None
 ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
     """Mean [N] and standard deviation [N] (ddof 0) of each row's ``top_n`` highest cosines with the cohort [K, D]."""
@@ -228,7 +228,7 @@ def cohort_statistics(
     return mean, spread
 
 
-def _check(pairs: Pairs, train: NDArray[np.int64], n: int) -> None:
+def _check_trials(pairs: Pairs, train: NDArray[np.int64], n: int) -> None:
     used = np.unique(np.concatenate([np.unique(pairs.enrol), np.unique(pairs.test)]))
     if len(used) == 0 or used[0] < 0 or used[-1] >= n or len(pairs.speakers) != n:
         got = f"{len(pairs.enrol)} trials of {n} embeddings and {len(pairs.speakers)} speakers"
@@ -242,6 +242,6 @@ def _check(pairs: Pairs, train: NDArray[np.int64], n: int) -> None:
         raise DataError("training set overlaps the trials", got=got, expected="other speakers", where=WHERE)
 
 
-def _name(kind: str, **added: bool) -> str:
+def _build_name(kind: str, **added: bool) -> str:
     told = ",".join(name for name, holds in added.items() if holds)
     return f"{kind}:{told}" if told else kind

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 import torch
 
 from bench.audio import torchaudio_safe
-from bench.probes.text_decoders import positions
+from bench.probes.text_decoders import compute_positions
 from bench.types import ChoiceError
 
 if TYPE_CHECKING:
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
     from torch import Tensor
 
-    from bench.probes.text_decoders import Decoder
+    from bench.probes.text_decoders import TextDecoder
 
 QWEN = "Qwen/Qwen2.5-0.5B"
 SEPARATOR = "<|vision_end|>"
@@ -42,7 +42,7 @@ class CausalLM:
         plain = Path(self.name).resolve().name if Path(self.name).is_dir() else self.name.rpartition("/")[2]
         return f"lm_{re.sub(r'[^A-Za-z0-9]+', '_', plain)}"
 
-    def load(self, texts: Sequence[str], device: torch.device) -> Decoder:
+    def load(self, texts: Sequence[str], device: torch.device) -> TextDecoder:
         """The model in fp32, on a GPU in bf16, whatever the checkpoint's precision.
 
         Raises ChoiceError when it is not there, is no causal language model, has no safetensors weights or its
@@ -83,7 +83,7 @@ class CausalLM:
         return ChoiceError("language model", got=got, expected=expected, where=self.name)
 
 
-PUBLISHED = CausalLM(QWEN, row="linear")  # its scores belong to X-ARES's column and so to the summary S
+XARES_LANGUAGE_MODEL = CausalLM(QWEN, row="linear")  # its scores belong to X-ARES's column and so to the summary S
 
 
 @dataclass(frozen=True, slots=True)
@@ -108,7 +108,7 @@ class PretrainedDecoder:
     def trained(self) -> list[Tensor]:
         return []
 
-    def fresh(self, source: tuple[int, int]) -> Decoder:
+    def fresh(self, source: tuple[int, int]) -> TextDecoder:
         return self
 
     def tokens(self, text: str) -> list[int]:
@@ -125,7 +125,7 @@ class PretrainedDecoder:
         answer = self.model(
             inputs_embeds=embeddings,
             attention_mask=mask.long(),
-            position_ids=positions(mask),
+            position_ids=compute_positions(mask),
             logits_to_keep=keep,
             use_cache=False,
         )
@@ -143,7 +143,7 @@ class PretrainedDecoder:
         written = self.model.generate(
             inputs_embeds=embeddings,
             attention_mask=mask.long(),
-            position_ids=positions(mask),
+            position_ids=compute_positions(mask),
             generation_config=how,
             logits_processor=LogitsProcessorList(penalties),
         )

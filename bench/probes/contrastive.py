@@ -20,16 +20,18 @@ from torch.nn import functional
 if TYPE_CHECKING:
     from torch import Tensor
 
-Objective = Literal["cosine", "dot"]
+Similarity = Literal["cosine", "dot"]
 LOG_SCALE = math.log(1 / 0.07)  # before training
 LARGEST_LOG_SCALE = math.log(100)
 
 
-def contrastive_loss(objective: Objective, audio: Tensor, text: Tensor, clips: Tensor, log_scale: Tensor) -> Tensor:
+def compute_contrastive_loss(
+    objective: Similarity, audio: Tensor, text: Tensor, clips: Tensor, log_scale: Tensor
+) -> Tensor:
     """The loss of a batch of pairs: ``audio`` and ``text`` [B, W] embeddings, ``clips`` [B] equal for one clip's."""
     if objective == "dot":
         right = torch.eye(len(clips), device=clips.device)
-        penalty = _spread(audio) + _spread(text)
+        penalty = _compute_spread(audio) + _compute_spread(text)
     else:
         audio, text = functional.normalize(audio, dim=1), functional.normalize(text, dim=1)
         same = (clips[:, None] == clips).to(audio.dtype)
@@ -39,5 +41,5 @@ def contrastive_loss(objective: Objective, audio: Tensor, text: Tensor, clips: T
     return (both[0] + both[1]) / 2 + penalty
 
 
-def _spread(embeddings: Tensor) -> Tensor:
+def _compute_spread(embeddings: Tensor) -> Tensor:
     return embeddings.abs().mean() / embeddings.square().sum().sqrt()

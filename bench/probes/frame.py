@@ -18,10 +18,10 @@ import numpy as np
 import torch
 from torch.nn import functional
 
-from bench.probes.fit_splits import check_split
-from bench.probes.heads import Adam, Heads, cosine, initial, random_bits
+from bench.probes.heads import Adam, Heads, compute_cosine_rate, draw_bits, draw_heads
+from bench.probes.input_checks import check_split
 from bench.types import DataError, ProbeResult
-from bench.xares.segments import filled
+from bench.xares.segments import fit_to_length
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
@@ -34,7 +34,7 @@ if TYPE_CHECKING:
 BLOCK = 1 << 24  # floats of frames computed with at a time: 64 MiB
 
 
-class Targets(Protocol):
+class FrameTargets(Protocol):
     """What the probe needs to know of its clips; ``bench.scoring.segments.EventTargets`` with a metric is one."""
 
     def frames(self, clip: int) -> NDArray[np.uint8]:
@@ -89,7 +89,7 @@ class FrameProbe:
     def run(
         self,
         vectors: Sequence[NDArray[Any]],
-        targets: Targets,
+        targets: FrameTargets,
         problems: Sequence[Problem],
         *,
         n_classes: int,
@@ -112,10 +112,10 @@ class FrameProbe:
                 if rows is not None and not any(targets.segments(clip).any() for clip in rows.tolist()):
                     raise DataError(f"{name} set has no event", got="0", expected="at least 1", where="frame probe")
             fitted = [
-                _fit(self, vectors, targets, problem, source=(seed, place), n_classes=n_classes, device=device)
+                _fit_head(self, vectors, targets, problem, source=(seed, place), n_classes=n_classes, device=device)
                 for seed in seeds
             ]
-            predictions = np.stack([_answers(heads, vectors, targets, problem.test) for heads, _, _ in fitted])
+            predictions = np.stack([_predict_segments(heads, vectors, targets, problem.test) for heads, _, _ in fitted])
             info: dict[str, Any] = {"epoch": [epoch for _, epoch, _ in fitted]}
             if problem.valid is not None:
                 info["valid"] = [score for _, _, score in fitted]
@@ -123,10 +123,10 @@ class FrameProbe:
         return results
 
 
-def _fit(
+def _fit_head(
     probe: FrameProbe,
     vectors: Sequence[NDArray[Any]],
-    targets: Targets,
+    targets: FrameTargets,
     problem: Problem,
     *,
     source: tuple[int, int],
@@ -134,22 +134,22 @@ def _fit(
     device: str,
 ) -> tuple[Heads, int, float]:
     """The head of a problem and seed, the epoch (1-based) it is of, and the validation score there."""
-    heads = initial([source], vectors[0].shape[1], n_classes, torch.device(device))
+    heads = draw_heads([source], vectors[0].shape[1], n_classes, torch.device(device))
     best, chosen, highest = Heads(*(tensor.clone() for tensor in heads.tensors)), probe.epochs, -1.0
     adam = Adam.of([tensor[0] for tensor in heads.tensors])
     for tensor in heads.tensors:
         tensor.requires_grad_()
-    truth = None if problem.valid is None else _segments(targets, problem.valid)
+    truth = None if problem.valid is None else _concat_segments(targets, problem.valid)
     for epoch in range(1, probe.epochs + 1):
-        order = np.argsort(random_bits(len(problem.train), *source, epoch), kind="stable")
-        rate = cosine(probe.learning_rate, epoch, probe.epochs)
+        order = np.argsort(draw_bits(len(problem.train), *source, epoch), kind="stable")
+        rate = compute_cosine_rate(probe.learning_rate, epoch, probe.epochs)
         for start in range(0, len(order), probe.batch_size):
             batch = problem.train[order[start : start + probe.batch_size]]
-            gradients = _gradients(probe, heads, vectors, targets, batch)
+            gradients = _compute_gradients(probe, heads, vectors, targets, batch)
             with torch.no_grad():
                 adam.step([gradient[0] for gradient in gradients], rate)
         if problem.valid is not None and truth is not None:
-            score = targets.score(truth, _answers(heads, vectors, targets, problem.valid))
+            score = targets.score(truth, _predict_segments(heads, vectors, targets, problem.valid))
             if score > highest:
                 highest, chosen = score, epoch
                 with torch.no_grad():
@@ -157,8 +157,8 @@ def _fit(
     return (heads if problem.valid is None else best), chosen, highest
 
 
-def _gradients(
-    probe: FrameProbe, heads: Heads, vectors: Sequence[NDArray[Any]], targets: Targets, batch: NDArray[np.int64]
+def _compute_gradients(
+    probe: FrameProbe, heads: Heads, vectors: Sequence[NDArray[Any]], targets: FrameTargets, batch: NDArray[np.int64]
 ) -> list[Tensor]:
     """Gradients of the mean loss over all frames and classes of a batch of clips."""
     device = heads.weight.device
@@ -167,43 +167,43 @@ def _gradients(
     count = (longest * len(batch) if probe.padded else sum(lengths)) * heads.weight.shape[2]
     weight = None if probe.pos_weight is None else torch.tensor(probe.pos_weight, device=device)
     total = [torch.zeros_like(tensor) for tensor in heads.tensors]
-    for block in _blocks(vectors, batch):
-        y = [filled(targets.frames(clip)[start:stop], stop - start) for clip, start, stop in block.parts]
+    for block in _iterate_blocks(vectors, batch):
+        y = [fit_to_length(targets.frames(clip)[start:stop], stop - start) for clip, start, stop in block.parts]
         truth = torch.from_numpy(np.concatenate(y)).to(device, torch.float32)
-        logits = heads.logits(_normalised(vectors, block, device)[None])[0]
+        logits = heads.logits(_normalize_frames(vectors, block, device)[None])[0]
         loss = functional.binary_cross_entropy_with_logits(logits, truth, pos_weight=weight, reduction="sum") / count
-        _add(total, torch.autograd.grad(loss, heads.tensors))
+        _accumulate(total, torch.autograd.grad(loss, heads.tensors))
     if probe.padded and count > sum(lengths) * heads.weight.shape[2]:
-        loss = _loss_of_padding(heads, targets, batch, lengths, weight) / count
-        _add(total, torch.autograd.grad(loss, heads.tensors))
+        loss = _compute_padding_loss(heads, targets, batch, lengths, weight) / count
+        _accumulate(total, torch.autograd.grad(loss, heads.tensors))
     return total
 
 
-def _add(total: Sequence[Tensor], gradients: Sequence[Tensor]) -> None:
+def _accumulate(total: Sequence[Tensor], gradients: Sequence[Tensor]) -> None:
     for so_far, gradient in zip(total, gradients, strict=True):
         so_far.add_(gradient)
 
 
-def _loss_of_padding(
-    heads: Heads, targets: Targets, batch: NDArray[np.int64], lengths: Sequence[int], weight: Tensor | None
+def _compute_padding_loss(
+    heads: Heads, targets: FrameTargets, batch: NDArray[np.int64], lengths: Sequence[int], weight: Tensor | None
 ) -> Tensor:
     """Summed loss of the frames of zeros behind the clips of a batch: all have the same logits, few a label."""
     longest = max(lengths)
     beyond = [targets.frames(clip)[own:longest] for clip, own in zip(batch.tolist(), lengths, strict=True)]
     yes = torch.from_numpy(np.sum([part.sum(axis=0, dtype=np.int64) for part in beyond], axis=0)).to(heads.weight)
     no = sum(longest - own for own in lengths) - yes
-    logits = _of_zeros(heads)
+    logits = _compute_zero_logits(heads)
     loss_of = functional.binary_cross_entropy_with_logits
     wrong = loss_of(logits, torch.ones_like(logits), pos_weight=weight, reduction="none")
     return (yes * wrong + no * loss_of(logits, torch.zeros_like(logits), reduction="none")).sum()
 
 
-def _of_zeros(heads: Heads) -> Tensor:
+def _compute_zero_logits(heads: Heads) -> Tensor:
     """[C] logits of a frame of zeros, of which LayerNorm makes zeros."""
     return heads.logits(torch.zeros_like(heads.gain))[0, 0]
 
 
-def _blocks(vectors: Sequence[NDArray[Any]], clips: NDArray[np.int64]) -> Iterator[Block]:
+def _iterate_blocks(vectors: Sequence[NDArray[Any]], clips: NDArray[np.int64]) -> Iterator[Block]:
     """The frames of ``clips`` in their order, at most BLOCK floats at a time."""
     limit = max(1, BLOCK // vectors[0].shape[1])
     parts: list[tuple[int, int, int]] = []
@@ -222,26 +222,28 @@ def _blocks(vectors: Sequence[NDArray[Any]], clips: NDArray[np.int64]) -> Iterat
         yield Block(tuple(parts))
 
 
-def _normalised(vectors: Sequence[NDArray[Any]], block: Block, device: torch.device) -> Tensor:
+def _normalize_frames(vectors: Sequence[NDArray[Any]], block: Block, device: torch.device) -> Tensor:
     """[T, D] frames of a block at mean 0 and variance 1: LayerNorm without its parameters."""
     frames = np.concatenate([vectors[clip][start:stop] for clip, start, stop in block.parts], dtype=np.float32)
     x = torch.from_numpy(frames).to(device)
     return functional.layer_norm(x, (x.shape[1],))
 
 
-def _answers(
-    heads: Heads, vectors: Sequence[NDArray[Any]], targets: Targets, clips: NDArray[np.int64]
+def _predict_segments(
+    heads: Heads, vectors: Sequence[NDArray[Any]], targets: FrameTargets, clips: NDArray[np.int64]
 ) -> NDArray[np.uint8]:
     """[M, C] answers for the segments of ``clips``, one clip after another."""
     answers = []
     with torch.no_grad():
         for clip in clips.tolist():
-            blocks = _blocks(vectors, np.array([clip]))
-            said = [heads.logits(_normalised(vectors, block, heads.weight.device)[None])[0] > 0 for block in blocks]
-            said.append((_of_zeros(heads) > 0).expand(targets.asked(clip) - len(vectors[clip]), -1))
+            blocks = _iterate_blocks(vectors, np.array([clip]))
+            said = [
+                heads.logits(_normalize_frames(vectors, block, heads.weight.device)[None])[0] > 0 for block in blocks
+            ]
+            said.append((_compute_zero_logits(heads) > 0).expand(targets.asked(clip) - len(vectors[clip]), -1))
             answers.append(targets.answers(clip, torch.cat(said).to(torch.uint8).cpu().numpy()))
     return np.concatenate(answers)
 
 
-def _segments(targets: Targets, clips: NDArray[np.int64]) -> NDArray[np.uint8]:
+def _concat_segments(targets: FrameTargets, clips: NDArray[np.int64]) -> NDArray[np.uint8]:
     return np.concatenate([targets.segments(clip) for clip in clips.tolist()])

@@ -76,17 +76,17 @@ class Adam:
             p.addcdiv_(mean, square.sqrt().add_(1e-8 * root), value=-size)
 
 
-def cosine(rate: float, epoch: int, epochs: int) -> float:
+def compute_cosine_rate(rate: float, epoch: int, epochs: int) -> float:
     """Learning rate of epoch 1, 2, ..., ``epochs``: a cosine from ``rate`` towards a tenth of it."""
     return rate * (0.1 + 0.9 * ((1 + math.cos(math.pi * (epoch - 1) / epochs)) / 2))
 
 
-def initial(sources: Sequence[tuple[int, int]], dim: int, n_classes: int, device: torch.device) -> Heads:
+def draw_heads(sources: Sequence[tuple[int, int]], dim: int, n_classes: int, device: torch.device) -> Heads:
     """torch's default initialisation, U(-1/sqrt(D), 1/sqrt(D)) for Linear, one head per (seed, place)."""
     bound = 1.0 / math.sqrt(dim)
     weight = np.empty((len(sources), n_classes * (dim + 1)), dtype=np.float32)
     for p, (seed, place) in enumerate(sources):
-        uniform = (random_bits(weight.shape[1], seed, place, INITIAL) >> np.uint64(40)) * 2.0**-24
+        uniform = (draw_bits(weight.shape[1], seed, place, INITIAL) >> np.uint64(40)) * 2.0**-24
         weight[p] = bound * (2.0 * uniform - 1.0)
     both = torch.from_numpy(weight).to(device)
     count = len(sources)
@@ -98,6 +98,6 @@ def initial(sources: Sequence[tuple[int, int]], dim: int, n_classes: int, device
     )
 
 
-def random_bits(n: int, seed: int, place: int, epoch: int) -> NDArray[np.uint64]:
+def draw_bits(n: int, seed: int, place: int, epoch: int) -> NDArray[np.uint64]:
     """[n] 64-bit integers. The raw stream: numpy and torch may change what they make of it between versions."""
     return np.random.PCG64(np.random.SeedSequence((seed, place, epoch))).random_raw(n)

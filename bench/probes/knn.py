@@ -17,7 +17,7 @@ import numpy as np
 import torch
 from torch.nn import functional
 
-from bench.probes.fit_splits import check_input
+from bench.probes.input_checks import check_input
 from bench.types import DataError, ProbeResult, Problem
 
 if TYPE_CHECKING:
@@ -80,7 +80,7 @@ class KNN:
                 got = f"k={self.k}, {len(problem.train)} training clips"
                 raise DataError("fewer neighbours than k", got=got, expected="at least k clips", where="knn probe")
         whole = torch.from_numpy(np.ascontiguousarray(vectors, dtype=np.float32)).to(device)
-        unit = _unit_rows(whole)
+        unit = _scale_rows(whole)
         labels = torch.from_numpy(np.ascontiguousarray(targets, dtype=np.int64)).to(device)
         known = unit if self.scaled == "clips" else whole
         return [self._solve(unit, known, labels, problem, n_classes) for problem in problems]
@@ -90,22 +90,22 @@ class KNN:
         test = torch.from_numpy(problem.test).to(unit.device)
         neighbours, votes = known[train].T, labels[train]
         if self.scaled == "dimensions":
-            neighbours = scaled_dimensions(neighbours)
+            neighbours = scale_dimensions(neighbours)
         predictions = []
         for rows in torch.split(test, max(1, BLOCK // len(train))):
-            similarity, nearest = _top_k(unit[rows] @ neighbours, self.k)
+            similarity, nearest = _find_top_k(unit[rows] @ neighbours, self.k)
             weights = torch.softmax(similarity / self.temperature, dim=1)
             scores = weights.new_zeros(len(rows), n_classes).scatter_add_(1, votes[nearest], weights)
             predictions.append(scores.argmax(dim=1))
         return ProbeResult(torch.cat(predictions).cpu().numpy()[None, :], {"k": self.k})
 
 
-def scaled_dimensions(features: Tensor) -> Tensor:
+def scale_dimensions(features: Tensor) -> Tensor:
     """[D, n] training features with rows of length 1: each dimension scaled over the clips, as X-ARES does."""
     return functional.normalize(features, dim=1)
 
 
-def _unit_rows(vectors: Tensor) -> Tensor:
+def _scale_rows(vectors: Tensor) -> Tensor:
     """Rows of [N, D] at length 1; zeros stay zeros. Scaling by the largest entry first keeps squares in range."""
     unit = torch.empty_like(vectors)
     size = max(1, BLOCK // vectors.shape[1])  # a few rows at a time: no further copies of the whole
@@ -116,7 +116,7 @@ def _unit_rows(vectors: Tensor) -> Tensor:
     return unit
 
 
-def _top_k(similarity: Tensor, k: int) -> tuple[Tensor, Tensor]:
+def _find_top_k(similarity: Tensor, k: int) -> tuple[Tensor, Tensor]:
     """Values and columns [M, k] of the largest entries of [M, n], the first columns winning ties.
 
     ``torch.topk`` leaves open which of equal entries it returns; only the rows where that matters are sorted.

@@ -61,7 +61,7 @@ class LayeredProbe:
         ``info`` has the chosen ``layer`` of each problem and ``layers``: the predictions of every layer.
         """
         how: dict[str, Any] = {"n_classes": n_classes, "device": device}
-        inner = [selection(problem, self.clusters) for problem in problems]
+        inner = [build_selection_split(problem, self.clusters) for problem in problems]
         quality, answers = [], []
         for part in self.parts(vectors):
             tried = self.probe.run(part, targets, inner, seeds=seeds[:1], **how)
@@ -87,7 +87,7 @@ class LayeredProbe:
         return float(np.mean([self.quality(problem, row) for row in result.predictions]))
 
 
-def selection(problem: Problem, clusters: NDArray[np.int64] | None) -> Problem:
+def build_selection_split(problem: Problem, clusters: NDArray[np.int64] | None) -> Problem:
     """The problem that layers are compared on: its validation rows, or held-out training rows, as the test."""
     if problem.valid is not None:
         return Problem(problem.train, None, problem.valid)

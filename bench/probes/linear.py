@@ -19,11 +19,11 @@ import numpy as np
 import torch
 from torch.nn import functional
 
-from bench.probes.fit_splits import check_input
-from bench.probes.heads import Adam, Heads, cosine
-from bench.probes.heads import initial as _initial
-from bench.probes.heads import random_bits as _random_bits
-from bench.probes.objectives import ManyLabels, OneLabel
+from bench.probes.heads import Adam, Heads, compute_cosine_rate
+from bench.probes.heads import draw_bits as _random_bits
+from bench.probes.heads import draw_heads as _initial
+from bench.probes.input_checks import check_input
+from bench.probes.objectives import MultiLabelObjective, SingleLabelObjective
 from bench.types import DataError, ProbeResult
 
 if TYPE_CHECKING:
@@ -38,7 +38,7 @@ if TYPE_CHECKING:
 GROUP = 1 << 24  # floats of one stacked weight; gradient, both Adam moments and the best epoch take as much again
 
 
-class Job(NamedTuple):
+class HeadJob(NamedTuple):
     """One head to train; the place of its problem in the list of problems is part of the random seed."""
 
     problem: Problem
@@ -46,7 +46,7 @@ class Job(NamedTuple):
     seed: int
 
 
-class Fitted(NamedTuple):
+class FittedHeads(NamedTuple):
     """The heads of P jobs at their chosen epochs."""
 
     heads: Heads
@@ -95,16 +95,16 @@ class LinearProbe:
         check_input(vectors, targets, problems, n_classes, "linear probe")
         if not seeds:
             raise DataError("no probe seeds", got="none", expected="at least one", where="linear probe")
-        x = _normalise(vectors, device)
+        x = _normalize_rows(vectors, device)
         aim = self._objective(targets)
         kind = np.int64 if targets.ndim == 1 else np.uint8
         labels = torch.from_numpy(np.ascontiguousarray(targets, dtype=kind)).to(device)
-        jobs = [Job(problem, place, seed) for place, problem in enumerate(problems) for seed in seeds]
+        jobs = [HeadJob(problem, place, seed) for place, problem in enumerate(problems) for seed in seeds]
         at_once = max(1, GROUP // (x.shape[1] * n_classes))
         predictions, info = [], []
         for start in range(0, len(jobs), at_once):
             group = jobs[start : start + at_once]
-            fitted = fit(self, x, labels, group, n_classes, aim)
+            fitted = fit_heads(self, x, labels, group, n_classes, aim)
             for p, job in enumerate(group):
                 test = torch.from_numpy(job.problem.test).to(device)
                 predictions.append(fitted.heads.answers(p, x, test, aim.answer).cpu().numpy())
@@ -123,26 +123,26 @@ class LinearProbe:
             got = f"{weight} for targets {list(targets.shape)}"
             expected = "above 0, and targets [N, C]"
             raise DataError("pos_weight does not fit", got=got, expected=expected, where="linear probe")
-        return OneLabel() if targets.ndim == 1 else ManyLabels(weight)
+        return SingleLabelObjective() if targets.ndim == 1 else MultiLabelObjective(weight)
 
 
-def fit(
-    probe: LinearProbe, x: Tensor, labels: Tensor, jobs: Sequence[Job], n_classes: int, aim: Objective | None = None
-) -> Fitted:
+def fit_heads(
+    probe: LinearProbe, x: Tensor, labels: Tensor, jobs: Sequence[HeadJob], n_classes: int, aim: Objective | None = None
+) -> FittedHeads:
     """Train the heads of ``jobs`` on normalised x [N, D] and labels [N, ...]; each ends as if trained alone.
 
     ``aim`` is OneLabel, labels [N], unless given.
     """
-    aim = aim or OneLabel()
+    aim = aim or SingleLabelObjective()
     heads = _initial([(job.seed, job.place) for job in jobs], x.shape[1], n_classes, x.device)
     best = Heads(*(tensor.clone() for tensor in heads.tensors))
     chosen, scores = [probe.epochs] * len(jobs), [-1.0] * len(jobs)
-    adams = _optimisers(heads, [math.ceil(len(job.problem.train) / probe.batch_size) for job in jobs])
+    adams = _create_optimizers(heads, [math.ceil(len(job.problem.train) / probe.batch_size) for job in jobs])
     for tensor in heads.tensors:
         tensor.requires_grad_()
     for epoch in range(1, probe.epochs + 1):
-        batches = _batches(probe, jobs, epoch, x.device)
-        _train_epoch(heads, adams, learning_rate(probe, epoch), x, labels, batches, aim.loss)
+        batches = _build_batches(probe, jobs, epoch, x.device)
+        _train_epoch(heads, adams, compute_learning_rate(probe, epoch), x, labels, batches, aim.loss)
         with torch.no_grad():
             for p, job in enumerate(jobs):
                 if job.problem.valid is None:
@@ -157,31 +157,31 @@ def fit(
             if job.problem.valid is None:
                 best.copy(p, heads)
     valid = [None if job.problem.valid is None else score for job, score in zip(jobs, scores, strict=True)]
-    return Fitted(best, chosen, valid)
+    return FittedHeads(best, chosen, valid)
 
 
-def learning_rate(probe: LinearProbe, epoch: int) -> float:
+def compute_learning_rate(probe: LinearProbe, epoch: int) -> float:
     """Of epoch 1, 2, ..., E: a cosine from the probe's learning rate towards a tenth of it."""
-    return cosine(probe.learning_rate, epoch, probe.epochs)
+    return compute_cosine_rate(probe.learning_rate, epoch, probe.epochs)
 
 
-class Optimiser(NamedTuple):
+class HeadOptimizer(NamedTuple):
     """Steps the heads ``own`` of the stack, all of which have a batch whenever the first has."""
 
     adam: Adam
     own: slice
 
 
-def _optimisers(heads: Heads, steps: Sequence[int]) -> list[Optimiser]:
+def _create_optimizers(heads: Heads, steps: Sequence[int]) -> list[HeadOptimizer]:
     """For heads with ``steps`` batches in each epoch: one for all of them, where these are as many, saves calls."""
     width = len(steps) if len(set(steps)) == 1 else 1
     slices = [slice(start, start + width) for start in range(0, len(steps), width)]
-    return [Optimiser(Adam.of([tensor[own] for tensor in heads.tensors]), own) for own in slices]
+    return [HeadOptimizer(Adam.of([tensor[own] for tensor in heads.tensors]), own) for own in slices]
 
 
 def _train_epoch(
     heads: Heads,
-    adams: Sequence[Optimiser],
+    adams: Sequence[HeadOptimizer],
     rate: float,
     x: Tensor,
     labels: Tensor,
@@ -199,7 +199,9 @@ def _train_epoch(
                     adam.step([gradient[own] for gradient in gradients], rate)
 
 
-def _batches(probe: LinearProbe, jobs: Sequence[Job], epoch: int, device: torch.device) -> tuple[Tensor, Tensor]:
+def _build_batches(
+    probe: LinearProbe, jobs: Sequence[HeadJob], epoch: int, device: torch.device
+) -> tuple[Tensor, Tensor]:
     """Rows and weights, each [steps, P, batch], of one epoch.
 
     A weight is 1 / (size of its batch), so that a sum is the batch's mean. Short batches are filled with rows of
@@ -221,7 +223,7 @@ def _batches(probe: LinearProbe, jobs: Sequence[Job], epoch: int, device: torch.
     return tuple(torch.from_numpy(a.reshape(shape)).transpose(0, 1).contiguous().to(device) for a in (rows, weights))  # type: ignore[return-value]
 
 
-def _normalise(vectors: NDArray[np.float32], device: str) -> Tensor:
+def _normalize_rows(vectors: NDArray[np.float32], device: str) -> Tensor:
     """LayerNorm without its parameters: rows of [N, D] at mean 0 and variance 1."""
     x = torch.from_numpy(np.ascontiguousarray(vectors, dtype=np.float32)).to(device)
     return functional.layer_norm(x, (x.shape[1],))

@@ -35,7 +35,7 @@ class Objective(Protocol):
 
 
 @dataclass(frozen=True, slots=True)
-class OneLabel:
+class SingleLabelObjective:
     """Class indices."""
 
     def loss(self, logits: Tensor, labels: Tensor) -> Tensor:
@@ -49,7 +49,7 @@ class OneLabel:
 
 
 @dataclass(frozen=True, slots=True)
-class ManyLabels:
+class MultiLabelObjective:
     """K-hot targets; ``pos_weight`` is how often a positive counts in the loss."""
 
     pos_weight: float | None = None

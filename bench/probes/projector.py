@@ -15,7 +15,7 @@ import torch
 from torch.nn import functional
 from torch.nn.utils.rnn import pad_sequence
 
-from bench.probes.heads import INITIAL, random_bits
+from bench.probes.heads import INITIAL, draw_bits
 from bench.probes.text_decoders import IGNORED
 
 if TYPE_CHECKING:
@@ -24,10 +24,10 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
     from torch import Tensor
 
-    from bench.probes.text_decoders import Decoder
+    from bench.probes.text_decoders import TextDecoder
 
 
-class Adapter(NamedTuple):
+class Projector(NamedTuple):
     """Weights [out, in] and biases [out] of three linear layers."""
 
     fc1: Tensor
@@ -43,23 +43,25 @@ class Adapter(NamedTuple):
         return functional.linear(gate * functional.linear(frames, self.fc2, self.bias2), self.proj, self.bias)
 
 
-def drawn(shapes: Sequence[tuple[tuple[int, ...], float]], *source: int, device: torch.device) -> list[Tensor]:
+def draw_uniform(shapes: Sequence[tuple[tuple[int, ...], float]], *source: int, device: torch.device) -> list[Tensor]:
     """Tensors of the given shapes, U(-bound, bound) each, from the random stream of ``source`` alone."""
     sizes = [math.prod(shape) for shape, _ in shapes]
-    bits = random_bits(sum(sizes), *source)
+    bits = draw_bits(sum(sizes), *source)
     uniform = torch.from_numpy((2.0 * ((bits >> np.uint64(40)) * 2.0**-24) - 1.0).astype(np.float32))
     parts = zip(torch.split(uniform, sizes), shapes, strict=True)
     return [(bound * part).reshape(shape).to(device) for part, (shape, bound) in parts]
 
 
-def adapter(dim: int, intermediate: int, width: int, source: tuple[int, int], device: torch.device) -> Adapter:
+def draw_projector(dim: int, intermediate: int, width: int, source: tuple[int, int], device: torch.device) -> Projector:
     """torch's default initialisation of linear layers: U(-1/sqrt(in), 1/sqrt(in))."""
     first, last = 1 / math.sqrt(dim), 1 / math.sqrt(intermediate)
     shapes = [((intermediate, dim), first), ((intermediate,), first)] * 2
-    return Adapter(*drawn([*shapes, ((width, intermediate), last), ((width,), last)], *source, INITIAL, device=device))
+    return Projector(
+        *draw_uniform([*shapes, ((width, intermediate), last), ((width,), last)], *source, INITIAL, device=device)
+    )
 
 
-def stacked(frames: NDArray[np.float32], stack: int) -> NDArray[np.float32]:
+def stack_frames(frames: NDArray[np.float32], stack: int) -> NDArray[np.float32]:
     """[ceil(T / stack), stack * D] of frames [T, D]: consecutive ones side by side, zeros after the last."""
     whole = np.zeros((-(-len(frames) // stack), stack * frames.shape[1]), dtype=np.float32)
     whole.reshape(-1, frames.shape[1])[: len(frames)] = frames
@@ -74,8 +76,8 @@ class Sequences(NamedTuple):
     targets: Tensor  # [B, K] what follows each of the last K positions, or IGNORED
 
 
-def sequences(
-    weights: Adapter, decoder: Decoder, frames: Sequence[Tensor], texts: Sequence[Sequence[int]] | None
+def build_sequences(
+    weights: Projector, decoder: TextDecoder, frames: Sequence[Tensor], texts: Sequence[Sequence[int]] | None
 ) -> Sequences:
     """What the decoder reads of B clips, frames [T, D] each: for training with the tokens of their ``texts``.
 

@@ -17,11 +17,11 @@ import torch
 from torch.nn import functional
 
 from bench.metrics.retrieval import kinds, ranks, recall_at_1
-from bench.probes.contrastive import LARGEST_LOG_SCALE, LOG_SCALE, contrastive_loss
-from bench.probes.fit_splits import check_finite, check_split
-from bench.probes.heads import Adam, cosine, random_bits
+from bench.probes.contrastive import LARGEST_LOG_SCALE, LOG_SCALE, compute_contrastive_loss
+from bench.probes.heads import Adam, compute_cosine_rate, draw_bits
+from bench.probes.input_checks import check_finite, check_split
 from bench.probes.text import Tokens
-from bench.probes.towers import VectorTower, drawn
+from bench.probes.towers import VectorTower, draw_parameters
 from bench.types import DataError, ProbeResult
 
 if TYPE_CHECKING:
@@ -30,7 +30,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
     from torch import Tensor
 
-    from bench.probes.contrastive import Objective
+    from bench.probes.contrastive import Similarity
     from bench.probes.text import TextSide
     from bench.probes.towers import Tower
     from bench.types import Problem
@@ -39,7 +39,7 @@ ROWS = 4096  # clips or captions embedded at a time
 WHERE = "retrieval probe"
 
 
-class Pairs(NamedTuple):
+class CaptionPairs(NamedTuple):
     """Clips with their captions, each captions' owner told by its row."""
 
     audio: Tower  # of N clips
@@ -61,7 +61,7 @@ class RetrievalProbe:
     learning_rate: float = 1e-3
     batch_size: int = 128  # pairs
     width: int = 1024
-    objective: Objective = "cosine"
+    objective: Similarity = "cosine"
 
     @property
     def name(self) -> str:
@@ -114,46 +114,48 @@ class RetrievalProbe:
             if len(problem.train) < 2:
                 raise DataError("train set cannot teach a distinction", got="1 clip", expected="2 or more", where=where)
             train = np.flatnonzero(np.isin(owners, problem.train))
-            pairs = Pairs(audio, self.text.tower(captions, train, self.width, device), owners)
-            fitted = [_fit(self, pairs, problem, (seed, place), device) for seed in seeds]
+            pairs = CaptionPairs(audio, self.text.tower(captions, train, self.width, device), owners)
+            fitted = [_fit_towers(self, pairs, problem, (seed, place), device) for seed in seeds]
             info: dict[str, Any] = {"epoch": [epoch for _, epoch, _ in fitted]}
             if problem.valid is not None:
                 info["valid"] = [score for _, _, score in fitted]
-            found = [gallery_ranks(pairs, values, problem.test, device) for values, _, _ in fitted]
+            found = [compute_gallery_ranks(pairs, values, problem.test, device) for values, _, _ in fitted]
             results.append(ProbeResult(np.stack(found), info))
         return results
 
 
-def _fit(
-    probe: RetrievalProbe, pairs: Pairs, problem: Problem, source: tuple[int, int], device: str
+def _fit_towers(
+    probe: RetrievalProbe, pairs: CaptionPairs, problem: Problem, source: tuple[int, int], device: str
 ) -> tuple[list[Tensor], int, float]:
     """Both towers' parameters and the log-scale, the epoch (1-based) they are of, and the validation recall there."""
-    values = [*drawn([*pairs.audio.parameters, *pairs.text.parameters], source, device)]
+    values = [*draw_parameters([*pairs.audio.parameters, *pairs.text.parameters], source, device)]
     values.append(torch.tensor(LOG_SCALE, device=device))
     adam = Adam.of(values)
     best, chosen, highest = values, probe.epochs, -1.0
     train = np.flatnonzero(np.isin(pairs.owners, problem.train))
     for epoch in range(1, probe.epochs + 1):
-        order = train[np.argsort(random_bits(len(train), *source, epoch), kind="stable")]
-        rate = cosine(probe.learning_rate, epoch, probe.epochs)
+        order = train[np.argsort(draw_bits(len(train), *source, epoch), kind="stable")]
+        rate = compute_cosine_rate(probe.learning_rate, epoch, probe.epochs)
         for start in range(0, len(order), probe.batch_size):
-            _step(probe, pairs, adam, order[start : start + probe.batch_size], rate)
+            _train_step(probe, pairs, adam, order[start : start + probe.batch_size], rate)
         if problem.valid is not None:
-            found = gallery_ranks(pairs, values, problem.valid, device)
+            found = compute_gallery_ranks(pairs, values, problem.valid, device)
             score = recall_at_1.compute(kinds(len(problem.valid), len(found) - len(problem.valid)), found)
             if score > highest:
                 best, chosen, highest = [value.detach().clone() for value in values], epoch, score
     return best, chosen, highest
 
 
-def _step(probe: RetrievalProbe, pairs: Pairs, adam: Adam, captions: NDArray[np.int64], rate: float) -> None:
+def _train_step(
+    probe: RetrievalProbe, pairs: CaptionPairs, adam: Adam, captions: NDArray[np.int64], rate: float
+) -> None:
     """One step on the pairs of some captions."""
     values = adam.parameters
     rows, clips = (torch.from_numpy(a).to(values[0].device) for a in (captions, pairs.owners[captions]))
     for value in values:
         value.requires_grad_()
-    audio, text = embedded(pairs, values, clips, rows)
-    loss = contrastive_loss(probe.objective, audio, text, clips, values[-1])
+    audio, text = embed_pairs(pairs, values, clips, rows)
+    loss = compute_contrastive_loss(probe.objective, audio, text, clips, values[-1])
     gradients = torch.autograd.grad(loss, values)
     with torch.no_grad():
         adam.step(gradients, rate)
@@ -161,25 +163,29 @@ def _step(probe: RetrievalProbe, pairs: Pairs, adam: Adam, captions: NDArray[np.
             values[-1].clamp_(max=LARGEST_LOG_SCALE)
 
 
-def embedded(pairs: Pairs, values: Sequence[Tensor], clips: Tensor, captions: Tensor) -> tuple[Tensor, Tensor]:
+def embed_pairs(
+    pairs: CaptionPairs, values: Sequence[Tensor], clips: Tensor, captions: Tensor
+) -> tuple[Tensor, Tensor]:
     """[B, W] each, of clips and captions, under both towers' values and the log-scale."""
     at = len(pairs.audio.parameters)
     return pairs.audio(values[:at], clips), pairs.text(values[at:-1], captions)
 
 
-def gallery_ranks(pairs: Pairs, values: Sequence[Tensor], clips: NDArray[np.int64], device: str) -> NDArray[np.int64]:
+def compute_gallery_ranks(
+    pairs: CaptionPairs, values: Sequence[Tensor], clips: NDArray[np.int64], device: str
+) -> NDArray[np.int64]:
     """[A + T] ranks of the right answers among ``clips`` [A] and their T captions, by cosine."""
     captions = pairs.captions(clips)
     at = len(pairs.audio.parameters)
     with torch.no_grad():
-        audio = _directions(pairs.audio, values[:at], clips, device)
-        text = _directions(pairs.text, values[at:-1], captions, device)
+        audio = _embed_directions(pairs.audio, values[:at], clips, device)
+        text = _embed_directions(pairs.text, values[at:-1], captions, device)
         place = {int(clip): row for row, clip in enumerate(clips)}
         owners = np.array([place[int(owner)] for owner in pairs.owners[captions]])
         return ranks(owners, len(clips), lambda start, stop: (text[start:stop] @ audio.T).cpu().numpy())
 
 
-def _directions(tower: Tower, values: Sequence[Tensor], rows: NDArray[np.int64], device: str) -> Tensor:
+def _embed_directions(tower: Tower, values: Sequence[Tensor], rows: NDArray[np.int64], device: str) -> Tensor:
     """[B, W] of unit length."""
     blocks = torch.split(torch.from_numpy(rows).to(device), ROWS)
     return functional.normalize(torch.cat([tower(values, block) for block in blocks]), dim=1)

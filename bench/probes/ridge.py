@@ -22,8 +22,8 @@ import torch
 from torch.nn import functional
 
 from bench.metrics import mean_average_precision
-from bench.probes.fit_splits import check_input, check_split
-from bench.probes.layered import selection
+from bench.probes.input_checks import check_input, check_split
+from bench.probes.layered import build_selection_split
 from bench.types import ProbeResult, Problem
 
 if TYPE_CHECKING:
@@ -38,7 +38,7 @@ BLOCK = 1 << 22  # values of a block of rows or of their scores: 32 MiB
 PENALTIES = (1e-4, 3e-4, 1e-3, 3e-3, 1e-2, 3e-2, 0.1, 0.3, 1.0, 3.0, 10.0, 30.0, 100.0)
 
 
-class Sums(NamedTuple):
+class CovarianceSums(NamedTuple):
     """Of some rows x [n, D] and their targets y [n, C], float64."""
 
     n: int
@@ -47,10 +47,10 @@ class Sums(NamedTuple):
     xx: Tensor  # [D, D]
     xy: Tensor  # [D, C]
 
-    def less(self, other: Sums) -> Sums:
+    def less(self, other: CovarianceSums) -> CovarianceSums:
         """Of the rows that are not in ``other``, all of whose rows are here."""
         x, y, xx, xy = (mine - theirs for mine, theirs in zip(self[1:], other[1:], strict=True))
-        return Sums(self.n - other.n, x, y, xx, xy)
+        return CovarianceSums(self.n - other.n, x, y, xx, xy)
 
     def covariances(self) -> tuple[Tensor, Tensor]:
         """Of x with itself [D, D] and with y [D, C]."""
@@ -58,7 +58,7 @@ class Sums(NamedTuple):
         return self.xx / self.n - torch.outer(x, x), self.xy / self.n - torch.outer(x, y)
 
 
-class Rows(NamedTuple):
+class StandardizedRows(NamedTuple):
     """What is fitted to: all rows of a task, standardised only when they are read."""
 
     vectors: Tensor  # [N, D] float32
@@ -72,7 +72,7 @@ class Rows(NamedTuple):
             own = part.to(self.vectors.device)
             yield own, functional.layer_norm(self.vectors[own], (self.vectors.shape[1],)).double()
 
-    def sums(self, rows: NDArray[np.int64]) -> Sums:
+    def sums(self, rows: NDArray[np.int64]) -> CovarianceSums:
         dim, zero = self.vectors.shape[1], torch.zeros((), dtype=torch.float64, device=self.vectors.device)
         x, y = zero.new_zeros(dim), zero.new_zeros(self.n_classes)
         xx, yx = zero.new_zeros(dim, dim), zero.new_zeros(self.n_classes, dim)
@@ -86,7 +86,7 @@ class Rows(NamedTuple):
             else:
                 y += labels.double().sum(dim=0)
                 yx.addmm_(labels.double().T, block)
-        return Sums(len(rows), x, y, xx, yx.T)
+        return CovarianceSums(len(rows), x, y, xx, yx.T)
 
 
 @dataclass(frozen=True, slots=True)
@@ -131,37 +131,39 @@ class RidgeProbe:
         check_input(vectors, targets, problems, n_classes, "ridge probe")
         whole = torch.from_numpy(np.ascontiguousarray(vectors, dtype=np.float32)).to(device)
         kind = np.int64 if targets.ndim == 1 else np.uint8
-        rows = Rows(whole, torch.from_numpy(np.ascontiguousarray(targets, dtype=kind)).to(device), n_classes)
+        rows = StandardizedRows(
+            whole, torch.from_numpy(np.ascontiguousarray(targets, dtype=kind)).to(device), n_classes
+        )
         everything = np.unique(np.concatenate([problem.train for problem in problems]))
         total = rows.sums(everything)
         results = []
         for problem in problems:
             outer = total.less(rows.sums(np.setdiff1d(everything, problem.train)))
             penalty, quality = self._chosen(rows, problem, outer)
-            weight, offset = weights(outer, penalty)
-            said = [_answer(x @ weight + offset, rows.targets) for _, x in rows.blocks(problem.test)]
+            weight, offset = solve_weights(outer, penalty)
+            said = [_predict(x @ weight + offset, rows.targets) for _, x in rows.blocks(problem.test)]
             results.append(ProbeResult(np.concatenate(said)[None], {"penalty": penalty, "held out": quality}))
         return results
 
-    def _chosen(self, rows: Rows, problem: Problem, outer: Sums) -> tuple[float, float]:
+    def _chosen(self, rows: StandardizedRows, problem: Problem, outer: CovarianceSums) -> tuple[float, float]:
         """The penalty that does best where it was not fitted, and how well it does there."""
         valid = problem.valid
         if valid is not None and np.intersect1d(valid, problem.test).size:
             valid = None  # in protocol xares validation rows may be test rows
-        inner = selection(Problem(problem.train, valid, problem.test), self.clusters)
+        inner = build_selection_split(Problem(problem.train, valid, problem.test), self.clusters)
         check_split(inner, len(rows.vectors), "ridge probe, held-out clips")
         fitted = outer if valid is not None else outer.less(rows.sums(inner.test))
         best, highest = self.penalties[0], -1.0
         ordered = sorted(self.penalties)
         truth = rows.targets[torch.from_numpy(inner.test).to(rows.targets.device)].cpu().numpy()
-        for penalty, said in zip(ordered, _on_path(rows, inner.test, fitted, ordered), strict=True):
+        for penalty, said in zip(ordered, _predict_on_path(rows, inner.test, fitted, ordered), strict=True):
             reached = float((said == truth).mean()) if truth.ndim == 1 else mean_average_precision.compute(truth, said)
             if reached >= highest:
                 best, highest = penalty, reached
         return best, highest
 
 
-def weights(sums: Sums, penalty: float) -> tuple[Tensor, Tensor]:
+def solve_weights(sums: CovarianceSums, penalty: float) -> tuple[Tensor, Tensor]:
     """Weights [D, C] and offset [C] of the rows that were added up."""
     xx, xy = sums.covariances()
     xx.diagonal().add_(penalty)
@@ -169,7 +171,9 @@ def weights(sums: Sums, penalty: float) -> tuple[Tensor, Tensor]:
     return weight, (sums.y - sums.x @ weight) / sums.n
 
 
-def _on_path(rows: Rows, asked: NDArray[np.int64], sums: Sums, penalties: Sequence[float]) -> list[NDArray[np.generic]]:
+def _predict_on_path(
+    rows: StandardizedRows, asked: NDArray[np.int64], sums: CovarianceSums, penalties: Sequence[float]
+) -> list[NDArray[np.generic]]:
     """Answers for the rows ``asked`` under each penalty, of fits to the rows that were added up."""
     xx, xy = sums.covariances()
     variances, axes = torch.linalg.eigh(xx)
@@ -178,11 +182,11 @@ def _on_path(rows: Rows, asked: NDArray[np.int64], sums: Sums, penalties: Sequen
     for _, x in rows.blocks(asked):
         turned = (x - sums.x / sums.n) @ axes
         for answers, penalty in zip(said, penalties, strict=True):
-            answers.append(_answer((turned / (variances + penalty)) @ along + sums.y / sums.n, rows.targets))
+            answers.append(_predict((turned / (variances + penalty)) @ along + sums.y / sums.n, rows.targets))
     return [np.concatenate(answers) for answers in said]
 
 
-def _answer(values: Tensor, targets: Tensor) -> NDArray[np.generic]:
+def _predict(values: Tensor, targets: Tensor) -> NDArray[np.generic]:
     """Class indices [n] of values [n, C]; to k-hot targets the values."""
     found: NDArray[np.generic] = (values.argmax(dim=1) if targets.ndim == 1 else values.float()).cpu().numpy()
     return found

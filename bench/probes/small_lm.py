@@ -14,8 +14,8 @@ from typing import TYPE_CHECKING
 import torch
 from torch.nn import functional
 
-from bench.probes.projector import drawn
-from bench.probes.text_decoders import DECODER, positions
+from bench.probes.projector import draw_uniform
+from bench.probes.text_decoders import DECODER, compute_positions
 from bench.types import DataError
 
 if TYPE_CHECKING:
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
     from torch import Tensor
 
-    from bench.probes.text_decoders import Decoder
+    from bench.probes.text_decoders import TextDecoder
 
 PER_LAYER = 8  # tensors
 Past = list[tuple["Tensor", "Tensor"]]
@@ -42,7 +42,7 @@ class SmallLM:
     def probe_name(self) -> str:
         return "linear"
 
-    def load(self, texts: Sequence[str], device: torch.device) -> Decoder:
+    def load(self, texts: Sequence[str], device: torch.device) -> TextDecoder:
         """A decoder of the words in ``texts``. Raises DataError when there are none."""
         words = tuple(sorted({word for text in texts for word in text.split()}))
         if not words:
@@ -75,13 +75,13 @@ class SmallDecoder:
     def end(self) -> int:
         return 1
 
-    def fresh(self, source: tuple[int, int]) -> Decoder:
+    def fresh(self, source: tuple[int, int]) -> TextDecoder:
         h = self.width
         bound = 1 / math.sqrt(h)
         layer = [((3 * h, h), bound), ((3 * h,), bound), ((h, h), bound), ((h,), bound)]
         layer += [((2 * h, h), bound), ((2 * h,), bound), ((h, 2 * h), bound / 2), ((h,), bound / 2)]
         shapes = [((2 + len(self.words), h), bound), *layer * self.shape.layers]
-        return replace(self, trained=drawn(shapes, *source, DECODER, device=self.device))
+        return replace(self, trained=draw_uniform(shapes, *source, DECODER, device=self.device))
 
     def tokens(self, text: str) -> list[int]:
         """Raises DataError for a word that no training transcript has."""
@@ -99,12 +99,12 @@ class SmallDecoder:
 
     def logits(self, embeddings: Tensor, mask: Tensor, keep: int) -> Tensor:
         causal = torch.ones(mask.shape[1], mask.shape[1], dtype=torch.bool, device=mask.device).tril()
-        return self._says(self._read(embeddings, positions(mask), causal & mask[:, None, :], None, keep))
+        return self._says(self._read(embeddings, compute_positions(mask), causal & mask[:, None, :], None, keep))
 
     def generate(self, embeddings: Tensor, mask: Tensor, limit: int, penalty: float) -> list[list[int]]:
         past: Past = []
         causal = torch.ones(mask.shape[1], mask.shape[1], dtype=torch.bool, device=mask.device).tril()
-        place = positions(mask)
+        place = compute_positions(mask)
         hidden = self._read(embeddings, place, causal & mask[:, None, :], past, 1)
         written = torch.empty(len(mask), 0, dtype=torch.long, device=mask.device)
         for _ in range(limit):
@@ -132,12 +132,12 @@ class SmallDecoder:
         if x.shape[1] == allowed.shape[2]:
             # Padding may look at itself: a row of nothing but minus infinity has no softmax.
             allowed = allowed | torch.eye(x.shape[1], dtype=torch.bool, device=x.device)
-        turn = _rotation(place, size)
+        turn = _compute_rotation(place, size)
         for layer in range(self.shape.layers):
             w = self.trained[1 + layer * PER_LAYER : 1 + (layer + 1) * PER_LAYER]
             qkv = functional.linear(functional.layer_norm(x, (self.width,)), w[0], w[1])
             qkv = qkv.view(*x.shape[:2], 3, heads, size).permute(2, 0, 3, 1, 4)
-            (q, k), v = _turned(qkv[:2], turn), qkv[2]
+            (q, k), v = _rotate(qkv[:2], turn), qkv[2]
             if layer == self.shape.layers - 1:
                 x, q, allowed = x[:, -keep:], q[:, :, -keep:], allowed[:, -keep:]
             if past is not None:
@@ -151,14 +151,14 @@ class SmallDecoder:
         return x
 
 
-def _rotation(place: Tensor, size: int) -> tuple[Tensor, Tensor]:
+def _compute_rotation(place: Tensor, size: int) -> tuple[Tensor, Tensor]:
     """Cosine and sine [B, 1, L, size / 2] of the angles by which positions [B, L] turn."""
     speed = 10_000.0 ** (-torch.arange(0, size, 2, device=place.device) / size)
     angle = (place[:, None, :, None] * speed).float()
     return angle.cos(), angle.sin()
 
 
-def _turned(x: Tensor, turn: tuple[Tensor, Tensor]) -> Tensor:
+def _rotate(x: Tensor, turn: tuple[Tensor, Tensor]) -> Tensor:
     """x [..., B, heads, L, size], turned."""
     cosine, sine = turn
     a, b = x.chunk(2, dim=-1)

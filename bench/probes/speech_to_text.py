@@ -19,11 +19,11 @@ import numpy as np
 import torch
 from torch.nn import functional
 
-from bench.probes.causal_lm import PUBLISHED
-from bench.probes.fit_splits import check_split
-from bench.probes.heads import Adam, cosine, random_bits
-from bench.probes.projector import Adapter, adapter, sequences, stacked
-from bench.probes.text_decoders import IGNORED, Decoder, LanguageModel
+from bench.probes.causal_lm import XARES_LANGUAGE_MODEL
+from bench.probes.heads import Adam, compute_cosine_rate, draw_bits
+from bench.probes.input_checks import check_split
+from bench.probes.projector import Projector, build_sequences, draw_projector, stack_frames
+from bench.probes.text_decoders import IGNORED, LanguageModel, TextDecoder
 from bench.types import DataError, ProbeResult
 
 if TYPE_CHECKING:
@@ -38,7 +38,7 @@ READ_AT_ONCE = 32  # clips of which transcripts are written together
 WHERE = "speech-to-text probe"
 
 
-class Targets(Protocol):
+class SpeechTargets(Protocol):
     """What the probe needs to know of its clips."""
 
     @property
@@ -57,7 +57,7 @@ class SpeechToText:
     epochs: int = 10
     learning_rate: float = 1e-3
     batch_size: int = 4  # clips
-    language_model: LanguageModel = PUBLISHED
+    language_model: LanguageModel = XARES_LANGUAGE_MODEL
     stack: int = 1  # consecutive frames that make one token
     max_new_tokens: int = 200
     repetition_penalty: float = 1.1
@@ -74,7 +74,7 @@ class SpeechToText:
     def run(
         self,
         vectors: Sequence[NDArray[Any]],
-        targets: Targets,
+        targets: SpeechTargets,
         problems: Sequence[Problem],
         *,
         n_classes: int,
@@ -95,9 +95,9 @@ class SpeechToText:
         for place, problem in enumerate(problems):
             check_split(problem, len(vectors), f"{WHERE}, problem {place + 1} of {len(problems)}")
             decoder = self.language_model.load([targets.texts[row] for row in problem.train], torch.device(device))
-            clips = Clips(vectors, self.stack, torch.device(device))
-            fitted = [_fit(self, decoder, clips, targets, problem, (seed, place)) for seed in seeds]
-            answers = [_write(self, model, clips, problem.test) for model, _, _ in fitted]
+            clips = FrameReader(vectors, self.stack, torch.device(device))
+            fitted = [_fit_model(self, decoder, clips, targets, problem, (seed, place)) for seed in seeds]
+            answers = [_write_transcripts(self, model, clips, problem.test) for model, _, _ in fitted]
             info: dict[str, Any] = {"epoch": [epoch for _, epoch, _ in fitted], "cut off": [cut for _, cut in answers]}
             if problem.valid is not None:
                 info["valid"] = [score for _, _, score in fitted]
@@ -105,7 +105,7 @@ class SpeechToText:
         return results
 
 
-class Clips(NamedTuple):
+class FrameReader(NamedTuple):
     """Frames, read from where they lie when they are needed."""
 
     vectors: Sequence[NDArray[Any]]  # N of [T, D]
@@ -118,40 +118,45 @@ class Clips(NamedTuple):
 
     def frames(self, rows: NDArray[np.int64]) -> list[Tensor]:
         """[ceil(T / stack), width] each."""
-        return [torch.from_numpy(stacked(self.vectors[row], self.stack)).to(self.device) for row in rows.tolist()]
+        return [torch.from_numpy(stack_frames(self.vectors[row], self.stack)).to(self.device) for row in rows.tolist()]
 
 
-class Model(NamedTuple):
+class SpeechModel(NamedTuple):
     """What is fitted, and the decoder that it is fitted to."""
 
-    adapter: Adapter
-    decoder: Decoder
+    adapter: Projector
+    decoder: TextDecoder
 
     @property
     def trained(self) -> list[Tensor]:
         return [*self.adapter, *self.decoder.trained]
 
 
-def _fit(
-    probe: SpeechToText, decoder: Decoder, clips: Clips, targets: Targets, problem: Problem, source: tuple[int, int]
-) -> tuple[Model, int, float]:
+def _fit_model(
+    probe: SpeechToText,
+    decoder: TextDecoder,
+    clips: FrameReader,
+    targets: SpeechTargets,
+    problem: Problem,
+    source: tuple[int, int],
+) -> tuple[SpeechModel, int, float]:
     """The model of a problem and seed, the epoch (1-based) it is of, and the validation score there."""
     decoder = decoder.fresh(source)
-    model = Model(adapter(clips.width, decoder.intermediate, decoder.width, source, clips.device), decoder)
+    model = SpeechModel(draw_projector(clips.width, decoder.intermediate, decoder.width, source, clips.device), decoder)
     tokens = {row: decoder.tokens(targets.texts[row]) for row in problem.train.tolist()}
-    judged = None if problem.valid is None else _spread(problem.valid, probe.valid_clips)
+    judged = None if problem.valid is None else _pick_evenly(problem.valid, probe.valid_clips)
     best, chosen, highest = [weight.clone() for weight in model.trained], probe.epochs, -1.0
     adam = Adam.of(model.trained)
     for epoch in range(1, probe.epochs + 1):
-        order = np.argsort(random_bits(len(problem.train), *source, epoch), kind="stable")
-        rate = cosine(probe.learning_rate, epoch, probe.epochs)
+        order = np.argsort(draw_bits(len(problem.train), *source, epoch), kind="stable")
+        rate = compute_cosine_rate(probe.learning_rate, epoch, probe.epochs)
         for start in range(0, len(order), probe.batch_size):
             rows = problem.train[order[start : start + probe.batch_size]]
-            gradients = _gradients(model, clips.frames(rows), [tokens[row] for row in rows.tolist()])
+            gradients = _compute_gradients(model, clips.frames(rows), [tokens[row] for row in rows.tolist()])
             with torch.no_grad():
                 adam.step(gradients, rate)
         if judged is not None:
-            score = targets.score(targets.texts[judged], _write(probe, model, clips, judged)[0])
+            score = targets.score(targets.texts[judged], _write_transcripts(probe, model, clips, judged)[0])
             if score > highest:
                 highest, chosen = score, epoch
                 best = [weight.clone() for weight in model.trained]
@@ -161,17 +166,17 @@ def _fit(
     return model, chosen, highest
 
 
-def _spread(rows: NDArray[np.int64], most: int) -> NDArray[np.int64]:
+def _pick_evenly(rows: NDArray[np.int64], most: int) -> NDArray[np.int64]:
     """At most ``most`` of the rows, evenly spread."""
     return rows if len(rows) <= most else rows[np.arange(most) * len(rows) // most]
 
 
-def _gradients(model: Model, frames: list[Tensor], texts: list[list[int]]) -> list[Tensor]:
+def _compute_gradients(model: SpeechModel, frames: list[Tensor], texts: list[list[int]]) -> list[Tensor]:
     """Gradients of the mean cross-entropy over the tokens of a batch's transcripts, ends included."""
     weights = model.trained
     for weight in weights:
         weight.requires_grad_()
-    batch = sequences(model.adapter, model.decoder, frames, texts)
+    batch = build_sequences(model.adapter, model.decoder, frames, texts)
     logits = model.decoder.logits(batch.embeddings, batch.mask, batch.targets.shape[1])
     loss = functional.cross_entropy(logits.flatten(0, 1), batch.targets.flatten(), ignore_index=IGNORED)
     gradients = torch.autograd.grad(loss, weights)
@@ -180,7 +185,9 @@ def _gradients(model: Model, frames: list[Tensor], texts: list[list[int]]) -> li
     return list(gradients)
 
 
-def _write(probe: SpeechToText, model: Model, clips: Clips, rows: NDArray[np.int64]) -> tuple[NDArray[Any], float]:
+def _write_transcripts(
+    probe: SpeechToText, model: SpeechModel, clips: FrameReader, rows: NDArray[np.int64]
+) -> tuple[NDArray[Any], float]:
     """Transcripts [M] of ``rows``, object array of str, and the fraction that did not end by itself."""
     answers = np.empty(len(rows), dtype=object)
     cut = 0
@@ -189,7 +196,7 @@ def _write(probe: SpeechToText, model: Model, clips: Clips, rows: NDArray[np.int
     with torch.no_grad():
         for start in range(0, len(order), READ_AT_ONCE):
             own = order[start : start + READ_AT_ONCE]
-            batch = sequences(model.adapter, model.decoder, clips.frames(rows[own]), None)
+            batch = build_sequences(model.adapter, model.decoder, clips.frames(rows[own]), None)
             written = model.decoder.generate(
                 batch.embeddings, batch.mask, probe.max_new_tokens, probe.repetition_penalty
             )

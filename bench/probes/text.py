@@ -23,7 +23,7 @@ import numpy as np
 import torch
 
 from bench.audio import torchaudio_safe
-from bench.probes.towers import Parameter, VectorTower, perceive, perceptron
+from bench.probes.towers import Parameter, VectorTower, apply_perceptron, list_perceptron_parameters
 from bench.types import DataError
 
 if TYPE_CHECKING:
@@ -64,7 +64,7 @@ class Tokens:
     def tower(self, captions: Sequence[str], train: NDArray[np.int64], width: int, device: str) -> TokenTower:
         """Raises DataError when the tokeniser cannot be had."""
         split: Sequence[Sequence[Any]] = (
-            [words(text) for text in captions] if self.tokeniser == WORDS else _pieces(self.tokeniser, captions)
+            [split_words(text) for text in captions] if self.tokeniser == WORDS else _tokenize(self.tokeniser, captions)
         )
         vocabulary = {token: place for place, token in enumerate(sorted({t for row in train for t in split[row]}))}
         unknown = len(vocabulary)
@@ -84,7 +84,7 @@ class TokenTower:
 
     @property
     def parameters(self) -> tuple[Parameter, ...]:
-        return Parameter((self.size, self.width), "normal"), *perceptron(self.width, self.width)
+        return Parameter((self.size, self.width), "normal"), *list_perceptron_parameters(self.width, self.width)
 
     def __call__(self, values: Sequence[Tensor], rows: Tensor) -> Tensor:
         table, *layers = values
@@ -92,7 +92,7 @@ class TokenTower:
         there = own != PADDING
         used, at = torch.unique(own.clamp(min=0), return_inverse=True)
         counts = torch.zeros(len(rows), len(used), device=own.device).scatter_add_(1, at, there.float())
-        return counts @ perceive(table[used], layers) / there.sum(dim=1, keepdim=True)
+        return counts @ apply_perceptron(table[used], layers) / there.sum(dim=1, keepdim=True)
 
 
 @dataclass(frozen=True, slots=True)
@@ -109,26 +109,26 @@ class FrozenText:
         """Raises DataError when the model cannot be had."""
         different = tuple(sorted(set(captions)))
         place = {caption: row for row, caption in enumerate(different)}
-        vectors = _encoded(self.model, different, device)
+        vectors = _encode_captions(self.model, different, device)
         return VectorTower(vectors[[place[caption] for caption in captions]], width)
 
 
-def words(text: str) -> list[str]:
+def split_words(text: str) -> list[str]:
     """Lower-case words; an apostrophe within one belongs to it, a hyphen does not."""
     return re.findall(r"\w+(?:['’]\w+)*", text.lower())
 
 
-def _pieces(name: str, captions: Sequence[str]) -> list[list[int]]:
-    tokeniser = _had(name, lambda auto, options: auto.AutoTokenizer.from_pretrained(name, **options))
+def _tokenize(name: str, captions: Sequence[str]) -> list[list[int]]:
+    tokeniser = _load_from_transformers(name, lambda auto, options: auto.AutoTokenizer.from_pretrained(name, **options))
     found: list[list[int]] = tokeniser(list(captions), truncation=False)["input_ids"] if captions else []
     return found
 
 
 @lru_cache(maxsize=2)  # the next encoder and the next problem ask for the same captions
-def _encoded(name: str, captions: tuple[str, ...], device: str) -> Tensor:
+def _encode_captions(name: str, captions: tuple[str, ...], device: str) -> Tensor:
     """[T, H] mean of the last hidden states over a caption's tokens."""
-    tokeniser = _had(name, lambda auto, options: auto.AutoTokenizer.from_pretrained(name, **options))
-    model = _had(
+    tokeniser = _load_from_transformers(name, lambda auto, options: auto.AutoTokenizer.from_pretrained(name, **options))
+    model = _load_from_transformers(
         name,
         lambda auto, options: auto.AutoModel.from_pretrained(
             name, use_safetensors=True, dtype=torch.float32, **options
@@ -151,7 +151,7 @@ def _encoded(name: str, captions: tuple[str, ...], device: str) -> Tensor:
     return torch.cat(vectors)
 
 
-def _had(name: str, load: Callable[[Any, dict[str, Any]], Any]) -> Any:
+def _load_from_transformers(name: str, load: Callable[[Any, dict[str, Any]], Any]) -> Any:
     """What ``load`` gets from transformers. Raises DataError when that is not there, or not what was expected."""
     torchaudio_safe.install()
     import transformers

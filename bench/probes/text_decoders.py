@@ -28,11 +28,11 @@ class LanguageModel(Protocol):
     def probe_name(self) -> str:
         """What the rows of a probe with this decoder say: scores of one name are comparable."""
 
-    def load(self, texts: Sequence[str], device: torch.device) -> Decoder:
+    def load(self, texts: Sequence[str], device: torch.device) -> TextDecoder:
         """The decoder; ``texts`` are the training transcripts. Raises ChoiceError when it cannot be had."""
 
 
-class Decoder(Protocol):
+class TextDecoder(Protocol):
     """A decoder of embeddings of width H over a vocabulary of V tokens."""
 
     @property
@@ -55,7 +55,7 @@ class Decoder(Protocol):
     def trained(self) -> list[Tensor]:
         """Weights that are trained together with the adapter; none of a pretrained decoder's."""
 
-    def fresh(self, source: tuple[int, int]) -> Decoder:
+    def fresh(self, source: tuple[int, int]) -> TextDecoder:
         """The decoder as training begins, for a (seed, place of the problem)."""
 
     def tokens(self, text: str) -> list[int]:
@@ -78,6 +78,6 @@ class Decoder(Protocol):
         """
 
 
-def positions(mask: Tensor) -> Tensor:
+def compute_positions(mask: Tensor) -> Tensor:
     """[B, L] the number of each token among the tokens of its sequence, 0 for padding; mask [B, L] bool."""
     return (mask.long().cumsum(dim=1) - 1).clamp(min=0)

@@ -1,6 +1,6 @@
 """Towers: small networks that put clips and captions into one space, as functions of their parameters.
 
-A tower's parameters are plain tensors, drawn from the raw stream of ``bench.probes.heads.random_bits`` and stepped by
+A tower's parameters are plain tensors, drawn from the raw stream of ``bench.probes.heads.draw_bits`` and stepped by
 its Adam: torch's modules draw from the global random state.
 """
 
@@ -14,7 +14,7 @@ import numpy as np
 import torch
 from torch.nn import functional
 
-from bench.probes.heads import INITIAL, random_bits
+from bench.probes.heads import INITIAL, draw_bits
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -51,15 +51,15 @@ class VectorTower:
     @property
     def parameters(self) -> tuple[Parameter, ...]:
         dim = self.vectors.shape[1]
-        return Parameter((dim,), "ones"), Parameter((dim,), "zeros"), *perceptron(dim, self.width)
+        return Parameter((dim,), "ones"), Parameter((dim,), "zeros"), *list_perceptron_parameters(dim, self.width)
 
     def __call__(self, values: Sequence[Tensor], rows: Tensor) -> Tensor:
         gain, bias, *layers = values
         x = functional.layer_norm(self.vectors[rows], (self.vectors.shape[1],), gain, bias)
-        return perceive(x, layers)
+        return apply_perceptron(x, layers)
 
 
-def perceptron(dim: int, width: int) -> tuple[Parameter, ...]:
+def list_perceptron_parameters(dim: int, width: int) -> tuple[Parameter, ...]:
     """Parameters of Linear(dim, width) -> GELU -> Linear(width, width), torch's default initialisation."""
     first, second = 1 / math.sqrt(dim), 1 / math.sqrt(width)
     return (
@@ -70,13 +70,13 @@ def perceptron(dim: int, width: int) -> tuple[Parameter, ...]:
     )
 
 
-def perceive(x: Tensor, layers: Sequence[Tensor]) -> Tensor:
+def apply_perceptron(x: Tensor, layers: Sequence[Tensor]) -> Tensor:
     """[B, W] of x [B, D]."""
     weight, bias, weight_2, bias_2 = layers
     return torch.addmm(bias_2, functional.gelu(torch.addmm(bias, x, weight)), weight_2)
 
 
-def drawn(parameters: Sequence[Parameter], source: tuple[int, int], device: str) -> list[Tensor]:
+def draw_parameters(parameters: Sequence[Parameter], source: tuple[int, int], device: str) -> list[Tensor]:
     """Initial values, which depend on ``source`` (seed, place of the problem) and the shapes before them alone."""
     from scipy.special import ndtri
 
@@ -85,7 +85,7 @@ def drawn(parameters: Sequence[Parameter], source: tuple[int, int], device: str)
         size if parameter.start in ("uniform", "normal") else 0
         for parameter, size in zip(parameters, sizes, strict=True)
     ]
-    pieces = np.split(random_bits(sum(random), *source, INITIAL) >> np.uint64(11), np.cumsum(random)[:-1])
+    pieces = np.split(draw_bits(sum(random), *source, INITIAL) >> np.uint64(11), np.cumsum(random)[:-1])
     values = []
     for parameter, size, bits in zip(parameters, sizes, pieces, strict=True):
         match parameter.start:

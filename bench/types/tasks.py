@@ -140,4 +140,4 @@ class Task:
     source: str = ""  # DOI or paper
     licence: str = ""
     published: Published = Published()
-    protocol: str = "strict"  # how it is computed; see ``bench.xares.protocol.in_protocol``
+    protocol: str = "strict"  # how it is computed; see ``bench.xares.protocol.apply_protocol``

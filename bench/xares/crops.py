@@ -23,10 +23,10 @@ from bench.extraction.engine.local import Engine
 from bench.types import BenchError, DataError, Shard, Sidecar
 
 RECIPE = "soundfile, torchaudio per channel, mean over channels, crops without the tail, batches in stream order"
-GROUP = 64  # clips that are decoded at a time
+CLIPS_AT_ONCE = 64  # clips that are decoded at a time
 
 
-class How(NamedTuple):
+class CropOptions(NamedTuple):
     """How a task is encoded."""
 
     crop_in_s: float | None
@@ -51,10 +51,10 @@ class Batch(NamedTuple):
     crops: tuple[Crop, ...]
 
 
-def windows(found: Iterable[Shard], running: Engine, how: How) -> Iterator[list[Batch]]:
+def iterate_chunks(found: Iterable[Shard], running: Engine, how: CropOptions) -> Iterator[list[Batch]]:
     """The batches of a split, in groups that fit into memory and whose borders depend on the shards alone."""
     rate = running.frozen.encoder.sampling_rate
-    stream, window, total_in_s = _crops(found, running, how), list[Batch](), 0.0
+    stream, window, total_in_s = _iterate_crops(found, running, how), list[Batch](), 0.0
     for number in count():
         batch = Batch(number, tuple(islice(stream, how.batch_size)))
         if batch.crops:
@@ -68,18 +68,18 @@ def windows(found: Iterable[Shard], running: Engine, how: How) -> Iterator[list[
             return
 
 
-def _crops(found: Iterable[Shard], running: Engine, how: How) -> Iterator[Crop]:
+def _iterate_crops(found: Iterable[Shard], running: Engine, how: CropOptions) -> Iterator[Crop]:
     """The crops of all clips that decode, in the order of the shards."""
     rate = running.frozen.encoder.sampling_rate
-    resample = _resampler(rate)
+    resample = _load_resampler(rate)
 
     def heard(sample: shards.Sample) -> list[Crop]:
         try:
             audio, native = decode.channels(sample.audio, where=sample.where)
         except DataError:
-            return []  # counted by ``bench.evaluation.gather.lost``
+            return []  # counted by ``bench.evaluation.inputs.compute_missing_rate``
         mono = resample(audio, native)
-        parts = cut(mono, rate, how.crop_in_s)
+        parts = cut_crops(mono, rate, how.crop_in_s)
         seconds = len(audio) / native if how.crop_in_s is None else min(len(audio) / native, how.crop_in_s)
         return [
             Crop(sample.key, part, seconds, place == 0, sample.sidecar, sample.where)
@@ -87,11 +87,11 @@ def _crops(found: Iterable[Shard], running: Engine, how: How) -> Iterator[Crop]:
         ]
 
     samples = chain.from_iterable(shards.samples(shard) for shard in found)
-    while group := list(islice(samples, GROUP)):
+    while group := list(islice(samples, CLIPS_AT_ONCE)):
         yield from chain.from_iterable(running.pool.map(heard, group))
 
 
-def _resampler(wanted: int) -> Callable[[NDArray[np.float32], int], NDArray[np.float32]]:
+def _load_resampler(wanted: int) -> Callable[[NDArray[np.float32], int], NDArray[np.float32]]:
     """What makes mono audio [N] at ``wanted`` Hz of samples [N, channels] and their rate. Raises BenchError."""
     import torch
 
@@ -111,7 +111,7 @@ def _resampler(wanted: int) -> Callable[[NDArray[np.float32], int], NDArray[np.f
     return resample
 
 
-def cut(audio: NDArray[np.float32], rate: int, crop_in_s: float | None) -> list[NDArray[np.float32]]:
+def cut_crops(audio: NDArray[np.float32], rate: int, crop_in_s: float | None) -> list[NDArray[np.float32]]:
     """Crops of a clip [N]: as many as fit, without the rest at the end; a clip that is shorter is filled up."""
     if crop_in_s is None:
         return [audio]
@@ -121,7 +121,7 @@ def cut(audio: NDArray[np.float32], rate: int, crop_in_s: float | None) -> list[
     return [audio[at * length : (at + 1) * length] for at in range(len(audio) // length)]
 
 
-def survivors(batch: Batch) -> list[int]:
+def find_survivors(batch: Batch) -> list[int]:
     """Which crops of a batch are the first of their clip in it."""
     files = [crop.file for crop in batch.crops]
     return [place for place, file in enumerate(files) if files.index(file) == place]

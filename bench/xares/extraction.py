@@ -22,7 +22,7 @@ from bench.store import frame_files
 from bench.store.files import Store, address
 from bench.store.frame_files import Frames, Writer
 from bench.types import DataError, Embeddings, Shard, Sidecar
-from bench.xares.crops import RECIPE, Batch, How, survivors, windows
+from bench.xares.crops import RECIPE, Batch, CropOptions, find_survivors, iterate_chunks
 
 LAYOUT = 1  # a change of what is stored bumps it
 MARK = "#"  # between a clip's key and its batch
@@ -30,7 +30,7 @@ MARK = "#"  # between a clip's key and its batch
 P = TypeVar("P", Embeddings, Frames)
 
 
-class Row(NamedTuple):
+class CropFrames(NamedTuple):
     """A crop that survived."""
 
     key: str
@@ -40,60 +40,62 @@ class Row(NamedTuple):
 
 
 def extract(
-    found: Sequence[Shard], frozen: Frozen, how: How, *, store: Store, threads: int, progress: Progress
+    found: Sequence[Shard], frozen: Frozen, how: CropOptions, *, store: Store, threads: int, progress: Progress
 ) -> Embeddings:
     """Pooled embeddings, the mean over all frames of the batch, of the surviving crops of a split.
 
     Raises DataError for a shard that cannot be used and a split of which no clip decodes, EncoderError for output that
     is not finite or of the wrong shape, and BenchError where torchaudio is missing.
     """
-    key = stored_as(found, frozen, how, "mean over all frames")
+    key = build_address(found, frozen, how, "mean over all frames")
     computed: list[bool] = []
 
     def make() -> Embeddings:
         computed.append(True)
         parts = []
-        with engine(untold(frozen), threads) as running:
-            for index, window in enumerate(ahead(windows(found, running, how), running.reader)):
-                pool = functools.partial(_pooled, window, running, progress)
-                parts.append(_part(window, functools.partial(store.part, key, index), pool, progress))
+        with engine(hide_lengths(frozen), threads) as running:
+            for index, window in enumerate(ahead(iterate_chunks(found, running, how), running.reader)):
+                pool = functools.partial(_pool_chunk, window, running, progress)
+                parts.append(_load_or_make_part(window, functools.partial(store.part, key, index), pool, progress))
         if not parts:
-            raise _nothing(found)
+            raise _build_empty_error(found)
         return joined(parts)
 
     made = store.embeddings(key, make)
     if not computed:
-        progress(_clips(made.keys), False)
+        progress(_count_clips(made.keys), False)
     return made
 
 
 def extract_frames(
-    found: Sequence[Shard], frozen: Frozen, how: How, *, store: Store, threads: int, progress: Progress
+    found: Sequence[Shard], frozen: Frozen, how: CropOptions, *, store: Store, threads: int, progress: Progress
 ) -> Frames:
     """All frames of the surviving crops of a split; their spans follow the declared hop. Raises as ``extract``."""
-    key = stored_as(found, frozen, how, ["every frame", LAYOUT, "float32"])
+    key = build_address(found, frozen, how, ["every frame", LAYOUT, "float32"])
     computed: list[bool] = []
 
     def make(writer: Writer) -> None:
         computed.append(True)
-        with engine(untold(frozen), threads) as running:
-            for index, window in enumerate(ahead(windows(found, running, how), running.reader)):
-                write = functools.partial(_write, window, running, progress)
-                part = _part(window, functools.partial(frame_files.part, store, key, index), write, progress)
+        with engine(hide_lengths(frozen), threads) as running:
+            for index, window in enumerate(ahead(iterate_chunks(found, running, how), running.reader)):
+                write = functools.partial(_write_chunk, window, running, progress)
+                part = _load_or_make_part(
+                    window, functools.partial(frame_files.part, store, key, index), write, progress
+                )
                 for row, (name, seconds, sidecar) in enumerate(
                     zip(part.keys, part.seconds, part.sidecars, strict=True)
                 ):
                     writer.add(*part.clip(row), name, float(seconds), sidecar)
         if not writer.keys:
-            raise _nothing(found)
+            raise _build_empty_error(found)
 
     made = frame_files.frames(store, key, make)
     if not computed:
-        progress(_clips(made.keys), False)
+        progress(_count_clips(made.keys), False)
     return made
 
 
-def stored_as(found: Sequence[Shard], frozen: Frozen, how: How, kept: object) -> str:
+def build_address(found: Sequence[Shard], frozen: Frozen, how: CropOptions, kept: object) -> str:
     """The address of a split's embeddings. All shards are part of it, for batches go on from one to the next."""
     return address(
         protocol="xares",
@@ -109,12 +111,12 @@ def stored_as(found: Sequence[Shard], frozen: Frozen, how: How, kept: object) ->
     )
 
 
-def untold(frozen: Frozen) -> Frozen:
+def hide_lengths(frozen: Frozen) -> Frozen:
     """The encoder as the engine runs it without lengths, so that every frame of a padded batch is a valid one."""
     return replace(frozen, certificate=replace(frozen.certificate, policy="equal_length"))
 
 
-def _rows(window: Sequence[Batch], running: Engine, progress: Progress) -> Iterator[Row]:
+def _encode_survivors(window: Sequence[Batch], running: Engine, progress: Progress) -> Iterator[CropFrames]:
     """What survives of some batches, encoded now."""
     frozen = running.frozen
 
@@ -123,30 +125,30 @@ def _rows(window: Sequence[Batch], running: Engine, progress: Progress) -> Itera
         return running.frames([crop.audio for crop in batch.crops], where=where)
 
     for batch, clips in zip(window, running.passes.map(run, window), strict=True):
-        for place in survivors(batch):
+        for place in find_survivors(batch):
             crop = batch.crops[place]
             check_finite(clips[place], crop.where, frozen.name)
-            yield Row(f"{crop.file}{MARK}{batch.number}", clips[place], crop.seconds, crop.sidecar)
+            yield CropFrames(f"{crop.file}{MARK}{batch.number}", clips[place], crop.seconds, crop.sidecar)
         progress(sum(crop.begins for crop in batch.crops), True)
 
 
-def _pooled(window: Sequence[Batch], running: Engine, progress: Progress) -> Embeddings:
+def _pool_chunk(window: Sequence[Batch], running: Engine, progress: Progress) -> Embeddings:
     pooled = [
         (row.frames.mean(axis=0, dtype=np.float64).astype(np.float32), row.key, row.seconds, row.sidecar)
-        for row in _rows(window, running, progress)
+        for row in _encode_survivors(window, running, progress)
     ]
     vectors, keys, seconds, sidecars = zip(*pooled, strict=True)
     return Embeddings(np.stack(vectors), keys, np.array(seconds, dtype=np.float64), sidecars)
 
 
-def _write(window: Sequence[Batch], running: Engine, progress: Progress, writer: Writer) -> None:
+def _write_chunk(window: Sequence[Batch], running: Engine, progress: Progress, writer: Writer) -> None:
     hop_in_s = float(running.frozen.encoder.hop_size_in_ms) / 1000
-    for row in _rows(window, running, progress):
+    for row in _encode_survivors(window, running, progress):
         edges = np.arange(len(row.frames) + 1) * hop_in_s
         writer.add(row.frames, np.stack([edges[:-1], edges[1:]], axis=1), row.key, row.seconds, row.sidecar)
 
 
-def _part(
+def _load_or_make_part(
     window: Sequence[Batch], keep: Callable[[Callable[..., object]], P], make: Callable[..., object], progress: Progress
 ) -> P:
     """What ``keep`` has of a window, made now by ``make`` if it has nothing."""
@@ -162,15 +164,15 @@ def _part(
     return part
 
 
-def file_of(key: str) -> str:
+def parse_clip_key(key: str) -> str:
     """The clip that a row is of."""
     return key.rpartition(MARK)[0]
 
 
-def _clips(keys: Sequence[str]) -> int:
-    return len({file_of(key) for key in keys})
+def _count_clips(keys: Sequence[str]) -> int:
+    return len({parse_clip_key(key) for key in keys})
 
 
-def _nothing(found: Sequence[Shard]) -> DataError:
+def _build_empty_error(found: Sequence[Shard]) -> DataError:
     where = ", ".join(shard.path.name for shard in found)
     return DataError("no clip decodes", got="0 clips", expected="at least one", where=where)

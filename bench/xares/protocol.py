@@ -13,17 +13,17 @@ from bench.types import PROTOCOLS, ChoiceError, DataError, Events, Probe, Target
 BOTH = "both"  # what a user says for all of them
 
 
-def chosen(protocol: str) -> tuple[str, ...]:
+def list_protocols(protocol: str) -> tuple[str, ...]:
     """The protocols that a run with ``--protocol`` computes."""
     return PROTOCOLS if protocol == BOTH else (protocol,)
 
 
-def asks(task: Task, protocol: str) -> bool:
+def is_scored(task: Task, protocol: str) -> bool:
     """Whether a protocol has rows of a task: X-ARES verifies no speakers, and trials without labels say nothing."""
     return not isinstance(task.target, Trials) or (protocol == "strict" and task.target.form != "unlabelled")
 
 
-def in_protocol(task: Task, protocol: str) -> Task:
+def apply_protocol(task: Task, protocol: str) -> Task:
     """The task under ``strict`` or ``xares``; probes without a ``published()`` are the same under both.
 
     Raises ChoiceError for another protocol and DataError for ``Published.left_out`` of a task without events.
@@ -35,18 +35,18 @@ def in_protocol(task: Task, protocol: str) -> Task:
     return replace(
         task,
         protocol=protocol,
-        target=_target(task),
+        target=_drop_left_out_classes(task),
         metric=task.metric.published or task.metric,
-        probes=tuple(_published(probe) for probe in task.probes),
+        probes=tuple(_get_published_probe(probe) for probe in task.probes),
     )
 
 
-def _published(probe: Probe) -> Probe:
+def _get_published_probe(probe: Probe) -> Probe:
     form = getattr(probe, "published", None)
     return probe if form is None else form()
 
 
-def _target(task: Task) -> Target:
+def _drop_left_out_classes(task: Task) -> Target:
     left_out = task.published.left_out
     if not left_out:
         return task.target

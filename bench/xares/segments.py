@@ -20,12 +20,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 
-def frames_until(seconds: float, hop_in_ms: float) -> int:
+def count_frames_until(seconds: float, hop_in_ms: float) -> int:
     """Frames up to a time, rounded up."""
     return math.ceil(seconds / (hop_in_ms / 1000))
 
 
-def labels(events: NDArray[np.float64], length: int, hop_in_ms: float, n_classes: int) -> NDArray[np.uint8]:
+def label_frames(events: NDArray[np.float64], length: int, hop_in_ms: float, n_classes: int) -> NDArray[np.uint8]:
     """[length, C] 1 in the frames of each event (rows onset, offset, label of [E, 3])."""
     first, end = (np.minimum(np.ceil(events[:, at] / (hop_in_ms / 1000)).astype(np.int64), length) for at in (0, 1))
     changes = np.zeros((length + 1, n_classes), dtype=np.int32)
@@ -35,14 +35,14 @@ def labels(events: NDArray[np.float64], length: int, hop_in_ms: float, n_classes
     return (changes.cumsum(axis=0)[:-1] > 0).astype(np.uint8)
 
 
-def pooled(answers: NDArray[np.uint8], kernel: int) -> NDArray[np.uint8]:
+def pool_segments(answers: NDArray[np.uint8], kernel: int) -> NDArray[np.uint8]:
     """[T // kernel, C] largest of each ``kernel`` frames of [T, C]."""
     count = len(answers) // kernel
     whole: NDArray[np.uint8] = answers[: count * kernel].reshape(count, kernel, answers.shape[1]).max(axis=1)
     return whole
 
 
-def filled(labelled: NDArray[np.uint8], length: int) -> NDArray[np.uint8]:
+def fit_to_length(labelled: NDArray[np.uint8], length: int) -> NDArray[np.uint8]:
     """[length, C] of labels [T, C]: cut, or followed by zeros."""
     if len(labelled) >= length:
         return labelled[:length]
@@ -51,7 +51,7 @@ def filled(labelled: NDArray[np.uint8], length: int) -> NDArray[np.uint8]:
 
 
 @dataclass(frozen=True, slots=True)
-class PublishedTargets:
+class XaresEventTargets:
     """The events of N clips, as targets of their frames and of their segments; made clip by clip when asked for."""
 
     events: Sequence[NDArray[np.float64]]  # N of [E, 3]: onset, offset, label
@@ -67,7 +67,7 @@ class PublishedTargets:
         """[as many frames as are labelled, C]; may be fewer or more than the clip has"""
         own = self.events[clip]
         end = self.labels_in_s if self.labels_in_s is not None else float(own[:, 1].max(initial=0.0))
-        return labels(own, frames_until(end, self.hop_in_ms), self.hop_in_ms, self.n_classes)
+        return label_frames(own, count_frames_until(end, self.hop_in_ms), self.hop_in_ms, self.n_classes)
 
     def asked(self, clip: int) -> int:
         """How many frames are answered for."""
@@ -79,10 +79,12 @@ class PublishedTargets:
 
     def answers(self, clip: int, frames: NDArray[np.uint8]) -> NDArray[np.uint8]:
         """[K, C] of the frames' answers [T, C]."""
-        return pooled(filled(frames, self.asked(clip)), frames_until(self.segment_in_s, self.hop_in_ms))
+        return pool_segments(
+            fit_to_length(frames, self.asked(clip)), count_frames_until(self.segment_in_s, self.hop_in_ms)
+        )
 
 
-def in_batches(lengths: NDArray[np.int64], batch_size: int) -> NDArray[np.int64]:
+def pad_to_batches(lengths: NDArray[np.int64], batch_size: int) -> NDArray[np.int64]:
     """[N] length of the longest clip of each clip's batch, when clips are batched in their order."""
     starts = np.arange(0, len(lengths), batch_size)
     sizes = np.diff([*starts, len(lengths)])

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 from bench.commands import submit
-from bench.plugin.collection import asks
+from bench.plugin.collection import is_scored
 from tests.helpers import verification_toys as hums
 
 FILE = """
@@ -58,6 +58,6 @@ def test_what_is_refused(arguments: list[str], tmp_path: Path, capsys: pytest.Ca
 
 def test_such_tasks_have_no_row() -> None:
     task = hums.task()
-    assert asks(task, "strict")
-    assert not asks(task, "xares")
-    assert not asks(replace(task, target=replace(task.target, form="unlabelled")), "strict")
+    assert is_scored(task, "strict")
+    assert not is_scored(task, "xares")
+    assert not is_scored(replace(task, target=replace(task.target, form="unlabelled")), "strict")

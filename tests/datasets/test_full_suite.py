@@ -16,7 +16,7 @@ from bench.datasets import dataset as data_module
 from bench.datasets.dataset import check_complete, dataset, folders, located, sharing
 from bench.datasets.fetch import fetch
 from bench.discovery.bundled import bundled_encoders, bundled_tasks
-from bench.evaluation.clips import embed
+from bench.evaluation.clips import embed_clips
 from bench.extraction.load_encoder import freeze
 from bench.plugin import collection
 from bench.types import DataError, Mini, Settings, ShardSet, Task
@@ -118,7 +118,7 @@ def test_fewer_clips_than_at_first_use_are_an_error(shards: Path, tmp_path: Path
     found = dataset(published(), "full", cache=tmp_path, data=shards, offline=True)
     frozen = freeze(bundled_encoders()["constant"], device="cpu", precision="fp32", cache=tmp_path)
     with pytest.raises(DataError, match=r"split test is incomplete: got 12 clips, expected 13, as recorded"):
-        embed(published(), found, frozen, settings(tmp_path), lambda clips, encoded: None)
+        embed_clips(published(), found, frozen, settings(tmp_path), lambda clips, encoded: None)
 
 
 def test_a_published_number_of_clips_is_an_error_when_missed(shards: Path, tmp_path: Path) -> None:
@@ -219,7 +219,7 @@ def test_two_tasks_on_the_same_crops_encode_once(shards: Path, tmp_path: Path) -
     for task in (*siblings(), cropped):
         found = dataset(task, "full", cache=tmp_path, data=tmp_path, offline=True)
         done.append([])
-        embed(task, found, frozen, settings(tmp_path), lambda *some: done[-1].append(some))
+        embed_clips(task, found, frozen, settings(tmp_path), lambda *some: done[-1].append(some))
     encoded = [sum(clips for clips, now in one if now) for one in done]
     assert encoded == [45, 0, 45]  # other crops are other embeddings
     assert sum(clips for clips, now in done[1] if not now) == 45

@@ -14,8 +14,8 @@ from hypothesis import strategies as st
 
 from bench.datasets.dataset import dataset
 from bench.evaluation.captions import embed_captions, evaluate_captions
-from bench.evaluation.pipelines import story
-from bench.evaluation.rows import Evaluated
+from bench.evaluation.pipelines import choose_pipeline
+from bench.evaluation.scores import Evaluation
 from bench.extraction.load_encoder import freeze
 from bench.leaderboard.files import predictions
 from bench.leaderboard.files.board_json import to_json
@@ -92,24 +92,24 @@ def data(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
-def run(chosen: Task, data: Path, cache: Path, encoder: Encoder) -> Evaluated:
+def run(chosen: Task, data: Path, cache: Path, encoder: Encoder) -> Evaluation:
     how = Settings("full", "strict", "cpu", "fp32", (0, 1, 2), cache, data, 1)
     ready = freeze(toys.spec("ear", encoder), device="cpu", precision="fp32", cache=cache)
     found = dataset(chosen, "full", cache=cache, data=data)
-    labelled = story(chosen).embed(chosen, found, ready, how, lambda clips, encoded: None)
-    return story(chosen).evaluate(labelled, ready, chosen.probes[0], how)
+    labelled = choose_pipeline(chosen).embed(chosen, found, ready, how, lambda clips, encoded: None)
+    return choose_pipeline(chosen).evaluate(labelled, ready, chosen.probes[0], how)
 
 
 @pytest.fixture(scope="module")
-def heard(data: Path, tmp_path_factory: pytest.TempPathFactory) -> Evaluated:
+def heard(data: Path, tmp_path_factory: pytest.TempPathFactory) -> Evaluation:
     return run(task(), data, tmp_path_factory.mktemp("cache"), Ear())
 
 
 def test_captions_have_a_story_of_their_own() -> None:
-    assert story(task()) == (embed_captions, evaluate_captions)
+    assert choose_pipeline(task()) == (embed_captions, evaluate_captions)
 
 
-def test_a_good_ear_finds_the_tones(heard: Evaluated) -> None:
+def test_a_good_ear_finds_the_tones(heard: Evaluation) -> None:
     score = heard.score
     assert 0.3 < score.value < 1  # some test clips hold the same tones: nobody tells them apart
     assert score.probe == "linear"
@@ -130,7 +130,7 @@ def test_a_deaf_encoder_is_at_chance(data: Path, tmp_path: Path) -> None:
     assert score.value <= score.chance
 
 
-def test_the_proof_gives_the_score_again(heard: Evaluated, tmp_path: Path) -> None:
+def test_the_proof_gives_the_score_again(heard: Evaluation, tmp_path: Path) -> None:
     path = tmp_path / "p.safetensors"
     predictions.write(path, heard.answers)
     stored = predictions.read(path)
@@ -146,13 +146,13 @@ def test_the_proof_gives_the_score_again(heard: Evaluated, tmp_path: Path) -> No
     assert heard.score.secondary["audio_to_text_r@5"] == pytest.approx(np.mean([r["audio_to_text_r@5"] for r in each]))
 
 
-def test_the_row_is_a_row_of_the_schema(heard: Evaluated) -> None:
+def test_the_row_is_a_row_of_the_schema(heard: Evaluation) -> None:
     board = build(suite="full", protocol="strict", scores=[heard.score], failures=[], encoders=[], tasks=[task()])
     assert json.loads(to_json(board))["scores"][0]["data"]["classes"] == 0
     assert board.summaries[0]["weighted"] == heard.score.normalized
 
 
-def test_a_rerun_does_not_change_a_bit(heard: Evaluated, data: Path, tmp_path: Path) -> None:
+def test_a_rerun_does_not_change_a_bit(heard: Evaluation, data: Path, tmp_path: Path) -> None:
     again = run(task(), data, tmp_path, Ear())
     assert again.score == heard.score
     assert np.array_equal(again.answers.predictions, heard.answers.predictions)
@@ -211,7 +211,7 @@ def test_a_text_encoder_replaces_the_text_side_alone() -> None:
         with_text_encoder(tasks[1:], "some/encoder")
 
 
-def test_the_summary_of_the_linear_probe_still_asks_for_the_published_text_side(heard: Evaluated) -> None:
+def test_the_summary_of_the_linear_probe_still_asks_for_the_published_text_side(heard: Evaluation) -> None:
     """What ``--text-encoder`` scored is no row of ``linear``, so that summary is incomplete and says so."""
     row = replace(heard.score, probe="retrieval:some/encoder")
     board = build(suite="full", protocol="strict", scores=[row], failures=[], encoders=[], tasks=[task()])

@@ -12,9 +12,9 @@ from sklearn.metrics import average_precision_score
 
 from bench.datasets.dataset import dataset, in_suite
 from bench.discovery.bundled import bundled_encoders
-from bench.evaluation.clips import embed, evaluate
-from bench.evaluation.gather import problems
-from bench.evaluation.rows import Evaluated
+from bench.evaluation.clips import embed_clips, evaluate_clips
+from bench.evaluation.inputs import build_fit_splits
+from bench.evaluation.scores import Evaluation
 from bench.extraction.engine.local import Frozen
 from bench.extraction.load_encoder import freeze
 from bench.leaderboard.files import predictions
@@ -56,12 +56,12 @@ def ready(spec: EncoderSpec, cache: Path) -> Frozen:
     return freeze(spec, device="cpu", precision="fp32", cache=cache)
 
 
-def run(task: Task, data: Path, cache: Path, spec: EncoderSpec | None = None) -> list[Evaluated]:
+def run(task: Task, data: Path, cache: Path, spec: EncoderSpec | None = None) -> list[Evaluation]:
     chosen = settings(data, cache)
     frozen = ready(spec or bundled_encoders()["logmel"], cache)
     found = dataset(task, "full", cache=cache, data=data)
-    labelled = embed(task, found, frozen, chosen, lambda clips, encoded: None)
-    return [evaluate(labelled, frozen, probe, chosen) for probe in task.probes]
+    labelled = embed_clips(task, found, frozen, chosen, lambda clips, encoded: None)
+    return [evaluate_clips(labelled, frozen, probe, chosen) for probe in task.probes]
 
 
 def test_a_score_carries_its_proof(data: Path, tmp_path: Path) -> None:
@@ -162,11 +162,11 @@ def test_the_interval_of_a_metric_where_less_is_better() -> None:
 
 def test_test_data_is_never_validation_data() -> None:
     rows = {"train": np.arange(4), "valid": np.arange(4, 6), "test": np.arange(6, 8)}
-    assert problems(toys.task(), rows)[0].valid is not None
+    assert build_fit_splits(toys.task(), rows)[0].valid is not None
     shards = ShardSet({"train": "train*.tar", "valid": "test*.tar", "test": "test*.tar"})
-    assert problems(toys.task(shards=shards), rows)[0].valid is None
-    assert problems(toys.task(split=Splits(valid=None)), rows)[0].valid is None
-    assert all(problem.valid is None for problem in problems(toys.folded(), dict.fromkeys("abc", np.arange(3))))
+    assert build_fit_splits(toys.task(shards=shards), rows)[0].valid is None
+    assert build_fit_splits(toys.task(split=Splits(valid=None)), rows)[0].valid is None
+    assert all(problem.valid is None for problem in build_fit_splits(toys.folded(), dict.fromkeys("abc", np.arange(3))))
 
 
 def test_scores_are_the_same_bit_for_bit(data: Path, tmp_path: Path) -> None:

@@ -12,8 +12,8 @@ import pytest
 import torch
 
 from bench.datasets.dataset import dataset, in_suite
-from bench.evaluation.events import CEILING, LabelledFrames, embed_frames, evaluate_frames
-from bench.evaluation.rows import Evaluated
+from bench.evaluation.events import CEILING, LabelledEvents, embed_events, evaluate_events
+from bench.evaluation.scores import Evaluation
 from bench.extraction.engine.local import Frozen
 from bench.extraction.load_encoder import freeze
 from bench.leaderboard.files import predictions
@@ -100,26 +100,26 @@ def data(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 def embedded(
     chosen: Task, data: Path, cache: Path, encoder: Encoder, policy: str | None = None
-) -> tuple[LabelledFrames, Frozen, Settings]:
+) -> tuple[LabelledEvents, Frozen, Settings]:
     how = Settings("full", "strict", "cpu", "fp32", (0, 1, 2), cache, data, 1)
     ready = freeze(toys.spec("ear", encoder), device="cpu", precision="fp32", cache=cache)
     if policy:
         ready = replace(ready, certificate=replace(ready.certificate, policy=policy))
     found = dataset(chosen, "full", cache=cache, data=data)
-    return embed_frames(chosen, found, ready, how, lambda clips, encoded: None), ready, how
+    return embed_events(chosen, found, ready, how, lambda clips, encoded: None), ready, how
 
 
-def run(chosen: Task, data: Path, cache: Path, encoder: Encoder) -> Evaluated:
+def run(chosen: Task, data: Path, cache: Path, encoder: Encoder) -> Evaluation:
     labelled, ready, how = embedded(chosen, data, cache, encoder)
-    return evaluate_frames(labelled, ready, chosen.probes[0], how)
+    return evaluate_events(labelled, ready, chosen.probes[0], how)
 
 
 @pytest.fixture(scope="module")
-def heard(data: Path, tmp_path_factory: pytest.TempPathFactory) -> Evaluated:
+def heard(data: Path, tmp_path_factory: pytest.TempPathFactory) -> Evaluation:
     return run(task(), data, tmp_path_factory.mktemp("cache"), Spectrum())
 
 
-def test_a_good_ear_finds_the_tones(heard: Evaluated) -> None:
+def test_a_good_ear_finds_the_tones(heard: Evaluation) -> None:
     score = heard.score
     assert score.value > 0.97
     assert score.secondary[CEILING] >= score.value - 0.03
@@ -135,13 +135,13 @@ def test_a_good_ear_finds_the_tones(heard: Evaluated) -> None:
     json.dumps([score.secondary, score.rates, score.value])
 
 
-def test_frames_in_single_precision_are_told_and_score_the_same(heard: Evaluated, data: Path, tmp_path: Path) -> None:
+def test_frames_in_single_precision_are_told_and_score_the_same(heard: Evaluation, data: Path, tmp_path: Path) -> None:
     labelled, ready, how = embedded(task(), data, tmp_path, Spectrum())
     assert {frames.dtype for frames in labelled.frames} == {np.dtype(np.float16)}
     found = dataset(task(), "full", cache=tmp_path, data=data)
-    whole = embed_frames(task(), found, ready, replace(how, frames="fp32"), lambda clips, encoded: None)
+    whole = embed_events(task(), found, ready, replace(how, frames="fp32"), lambda clips, encoded: None)
     assert {frames.dtype for frames in whole.frames} == {np.dtype(np.float32)}
-    score = evaluate_frames(whole, ready, task().probes[0], how).score
+    score = evaluate_events(whole, ready, task().probes[0], how).score
     assert score.rates == {"missing": 0.0, "late events": 0.0, "fp32 frames": 1.0}
     assert score.value == pytest.approx(heard.score.value, abs=0.01)
 
@@ -152,7 +152,7 @@ def test_a_deaf_encoder_is_at_chance(data: Path, tmp_path: Path) -> None:
     assert not score.certified
 
 
-def test_the_proof_gives_the_score_again(heard: Evaluated, tmp_path: Path) -> None:
+def test_the_proof_gives_the_score_again(heard: Evaluation, tmp_path: Path) -> None:
     from sklearn.metrics import f1_score
 
     again = [f1_score(heard.answers.targets, row, average="macro") for row in heard.answers.predictions]
@@ -169,7 +169,7 @@ def test_the_proof_gives_the_score_again(heard: Evaluated, tmp_path: Path) -> No
         predictions.write(path, replace(heard.answers, keys=heard.answers.keys[1:], folds=heard.answers.folds[1:]))
 
 
-def test_targets_are_those_of_the_sidecars_whatever_the_hop(heard: Evaluated, data: Path, tmp_path: Path) -> None:
+def test_targets_are_those_of_the_sidecars_whatever_the_hop(heard: Evaluation, data: Path, tmp_path: Path) -> None:
     other = run(task(metric=segment_f1_micro), data, tmp_path, Spectrum(hop=1024))
     assert np.array_equal(heard.answers.targets, other.answers.targets)
     assert heard.answers.keys == other.answers.keys
@@ -181,9 +181,9 @@ def test_targets_are_those_of_the_sidecars_whatever_the_hop(heard: Evaluated, da
             assert heard.answers.targets[10 * at + first : 10 * at + last + 1, NAMES.index(event["label"])].all()
 
 
-def test_batches_and_reruns_do_not_change_a_bit(heard: Evaluated, data: Path, tmp_path: Path) -> None:
+def test_batches_and_reruns_do_not_change_a_bit(heard: Evaluation, data: Path, tmp_path: Path) -> None:
     labelled, ready, how = embedded(task(), data, tmp_path, Spectrum())
-    first = evaluate_frames(labelled, ready, task().probes[0], how)
+    first = evaluate_events(labelled, ready, task().probes[0], how)
     assert first.score == heard.score
     assert np.array_equal(first.answers.predictions, heard.answers.predictions)
     alone, *_ = embedded(task(), data, tmp_path / "alone", Spectrum(), policy="single")
@@ -242,7 +242,7 @@ def test_folds_and_the_best_constant_answer(tmp_path: Path) -> None:
     patterns = ShardSet({name: f"{name}_*.tar" for name in names})
     chosen = task(shards=patterns, split=Folds(names), metric=segment_f1_micro)
     labelled, ready, how = embedded(chosen, tmp_path, tmp_path / "cache", Spectrum())
-    evaluated = evaluate_frames(labelled, ready, chosen.probes[0], how)
+    evaluated = evaluate_events(labelled, ready, chosen.probes[0], how)
     score = evaluated.score
     assert (score.n, score.clusters) == (240, 24)
     assert score.value == pytest.approx(np.mean(list(score.subsets.values())))

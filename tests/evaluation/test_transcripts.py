@@ -13,8 +13,8 @@ import numpy as np
 import pytest
 
 from bench.datasets.dataset import dataset, in_suite
-from bench.evaluation.pipelines import story
-from bench.evaluation.rows import Evaluated
+from bench.evaluation.pipelines import choose_pipeline
+from bench.evaluation.scores import Evaluation
 from bench.evaluation.transcripts import CUT, embed_transcripts, evaluate_transcripts
 from bench.extraction.load_encoder import freeze
 from bench.extraction.pooled import Progress
@@ -68,21 +68,21 @@ def data(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
-def run(chosen: Task, data: Path, cache: Path, seeds: tuple[int, ...] = (0, 1)) -> Evaluated:
+def run(chosen: Task, data: Path, cache: Path, seeds: tuple[int, ...] = (0, 1)) -> Evaluation:
     how = Settings("full", "strict", "cpu", "fp32", seeds, cache, data, 1)
     ready = freeze(toys.spec("ear", Spectrum()), device="cpu", precision="fp32", cache=cache)
-    told = story(chosen)
+    told = choose_pipeline(chosen)
     assert told == (embed_transcripts, evaluate_transcripts)
     found = dataset(chosen, "full", cache=cache, data=data)
     return told.evaluate(told.embed(chosen, found, ready, how, SILENT), ready, chosen.probes[0], how)
 
 
 @pytest.fixture(scope="module")
-def heard(data: Path, tmp_path_factory: pytest.TempPathFactory) -> Evaluated:
+def heard(data: Path, tmp_path_factory: pytest.TempPathFactory) -> Evaluation:
     return run(task(), data, tmp_path_factory.mktemp("cache"))
 
 
-def test_a_good_ear_writes_what_is_said(heard: Evaluated) -> None:
+def test_a_good_ear_writes_what_is_said(heard: Evaluation) -> None:
     score = heard.score
     assert (score.metric, score.probe, score.n, score.clusters) == ("iWER", "linear", 18, 9)
     assert score.value > 0.8
@@ -97,7 +97,7 @@ def test_a_good_ear_writes_what_is_said(heard: Evaluated) -> None:
     json.dumps([score.secondary, score.rates, score.value, score.majority])
 
 
-def test_the_proof_gives_the_score_again(heard: Evaluated, tmp_path: Path) -> None:
+def test_the_proof_gives_the_score_again(heard: Evaluation, tmp_path: Path) -> None:
     path = tmp_path / "p.safetensors"
     predictions.write(path, heard.answers)
     stored = predictions.read(path)

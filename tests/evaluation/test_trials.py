@@ -10,8 +10,8 @@ import numpy as np
 import pytest
 
 from bench.datasets.dataset import dataset
-from bench.evaluation.pipelines import story
-from bench.evaluation.rows import Evaluated
+from bench.evaluation.pipelines import choose_pipeline
+from bench.evaluation.scores import Evaluation
 from bench.extraction.load_encoder import freeze
 from bench.leaderboard.files import predictions
 from bench.leaderboard.files.board_json import from_json, to_json
@@ -30,10 +30,10 @@ from tests.helpers import verification_toys as hums
 ENCODERS = {"oracle": hums.Oracle, "confounded": hums.Confounded, "chance": hums.Chance, "constant": hums.Constant}
 
 
-def run(task: Task, name: str, data: Path, cache: Path) -> list[Evaluated]:
+def run(task: Task, name: str, data: Path, cache: Path) -> list[Evaluation]:
     settings = Settings("full", "strict", "cpu", "fp32", (0,), cache, data, threads=1)
     frozen = freeze(toys.spec(name, ENCODERS[name]()), device="cpu", precision="fp32", cache=cache)
-    own = story(task)
+    own = choose_pipeline(task)
     labelled = own.embed(task, dataset(task, "full", cache=cache, data=data), frozen, settings, lambda n, now: None)
     return [own.evaluate(labelled, frozen, probe, settings) for probe in task.probes]
 
@@ -51,7 +51,7 @@ def cache(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture(scope="module")
-def rows(data: Path, cache: Path) -> dict[str, dict[str, Evaluated]]:
+def rows(data: Path, cache: Path) -> dict[str, dict[str, Evaluation]]:
     """By encoder and back-end."""
     found = {name: run(hums.task(), name, data, cache) for name in ENCODERS}
     return {name: {own.score.probe: own for own in evaluated} for name, evaluated in found.items()}

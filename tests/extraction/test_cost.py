@@ -15,7 +15,7 @@ import torch
 from bench.datasets import zenodo
 from bench.datasets.dataset import dataset
 from bench.discovery.bundled import bundled_encoders
-from bench.evaluation.clips import embed
+from bench.evaluation.clips import embed_clips
 from bench.extraction import cost as module
 from bench.extraction.cost import Speed, calibrate, encoding_in_s, materials
 from bench.extraction.load_encoder import freeze
@@ -84,7 +84,7 @@ def test_what_is_here_is_measured_and_what_is_stored_costs_nothing(shards: Path,
         expected = 0 if task == toys.task() else seconds()
         assert encoding_in_s(task, found, frozen, here, UNIT) == pytest.approx(expected)
         data = dataset(task, "full", cache=here.cache, data=shards, offline=True)
-        embed(task, data, frozen, here, lambda clips, encoded: None)
+        embed_clips(task, data, frozen, here, lambda clips, encoded: None)
         assert encoding_in_s(task, found, frozen, here, UNIT) == 0
         cropped = replace(task, crop_in_s=0.1)
         assert encoding_in_s(cropped, found, frozen, here, Speed(1.0, 0.0)) > 45  # more pieces than clips

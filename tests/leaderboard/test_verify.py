@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from bench.evaluation.layer_curve import contradiction
+from bench.evaluation.layer_curve import find_contradiction
 from bench.leaderboard.cli import main
 from bench.leaderboard.files import board_json, predictions
 from bench.leaderboard.files.metric_names import STRICT, XARES, metric_of
@@ -147,7 +147,7 @@ CURVES = [  # subsets, secondary, what is wrong: given that the row's value is 0
 
 @pytest.mark.parametrize(("subsets", "secondary", "wrong"), CURVES)
 def test_a_curve_over_layers_agrees_with_its_row(subsets, secondary, wrong):
-    found = contradiction(0.5, subsets, secondary)
+    found = find_contradiction(0.5, subsets, secondary)
     assert (found and found[0]) == wrong
 
 

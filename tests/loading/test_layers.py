@@ -10,7 +10,7 @@ import torch
 from torch import Tensor
 
 from bench.datasets.dataset import dataset
-from bench.evaluation.clips import embed, evaluate
+from bench.evaluation.clips import embed_clips, evaluate_clips
 from bench.evaluation.layer_curve import CHOSEN
 from bench.extraction.load_encoder import freeze
 from bench.loading.certificate import certify
@@ -18,7 +18,7 @@ from bench.loading.fingerprint import fingerprint
 from bench.loading.layers import at_layer
 from bench.metrics import accuracy
 from bench.probes import KNN, FrameProbe, LinearProbe
-from bench.probes.layered import LayeredProbe, selection
+from bench.probes.layered import LayeredProbe, build_selection_split
 from bench.types import ChoiceError, EncoderError, EncoderSpec, Problem, Settings
 from tests.helpers import planted, toys
 
@@ -122,11 +122,11 @@ def test_the_best_layer_is_chosen_on_validation_data(probe, valid, layers) -> No
 
 def test_layers_are_compared_on_whole_clusters() -> None:
     clusters = np.repeat(np.arange(20), 4)
-    inner = selection(Problem(np.arange(60), None, np.arange(60, 80)), clusters)
+    inner = build_selection_split(Problem(np.arange(60), None, np.arange(60, 80)), clusters)
     assert not set(clusters[inner.train]) & set(clusters[inner.test])
     assert len(inner.test) == 12
     assert sorted([*inner.train, *inner.test]) == list(range(60))
-    single = selection(Problem(np.arange(60), None, np.arange(60, 80)), None)
+    single = build_selection_split(Problem(np.arange(60), None, np.arange(60, 80)), None)
     assert len(single.test) == 12
 
 
@@ -135,16 +135,18 @@ def test_the_curve_and_the_choice_stand_in_the_row(tmp_path: Path) -> None:
     every = freeze(at_layer(spec(DeepWithLengths), "all"), device="cpu", precision="fp32", cache=settings.cache)
     task = toys.task()
     data = dataset(task, "full", cache=settings.cache, data=settings.data)
-    labelled = embed(task, data, every, settings, lambda count, now: None)
+    labelled = embed_clips(task, data, every, settings, lambda count, now: None)
     assert labelled.embeddings.vectors.shape[1] == sum(every.encoder.widths)  # type: ignore[attr-defined]
     for probe in task.probes:
-        score = evaluate(labelled, every, probe, settings).score
+        score = evaluate_clips(labelled, every, probe, settings).score
         assert score.probe == probe.name
         layers = {name: value for name, value in score.subsets.items() if name.startswith("layer")}
         assert list(layers) == ["layer 0", "layer 1", "layer 2"]
         assert score.value == layers[f"layer {score.secondary[CHOSEN]:.0f}"]
         one = freeze(at_layer(spec(DeepWithLengths), "1"), device="cpu", precision="fp32", cache=settings.cache)
-        alone = evaluate(embed(task, data, one, settings, lambda count, now: None), one, probe, settings).score
+        alone = evaluate_clips(
+            embed_clips(task, data, one, settings, lambda count, now: None), one, probe, settings
+        ).score
         assert alone.value == layers["layer 1"]
         assert not alone.subsets
 

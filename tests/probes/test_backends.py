@@ -11,7 +11,7 @@ from sklearn.linear_model import LogisticRegression
 
 from bench.metrics.detection import cllr, eer, ranked
 from bench.probes import PLDA, Cosine, SNorm
-from bench.probes.backends import cohort_of, cohort_statistics, units
+from bench.probes.backends import build_cohort, compute_cohort_statistics, scale_to_unit_length
 from bench.types import DataError, Pairs, Problem
 from bench.types.trials import UNKNOWN
 from bench.verification import plda
@@ -160,11 +160,11 @@ def test_calibration_is_logistic_regression():
 
 def test_units_and_cohorts():
     vectors = np.float32([[3, 4], [0, 0], [1e-30, 0]])
-    np.testing.assert_allclose(units(vectors, None), [[0.6, 0.8], [0, 0], [0, 0]], atol=1e-7)
-    unit = units(drawn(), None)
-    assert cohort_of(unit, TRAIN, SPEAKER, "speakers").shape == (14, D)
-    assert cohort_of(unit, TRAIN, SPEAKER, "utterances").shape == (70, D)
-    mean, spread = cohort_statistics(unit, unit[TRAIN], None)
+    np.testing.assert_allclose(scale_to_unit_length(vectors, None), [[0.6, 0.8], [0, 0], [0, 0]], atol=1e-7)
+    unit = scale_to_unit_length(drawn(), None)
+    assert build_cohort(unit, TRAIN, SPEAKER, "speakers").shape == (14, D)
+    assert build_cohort(unit, TRAIN, SPEAKER, "utterances").shape == (70, D)
+    mean, spread = compute_cohort_statistics(unit, unit[TRAIN], None)
     cosines = unit.astype(np.float64) @ unit[TRAIN].T
     np.testing.assert_allclose(mean, cosines.mean(axis=1), atol=1e-6)
     np.testing.assert_allclose(spread, cosines.std(axis=1), atol=1e-6)

@@ -11,7 +11,7 @@ import torch
 from bench.metrics import segment_f1_micro
 from bench.probes import FrameProbe
 from bench.probes import frame as module
-from bench.probes.heads import initial, random_bits
+from bench.probes.heads import draw_bits, draw_heads
 from bench.scoring.segments import EventTargets
 from bench.types import DataError, Problem
 
@@ -44,7 +44,7 @@ PROBLEM = Problem(np.arange(14), np.arange(14, 18), np.arange(18, N))
 def published(frames: list[np.ndarray], targets: EventTargets, seed: int, epochs: int) -> list[torch.nn.Sequential]:
     """The head after each epoch, trained as X-ARES does: padded batches, here with the padding masked."""
     head = torch.nn.Sequential(torch.nn.LayerNorm(D), torch.nn.Linear(D, C))
-    start = initial([(seed, 0)], D, C, torch.device("cpu"))
+    start = draw_heads([(seed, 0)], D, C, torch.device("cpu"))
     head[1].weight.data = start.weight[0].T.clone()
     head[1].bias.data = start.offset[0, 0].clone()
     optimiser = torch.optim.Adam(head.parameters(), lr=PROBE.learning_rate)
@@ -52,7 +52,7 @@ def published(frames: list[np.ndarray], targets: EventTargets, seed: int, epochs
     for epoch in range(epochs):
         for group in optimiser.param_groups:
             group["lr"] = PROBE.learning_rate * (0.1 + 0.9 * (1 + np.cos(np.pi * epoch / epochs)) / 2)
-        order = PROBLEM.train[np.argsort(random_bits(14, seed, 0, epoch + 1), kind="stable")]
+        order = PROBLEM.train[np.argsort(draw_bits(14, seed, 0, epoch + 1), kind="stable")]
         for batch in (order[at : at + PROBE.batch_size] for at in range(0, 14, PROBE.batch_size)):
             x = torch.nn.utils.rnn.pad_sequence([torch.from_numpy(frames[i]) for i in batch], batch_first=True)
             y = torch.nn.utils.rnn.pad_sequence([torch.from_numpy(targets.frames(i)) for i in batch], batch_first=True)
@@ -82,7 +82,7 @@ def test_as_the_published_loop_with_padding_masked() -> None:
         assert np.array_equal(result.predictions[row], answers(head, frames, targets, PROBLEM.test))
     assert result.info == {"epoch": [4, 4]}
     assert result.predictions.shape == (2, sum(len(targets.segments(i)) for i in PROBLEM.test), C)
-    fitted, _, _ = module._fit(PROBE, frames, targets, blind, source=(0, 0), n_classes=C, device="cpu")
+    fitted, _, _ = module._fit_head(PROBE, frames, targets, blind, source=(0, 0), n_classes=C, device="cpu")
     head = published(frames, targets, 0, PROBE.epochs)[-1]
     assert torch.allclose(fitted.weight[0].T, head[1].weight, atol=1e-5)
     assert torch.allclose(fitted.gain[0, 0], head[0].weight, atol=1e-5)
@@ -102,14 +102,16 @@ def test_the_epoch_is_chosen_on_validation_clips() -> None:
 def test_blocks_change_rounding_only(monkeypatch: pytest.MonkeyPatch) -> None:
     frames, targets = clips()
     how = {"source": (0, 0), "n_classes": C, "device": "cpu"}
-    whole, _, _ = module._fit(PROBE, frames, targets, PROBLEM, **how)  # type: ignore[arg-type]
+    whole, _, _ = module._fit_head(PROBE, frames, targets, PROBLEM, **how)  # type: ignore[arg-type]
     for block in (7 * D, 1):  # cuts clips; one frame at a time
         monkeypatch.setattr(module, "BLOCK", block)
-        assert max(sum(b - a for _, a, b in one.parts) for one in module._blocks(frames, PROBLEM.train)) <= block
-        parts, _, _ = module._fit(PROBE, frames, targets, PROBLEM, **how)  # type: ignore[arg-type]
+        assert (
+            max(sum(b - a for _, a, b in one.parts) for one in module._iterate_blocks(frames, PROBLEM.train)) <= block
+        )
+        parts, _, _ = module._fit_head(PROBE, frames, targets, PROBLEM, **how)  # type: ignore[arg-type]
         for one, other in zip(whole.tensors, parts.tensors, strict=True):
             assert torch.allclose(one, other, atol=1e-5)
-    covered = [part for block in module._blocks(frames, PROBLEM.train) for part in block.parts]
+    covered = [part for block in module._iterate_blocks(frames, PROBLEM.train) for part in block.parts]
     assert [(clip, start) for clip, start, _ in covered] == [
         (i, t) for i in PROBLEM.train for t in range(len(frames[i]))
     ]

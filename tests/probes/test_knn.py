@@ -107,7 +107,7 @@ def test_zero_vectors_are_orthogonal_to_everything():
 def test_ties_go_to_the_first_columns(values, data):
     k = data.draw(st.integers(1, len(values)))
     row = knn.torch.tensor([values], dtype=knn.torch.float32)
-    similarity, columns = knn._top_k(row, k)
+    similarity, columns = knn._find_top_k(row, k)
     expected = sorted(range(len(values)), key=lambda i: (-values[i], i))[:k]
     assert sorted(columns[0].tolist()) == sorted(expected)
     assert similarity[0].tolist() == [values[i] for i in columns[0].tolist()]

@@ -7,7 +7,7 @@ import pytest
 import torch
 
 from bench.probes import LinearProbe, heads, linear
-from bench.probes.linear import Job
+from bench.probes.linear import HeadJob
 from bench.types import DataError, Probe, Problem
 
 N, D, C = 150, 12, 4
@@ -68,8 +68,8 @@ def plain_torch(probe, x, y, job):
 def test_every_stacked_head_is_what_plain_torch_trains(probe):
     vectors, targets = clips()
     x, y = torch.from_numpy(vectors), torch.from_numpy(targets)
-    jobs = [Job(problem, i, seed) for i, problem in enumerate(folds()) for seed in SEEDS]
-    fitted = linear.fit(probe, linear._normalise(vectors, "cpu"), y, jobs, C)
+    jobs = [HeadJob(problem, i, seed) for i, problem in enumerate(folds()) for seed in SEEDS]
+    fitted = linear.fit_heads(probe, linear._normalize_rows(vectors, "cpu"), y, jobs, C)
     results = probe.run(vectors, targets, folds(), n_classes=C, seeds=SEEDS)
     for p, job in enumerate(jobs):
         history = plain_torch(probe, x, y, job)
@@ -89,11 +89,11 @@ def test_every_stacked_head_is_what_plain_torch_trains(probe):
 
 def test_a_head_does_not_depend_on_what_it_is_stacked_with(monkeypatch):
     vectors, targets = clips()
-    x, y = linear._normalise(vectors, "cpu"), torch.from_numpy(targets)
-    jobs = [Job(problem, i, seed) for i, problem in enumerate(folds()) for seed in SEEDS]
-    together = linear.fit(LinearProbe(), x, y, jobs, C)
+    x, y = linear._normalize_rows(vectors, "cpu"), torch.from_numpy(targets)
+    jobs = [HeadJob(problem, i, seed) for i, problem in enumerate(folds()) for seed in SEEDS]
+    together = linear.fit_heads(LinearProbe(), x, y, jobs, C)
     for p, job in enumerate(jobs):
-        alone = linear.fit(LinearProbe(), x, y, [job], C)
+        alone = linear.fit_heads(LinearProbe(), x, y, [job], C)
         for a, b in zip(alone.heads.tensors, together.heads.tensors, strict=True):
             torch.testing.assert_close(a[0], b[p], atol=1e-6, rtol=1e-5)
         assert alone.epochs == [together.epochs[p]]
@@ -108,13 +108,13 @@ def test_a_head_does_not_depend_on_what_it_is_stacked_with(monkeypatch):
 
 def test_same_bits_again_whatever_the_global_random_state():
     vectors, targets = clips(separation=0.3)
-    x, y = linear._normalise(vectors, "cpu"), torch.from_numpy(targets)
-    jobs = [Job(problem, i, 3) for i, problem in enumerate(folds())]
+    x, y = linear._normalize_rows(vectors, "cpu"), torch.from_numpy(targets)
+    jobs = [HeadJob(problem, i, 3) for i, problem in enumerate(folds())]
     torch.manual_seed(1)
-    first = linear.fit(LinearProbe(), x, y, jobs, C)
+    first = linear.fit_heads(LinearProbe(), x, y, jobs, C)
     torch.manual_seed(2)
     state = torch.get_rng_state()
-    second = linear.fit(LinearProbe(), x, y, jobs, C)
+    second = linear.fit_heads(LinearProbe(), x, y, jobs, C)
     assert torch.equal(torch.get_rng_state(), state)
     for a, b in zip(first.heads.tensors, second.heads.tensors, strict=True):
         assert torch.equal(a, b)
@@ -177,7 +177,7 @@ def test_layer_norm_makes_scale_and_offset_irrelevant():
 
 def test_learning_rates_are_the_published_ones():
     published = [1e-3, 9.780e-4, 9.141e-4, 8.145e-4, 6.891e-4, 5.500e-4, 4.109e-4, 2.855e-4, 1.859e-4, 1.220e-4]
-    rates = [linear.learning_rate(LinearProbe(), epoch) for epoch in range(1, 11)]
+    rates = [linear.compute_learning_rate(LinearProbe(), epoch) for epoch in range(1, 11)]
     np.testing.assert_allclose(rates, published, rtol=5e-4)
 
 
@@ -193,13 +193,13 @@ def test_initial_weights_are_distributed_as_torchs():
 @pytest.mark.parametrize("size", [1, 31, 32, 33, 64])
 def test_an_epoch_is_every_clip_once(size):
     rows = np.arange(size) + 5
-    jobs = [Job(Problem(rows, None, rows), 0, 0), Job(Problem(np.arange(50), None, rows), 1, 0)]
-    batches, weights = linear._batches(LinearProbe(), jobs, 1, torch.device("cpu"))
+    jobs = [HeadJob(Problem(rows, None, rows), 0, 0), HeadJob(Problem(np.arange(50), None, rows), 1, 0)]
+    batches, weights = linear._build_batches(LinearProbe(), jobs, 1, torch.device("cpu"))
     used = weights[:, 0] > 0
     assert sorted(batches[:, 0][used].tolist()) == rows.tolist()
     sums = weights[:, 0].sum(dim=1)
     torch.testing.assert_close(sums[sums > 0], torch.ones(math.ceil(size / 32)))
-    again, _ = linear._batches(LinearProbe(), jobs, 2, torch.device("cpu"))
+    again, _ = linear._build_batches(LinearProbe(), jobs, 2, torch.device("cpu"))
     assert size < 31 or not torch.equal(batches[:, 0], again[:, 0])
 
 

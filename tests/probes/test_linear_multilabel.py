@@ -8,8 +8,8 @@ import torch
 from sklearn.metrics import average_precision_score
 
 from bench.probes import LinearProbe, linear
-from bench.probes.linear import Job
-from bench.probes.objectives import ManyLabels
+from bench.probes.linear import HeadJob
+from bench.probes.objectives import MultiLabelObjective
 from bench.types import DataError, Problem
 
 N, D, C = 150, 12, 4
@@ -48,7 +48,7 @@ def plain_torch(probe, x, y, job):
     adam = torch.optim.Adam(model.parameters(), lr=probe.learning_rate, fused=False, foreach=False)
     history = []
     for epoch in range(1, probe.epochs + 1):
-        adam.param_groups[0]["lr"] = linear.learning_rate(probe, epoch)
+        adam.param_groups[0]["lr"] = linear.compute_learning_rate(probe, epoch)
         bits = linear._random_bits(len(job.problem.train), job.seed, job.place, epoch)
         shuffled = torch.from_numpy(job.problem.train[np.argsort(bits, kind="stable")])
         for rows in shuffled.split(probe.batch_size):
@@ -68,8 +68,10 @@ def plain_torch(probe, x, y, job):
 def test_every_stacked_head_is_what_plain_torch_trains(probe):
     vectors, targets = clips()
     x, y = torch.from_numpy(vectors), torch.from_numpy(targets)
-    jobs = [Job(problem, i, seed) for i, problem in enumerate(folds()) for seed in SEEDS]
-    fitted = linear.fit(probe, linear._normalise(vectors, "cpu"), y, jobs, C, ManyLabels(probe.pos_weight))
+    jobs = [HeadJob(problem, i, seed) for i, problem in enumerate(folds()) for seed in SEEDS]
+    fitted = linear.fit_heads(
+        probe, linear._normalize_rows(vectors, "cpu"), y, jobs, C, MultiLabelObjective(probe.pos_weight)
+    )
     results = probe.run(vectors, targets, folds(), n_classes=C, seeds=SEEDS)
     for p, job in enumerate(jobs):
         history = plain_torch(probe, x, y, job)

@@ -15,11 +15,11 @@ from torch.nn import functional
 from bench.metrics import recall_at_1
 from bench.metrics.retrieval import kinds, ranks
 from bench.probes import FrozenText, LinearProbe, RetrievalProbe, Tokens
-from bench.probes.contrastive import LOG_SCALE, contrastive_loss
-from bench.probes.heads import cosine, random_bits
-from bench.probes.retrieval import Pairs
-from bench.probes.text import WORDS, words
-from bench.probes.towers import Parameter, VectorTower, drawn
+from bench.probes.contrastive import LOG_SCALE, compute_contrastive_loss
+from bench.probes.heads import compute_cosine_rate, draw_bits
+from bench.probes.retrieval import CaptionPairs
+from bench.probes.text import WORDS, split_words
+from bench.probes.towers import Parameter, VectorTower, draw_parameters
 from bench.types import DataError, Probe, Problem
 
 SOUNDS = ("dog barks", "rain falls", "a bell rings", "someone walks", "an engine idles", "birds sing")
@@ -68,7 +68,7 @@ class TestLosses:
         e = math.exp(1 / 0.07)
         first = -math.log(e / (2 * e + 1))  # either of two right answers, half each
         last = -math.log(e / (e + 2))
-        found = contrastive_loss("cosine", audio, text, torch.tensor([4, 4, 9]), SCALE)
+        found = compute_contrastive_loss("cosine", audio, text, torch.tensor([4, 4, 9]), SCALE)
         assert float(found) == pytest.approx((2 * first + last) / 3, abs=1e-6)
 
     def test_dot_in_closed_form(self):
@@ -78,7 +78,7 @@ class TestLosses:
         a2t = np.mean(np.log(np.exp(logits).sum(axis=1)) - np.diag(logits))
         t2a = np.mean(np.log(np.exp(logits.T).sum(axis=1)) - np.diag(logits))
         spread = 0.15 / math.sqrt(0.18) + 0.075 / math.sqrt(0.05)
-        found = contrastive_loss("dot", audio, text, torch.tensor([4, 4]), SCALE)
+        found = compute_contrastive_loss("dot", audio, text, torch.tensor([4, 4]), SCALE)
         assert float(found) == pytest.approx((a2t + t2a) / 2 + spread, abs=1e-6)
 
     @given(st.integers(1, 6), st.integers(0, 99))
@@ -87,9 +87,9 @@ class TestLosses:
         logits = functional.normalize(audio) @ functional.normalize(text).T / 0.07
         right = torch.arange(n)
         expected = (functional.cross_entropy(logits, right) + functional.cross_entropy(logits.T, right)) / 2
-        found = contrastive_loss("cosine", audio, text, right + 7, SCALE.double())
+        found = compute_contrastive_loss("cosine", audio, text, right + 7, SCALE.double())
         assert float(found) == pytest.approx(float(expected), rel=1e-6, abs=1e-9)
-        louder = contrastive_loss("cosine", 3 * audio, text / 2, right, SCALE.double())
+        louder = compute_contrastive_loss("cosine", 3 * audio, text / 2, right, SCALE.double())
         assert float(louder) == pytest.approx(float(found), rel=1e-9, abs=1e-12)
 
     @given(st.integers(2, 6), st.integers(0, 99))
@@ -98,9 +98,9 @@ class TestLosses:
         audio, text = torch.from_numpy(rng.standard_normal((2, n, 4)))
         clips, order = torch.from_numpy(rng.integers(3, size=n)), torch.from_numpy(rng.permutation(n))
         for objective in ("cosine", "dot"):
-            found = float(contrastive_loss(objective, audio, text, clips, SCALE))
-            swapped = contrastive_loss(objective, text, audio, clips, SCALE)
-            moved = contrastive_loss(objective, audio[order], text[order], clips[order], SCALE)
+            found = float(compute_contrastive_loss(objective, audio, text, clips, SCALE))
+            swapped = compute_contrastive_loss(objective, text, audio, clips, SCALE)
+            moved = compute_contrastive_loss(objective, audio[order], text[order], clips[order], SCALE)
             assert float(swapped) == pytest.approx(found, rel=1e-6)
             assert float(moved) == pytest.approx(found, rel=1e-6)
 
@@ -143,20 +143,20 @@ def test_training_is_that_of_torchs_modules(objective):
 
     flat = [caption for own in texts for caption in own]
     train = np.flatnonzero(np.isin(np.repeat(np.arange(60), 2), split.train))
-    vocabulary = sorted({word for row in train for word in words(flat[row])})
-    ids = [[vocabulary.index(word) for word in words(caption)] for caption in flat]
+    vocabulary = sorted({word for row in train for word in split_words(flat[row])})
+    ids = [[vocabulary.index(word) for word in split_words(caption)] for caption in flat]
     towers = VectorTower(torch.from_numpy(vectors), 24), mine.text.tower(flat, train, 24, "cpu")
-    model = Reference(drawn([p for tower in towers for p in tower.parameters], (3, 0), "cpu"))
+    model = Reference(draw_parameters([p for tower in towers for p in tower.parameters], (3, 0), "cpu"))
     adam = torch.optim.Adam(model.parameters())
     for epoch in (1, 2):
-        adam.param_groups[0]["lr"] = cosine(1e-3, epoch, 2)
-        order = train[np.argsort(random_bits(len(train), 3, 0, epoch), kind="stable")]
+        adam.param_groups[0]["lr"] = compute_cosine_rate(1e-3, epoch, 2)
+        order = train[np.argsort(draw_bits(len(train), 3, 0, epoch), kind="stable")]
         for start in range(0, len(order), 16):
             rows = order[start : start + 16]
             clips = torch.from_numpy(rows // 2)
             audio, text = model(torch.from_numpy(vectors)[clips], [ids[row] for row in rows])
             adam.zero_grad()
-            contrastive_loss(objective, audio, text, clips, model.log_scale).backward()
+            compute_contrastive_loss(objective, audio, text, clips, model.log_scale).backward()
             adam.step()
     with torch.no_grad():
         rows = np.flatnonzero(np.isin(np.repeat(np.arange(60), 2), split.test))
@@ -224,7 +224,7 @@ class TestProbe:
         assert PROBE.run(vectors, texts, [problem()], n_classes=0, seeds=[0])[0].info == before
 
     def test_captions_are_found_by_clip(self):
-        pairs = Pairs(None, None, np.array([0, 0, 1, 2, 2, 2]))
+        pairs = CaptionPairs(None, None, np.array([0, 0, 1, 2, 2, 2]))
         assert pairs.captions(np.array([2, 0])).tolist() == [3, 4, 5, 0, 1]
 
     def test_bad_input_is_refused(self):
@@ -244,11 +244,11 @@ class TestProbe:
 
 def test_initial_values_are_torchs_distributions():
     shapes = [Parameter((300, 200), "normal"), Parameter((300, 200), "uniform", 0.5), Parameter((3,), "ones")]
-    normal, uniform, ones = drawn(shapes, (0, 0), "cpu")
+    normal, uniform, ones = draw_parameters(shapes, (0, 0), "cpu")
     assert float(normal.mean()) == pytest.approx(0, abs=0.02)
     assert float(normal.std()) == pytest.approx(1, abs=0.02)
     assert float(uniform.abs().max()) == pytest.approx(0.5, abs=1e-3)
     assert float(uniform.std()) == pytest.approx(1 / math.sqrt(12), abs=0.01)
     assert ones.tolist() == [1, 1, 1]
-    assert torch.equal(drawn(shapes[:1], (0, 0), "cpu")[0], normal)  # what comes later changes nothing
-    assert not torch.equal(drawn(shapes[:1], (1, 0), "cpu")[0], normal)
+    assert torch.equal(draw_parameters(shapes[:1], (0, 0), "cpu")[0], normal)  # what comes later changes nothing
+    assert not torch.equal(draw_parameters(shapes[:1], (1, 0), "cpu")[0], normal)

@@ -9,7 +9,7 @@ from sklearn.linear_model import Ridge, RidgeClassifier
 from sklearn.metrics import average_precision_score
 
 from bench.probes import RidgeProbe, ridge
-from bench.probes.layered import selection
+from bench.probes.layered import build_selection_split
 from bench.types import DataError, Probe, Problem
 
 N, D, C = 180, 12, 4
@@ -42,7 +42,7 @@ def standardised(vectors):
 
 
 def rows_of(vectors, targets):
-    return ridge.Rows(torch.from_numpy(vectors), torch.from_numpy(targets), C)
+    return ridge.StandardizedRows(torch.from_numpy(vectors), torch.from_numpy(targets), C)
 
 
 def one_hot(targets):
@@ -61,7 +61,7 @@ def test_weights_are_those_of_scikit_learn(k_hot, penalty):
     everything, left_out = np.arange(N), np.arange(0, N, 4)
     own = np.setdiff1d(everything, left_out)
     sums = rows.sums(everything).less(rows.sums(left_out))
-    weight, offset = ridge.weights(sums, penalty)
+    weight, offset = ridge.solve_weights(sums, penalty)
     x = np.concatenate([block.numpy() for _, block in rows.blocks(own)])
     np.testing.assert_allclose(x, standardised(vectors)[own], atol=1e-5)
     theirs = Ridge(alpha=penalty * len(own)).fit(x, one_hot(targets)[own])
@@ -76,7 +76,7 @@ def test_answers_and_penalty_are_those_of_a_plain_search_with_scikit_learn(valid
     x = np.concatenate([block.numpy() for _, block in x.blocks(np.arange(N))])
     problems = folds(valid=valid)
     for problem, result in zip(problems, solve(vectors, targets, problems), strict=True):
-        inner = selection(problem, None)
+        inner = build_selection_split(problem, None)
         reached = {}
         for penalty in PENALTIES:
             model = RidgeClassifier(alpha=penalty * len(inner.train)).fit(x[inner.train], targets[inner.train])
@@ -91,7 +91,7 @@ def test_values_of_several_labels_are_those_of_scikit_learn():
     vectors, targets = clips(k_hot=True)
     x = np.concatenate([block.numpy() for _, block in rows_of(vectors, targets).blocks(np.arange(N))])
     for problem, result in zip(folds(), solve(vectors, targets, folds()), strict=True):
-        inner = selection(problem, None)
+        inner = build_selection_split(problem, None)
         reached = {}
         for penalty in PENALTIES:
             model = Ridge(alpha=penalty * len(inner.train)).fit(x[inner.train], targets[inner.train])
@@ -154,7 +154,7 @@ def test_targets_of_test_clips_are_never_read(seed, k_hot):
 @given(seed=st.integers(0, 500), size=st.integers(2, 20))
 def test_clusters_are_held_out_whole(seed, size):
     clusters = np.random.default_rng(seed).permutation(N) // size
-    inner = selection(folds()[0], clusters)
+    inner = build_selection_split(folds()[0], clusters)
     assert set(clusters[inner.train]).isdisjoint(clusters[inner.test])
     assert len(inner.test) > 0
 
@@ -162,7 +162,7 @@ def test_clusters_are_held_out_whole(seed, size):
 def test_fewer_clusters_than_parts_hold_out_the_last():
     clusters = np.arange(N) // 60
     problem = Problem(np.arange(120), None, np.arange(120, N))
-    inner = selection(problem, clusters)
+    inner = build_selection_split(problem, clusters)
     np.testing.assert_array_equal(inner.test, np.arange(60, 120))
     vectors, targets = clips()
     assert solve(vectors, targets, [problem], RidgeProbe().grouped(clusters))[0].predictions.shape == (1, 60)

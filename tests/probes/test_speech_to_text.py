@@ -14,15 +14,22 @@ from hypothesis import strategies as st
 
 from bench.audio import torchaudio_safe
 from bench.datasets.dataset import in_suite
-from bench.evaluation.transcripts import best_constant
+from bench.evaluation.transcripts import find_best_constant
 from bench.metrics.error_rates import plain_words, word_error_rate_inverse
 from bench.plugin.model_choice import with_language_model
 from bench.probes import CausalLM, LinearProbe, SmallLM, SpeechToText
-from bench.probes.causal_lm import PUBLISHED, PretrainedDecoder
+from bench.probes.causal_lm import XARES_LANGUAGE_MODEL, PretrainedDecoder
 from bench.probes.heads import Adam
-from bench.probes.projector import Adapter, adapter, drawn, sequences, stacked
-from bench.probes.speech_to_text import Clips, Model, _fit, _gradients, _spread, _write
-from bench.probes.text_decoders import IGNORED, Decoder, positions
+from bench.probes.projector import Projector, build_sequences, draw_projector, draw_uniform, stack_frames
+from bench.probes.speech_to_text import (
+    FrameReader,
+    SpeechModel,
+    _compute_gradients,
+    _fit_model,
+    _pick_evenly,
+    _write_transcripts,
+)
+from bench.probes.text_decoders import IGNORED, TextDecoder, compute_positions
 from bench.types import ChoiceError, DataError, Problem, Transcript
 from tasks.speech import librispeech
 from tests.helpers import toys
@@ -86,7 +93,7 @@ def pretrained(folder: Path) -> PretrainedDecoder:
 
 
 @pytest.fixture(scope="module")
-def fitted(folder: Path, pretrained: PretrainedDecoder) -> tuple[SpeechToText, Model]:
+def fitted(folder: Path, pretrained: PretrainedDecoder) -> tuple[SpeechToText, SpeechModel]:
     """An adapter that was fitted to eight sentences."""
     probe = SpeechToText(
         epochs=300, learning_rate=5e-3, batch_size=8, language_model=CausalLM(str(folder)), max_new_tokens=9,
@@ -94,17 +101,17 @@ def fitted(folder: Path, pretrained: PretrainedDecoder) -> tuple[SpeechToText, M
     )  # fmt: skip
     frames, texts = speech(8, most=3)
     problem = Problem(np.arange(8), None, np.arange(8))
-    return probe, _fit(probe, pretrained, Clips(frames, 1, CPU), targets(texts), problem, (0, 0))[0]
+    return probe, _fit_model(probe, pretrained, FrameReader(frames, 1, CPU), targets(texts), problem, (0, 0))[0]
 
 
 @pytest.fixture(params=["pretrained", "small"])
-def model(request: pytest.FixtureRequest) -> Model:
+def model(request: pytest.FixtureRequest) -> SpeechModel:
     """An adapter and a decoder whose answers differ from clip to clip."""
     if request.param == "pretrained":
         return request.getfixturevalue("fitted")[1]
     decoder = SmallLM(layers=2, width=32).load([" ".join(WORDS)], CPU).fresh((0, 0))
-    weights = adapter(WIDTH, decoder.intermediate, decoder.width, (0, 0), CPU)
-    return Model(Adapter(*(3.0 * weight for weight in weights)), decoder)
+    weights = draw_projector(WIDTH, decoder.intermediate, decoder.width, (0, 0), CPU)
+    return SpeechModel(Projector(*(3.0 * weight for weight in weights)), decoder)
 
 
 def speech(n: int = 24, *, seed: int = 0, most: int = 4) -> tuple[list[np.ndarray], np.ndarray]:
@@ -124,7 +131,7 @@ def targets(texts: np.ndarray) -> SimpleNamespace:
     return SimpleNamespace(texts=texts, score=IWER.compute)
 
 
-def some(decoder: Decoder, n: int = 6) -> tuple[list[torch.Tensor], list[list[int]]]:
+def some(decoder: TextDecoder, n: int = 6) -> tuple[list[torch.Tensor], list[list[int]]]:
     frames, texts = speech(n, most=3)
     return [torch.from_numpy(clip) for clip in frames], [decoder.tokens(text) for text in texts]
 
@@ -134,13 +141,13 @@ def some(decoder: Decoder, n: int = 6) -> tuple[list[torch.Tensor], list[list[in
 
 def test_positions_are_those_of_the_tokens() -> None:
     mask = torch.tensor([[0, 0, 1, 1], [1, 1, 1, 1]], dtype=torch.bool)
-    assert positions(mask).tolist() == [[0, 0, 0, 1], [0, 1, 2, 3]]
+    assert compute_positions(mask).tolist() == [[0, 0, 0, 1], [0, 1, 2, 3]]
 
 
-def test_a_sequence_is_audio_separator_transcript_and_end(model: Model) -> None:
+def test_a_sequence_is_audio_separator_transcript_and_end(model: SpeechModel) -> None:
     weights, decoder = model
     frames, tokens = some(decoder)
-    batch = sequences(weights, decoder, frames, tokens)
+    batch = build_sequences(weights, decoder, frames, tokens)
     for row, (clip, own) in enumerate(zip(frames, tokens, strict=True)):
         size = len(clip) + 1 + len(own)
         assert batch.mask[row].tolist() == [False] * (batch.mask.shape[1] - size) + [True] * size
@@ -152,39 +159,39 @@ def test_a_sequence_is_audio_separator_transcript_and_end(model: Model) -> None:
         assert batch.targets[row].tolist() == [IGNORED] * (batch.targets.shape[1] - len(wanted)) + wanted
 
 
-def test_padding_moves_no_logit(model: Model) -> None:
+def test_padding_moves_no_logit(model: SpeechModel) -> None:
     weights, decoder = model
     frames, tokens = some(decoder)
-    batch = sequences(weights, decoder, frames, tokens)
+    batch = build_sequences(weights, decoder, frames, tokens)
     together = decoder.logits(batch.embeddings, batch.mask, batch.targets.shape[1])
     for row, (clip, own) in enumerate(zip(frames, tokens, strict=True)):
-        one = sequences(weights, decoder, [clip], [own])
+        one = build_sequences(weights, decoder, [clip], [own])
         alone = decoder.logits(one.embeddings, one.mask, one.targets.shape[1])
         assert bool(one.mask.all())
         assert torch.allclose(together[row, -len(own) - 1 :], alone[0], atol=1e-5, rtol=1e-5)
     assert together.std() > 0.1  # answers differ, so that equality says something
 
 
-def test_padding_moves_no_transcript(model: Model) -> None:
+def test_padding_moves_no_transcript(model: SpeechModel) -> None:
     weights, decoder = model
     frames, _ = some(decoder)
-    batch = sequences(weights, decoder, frames, None)
+    batch = build_sequences(weights, decoder, frames, None)
     together = decoder.generate(batch.embeddings, batch.mask, 12, 1.1)
     for clip, written in zip(frames, together, strict=True):
-        one = sequences(weights, decoder, [clip], None)
+        one = build_sequences(weights, decoder, [clip], None)
         assert decoder.generate(one.embeddings, one.mask, 12, 1.1) == [written]
     assert len({tuple(written) for written in together}) > 1
 
 
 @pytest.mark.parametrize("penalty", [1.0, 1.1, 2.0])
-def test_generation_is_the_step_by_step_argmax(model: Model, penalty: float) -> None:
+def test_generation_is_the_step_by_step_argmax(model: SpeechModel, penalty: float) -> None:
     weights, decoder = model
     frames, _ = some(decoder)
-    batch = sequences(weights, decoder, frames, None)
+    batch = build_sequences(weights, decoder, frames, None)
     for clip, written in zip(frames, decoder.generate(batch.embeddings, batch.mask, 9, penalty), strict=True):
         tokens: list[int] = []
         for _ in range(9):
-            one = sequences(weights, decoder, [clip], [tokens])
+            one = build_sequences(weights, decoder, [clip], [tokens])
             logits = decoder.logits(one.embeddings, one.mask, 1)[0, 0]
             for token in set(tokens):
                 logits[token] = logits[token] / penalty if logits[token] > 0 else logits[token] * penalty
@@ -197,10 +204,10 @@ def test_generation_is_the_step_by_step_argmax(model: Model, penalty: float) -> 
 # ----------------------------------------------------------------------------------------------------- training
 
 
-def test_only_what_is_trained_gets_gradients(model: Model) -> None:
+def test_only_what_is_trained_gets_gradients(model: SpeechModel) -> None:
     decoder = model.decoder
     frames, tokens = some(decoder)
-    gradients = _gradients(model, frames, tokens)
+    gradients = _compute_gradients(model, frames, tokens)
     assert len(gradients) == 6 + len(decoder.trained)
     assert all(bool(gradient.isfinite().all()) for gradient in gradients)
     assert all(bool((gradient != 0).any()) for gradient in gradients[:6])
@@ -209,26 +216,26 @@ def test_only_what_is_trained_gets_gradients(model: Model) -> None:
         assert all(weight.grad is None and not weight.requires_grad for weight in decoder.model.parameters())
 
 
-def test_the_gradient_is_that_of_each_clip_alone(model: Model) -> None:
+def test_the_gradient_is_that_of_each_clip_alone(model: SpeechModel) -> None:
     frames, tokens = some(model.decoder)
-    together = _gradients(model, frames, tokens)
+    together = _compute_gradients(model, frames, tokens)
     counts = [len(own) + 1 for own in tokens]
-    alone = [_gradients(model, [clip], [own]) for clip, own in zip(frames, tokens, strict=True)]
+    alone = [_compute_gradients(model, [clip], [own]) for clip, own in zip(frames, tokens, strict=True)]
     for place, gradient in enumerate(together[:6]):
         mean = sum(n * one[place] for n, one in zip(counts, alone, strict=True)) / sum(counts)
         assert torch.allclose(gradient, mean, atol=1e-4 * float(mean.abs().max()))
 
 
 def test_a_frozen_model_learns_eight_sentences_through_the_adapter(
-    fitted: tuple[SpeechToText, Model], pretrained: PretrainedDecoder, folder: Path
+    fitted: tuple[SpeechToText, SpeechModel], pretrained: PretrainedDecoder, folder: Path
 ) -> None:
     probe, model = fitted
     frames, texts = speech(8, most=3)
-    said, cut = _write(probe, model, Clips(frames, 1, CPU), np.arange(8))
+    said, cut = _write_transcripts(probe, model, FrameReader(frames, 1, CPU), np.arange(8))
     assert IWER.compute(texts, said) > 0.9
     assert cut == 0  # the end was learned
-    untrained = Model(adapter(WIDTH, pretrained.intermediate, pretrained.width, (0, 0), CPU), pretrained)
-    assert IWER.compute(texts, _write(probe, untrained, Clips(frames, 1, CPU), np.arange(8))[0]) < 0.5
+    untrained = SpeechModel(draw_projector(WIDTH, pretrained.intermediate, pretrained.width, (0, 0), CPU), pretrained)
+    assert IWER.compute(texts, _write_transcripts(probe, untrained, FrameReader(frames, 1, CPU), np.arange(8))[0]) < 0.5
     loaded = CausalLM(str(folder)).load(["ONE"], CPU)
     assert isinstance(loaded, PretrainedDecoder)
     before = loaded.model.state_dict()
@@ -295,12 +302,12 @@ def test_the_epoch_is_the_best_of_the_validation_clips() -> None:
     given = SimpleNamespace(texts=texts, score=score)
     (result,) = replace(SMALL, epochs=4).run(frames, given, [problem], n_classes=0, seeds=(0,), device="cpu")
     assert (result.info["epoch"], result.info["valid"]) == ([2], [0.7])
-    assert {tuple(truth) for truth, _ in seen} == {tuple(texts[_spread(problem.valid, 8)])}
+    assert {tuple(truth) for truth, _ in seen} == {tuple(texts[_pick_evenly(problem.valid, 8)])}
 
 
 @given(st.integers(1, 50), st.integers(1, 50))
 def test_the_judged_clips_are_spread_and_distinct(n: int, most: int) -> None:
-    chosen = _spread(np.arange(n) * 3, most)
+    chosen = _pick_evenly(np.arange(n) * 3, most)
     assert len(set(chosen.tolist())) == len(chosen) == min(n, most)
     assert chosen[0] == 0
     assert np.ptp(np.diff(chosen, append=3 * n)) <= 3
@@ -326,14 +333,14 @@ def test_what_cannot_be_fitted_is_refused() -> None:
 @given(st.integers(1, 9), st.integers(1, 4), st.integers(1, 5))
 def test_stacked_frames_stand_side_by_side(n: int, dim: int, stack: int) -> None:
     frames = np.arange(1, n * dim + 1, dtype=np.float32).reshape(n, dim)
-    made = stacked(frames, stack)
+    made = stack_frames(frames, stack)
     assert made.shape == (-(-n // stack), stack * dim)
     assert np.array_equal(made.ravel()[: n * dim], frames.ravel())
     assert not made.ravel()[n * dim :].any()
 
 
 def test_the_adapter_is_swiglu_with_biases() -> None:
-    weights = adapter(5, 7, 3, (1, 2), CPU)
+    weights = draw_projector(5, 7, 3, (1, 2), CPU)
     assert [tuple(weight.shape) for weight in weights] == [(7, 5), (7,), (7, 5), (7,), (3, 7), (3,)]
     x = torch.linspace(-2, 2, 10).reshape(2, 5)
     first, second, last = (torch.nn.Linear(*sizes) for sizes in ((5, 7), (5, 7), (7, 3)))
@@ -344,9 +351,9 @@ def test_the_adapter_is_swiglu_with_biases() -> None:
 
 def test_weights_depend_on_the_source_alone() -> None:
     shapes = [((300, 20), 0.5), ((40,), 2.0)]
-    first, again = drawn(shapes, 1, 2, 3, device=CPU), drawn(shapes, 1, 2, 3, device=CPU)
+    first, again = draw_uniform(shapes, 1, 2, 3, device=CPU), draw_uniform(shapes, 1, 2, 3, device=CPU)
     assert all(torch.equal(a, b) for a, b in zip(first, again, strict=True))
-    assert not torch.equal(first[0], drawn(shapes, 1, 2, 4, device=CPU)[0])
+    assert not torch.equal(first[0], draw_uniform(shapes, 1, 2, 4, device=CPU)[0])
     for part, (_, bound) in zip(first, shapes, strict=True):
         assert 0.8 * bound < part.abs().max() < bound
         assert abs(part.mean()) < bound / 2
@@ -366,16 +373,16 @@ def test_a_checkpoint_in_bf16_is_read_in_fp32(pretrained: PretrainedDecoder) -> 
 
 
 def test_the_row_names_another_model(folder: Path) -> None:
-    assert SpeechToText().name == PUBLISHED.probe_name == SmallLM().probe_name == "linear"
+    assert SpeechToText().name == XARES_LANGUAGE_MODEL.probe_name == SmallLM().probe_name == "linear"
     assert CausalLM(str(folder)).probe_name == "lm_tiny_Qwen2"
     assert CausalLM("HuggingFaceTB/SmolLM2-135M@main").probe_name == "lm_SmolLM2_135M_main"
     other = toys.task(probes=(LinearProbe(),))
     chosen, kept = with_language_model((librispeech.TASK, other), str(folder))
     assert [probe.name for probe in chosen.probes] == ["lm_tiny_Qwen2"]
     assert kept == other
-    for published in (None, PUBLISHED.name):
+    for published in (None, XARES_LANGUAGE_MODEL.name):
         assert with_language_model((librispeech.TASK,), published) == (librispeech.TASK,)
-    (small,) = with_language_model((in_suite(librispeech.TASK, "mini"),), PUBLISHED.name)
+    (small,) = with_language_model((in_suite(librispeech.TASK, "mini"),), XARES_LANGUAGE_MODEL.name)
     assert [probe.name for probe in small.probes] == ["lm_Qwen2_5_0_5B"]  # not what the embedded suite compares
     with pytest.raises(ChoiceError, match=r"no language model: got .*, expected a task of transcripts"):
         with_language_model((other,), str(folder))
@@ -414,7 +421,7 @@ def test_a_transcript_is_the_text_as_it_is() -> None:
 
 def test_the_best_constant_is_better_than_any_of_the_transcripts() -> None:
     texts = [f"A {x} C {y}" for x in ("B", "D", "E") for y in ("F", "G", "H", "I")]
-    said = best_constant(texts, IWER)
+    said = find_best_constant(texts, IWER)
     every = np.array(texts, dtype=object)
 
     def value(text: str) -> float:
@@ -423,4 +430,4 @@ def test_the_best_constant_is_better_than_any_of_the_transcripts() -> None:
     assert value(said) >= max(map(value, texts))
     assert said.split()[0] == "A"
     assert "C" in said.split()
-    assert best_constant(["x", "x", "y"], IWER) == "x"
+    assert find_best_constant(["x", "x", "y"], IWER) == "x"

@@ -13,8 +13,8 @@ from hypothesis import strategies as st
 from bench.audio import torchaudio_safe
 from bench.probes import FrozenText, RetrievalProbe, Tokens
 from bench.probes import text as module
-from bench.probes.text import PADDING, WORDS, words
-from bench.probes.towers import drawn
+from bench.probes.text import PADDING, WORDS, split_words
+from bench.probes.towers import draw_parameters
 from bench.types import DataError, Problem
 
 CAPTIONS = ["A dog barks twice.", "Rain, then a DOG", "nothing new here", "..."]
@@ -60,13 +60,13 @@ def bert(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def test_words() -> None:
-    assert words("A dog's bark -- twice, Übel-re 3x") == ["a", "dog's", "bark", "twice", "übel", "re", "3x"]
-    assert words("...") == []
+    assert split_words("A dog's bark -- twice, Übel-re 3x") == ["a", "dog's", "bark", "twice", "übel", "re", "3x"]
+    assert split_words("...") == []
 
 
 @given(st.text(max_size=30))
 def test_words_are_words_already(text: str) -> None:
-    assert words(" ".join(words(text))) == words(text)
+    assert split_words(" ".join(split_words(text))) == split_words(text)
 
 
 def test_the_vocabulary_is_that_of_the_training_captions() -> None:
@@ -77,12 +77,12 @@ def test_the_vocabulary_is_that_of_the_training_captions() -> None:
 
 def test_a_caption_is_the_mean_of_its_words_and_of_nothing_else() -> None:
     tower = Tokens(WORDS).tower(CAPTIONS, np.arange(4), 4, "cpu")
-    values = drawn(tower.parameters, (0, 0), "cpu")
+    values = draw_parameters(tower.parameters, (0, 0), "cpu")
     whole = tower(values, torch.arange(4))
     for row in range(4):
         torch.testing.assert_close(tower(values, torch.tensor([row]))[0], whole[row])
     both = Tokens(WORDS).tower(["dog", "rain", "dog rain", "rain dog", "dog dog rain"], np.arange(5), 4, "cpu")
-    dog, rain, one, other, twice = both(drawn(both.parameters, (0, 0), "cpu"), torch.arange(5))
+    dog, rain, one, other, twice = both(draw_parameters(both.parameters, (0, 0), "cpu"), torch.arange(5))
     torch.testing.assert_close(one, (dog + rain) / 2)
     torch.testing.assert_close(other, one)
     torch.testing.assert_close(twice, (2 * dog + rain) / 3)
@@ -110,7 +110,7 @@ class TestFrozen:
         side = FrozenText(str(bert))
         tower = side.tower(["a dog", "rain", "a dog"], np.arange(3), 4, "cpu")
         assert torch.equal(tower.vectors[0], tower.vectors[2])
-        monkeypatch.setattr(module, "_had", None)  # nothing is loaded again
+        monkeypatch.setattr(module, "_load_from_transformers", None)  # nothing is loaded again
         again = side.tower(["rain", "a dog"], np.arange(2), 4, "cpu")
         assert torch.equal(again.vectors[0], tower.vectors[1])
 

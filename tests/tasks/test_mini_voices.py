@@ -17,7 +17,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from bench.datasets.dataset import names
-from bench.evaluation.gather import clusters
+from bench.evaluation.inputs import read_clusters
 from bench.types import ClassLabel, DataError, Task
 from tasks.labels import labels
 from tasks.mini.scene import rng
@@ -114,9 +114,9 @@ def test_nobody_is_in_two_splits_and_people_are_what_is_resampled(made, module):
 @each
 def test_official_sidecars_need_no_speaker_but_some_is_an_error(module):
     sidecars = [{module.TASK.target.key: label} for label in labels(module.NAME)]
-    assert clusters(module.TASK, sidecars) is None
+    assert read_clusters(module.TASK, sidecars) is None
     with pytest.raises(DataError, match="cluster key 'speaker'"):
-        clusters(module.TASK, [*sidecars, {"speaker": "x"}])
+        read_clusters(module.TASK, [*sidecars, {"speaker": "x"}])
 
 
 @each

@@ -22,9 +22,9 @@ from torch.nn import functional
 from bench.metrics import segment_f1_micro
 from bench.probes import KNN, FrameProbe, LinearProbe
 from bench.probes import frame as frame_module
-from bench.probes.heads import initial, random_bits
+from bench.probes.heads import draw_bits, draw_heads
 from bench.types import Problem
-from bench.xares.segments import PublishedTargets, in_batches
+from bench.xares.segments import XaresEventTargets, pad_to_batches
 
 D, CLASSES, FOLDS, SEEDS = 32, 5, 3, 10
 Head = torch.nn.Sequential
@@ -107,11 +107,11 @@ def shuffled(rows: np.ndarray, generator: torch.Generator) -> Iterator[np.ndarra
 
 def the_same_draws(classes: int, place: int, rows: np.ndarray, seed: int) -> tuple[Head, Iterator[np.ndarray]]:
     """Initial weights and orders as ours are drawn."""
-    start = initial([(seed, place)], D, classes, torch.device("cpu"))
+    start = draw_heads([(seed, place)], D, classes, torch.device("cpu"))
     head = Head(torch.nn.LayerNorm(D), torch.nn.Linear(D, classes))
     head[1].weight.data = start.weight[0].T.clone()
     head[1].bias.data = start.offset[0, 0].clone()
-    orders = (rows[np.argsort(random_bits(len(rows), seed, place, epoch), kind="stable")] for epoch in range(1, 99))
+    orders = (rows[np.argsort(draw_bits(len(rows), seed, place, epoch), kind="stable")] for epoch in range(1, 99))
     return head, orders
 
 
@@ -199,7 +199,7 @@ def test_knn_agrees_exactly() -> None:
 SHAPES, HOP, SEGMENT, SIZE = 4, 40.0, 0.1, 4
 
 
-def scenes() -> tuple[list[np.ndarray], PublishedTargets, Problem]:
+def scenes() -> tuple[list[np.ndarray], XaresEventTargets, Problem]:
     """60 clips of 20 to 45 stored frames, with up to four events each; some are longer than their labels."""
     rng = np.random.default_rng(9)
     shapes = rng.normal(size=(SHAPES, D)) * 0.8
@@ -216,8 +216,8 @@ def scenes() -> tuple[list[np.ndarray], PublishedTargets, Problem]:
         events.append(own)
     test = np.arange(40, 60)
     lengths = np.array([len(one) for one in stored])
-    lengths[test] = in_batches(lengths[test], SIZE)
-    targets = PublishedTargets(events, lengths, lengths * HOP / 1000, HOP, SEGMENT, SHAPES, segment_f1_micro.compute)
+    lengths[test] = pad_to_batches(lengths[test], SIZE)
+    targets = XaresEventTargets(events, lengths, lengths * HOP / 1000, HOP, SEGMENT, SHAPES, segment_f1_micro.compute)
     return stored, targets, Problem(np.arange(40), test, test)
 
 

@@ -20,15 +20,15 @@ from bench.audio import torchaudio_safe
 from bench.datasets import shards
 from bench.datasets.dataset import dataset, in_suite
 from bench.discovery.bundled import bundled_tasks
-from bench.evaluation.clips import embed, evaluate
-from bench.evaluation.events import embed_frames, evaluate_frames
-from bench.evaluation.gather import problems
-from bench.evaluation.pipelines import story
+from bench.evaluation.clips import embed_clips, evaluate_clips
+from bench.evaluation.events import embed_events, evaluate_events
+from bench.evaluation.inputs import build_fit_splits
+from bench.evaluation.pipelines import choose_pipeline
 from bench.extraction.engine.local import Frozen, engine
 from bench.metrics import mean_average_precision, segment_f1_macro, segment_f1_micro
 from bench.probes import KNN, FrameProbe, LinearProbe
-from bench.probes.heads import cosine
-from bench.probes.knn import scaled_dimensions
+from bench.probes.heads import compute_cosine_rate
+from bench.probes.knn import scale_dimensions
 from bench.store.files import Store
 from bench.types import (
     ChoiceError,
@@ -44,10 +44,10 @@ from bench.types import (
     Target,
 )
 from bench.xares import crops
-from bench.xares.crops import How, cut, survivors, windows
-from bench.xares.extraction import extract, extract_frames, file_of, stored_as
-from bench.xares.protocol import chosen, in_protocol
-from bench.xares.segments import PublishedTargets, frames_until, in_batches, labels, pooled
+from bench.xares.crops import CropOptions, cut_crops, find_survivors, iterate_chunks
+from bench.xares.extraction import build_address, extract, extract_frames, parse_clip_key
+from bench.xares.protocol import apply_protocol, list_protocols
+from bench.xares.segments import XaresEventTargets, count_frames_until, label_frames, pad_to_batches, pool_segments
 from tasks.mini.write import Sample, write_shards
 from tests.datasets.test_shards import LABEL, tar
 from tests.evaluation import test_captions as retrieval
@@ -99,27 +99,27 @@ def constant(folder: Path, seconds: Sequence[float], per_shard: int = 12) -> lis
 def test_golden_crops_that_survive(seconds: float, crops: int, kept: int, tmp_path: Path) -> None:
     found = constant(tmp_path, [seconds] * 40)
     with engine(frozen(), 1) as running:
-        batches = [batch for window in windows(found, running, How(5.0, 16)) for batch in window]
+        batches = [batch for window in iterate_chunks(found, running, CropOptions(5.0, 16)) for batch in window]
     assert sum(len(batch.crops) for batch in batches) == crops
-    assert sum(len(survivors(batch)) for batch in batches) == kept
+    assert sum(len(find_survivors(batch)) for batch in batches) == kept
     assert [len(batch.crops) for batch in batches[:-1]] == [16] * (len(batches) - 1)
-    made = extract(found, frozen(), How(5.0, 16), store=Store(tmp_path), threads=1, progress=nothing)
+    made = extract(found, frozen(), CropOptions(5.0, 16), store=Store(tmp_path), threads=1, progress=nothing)
     assert len(made.keys) == len(set(made.keys)) == kept
-    assert {file_of(key) for key in made.keys} == {f"clip{i:03d}" for i in range(40)}
+    assert {parse_clip_key(key) for key in made.keys} == {f"clip{i:03d}" for i in range(40)}
 
 
 def test_golden_padding_is_pooled(tmp_path: Path) -> None:
     found = constant(tmp_path, [1, 2, 3, 4, 5, 7, 8, 9, 6], per_shard=3)  # batches go over the ends of shards
     store = Store(tmp_path)
-    together = extract(found, frozen(), How(None, 4), store=store, threads=1, progress=nothing)
+    together = extract(found, frozen(), CropOptions(None, 4), store=store, threads=1, progress=nothing)
     assert together.vectors[:, 0] == pytest.approx(
         [0.025, 0.05, 0.075, 0.1, 0.5 / 9, 0.7 / 9, 0.8 / 9, 0.1, 0.1], rel=1e-4
     )
-    frames = extract_frames(found, frozen(), How(None, 4), store=store, threads=1, progress=nothing)
+    frames = extract_frames(found, frozen(), CropOptions(None, 4), store=store, threads=1, progress=nothing)
     assert np.diff(frames.offsets).tolist() == [4, 4, 4, 4, 9, 9, 9, 9, 6]
     assert frames.frames[:4, 0].tolist() == pytest.approx([0.1, 0, 0, 0], rel=1e-4)
     assert together.seconds.tolist() == frames.seconds.tolist() == [1, 2, 3, 4, 5, 7, 8, 9, 6]
-    alone = extract(found, frozen(), How(None, 1), store=store, threads=1, progress=nothing)
+    alone = extract(found, frozen(), CropOptions(None, 1), store=store, threads=1, progress=nothing)
     assert alone.vectors[:, 0] == pytest.approx([0.1] * 9, rel=1e-4)
 
 
@@ -128,7 +128,7 @@ def test_golden_padding_is_pooled(tmp_path: Path) -> None:
 )
 def test_golden_crops(seconds: float, crop: float | None, expected: list[float]) -> None:
     audio = np.arange(1, round(seconds * RATE) + 1, dtype=np.float32)
-    parts = cut(audio, RATE, crop)
+    parts = cut_crops(audio, RATE, crop)
     assert [len(part) / RATE for part in parts] == expected
     joined = np.concatenate(parts)
     kept = min(len(joined), len(audio))
@@ -148,14 +148,16 @@ def test_channels_are_resampled_before_their_mean(tmp_path: Path) -> None:
     wave = torch.from_numpy((stereo / 32768).astype(np.float32).T.copy())
     expected = torchaudio.functional.resample(wave, 2500, RATE).mean(0).numpy()
     with engine(frozen(), 1) as running:
-        ((batch,),) = windows(found, running, How(None, 16))
+        ((batch,),) = iterate_chunks(found, running, CropOptions(None, 16))
     assert np.array_equal(batch.crops[0].audio, expected)
 
 
 def test_no_torchaudio_is_said(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(torchaudio_safe, "load", lambda: None)
     with pytest.raises(Exception, match="pip install torchaudio"):
-        extract(constant(tmp_path, [1]), frozen(), How(None, 1), store=Store(tmp_path), threads=1, progress=nothing)
+        extract(
+            constant(tmp_path, [1]), frozen(), CropOptions(None, 1), store=Store(tmp_path), threads=1, progress=nothing
+        )
 
 
 def test_a_clip_that_does_not_decode_is_skipped_and_counted(tmp_path: Path) -> None:
@@ -163,14 +165,14 @@ def test_a_clip_that_does_not_decode_is_skipped_and_counted(tmp_path: Path) -> N
     toys.write_dataset(data)
     broken = [("bad.wav", b"RIFF no wave"), ("bad.json", LABEL)]
     tar(data / "test_0000001.tar", broken)
-    task = in_protocol(toys.task(), "xares")
+    task = apply_protocol(toys.task(), "xares")
     settings = Settings("full", "xares", "cpu", "fp32", (0,), store.root, data.parent, 1)
     found = dataset(task, "full", cache=store.root, data=data.parent)
     seen: list[int] = []
     ready = frozen(Tones())
-    labelled = embed(task, found, ready, settings, lambda clips, encoded: seen.append(clips))
+    labelled = embed_clips(task, found, ready, settings, lambda clips, encoded: seen.append(clips))
     assert sum(seen) == 24 + 9 + 12
-    score = evaluate(labelled, ready, task.probes[1], settings).score
+    score = evaluate_clips(labelled, ready, task.probes[1], settings).score
     assert score.rates == {"missing": pytest.approx(1 / 46)}
     assert (score.n, score.protocol, score.policy) == (12, "xares", "unmasked")
     assert score.predictions == "predictions/tones.toy.knn.xares.safetensors"
@@ -178,7 +180,14 @@ def test_a_clip_that_does_not_decode_is_skipped_and_counted(tmp_path: Path) -> N
     only.mkdir()
     tar(only / "split_0.tar", broken)
     with pytest.raises(DataError, match="no clip decodes"):
-        extract([shards.verified(only / "split_0.tar")], ready, How(None, 1), store=store, threads=1, progress=nothing)
+        extract(
+            [shards.verified(only / "split_0.tar")],
+            ready,
+            CropOptions(None, 1),
+            store=store,
+            threads=1,
+            progress=nothing,
+        )
 
 
 class Tones(torch.nn.Module):
@@ -202,7 +211,7 @@ def test_an_interrupted_split_goes_on_and_ends_the_same(tmp_path: Path, monkeypa
     monkeypatch.setattr(crops, "WINDOW_IN_CLIPS", 8)
     toys.write_dataset(tmp_path, {"test": 30})
     found = [shards.verified(path) for path in shards.find(tmp_path, "test_*.tar")]
-    how = How(0.1, 4)
+    how = CropOptions(0.1, 4)
     whole = extract(found, frozen(Tones()), how, store=Store(tmp_path / "one"), threads=2, progress=nothing)
     encoder, store = Tones(), Store(tmp_path / "two")
     encoder.fail_after = 5
@@ -214,18 +223,18 @@ def test_an_interrupted_split_goes_on_and_ends_the_same(tmp_path: Path, monkeypa
     assert resumed.vectors.tobytes() == whole.vectors.tobytes()
     assert resumed.keys == whole.keys
     with engine(frozen(Tones()), 1) as running:
-        assert encoder.batches == sum(map(len, windows(found, running, how))) - 4
+        assert encoder.batches == sum(map(len, iterate_chunks(found, running, how))) - 4
     assert not list(store.root.rglob("*.part-*"))
 
 
 def test_the_address_holds_every_shard_and_the_batch_size(tmp_path: Path) -> None:
     found = constant(tmp_path, [1] * 30)
     addresses = {
-        stored_as(found, frozen(), How(None, 16), "x"),
-        stored_as(found[:2], frozen(), How(None, 16), "x"),
-        stored_as(found, frozen(), How(None, 1), "x"),
-        stored_as(found, frozen(), How(5.0, 16), "x"),
-        stored_as(found, frozen(), How(None, 16), "y"),
+        build_address(found, frozen(), CropOptions(None, 16), "x"),
+        build_address(found[:2], frozen(), CropOptions(None, 16), "x"),
+        build_address(found, frozen(), CropOptions(None, 1), "x"),
+        build_address(found, frozen(), CropOptions(5.0, 16), "x"),
+        build_address(found, frozen(), CropOptions(None, 16), "y"),
     }
     assert len(addresses) == 5
 
@@ -235,13 +244,13 @@ def test_the_address_holds_every_shard_and_the_batch_size(tmp_path: Path) -> Non
 
 def test_golden_learning_rates() -> None:
     golden = [1.000e-3, 9.780e-4, 9.141e-4, 8.145e-4, 6.891e-4, 5.500e-4, 4.109e-4, 2.855e-4, 1.859e-4, 1.220e-4]
-    assert [cosine(1e-3, epoch, 10) for epoch in range(1, 11)] == pytest.approx(golden, abs=5e-8)
+    assert [compute_cosine_rate(1e-3, epoch, 10) for epoch in range(1, 11)] == pytest.approx(golden, abs=5e-8)
 
 
 def test_golden_training_matrix_of_knn_has_unit_rows() -> None:
     features = torch.from_numpy(np.random.default_rng(0).normal(3, 2, (7, 40)).astype(np.float32))
-    assert torch.linalg.vector_norm(scaled_dimensions(features), dim=1).numpy() == pytest.approx(np.ones(7), rel=1e-6)
-    assert not torch.allclose(torch.linalg.vector_norm(scaled_dimensions(features), dim=0), torch.ones(40), atol=0.1)
+    assert torch.linalg.vector_norm(scale_dimensions(features), dim=1).numpy() == pytest.approx(np.ones(7), rel=1e-6)
+    assert not torch.allclose(torch.linalg.vector_norm(scale_dimensions(features), dim=0), torch.ones(40), atol=0.1)
 
 
 def test_the_wrong_axis_lets_loud_neighbours_win() -> None:
@@ -277,17 +286,17 @@ def test_golden_ties_keep_the_earlier_epoch() -> None:
 
 @pytest.mark.parametrize(("hop", "second", "tenth"), [(10, 100, 10), (20, 50, 5), (40, 25, 3)])
 def test_golden_segment_kernels(hop: float, second: int, tenth: int) -> None:
-    assert frames_until(1.0, hop) == second
-    assert frames_until(0.1, hop) == tenth
+    assert count_frames_until(1.0, hop) == second
+    assert count_frames_until(0.1, hop) == tenth
 
 
 def test_golden_segments_and_frames() -> None:
-    assert pooled(np.ones((60, 1), dtype=np.uint8), frames_until(1.0, 40)).shape == (2, 1)
+    assert pool_segments(np.ones((60, 1), dtype=np.uint8), count_frames_until(1.0, 40)).shape == (2, 1)
     for hop in (10, 20, 40):
-        assert frames_until(7 * (hop / 1000), hop) == 8
+        assert count_frames_until(7 * (hop / 1000), hop) == 8
     erased = np.array([[0.085, 0.119, 0]])
-    assert not labels(erased, 10, 40, 1).any()
-    assert labels(np.array([[0.085, 0.121, 0]]), 10, 40, 1)[:, 0].tolist() == [0, 0, 0, 1, 0, 0, 0, 0, 0, 0]
+    assert not label_frames(erased, 10, 40, 1).any()
+    assert label_frames(np.array([[0.085, 0.121, 0]]), 10, 40, 1)[:, 0].tolist() == [0, 0, 0, 1, 0, 0, 0, 0, 0, 0]
 
 
 @given(
@@ -303,7 +312,7 @@ def test_labels_are_those_of_the_published_loop(
     for on, off, label in rows:
         first, end = int(np.ceil(on / (hop / 1000))), int(np.ceil(off / (hop / 1000)))
         expected[first:end, int(label)] = 1
-    assert np.array_equal(labels(rows, length, hop, 3), expected)
+    assert np.array_equal(label_frames(rows, length, hop, 3), expected)
 
 
 def test_the_metrics_count_what_is_absent_as_zero() -> None:
@@ -331,8 +340,8 @@ def test_the_metrics_count_what_is_absent_as_zero() -> None:
 @pytest.mark.parametrize("suite", ["mini", "full"])
 def test_every_task_has_a_form_in_both_protocols(task, suite: str) -> None:
     strict = in_suite(task, suite)
-    assert in_protocol(strict, "strict") is strict
-    published = in_protocol(strict, "xares")
+    assert apply_protocol(strict, "strict") is strict
+    published = apply_protocol(strict, "xares")
     assert isinstance(published.target, Target)
     assert (published.name, published.protocol, published.weight) == (task.name, "xares", task.weight)
     assert [probe.name for probe in published.probes] == [probe.name for probe in strict.probes]
@@ -343,7 +352,7 @@ def test_every_task_has_a_form_in_both_protocols(task, suite: str) -> None:
         facts = FACTS[task.name]
         assert task.published.batch_size_encode == facts["batch_size_encode"]
         rows = {name: np.array([place]) for place, name in enumerate(task.shards.patterns)}
-        for problem in problems(published, rows):
+        for problem in build_fit_splits(published, rows):
             same = np.array_equal(problem.valid, problem.test)
             patterns = list(task.shards.patterns.values())
             assert facts["valid_is_test"] == (same or patterns[problem.valid[0]] == patterns[problem.test[0]])
@@ -352,12 +361,12 @@ def test_every_task_has_a_form_in_both_protocols(task, suite: str) -> None:
 
 
 def test_protocols_have_names() -> None:
-    assert chosen("both") == ("strict", "xares")
-    assert chosen("xares") == ("xares",)
+    assert list_protocols("both") == ("strict", "xares")
+    assert list_protocols("xares") == ("xares",)
     with pytest.raises(ChoiceError, match="strict or xares"):
-        in_protocol(toys.task(), "lax")
+        apply_protocol(toys.task(), "lax")
     with pytest.raises(DataError, match="expected Events"):
-        in_protocol(toys.task(published=Published(left_out=("low",))), "xares")
+        apply_protocol(toys.task(published=Published(left_out=("low",))), "xares")
 
 
 def test_rows_of_one_clip_are_resampled_together(tmp_path: Path) -> None:
@@ -373,12 +382,12 @@ def test_rows_of_one_clip_are_resampled_together(tmp_path: Path) -> None:
     task = toys.task(name="long", crop_in_s=0.1, cluster=None, published=Published(batch_size_encode=4))
     settings = Settings("full", "xares", "cpu", "fp32", (0,), tmp_path / "cache", data, 1)
     found, encoder = dataset(task, "full", cache=tmp_path / "cache", data=data), frozen(Tones())
-    labelled = embed(in_protocol(task, "xares"), found, encoder, settings, nothing)
-    score = evaluate(labelled, encoder, KNN(k=3), settings).score
+    labelled = embed_clips(apply_protocol(task, "xares"), found, encoder, settings, nothing)
+    score = evaluate_clips(labelled, encoder, KNN(k=3), settings).score
     assert (score.n, score.clusters) == (18, 12)
     alone = replace(encoder, certificate=toys.certificate("single"))
-    strict = embed(task, found, alone, settings, nothing)
-    assert evaluate(strict, alone, KNN(k=3), settings).score.n == 12
+    strict = embed_clips(task, found, alone, settings, nothing)
+    assert evaluate_clips(strict, alone, KNN(k=3), settings).score.n == 12
 
 
 def test_a_note_that_the_vocabulary_lacks_is_left_out_and_counted(tmp_path: Path) -> None:
@@ -401,18 +410,18 @@ def test_a_note_that_the_vocabulary_lacks_is_left_out_and_counted(tmp_path: Path
     )
     settings = Settings("full", "xares", "cpu", "fp32", (0, 1), tmp_path / "cache", data.parent, 1)
     found, encoder = dataset(task, "full", cache=tmp_path / "cache", data=data.parent), frozen(Tones())
-    published = in_protocol(task, "xares")
-    labelled = embed_frames(published, found, encoder, settings, nothing)
+    published = apply_protocol(task, "xares")
+    labelled = embed_events(published, found, encoder, settings, nothing)
     assert labelled.rates == {"missing": 0.0, "events left out": pytest.approx(3 / 12)}
     assert labelled.targets.asked(8) == 60  # tested together with the next, which is longer
-    made = evaluate_frames(labelled, encoder, published.probes[0], settings)
+    made = evaluate_events(labelled, encoder, published.probes[0], settings)
     assert made.answers.targets.shape == (2 * (6 + 8), 2)  # two batches of two clips: 0.5 and 0.6, 0.7 and 0.8 s
     assert made.score.clusters == 4
     assert made.score.data.classes == 2
 
 
 def test_a_clip_without_a_whole_segment_has_no_row() -> None:
-    targets = PublishedTargets(
+    targets = XaresEventTargets(
         [np.array([[0.0, 0.1, 0.0]])] * 2, np.array([2, 12]), np.array([0.02, 0.12]), 10.0, 0.05, 1, lambda t, p: 0.0
     )
     assert [len(targets.segments(clip)) for clip in (0, 1)] == [0, 2]
@@ -422,13 +431,13 @@ def test_a_clip_without_a_whole_segment_has_no_row() -> None:
 
 @given(st.lists(st.integers(1, 50), min_size=1, max_size=20), st.integers(1, 7))
 def test_every_clip_has_the_length_of_its_batch(lengths: list[int], size: int) -> None:
-    found = in_batches(np.array(lengths), size)
+    found = pad_to_batches(np.array(lengths), size)
     assert found.tolist() == [max(lengths[at // size * size : at // size * size + size]) for at in range(len(lengths))]
 
 
 def test_splits_of_a_user_without_validation_select_on_the_test() -> None:
-    task = in_protocol(toys.task(split=Splits(valid=None), shards=ShardSet({"train": "a*", "test": "b*"})), "xares")
-    (problem,) = problems(task, {"train": np.arange(4), "test": np.arange(4, 6)})
+    task = apply_protocol(toys.task(split=Splits(valid=None), shards=ShardSet({"train": "a*", "test": "b*"})), "xares")
+    (problem,) = build_fit_splits(task, {"train": np.arange(4), "test": np.arange(4, 6)})
     assert np.array_equal(problem.valid, problem.test)
 
 
@@ -442,11 +451,11 @@ def test_captions_and_transcripts_count_what_does_not_decode(tmp_path: Path) -> 
     described = {"a": "A sound.", "b": "A sound", "trans": "LOW", "label": "low", "speaker": "x"}
     for folder, chosen_task, clips in ((captions, retrieval.task(), 64), (spoken, transcripts.task(), 26)):
         tar(folder / "train_0000009.tar", [("bad.wav", b"RIFF no wave"), ("bad.json", json.dumps(described).encode())])
-        published = in_protocol(
+        published = apply_protocol(
             replace(chosen_task, probes=tuple(replace(probe, epochs=1) for probe in chosen_task.probes)), "xares"
         )
         settings = Settings("full", "xares", "cpu", "fp32", (0,), tmp_path / folder.name / "cache", folder, 1)
-        found, told = dataset(published, "full", cache=settings.cache, data=folder), story(published)
+        found, told = dataset(published, "full", cache=settings.cache, data=folder), choose_pipeline(published)
         encoder = frozen(Tones())
         labelled = told.embed(published, found, encoder, settings, nothing)
         score = told.evaluate(labelled, encoder, published.probes[0], settings).score

@@ -12,7 +12,7 @@ import math
 from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Any
 
-from bench.evaluation.layer_curve import contradiction
+from bench.evaluation.layer_curve import find_contradiction
 from bench.leaderboard.files.metric_names import metric_of
 from bench.leaderboard.files.sources import Source, proof
 from bench.scoring.measure import measure
@@ -69,7 +69,7 @@ def _of_row(source: Source, score: Score) -> Iterator[Difference]:
     for name, value in found.items():
         if not same(stored[name], value):
             yield Difference(where, name, stored[name], value)
-    wrong = contradiction(score.value, score.subsets, score.secondary)
+    wrong = find_contradiction(score.value, score.subsets, score.secondary)
     if wrong:
         yield Difference(where, "layers", *wrong)
 

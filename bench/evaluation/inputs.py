@@ -18,10 +18,10 @@ from bench.extraction.pooled import Progress, extract, joined
 from bench.store.files import Store
 from bench.types import FRAMES, WIDE, DataError, Embeddings, Folds, Problem, Settings, Sidecar, Task
 from bench.xares import extraction
-from bench.xares.crops import How
+from bench.xares.crops import CropOptions
 
 L = TypeVar("L")
-Rows = Mapping[str, NDArray[np.int64]]
+SplitRows = Mapping[str, NDArray[np.int64]]
 """The rows of each split or fold."""
 
 
@@ -42,41 +42,43 @@ class FramedClips:
         return {WIDE: share} if share else {}
 
 
-def gather(
+def collect_embeddings(
     task: Task, data: Dataset, frozen: Frozen, settings: Settings, progress: Progress
-) -> tuple[Embeddings, Rows]:
+) -> tuple[Embeddings, SplitRows]:
     """Pooled embeddings of all clips of a task. Raises as ``extraction.pooled.extract`` does, and for missing clips."""
     how: dict[str, Any] = {"store": Store(settings.cache), "threads": settings.threads, "progress": progress}
     parts: dict[str, Embeddings] = {}
     for name in names(task):
         if task.protocol == "xares":
-            parts[name] = extraction.extract(data.splits[name], frozen, published(task), **how)
+            parts[name] = extraction.extract(data.splits[name], frozen, build_crop_options(task), **how)
         else:
-            parts[name] = extract(data.splits[name], frozen, crop_in_s=task.crop_in_s, **_decoding(settings), **how)
-        check_complete(task, data, name, _clips(task, data, name, parts[name].keys), settings.suite)
-    return joined(list(parts.values())), _rows({name: len(part.keys) for name, part in parts.items()})
+            parts[name] = extract(
+                data.splits[name], frozen, crop_in_s=task.crop_in_s, **_build_decoding_options(settings), **how
+            )
+        check_complete(task, data, name, _count_clips(task, data, name, parts[name].keys), settings.suite)
+    return joined(list(parts.values())), _assign_rows({name: len(part.keys) for name, part in parts.items()})
 
 
-def _decoding(settings: Settings) -> dict[str, Any]:
+def _build_decoding_options(settings: Settings) -> dict[str, Any]:
     kept = KeptAudio(settings.cache / "audio") if settings.pcm_cache else None
     return {"decoded": kept, "decoders": settings.decoders}
 
 
-def gather_frames(
+def collect_frames(
     task: Task, data: Dataset, frozen: Frozen, settings: Settings, progress: Progress
-) -> tuple[FramedClips, Rows]:
+) -> tuple[FramedClips, SplitRows]:
     """Frames of all clips of a task. Raises as ``bench.extraction.pooled.extract`` does, and for missing clips."""
     how: dict[str, Any] = {"store": Store(settings.cache), "threads": settings.threads, "progress": progress}
     clips, sizes = [], {}
     for name in names(task):
         if task.protocol == "xares":
-            parts = [extraction.extract_frames(data.splits[name], frozen, published(task), **how)]
+            parts = [extraction.extract_frames(data.splits[name], frozen, build_crop_options(task), **how)]
         else:
-            own = {"crop_in_s": task.crop_in_s, "dtype": FRAMES[settings.frames], **_decoding(settings)}
+            own = {"crop_in_s": task.crop_in_s, "dtype": FRAMES[settings.frames], **_build_decoding_options(settings)}
             parts = extract_frames(data.splits[name], frozen, **own, **how)
         keys = [key for part in parts for key in part.keys]
         sizes[name] = len(keys)
-        check_complete(task, data, name, _clips(task, data, name, keys), settings.suite)
+        check_complete(task, data, name, _count_clips(task, data, name, keys), settings.suite)
         clips += [(part, index) for part in parts for index in range(len(part.keys))]
     views = [part.clip(index) for part, index in clips]
     framed = FramedClips(
@@ -86,34 +88,34 @@ def gather_frames(
         seconds=np.array([part.seconds[index] for part, index in clips]),
         sidecars=tuple(part.sidecars[index] for part, index in clips),
     )
-    return framed, _rows(sizes)
+    return framed, _assign_rows(sizes)
 
 
-def published(task: Task) -> How:
+def build_crop_options(task: Task) -> CropOptions:
     """How X-ARES encodes a task."""
-    return How(task.crop_in_s, task.published.batch_size_encode)
+    return CropOptions(task.crop_in_s, task.published.batch_size_encode)
 
 
-def _clips(task: Task, data: Dataset, name: str, keys: Sequence[str]) -> int:
+def _count_clips(task: Task, data: Dataset, name: str, keys: Sequence[str]) -> int:
     """The clips of a split: in protocol xares also those that do not decode, of which ``lost`` tells."""
     return len(keys) if task.protocol == "strict" else sum(map(shards.count, data.splits[name]))
 
 
-def lost(task: Task, data: Dataset, rows: Rows, keys: Sequence[str]) -> float:
+def compute_missing_rate(task: Task, data: Dataset, rows: SplitRows, keys: Sequence[str]) -> float:
     """The fraction of clips that protocol xares skipped because they do not decode; in strict that is an error."""
     if task.protocol == "strict":
         return 0.0
-    there = sum(_clips(task, data, name, keys) for name in rows)
-    return 1 - sum(len({extraction.file_of(keys[row]) for row in own}) for own in rows.values()) / there
+    there = sum(_count_clips(task, data, name, keys) for name in rows)
+    return 1 - sum(len({extraction.parse_clip_key(keys[row]) for row in own}) for own in rows.values()) / there
 
 
-def _rows(sizes: Mapping[str, int]) -> Rows:
+def _assign_rows(sizes: Mapping[str, int]) -> SplitRows:
     ends = np.cumsum(list(sizes.values()))
     return {name: np.arange(end - size, end) for (name, size), end in zip(sizes.items(), ends.tolist(), strict=True)}
 
 
-def labels(
-    task: Task, rows: Rows, keys: Sequence[str], sidecars: Sequence[Sidecar], label: Callable[[Sidecar, str], L]
+def read_labels(
+    task: Task, rows: SplitRows, keys: Sequence[str], sidecars: Sequence[Sidecar], label: Callable[[Sidecar, str], L]
 ) -> list[L]:
     """``label`` of every clip, told where the clip is for its errors."""
     split_of = {int(row): name for name, own in rows.items() for row in own}
@@ -123,7 +125,7 @@ def labels(
     ]
 
 
-def problems(task: Task, rows: Rows) -> tuple[Problem, ...]:
+def build_fit_splits(task: Task, rows: SplitRows) -> tuple[Problem, ...]:
     """The fits of a task. What is tested on is not used for selection, except in protocol xares."""
     as_published = task.protocol == "xares"
     if isinstance(task.split, Folds):
@@ -144,7 +146,7 @@ def problems(task: Task, rows: Rows) -> tuple[Problem, ...]:
     return (Problem(rows[split.train], rows[split.valid] if selectable and split.valid else None, rows[split.test]),)
 
 
-def clusters(task: Task, sidecars: Sequence[Sidecar]) -> NDArray[np.int64] | None:
+def read_clusters(task: Task, sidecars: Sequence[Sidecar]) -> NDArray[np.int64] | None:
     """Which clips are resampled together, [N], or None when the sidecars do not say. Raises DataError for a few."""
     if task.cluster is None or not any(task.cluster in sidecar for sidecar in sidecars):
         return None
@@ -156,13 +158,13 @@ def clusters(task: Task, sidecars: Sequence[Sidecar]) -> NDArray[np.int64] | Non
     return np.unique(values, return_inverse=True)[1].astype(np.int64)
 
 
-def repeated(task: Task, rows: Rows, keys: Sequence[str]) -> NDArray[np.int64] | None:
+def group_crops_by_clip(task: Task, rows: SplitRows, keys: Sequence[str]) -> NDArray[np.int64] | None:
     """Which rows are of one clip, [N], where a clip has several, as crops may have in protocol xares; else None."""
     if task.protocol == "strict":
         return None
     files = [""] * len(keys)
     for name, own in rows.items():
         for row in own.tolist():
-            files[row] = f"{name}/{extraction.file_of(keys[row])}"
+            files[row] = f"{name}/{extraction.parse_clip_key(keys[row])}"
     found, places = np.unique(files, return_inverse=True)
     return places.astype(np.int64) if len(found) < len(files) else None

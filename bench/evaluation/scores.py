@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from bench.datasets.dataset import Dataset
-from bench.evaluation.layer_curve import chosen, curve, on_layers
+from bench.evaluation.layer_curve import average_chosen_layer, compute_layer_curve, prepare_probe
 from bench.extraction.engine.local import Frozen
 from bench.scoring.measure import Answers, Measured, by_fold, measure
 from bench.scoring.trials import TrialAnswers
@@ -20,7 +20,7 @@ UNMASKED = "unmasked"  # how clips share a batch in protocol xares: padded with 
 
 
 @dataclass(frozen=True, slots=True)
-class Evaluated:
+class Evaluation:
     """A score and the proof of it."""
 
     score: Score
@@ -28,7 +28,7 @@ class Evaluated:
 
 
 @dataclass(frozen=True, slots=True)
-class Asked:
+class EvalContext:
     """What was asked: everything about a row that the answers do not say."""
 
     task: Task
@@ -39,8 +39,8 @@ class Asked:
     hours: float  # of audio
 
 
-def answered(
-    asked: Asked,
+def run_probe(
+    asked: EvalContext,
     inputs: object,
     targets: object,
     problems: Sequence[Problem],
@@ -49,7 +49,7 @@ def answered(
 ) -> list[ProbeResult]:
     """What the probe says, on the layer that it chooses by ``quality`` where the encoder gives all of them."""
     probe, frozen = asked.probe, asked.frozen
-    return on_layers(probe, frozen, quality, clusters).run(
+    return prepare_probe(probe, frozen, quality, clusters).run(
         inputs,
         targets,
         problems,
@@ -59,26 +59,26 @@ def answered(
     )
 
 
-def stacked(results: Sequence[ProbeResult]) -> Predictions:
+def concat_folds(results: Sequence[ProbeResult]) -> Predictions:
     """The predictions of all folds, one fold after another, [S, n, ...]."""
     return np.concatenate([result.predictions for result in results], axis=1)
 
 
-def tested(problems: Sequence[Problem]) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+def held_out_rows(problems: Sequence[Problem]) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
     """The tested clips, one fold after another, and their folds, [n] each."""
     order = np.concatenate([problem.test for problem in problems])
     return order, np.repeat(np.arange(len(problems)), [len(problem.test) for problem in problems])
 
 
-def evaluated(
-    asked: Asked,
+def build_score(
+    asked: EvalContext,
     answers: Answers | TrialAnswers,
     results: Sequence[ProbeResult],
     rates: Mapping[str, float],
     *,
     majority: float | None = None,
     further: Mapping[str, float] | None = None,
-) -> Evaluated:
+) -> Evaluation:
     """The row of some answers and the proof of it.
 
     ``majority`` is what is reached without listening (None: chance); ``further`` are numbers that do not follow from
@@ -112,28 +112,28 @@ def evaluated(
         majority=found.chance if majority is None else majority,
         seeds=settings.seeds if probe.seeded else (),
         seed_values=found.seed_values if probe.seeded else (),
-        secondary=found.secondary | dict(further or {}) | chosen(results),
+        secondary=found.secondary | dict(further or {}) | average_chosen_layer(results),
         data=asked.data.described(round(asked.hours, 6), n_classes),
         rates=rates,
-        subsets=_of_folds(task, found) | found.subsets | curve(results, at_layer),
-        predictions=proof(task, frozen.name, probe.name),
+        subsets=_name_fold_values(task, found) | found.subsets | compute_layer_curve(results, at_layer),
+        predictions=name_predictions_file(task, frozen.name, probe.name),
         device=frozen.device.partition(":")[0],
         precision=frozen.precision,
         policy=frozen.policy if task.protocol == "strict" else UNMASKED,
         certified=frozen.certificate.passed,
         private=task.private,
     )
-    return Evaluated(score, answers)
+    return Evaluation(score, answers)
 
 
-def _of_folds(task: Task, found: Measured) -> dict[str, float]:
+def _name_fold_values(task: Task, found: Measured) -> dict[str, float]:
     """The value of each fold by its name; nothing for a task without folds."""
     if not isinstance(task.split, Folds):
         return {}
     return {f"fold {name}": value for name, value in zip(task.split.names, found.fold_values, strict=True)}
 
 
-def proof(task: Task, encoder: str, probe: str) -> str:
+def name_predictions_file(task: Task, encoder: str, probe: str) -> str:
     """The file of a row's predictions, relative to the leaderboard."""
     names = [task.name, encoder, probe, *([] if task.protocol == "strict" else [task.protocol])]
     return f"predictions/{'.'.join(map(safe, names))}.safetensors"
