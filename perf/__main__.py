@@ -6,29 +6,28 @@ import importlib
 import os
 import sys
 
-NAMES = {
-    "gating": "false alarms and power of the gate, from stored predictions",
-    "extraction": "shards to stored embeddings, against the bare forward loop",
-    "hiding": "whether everything but the forward pass hides behind a device, with a stand-in for a GPU",
-    "growth": "time, memory and bytes from 1,000 to 100,000 clips",
-    "probing": "stored embeddings to scores, against loops over stored frames",
-    "warm": "the whole embedded suite when every embedding is stored",
-    "scaling": "the embedded suite over 1 and 2 worker processes",
-    "trials": "12 million trials of speaker verification, scored and measured",
+NAMES = {  # command: the module that measures it, and what is measured
+    "gating": ("perf.gating", "false alarms and power of the gate, from stored predictions"),
+    "extraction": ("perf.extraction", "shards to stored embeddings, against the bare forward loop"),
+    "hiding": ("perf.hiding", "how busy extraction keeps a device, with a stand-in for a GPU"),
+    "growth": ("perf.growth", "time, memory and bytes from 1,000 to 100,000 clips"),
+    "probing": ("perf.probing", "stored embeddings to scores, against loops over stored frames"),
+    "warm": ("perf.warm", "the whole synthetic suite when every embedding is stored"),
+    "scaling": ("perf.scaling", "the synthetic suite over 1 and 2 worker processes"),
+    "trials": ("perf.trials", "12 million trials of speaker verification, scored and measured"),
 }
-
-
 # as ``bench.plugin.scheduling.prepare_process`` has it for a benchmark run; before torch is imported
 ENVIRONMENT = {"OMP_WAIT_POLICY": "PASSIVE", "ONEDNN_PRIMITIVE_CACHE_CAPACITY": "16"}
 
 
 def main(arguments: list[str]) -> int:
+    """Run the measurement that the first argument names; without one, list them."""
     if not arguments or arguments[0] not in NAMES:
-        print("python -m perf NAME [--help]", *(f"  {name:12} {what}" for name, what in NAMES.items()), sep="\n")
+        print("python -m perf NAME [--help]", *(f"  {name:12} {what}" for name, (_, what) in NAMES.items()), sep="\n")
         return 2
     for name, value in ENVIRONMENT.items():
         os.environ.setdefault(name, value)
-    module = importlib.import_module(f"perf.{arguments[0]}")
+    module = importlib.import_module(NAMES[arguments[0]][0])
     return int(module.main(arguments[1:]))
 
 

@@ -17,7 +17,8 @@ Loop = Callable[[Frozen, Batches, int], float]
 """Seconds that an encoder takes for batches on so many threads."""
 SIZES = (1, 2, 4, 8, 16, 32, 64)
 SIZES_ON_GPU = (8, 16, 32, 64, 128, 256, 512)
-ENOUGH_IN_S, MOST_PASSES = 1.0, 7  # to choose a size
+ENOUGH_IN_S = 1.0  # of passes, to choose a size
+MOST_PASSES = 7
 TRIED = 8  # one clip in so many is used to find the best batch size, but no fewer than 8; on a GPU all are
 
 

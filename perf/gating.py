@@ -93,7 +93,7 @@ def read(chosen: argparse.Namespace) -> list[Row]:
                     continue  # trials have pairs of clips, not clips to draw
                 answers = clustered(answers)
                 other = others.get((score.task, score.probe))
-                other = None if other is None else clustered(other)
+                other = clustered(other) if isinstance(other, Answers) else None
                 if other is not None and other.keys != answers.keys:
                     raise ValueError(f"other clips in {score.task}")
                 rows.append(Row(score, answers, other, normalized(score, shuffled(answers, score, 0))))

@@ -20,7 +20,9 @@ from encoders.parts import hf_waveform
 from tasks.mini.write import Sample, write_shards
 
 RATE = 16_000
-FIXED_IN_S, SHORTEST_IN_S, LONGEST_IN_S = 5.0, 1.0, 9.0  # mixed lengths have the same mean
+FIXED_IN_S = 5.0
+SHORTEST_IN_S = 1.0  # of mixed lengths, which have the same mean
+LONGEST_IN_S = 9.0
 
 
 class Model(NamedTuple):
@@ -80,7 +82,8 @@ def durations(lengths: str, seconds: float) -> list[float]:
     n = round(seconds / FIXED_IN_S)
     if lengths == "fixed":
         return [FIXED_IN_S] * n
-    return np.random.default_rng(0).uniform(SHORTEST_IN_S, LONGEST_IN_S, n).round(2).tolist()
+    drawn: list[float] = np.random.default_rng(0).uniform(SHORTEST_IN_S, LONGEST_IN_S, n).round(2).tolist()
+    return drawn
 
 
 def clips(seconds: list[float], rate: int, container: Any) -> Iterator[Sample]:

@@ -211,8 +211,8 @@ class Spoken:
 def word_accuracy(texts: NDArray[Any], answers: NDArray[Any]) -> float:
     """The share of words that stand at their place."""
     pairs = [(text.split(), answer.split()) for text, answer in zip(texts, answers, strict=True)]
-    right = sum(word == said for text, answer in pairs for word, said in zip(text, answer, strict=False))
-    return right / sum(len(text) for text, _ in pairs)
+    right = sum(word == heard for text, answer in pairs for word, heard in zip(text, answer, strict=False))
+    return float(right / sum(len(text) for text, _ in pairs))
 
 
 def _transcripts(size: Size, folder: Path) -> Iterator[Row]:

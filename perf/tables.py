@@ -31,8 +31,9 @@ def _text(value: object) -> str:
 
 def finish(name: str, rows: Sequence[Row], path: Path | None) -> None:
     """Print the table and, if asked, write the JSON."""
-    about = {"benchmark": name, "date": datetime.now(UTC).isoformat(timespec="seconds"), "machine": machine()}
-    print(f"\n{about['machine']['processor']}, {about['machine']['cores']} cores, {about['date'][:10]}")
+    date, here = datetime.now(UTC).isoformat(timespec="seconds"), machine()
+    print(f"\n{here['processor']}, {here['cores']} cores, {date[:10]}")
     print(show(rows), flush=True)
     if path is not None:
+        about = {"benchmark": name, "date": date, "machine": here}
         path.write_text(json.dumps({**about, "versions": versions(), "rows": list(rows)}, indent=1))

@@ -24,7 +24,9 @@ from bench.types import Pairs, Problem, Trials
 from bench.verification.trial_lists import TrialList, lines_of, read
 
 V = TypeVar("V")
-UTTERANCES, SPEAKERS, TRAINING = 59_443, 808, 8_000
+UTTERANCES = 59_443
+SPEAKERS = 808
+TRAINING = 8_000
 LANGUAGES = ("de", "en", "fi", "zh")
 
 
@@ -72,8 +74,8 @@ def main(arguments: list[str]) -> int:
     shares = f"{labels.mean():.0%} targets"
     print(f"{len(enrol):,} trials ({shares}) of {UTTERANCES:,} utterances, {chosen.dimensions} values")
     start = time.perf_counter()
-    how = {"n_classes": 2, "seeds": (0,)}
-    (result,) = timed("scores: cosine", lambda: Cosine(centred=True).run(vectors, pairs, [problem], **how))
+    cosine, s_norm = Cosine(centred=True), SNorm(300)
+    (result,) = timed("scores: cosine", lambda: cosine.run(vectors, pairs, [problem], n_classes=2, seeds=(0,)))
     answers = TrialAnswers(
         enrol,
         test,
@@ -89,7 +91,7 @@ def main(arguments: list[str]) -> int:
     found = timed("EER, interval, costs, Cllr, 4 buckets", lambda: numbers(answers))
     print(f"{'scored and measured':40} {time.perf_counter() - start:7.2f} s")
     print(f"EER {found.eer:.4f} [{found.ci95[0]:.4f}, {found.ci95[1]:.4f}], {found.secondary}")
-    timed("scores: adaptive S-norm, top 300", lambda: SNorm(300).run(vectors, pairs, [problem], **how))
+    timed("scores: adaptive S-norm, top 300", lambda: s_norm.run(vectors, pairs, [problem], n_classes=2, seeds=(0,)))
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "scores.safetensors"
         timed("predictions written", lambda: predictions.write(path, answers))

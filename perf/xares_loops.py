@@ -39,11 +39,14 @@ Sample = tuple["NDArray[np.float32]", int]
 class Stored(Protocol):
     """Stored frames of the clips of some folds."""
 
-    n_classes: int
-    folds: tuple[int, ...]
+    @property
+    def n_classes(self) -> int: ...
+
+    @property
+    def folds(self) -> tuple[int, ...]: ...
 
     def read(self, folds: Sequence[int], rng: np.random.Generator | None) -> Iterator[Sample]:
-        """All clips of ``folds``, read now; in a new order with ``rng``."""
+        """Read all clips of ``folds`` now; in a new order with ``rng``."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -131,7 +134,7 @@ def linear(stored: Stored) -> float:
                 group["lr"] = 0.1 * RATE + 0.9 * RATE * (1 + math.cos(math.pi * (epoch - 1) / EPOCHS)) / 2
             for pooled, labels in _batches(stored.read(others, rng)):
                 optimizer.zero_grad()
-                nn.functional.cross_entropy(head(pooled), labels).backward()
+                nn.functional.cross_entropy(head(pooled), labels).backward()  # type: ignore[no-untyped-call]
                 optimizer.step()
             reached = _accuracy(head, stored.read([fold], None))
             if reached > best:
