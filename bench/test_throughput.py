@@ -3,13 +3,13 @@
 import pytest
 from pytest_benchmark.fixture import BenchmarkFixture
 
-from bench.plugin.collection import Load
+from bench.plugin.collection import ThroughputCase
 from bench.plugin.fixtures import Bench
 
 
 @pytest.mark.throughput
 @pytest.mark.filterwarnings("default")
-def test_throughput(load: Load, bench: Bench, benchmark: BenchmarkFixture) -> None:
+def test_throughput(load: ThroughputCase, bench: Bench, benchmark: BenchmarkFixture) -> None:
     if benchmark.disabled:
         pytest.skip(
             "pytest-benchmark is disabled (--benchmark-disable, or a worker of xdist): nothing would be measured"

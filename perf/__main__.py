@@ -7,14 +7,14 @@ import os
 import sys
 
 NAMES = {  # command: the module that measures it, and what is measured
-    "gating": ("perf.gating", "false alarms and power of the gate, from stored predictions"),
-    "extraction": ("perf.extraction", "shards to stored embeddings, against the bare forward loop"),
-    "hiding": ("perf.hiding", "how busy extraction keeps a device, with a stand-in for a GPU"),
-    "growth": ("perf.growth", "time, memory and bytes from 1,000 to 100,000 clips"),
-    "probing": ("perf.probing", "stored embeddings to scores, against loops over stored frames"),
-    "warm": ("perf.warm", "the whole synthetic suite when every embedding is stored"),
-    "scaling": ("perf.scaling", "the synthetic suite over 1 and 2 worker processes"),
-    "trials": ("perf.trials", "12 million trials of speaker verification, scored and measured"),
+    "gating": ("perf.gate_errors", "false alarms and power of the gate, from stored predictions"),
+    "extraction": ("perf.extraction_speed", "shards to stored embeddings, against the bare forward loop"),
+    "hiding": ("perf.device_utilization", "how busy extraction keeps a device, with a stand-in for a GPU"),
+    "growth": ("perf.cost_by_clips", "time, memory and bytes from 1,000 to 100,000 clips"),
+    "probing": ("perf.probe_speed", "stored embeddings to scores, against loops over stored frames"),
+    "warm": ("perf.suite_time", "the whole synthetic suite when every embedding is stored"),
+    "scaling": ("perf.worker_scaling", "the synthetic suite over 1 and 2 worker processes"),
+    "trials": ("perf.trial_scoring", "12 million trials of speaker verification, scored and measured"),
 }
 # as ``bench.plugin.scheduling.prepare_process`` has it for a benchmark run; before torch is imported
 ENVIRONMENT = {"OMP_WAIT_POLICY": "PASSIVE", "ONEDNN_PRIMITIVE_CACHE_CAPACITY": "16"}

@@ -16,7 +16,7 @@ import psutil
 
 
 @dataclass(frozen=True, slots=True)
-class Measured:
+class Measurement:
     """What a function returned and cost; MiB are of the whole process."""
 
     result: Any
@@ -25,7 +25,7 @@ class Measured:
     peak_mib: float
 
 
-def alone(function: Callable[..., Any], *arguments: Any, threads: int = 1, repeats: int = 1) -> Measured:
+def run_alone(function: Callable[..., Any], *arguments: Any, threads: int = 1, repeats: int = 1) -> Measurement:
     """Run ``function(*arguments)`` in a fresh process in which torch and BLAS have ``threads`` threads.
 
     The function's module is imported, and torch's first use paid, before the clock starts. Both function and
@@ -47,7 +47,7 @@ def _prepare(threads: int) -> None:
     torch.optim.Adam([x])  # its first use imports torch's compiler, which takes seconds
 
 
-def _measure(function: Callable[..., Any], arguments: tuple[Any, ...], repeats: int) -> Measured:
+def _measure(function: Callable[..., Any], arguments: tuple[Any, ...], repeats: int) -> Measurement:
     before = psutil.Process().memory_info().rss / 2**20
     seconds = []
     for _ in range(repeats):
@@ -55,4 +55,4 @@ def _measure(function: Callable[..., Any], arguments: tuple[Any, ...], repeats: 
         result = function(*arguments)
         seconds.append(time.perf_counter() - start)
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / (2**20 if sys.platform == "darwin" else 2**10)
-    return Measured(result, statistics.median(seconds), before, peak)
+    return Measurement(result, statistics.median(seconds), before, peak)

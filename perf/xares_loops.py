@@ -101,10 +101,10 @@ class Tars:
 
 def encode(encoder: Any, clips: Iterable[tuple[str, NDArray[np.float32], int]], fold: int, to: Tars) -> None:
     """Store the frames of clips (key, mono audio at the encoder's rate, label), 16 encoded at a time."""
-    to.write(fold, _encoded(encoder, clips))
+    to.write(fold, _encode_batches(encoder, clips))
 
 
-def _encoded(
+def _encode_batches(
     encoder: Any, clips: Iterable[tuple[str, NDArray[np.float32], int]]
 ) -> Iterator[tuple[str, NDArray[np.float32], int]]:
     whole = iter(clips)
@@ -118,7 +118,7 @@ def _encoded(
             yield key, own, label
 
 
-def linear(stored: Stored) -> float:
+def train_linear(stored: Stored) -> float:
     """Accuracy, mean over folds, of the head that is trained anew for each."""
     accuracies = []
     for fold in stored.folds:
@@ -132,24 +132,24 @@ def linear(stored: Stored) -> float:
         for epoch in range(1, EPOCHS + 1):
             for group in optimizer.param_groups:
                 group["lr"] = 0.1 * RATE + 0.9 * RATE * (1 + math.cos(math.pi * (epoch - 1) / EPOCHS)) / 2
-            for pooled, labels in _batches(stored.read(others, rng)):
+            for pooled, labels in _read_batches(stored.read(others, rng)):
                 optimizer.zero_grad()
                 nn.functional.cross_entropy(head(pooled), labels).backward()  # type: ignore[no-untyped-call]
                 optimizer.step()
-            reached = _accuracy(head, stored.read([fold], None))
+            reached = _compute_accuracy(head, stored.read([fold], None))
             if reached > best:
                 best, kept = reached, {name: tensor.clone() for name, tensor in head.state_dict().items()}
         head.load_state_dict(kept)
-        accuracies.append(_accuracy(head, stored.read([fold], None)))
+        accuracies.append(_compute_accuracy(head, stored.read([fold], None)))
     return float(np.mean(accuracies))
 
 
-def knn(stored: Stored) -> float:
+def run_knn(stored: Stored) -> float:
     """Accuracy, mean over folds, of 10 neighbours."""
     accuracies = []
     for fold in stored.folds:
-        known, labels = _pooled(stored.read([other for other in stored.folds if other != fold], None))
-        asked, truth = _pooled(stored.read([fold], None))
+        known, labels = _pool_frames(stored.read([other for other in stored.folds if other != fold], None))
+        asked, truth = _pool_frames(stored.read([fold], None))
         similarity = nn.functional.normalize(asked, dim=1) @ nn.functional.normalize(known.T, dim=1)
         values, nearest = similarity.topk(10, dim=1)
         weights = (values / 0.07).softmax(dim=1)
@@ -158,13 +158,16 @@ def knn(stored: Stored) -> float:
     return float(np.mean(accuracies))
 
 
-def _batches(samples: Iterator[Sample]) -> Iterator[tuple[Tensor, Tensor]]:
+def _read_batches(samples: Iterator[Sample]) -> Iterator[tuple[Tensor, Tensor]]:
     """Mean frames [B, D] and labels [B] of 32 clips at a time."""
     while batch := list(islice(samples, BATCH)):
-        yield _mean([torch.from_numpy(frames.T) for frames, _ in batch]), torch.tensor([label for _, label in batch])
+        yield (
+            _average_frames([torch.from_numpy(frames.T) for frames, _ in batch]),
+            torch.tensor([label for _, label in batch]),
+        )
 
 
-def _mean(frames: Sequence[Tensor]) -> Tensor:
+def _average_frames(frames: Sequence[Tensor]) -> Tensor:
     """[B, D] means of frames [D, T] over their own T, by way of the padded batch and its mask."""
     lengths = torch.tensor([own.shape[1] for own in frames])
     longest = int(lengths.max())
@@ -174,12 +177,12 @@ def _mean(frames: Sequence[Tensor]) -> Tensor:
     return mean
 
 
-def _accuracy(head: nn.Module, samples: Iterator[Sample]) -> float:
+def _compute_accuracy(head: nn.Module, samples: Iterator[Sample]) -> float:
     with torch.inference_mode():
-        right = torch.cat([head(pooled).argmax(dim=1) == labels for pooled, labels in _batches(samples)])
+        right = torch.cat([head(pooled).argmax(dim=1) == labels for pooled, labels in _read_batches(samples)])
     return float(right.double().mean())
 
 
-def _pooled(samples: Iterator[Sample]) -> tuple[Tensor, Tensor]:
-    parts = list(_batches(samples))
+def _pool_frames(samples: Iterator[Sample]) -> tuple[Tensor, Tensor]:
+    parts = list(_read_batches(samples))
     return torch.cat([pooled for pooled, _ in parts]), torch.cat([labels for _, labels in parts])

@@ -17,9 +17,9 @@ from bench.datasets.dataset import in_suite, located, sharing
 from bench.discovery import bundled, listing
 from bench.discovery.environment import cache
 from bench.plugin import scheduling
-from bench.plugin.model_choice import with_language_model, with_text_encoder
-from bench.plugin.options import wanted
-from bench.plugin.probe_choice import kind, with_probes
+from bench.plugin.model_choice import replace_language_model, replace_text_encoder
+from bench.plugin.options import is_benchmark_run
+from bench.plugin.probe_choice import get_kind, select_probes
 from bench.types import DOMAINS, BenchError, ChoiceError, EncoderSpec, Probe, Settings, Task, Trials
 from bench.xares.protocol import apply_protocol, is_scored, list_protocols
 
@@ -47,7 +47,7 @@ class Case:
     @property
     def kind(self) -> str:
         """The probe without what follows a colon."""
-        return kind(self.probe)
+        return get_kind(self.probe)
 
     @property
     def marks(self) -> tuple[str, ...]:
@@ -57,7 +57,7 @@ class Case:
 
 
 @dataclass(frozen=True, slots=True)
-class Load:
+class ThroughputCase:
     """One throughput test: batches of ``batch_size`` clips of ``seconds`` s."""
 
     spec: EncoderSpec
@@ -90,9 +90,12 @@ class Plan:
         return tuple(Case(task, spec, probe) for task in self.tasks for spec in self.specs for probe in task.probes)
 
     @property
-    def loads(self) -> tuple[Load, ...]:
+    def loads(self) -> tuple[ThroughputCase, ...]:
         return tuple(
-            Load(spec, size, seconds) for spec in self.specs for seconds in DURATIONS_IN_S for size in BATCH_SIZES
+            ThroughputCase(spec, size, seconds)
+            for spec in self.specs
+            for seconds in DURATIONS_IN_S
+            for size in BATCH_SIZES
         )
 
 
@@ -111,12 +114,12 @@ def pytest_configure(config: pytest.Config) -> None:
     )
     for probe in probes:
         config.addinivalue_line("markers", probe)
-    if not wanted(config):
+    if not is_benchmark_run(config):
         return
     config.addinivalue_line("filterwarnings", "default")  # an encoder's warnings are its own; our tests' are errors
     scheduling.prepare_process(config)
     try:
-        plan = config.stash[PLAN] = _plan(config)
+        plan = config.stash[PLAN] = _build_plan(config)
     except BenchError as error:
         raise pytest.UsageError(str(error)) from error
     config.addinivalue_line("markers", f"{VERIFICATION}: tasks of speaker verification")
@@ -133,18 +136,18 @@ def pytest_configure(config: pytest.Config) -> None:
         config.pluginmanager.import_plugin(module)
 
 
-def _plan(config: pytest.Config) -> Plan:
+def _build_plan(config: pytest.Config) -> Plan:
     option = config.getoption
     if option("offline"):
         os.environ["HF_HUB_OFFLINE"] = "1"
     suite = option("suite") or ("full" if option("data") else "mini")
-    found = _tasks(option("tasks"), suite)
-    absent = _absent(found, suite, option("data"), option("keyword")) if not option("tasks") else ()
+    found = _select_tasks(option("tasks"), suite)
+    absent = _find_absent(found, suite, option("data"), option("keyword")) if not option("tasks") else ()
     here = [task for task in found if task.name not in absent]
     protocols = list_protocols(option("protocol"))
     kept = tuple(apply_protocol(task, protocol) for task in here for protocol in protocols if is_scored(task, protocol))
-    tasks = with_probes(kept, option("probe"))
-    device = _device(option("device"))
+    tasks = select_probes(kept, option("probe"))
+    device = _choose_device(option("device"))
     settings = Settings(
         suite=suite,
         protocol=option("protocol"),
@@ -153,26 +156,34 @@ def _plan(config: pytest.Config) -> Plan:
         seeds=tuple(range(option("seeds"))),
         cache=(option("cache") or cache()).expanduser().resolve(),
         data=option("data"),
-        threads=scheduling.threads(config),
+        threads=scheduling.count_threads(config),
         offline=option("offline"),
         mirror=option("mirror") or "",
-        compiled=_compiled(option("compile"), device),
-        decoders=scheduling.decoders(config, device),
+        compiled=_check_compile(option("compile"), device),
+        decoders=scheduling.count_decoders(config, device),
         frames=option("frames"),
         pcm_cache=option("pcm_cache"),
     )
-    asked = with_language_model(with_text_encoder(tasks, option("text_encoder")), option("language_model"))
+    asked = replace_language_model(replace_text_encoder(tasks, option("text_encoder")), option("language_model"))
     private, corpora = (tuple(t.name for t in found if t.name in absent and t.private == own) for own in (True, False))
-    return Plan(settings, asked, _specs(option("encoder"), option("layer")), _run(config), tasks, private, corpora)
+    return Plan(
+        settings,
+        asked,
+        _select_encoders(option("encoder"), option("layer")),
+        _choose_run_folder(config),
+        tasks,
+        private,
+        corpora,
+    )
 
 
-def _compiled(asked: bool, device: str) -> bool:
+def _check_compile(asked: bool, device: str) -> bool:
     if asked and not device.startswith("cuda"):  # several copies run at a time there, and each would be compiled
         raise ChoiceError("--compile", got=device, expected="a CUDA device", where="--device")
     return asked
 
 
-def _tasks(files: list[Path], suite: str) -> tuple[Task, ...]:
+def _select_tasks(files: list[Path], suite: str) -> tuple[Task, ...]:
     known = bundled.bundled_tasks()
     tasks = tuple(task for file in files for task in bundled.tasks_of(file)) or known
     if suite == "mini":
@@ -189,7 +200,7 @@ def _tasks(files: list[Path], suite: str) -> tuple[Task, ...]:
     return sharing([in_suite(task, suite) for task in tasks], known)
 
 
-def _absent(tasks: Sequence[Task], suite: str, data: Path | None, keyword: str) -> tuple[str, ...]:
+def _find_absent(tasks: Sequence[Task], suite: str, data: Path | None, keyword: str) -> tuple[str, ...]:
     """Names of tasks whose data nobody can fetch and that is not here, unless -k names one: it may say what it lacks.
 
     That is private shards and, but for the embedded suite, which makes its own, corpora in their own layout.
@@ -200,7 +211,7 @@ def _absent(tasks: Sequence[Task], suite: str, data: Path | None, keyword: str) 
     return tuple(task.name for task in unnamed if data is None or located(task, data) is None)
 
 
-def _specs(wanted_encoders: list[str], layer: str | None) -> tuple[EncoderSpec, ...]:
+def _select_encoders(wanted_encoders: list[str], layer: str | None) -> tuple[EncoderSpec, ...]:
     from bench.loading.layers import at_layer
     from bench.loading.sources import resolve
 
@@ -213,7 +224,7 @@ def _specs(wanted_encoders: list[str], layer: str | None) -> tuple[EncoderSpec, 
     return specs if layer is None else tuple(at_layer(spec, layer) for spec in specs)
 
 
-def _device(wanted_device: str) -> str:
+def _choose_device(wanted_device: str) -> str:
     import torch
 
     cuda, mps = torch.cuda.is_available(), torch.backends.mps.is_available()
@@ -227,7 +238,7 @@ def _device(wanted_device: str) -> str:
     return wanted_device
 
 
-def _run(config: pytest.Config) -> Path:
+def _choose_run_folder(config: pytest.Config) -> Path:
     sent = getattr(config, "workerinput", {}).get("otoscope_run")
     if sent:
         return Path(sent)
@@ -242,7 +253,7 @@ def _run(config: pytest.Config) -> Path:
 
 def pytest_cmdline_main(config: pytest.Config) -> int | None:
     """``--list-encoders`` and ``--list-tasks`` print and end the run."""
-    if not (wanted(config) and (config.getoption("list_encoders") or config.getoption("list_tasks"))):
+    if not (is_benchmark_run(config) and (config.getoption("list_encoders") or config.getoption("list_tasks"))):
         return None
     if config.getoption("list_encoders"):
         sys.stdout.write(listing.encoders(bundled.bundled_encoders().values()) + "\n")

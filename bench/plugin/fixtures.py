@@ -16,7 +16,7 @@ from bench.extraction.engine.local import Frozen
 from bench.extraction.load_encoder import frozen_by
 from bench.leaderboard.files import predictions
 from bench.plugin import gating, speed
-from bench.plugin.collection import PLAN, Case, Load, Plan
+from bench.plugin.collection import PLAN, Case, Plan, ThroughputCase
 from bench.plugin.progress import Progress
 from bench.throughput.measure import Benchmark, against, measure
 from bench.types import EncoderSpec, Score, Task
@@ -25,7 +25,7 @@ V = TypeVar("V")
 PROPERTY = "otoscope"
 
 
-class Recent:
+class LruCache:
     """The last few values made, by key."""
 
     def __init__(self, size: int) -> None:
@@ -50,11 +50,11 @@ class Bench:
         self.request = request
         self.progress = Progress(request.config)
         self.record: Callable[[str, object], None] = lambda name, value: None
-        self._encoders, self._datasets, self._labelled = Recent(4), Recent(64), Recent(2)
+        self._encoders, self._datasets, self._labelled = LruCache(4), LruCache(64), LruCache(2)
 
     def encoder(self, spec: EncoderSpec) -> Frozen:
         frozen = self._frozen(spec)
-        self._note({"encoder": described(spec, frozen)})
+        self._note({"encoder": describe_encoder(spec, frozen)})
         return frozen
 
     def _frozen(self, spec: EncoderSpec) -> Frozen:
@@ -105,13 +105,13 @@ class Bench:
 
     def gate(self, case: Case, score: Score) -> str:
         """Compare a score with ``--baseline`` and note the verdict; gives the line that fails the test, or nothing."""
-        verdict = gating.check(self.request, case, score)
+        verdict = gating.check_score(self.request, case, score)
         if verdict is None:
             return ""
         self._note({"gate": verdict.plain()})
         return f"gate: {verdict.said(self.request.config.stash[gating.GATE].limits)}" if verdict.fails else ""
 
-    def time(self, load: Load, benchmark: Benchmark) -> dict[str, Any]:
+    def time(self, load: ThroughputCase, benchmark: Benchmark) -> dict[str, Any]:
         """Time one load and note the figures for the reporter."""
         frozen = self.encoder(load.spec)
         figures = measure(
@@ -124,9 +124,9 @@ class Bench:
         self._note({"throughput": figures})
         return figures
 
-    def gate_speed(self, load: Load) -> str:
+    def gate_speed(self, load: ThroughputCase) -> str:
         """Time a load in turns with ``--baseline-encoder`` and note the ratio; gives the line that fails the test."""
-        spec = speed.baseline(self.request.config)
+        spec = speed.get_baseline(self.request.config)
         if spec is None or spec.name == load.spec.name:
             return ""
         max_slowdown = self.request.config.getoption("max_slowdown")
@@ -138,14 +138,14 @@ class Bench:
             threads=self.plan.settings.threads,
             max_slowdown=max_slowdown,
         )
-        self._note({"speed": {**asdict(found), **speed.place(load, spec)}})
-        return speed.judge(found, load, spec, self.request)
+        self._note({"speed": {**asdict(found), **speed.describe_pair(load, spec)}})
+        return speed.judge_ratio(found, load, spec, self.request)
 
     def _note(self, what: dict[str, Any]) -> None:
         self.record(PROPERTY, json.dumps(what, allow_nan=False))
 
 
-def described(spec: EncoderSpec, frozen: Frozen) -> dict[str, Any]:
+def describe_encoder(spec: EncoderSpec, frozen: Frozen) -> dict[str, Any]:
     """An encoder's row: where it comes from and what its certificate says."""
     return {
         "name": frozen.name,

@@ -72,7 +72,7 @@ def pytest_configure(config: pytest.Config) -> None:
     if plan is None or config.getoption("baseline") is None:
         return
     try:
-        config.stash[GATE] = _gate(config, plan)
+        config.stash[GATE] = _build_gate(config, plan)
     except BenchError as error:
         raise pytest.UsageError(f"--baseline: {error}") from error
 
@@ -86,7 +86,7 @@ def pytest_report_header(config: pytest.Config) -> list[str]:
     return [f"otoscope: gate on {own.limits.gate}: {pairs} of {path}, allowed drop {own.limits.max_drop:g}"]
 
 
-def check(request: pytest.FixtureRequest, case: Case, score: Score) -> gate.Verdict | None:
+def check_score(request: pytest.FixtureRequest, case: Case, score: Score) -> gate.Verdict | None:
     """The gate of one test. Without a baseline, or without this row in it, None."""
     own = request.config.stash.get(GATE, None)
     if own is None:
@@ -95,16 +95,16 @@ def check(request: pytest.FixtureRequest, case: Case, score: Score) -> gate.Verd
     return own.check(case, score, sum(one is not None and own.of_case(one) is not None for one in cases))
 
 
-def _gate(config: pytest.Config, plan: Plan) -> Gate:
+def _build_gate(config: pytest.Config, plan: Plan) -> Gate:
     option = config.getoption
     limits = gate.Limits(option("max_drop"), option("alpha"), option("gate"))
-    baselines = _baselines(config, plan)
+    baselines = _read_baselines(config, plan)
     names = sorted({row.encoder for source in baselines.values() for row in source.board.scores})
     own = Gate(
         limits,
         Source(plan.run / "leaderboard.json", next(iter(baselines.values())).board),
         baselines,
-        _against([spec.name for spec in plan.specs], names, option("baseline_encoder")),
+        _pair_encoders([spec.name for spec in plan.specs], names, option("baseline_encoder")),
     )
     for case in plan.cases:
         base = own.of_case(case)
@@ -115,7 +115,7 @@ def _gate(config: pytest.Config, plan: Plan) -> Gate:
     return own
 
 
-def _baselines(config: pytest.Config, plan: Plan) -> dict[str, Source]:
+def _read_baselines(config: pytest.Config, plan: Plan) -> dict[str, Source]:
     path = config.getoption("baseline")
     found = {source.board.protocol: source for source in sources.sources(path)}
     absent = set(plan.protocols) - found.keys()
@@ -132,10 +132,10 @@ def _baselines(config: pytest.Config, plan: Plan) -> dict[str, Source]:
     return {protocol: found[protocol] for protocol in plan.protocols}
 
 
-def _against(own: Sequence[str], names: Sequence[str], chosen: str | None) -> dict[str, str]:
+def _pair_encoders(own: Sequence[str], names: Sequence[str], chosen: str | None) -> dict[str, str]:
     """Which encoder of the baseline each is compared with: the named one, else its namesake, else the only one."""
     if chosen is not None:
-        name = chosen if chosen in names else speed.resolved(chosen).name
+        name = chosen if chosen in names else speed.resolve_baseline(chosen).name
         if name not in names:
             where = "--baseline-encoder"
             raise ChoiceError("not in the baseline", got=repr(name), expected=" or ".join(names), where=where)
@@ -149,19 +149,19 @@ def _against(own: Sequence[str], names: Sequence[str], chosen: str | None) -> di
     return {encoder: encoder for encoder in own}
 
 
-def finish(
+def finish_gate(
     config: pytest.Config, scores: Sequence[Score], verdicts: Sequence[gate.Verdict]
 ) -> tuple[list[gate.Verdict], dict[str, list[Failure]]]:
     """All verdicts once everything is scored, written to ``gate.json``, and rows for the leaderboards by protocol."""
     own, plan = config.stash[GATE], config.stash[PLAN]
     found = {protocol: [] for protocol in own.baselines}  # type: dict[str, list[gate.Verdict]]
     for protocol in own.baselines:
-        found[protocol] += _missing(config, own, plan, protocol)
+        found[protocol] += _find_missing(config, own, plan, protocol)
         if own.limits.summary:
-            found[protocol] += _summaries(own, [score for score in scores if score.protocol == protocol])
+            found[protocol] += _judge_summaries(own, [score for score in scores if score.protocol == protocol])
     late = [verdict for of_protocol in found.values() for verdict in of_protocol]
     whole = sorted([*verdicts, *late], key=lambda one: (one.encoder, one.task, one.probe, one.against))
-    _write(own, plan, whole)
+    _write_verdicts(own, plan, whole)
     rows = {
         protocol: [
             Failure(one.task, one.encoder, one.probe, f"gate: {one.said(own.limits)}")
@@ -173,14 +173,14 @@ def finish(
     return whole, rows
 
 
-def _missing(config: pytest.Config, own: Gate, plan: Plan, protocol: str) -> list[gate.Verdict]:
+def _find_missing(config: pytest.Config, own: Gate, plan: Plan, protocol: str) -> list[gate.Verdict]:
     """Rows of the baseline that no test of this run is for, except those that its user deselected."""
     planned = {(case.task.name, case.probe.name, case.spec.name) for case in plan.cases if _of(case) == protocol}
     found = []
     for encoder, other in own.against.items():
         for row in own.baselines[protocol].board.scores:
             there = (row.task, row.probe, encoder) in planned
-            if row.encoder == other and not there and _selected(config, row, encoder):
+            if row.encoder == other and not there and _is_selected(config, row, encoder):
                 note = "in the baseline, not in this run"
                 found.append(gate.Verdict(row.task, encoder, other, row.probe, gate.MISSING, note=note))
     return found
@@ -190,7 +190,7 @@ def _of(case: Case) -> str:
     return case.task.protocol
 
 
-def _selected(config: pytest.Config, row: Score, encoder: str) -> bool:
+def _is_selected(config: pytest.Config, row: Score, encoder: str) -> bool:
     """Whether the arguments would have selected the test of this row, had there been one."""
     if any("::" in argument for argument in config.args):
         return False
@@ -202,16 +202,16 @@ def _selected(config: pytest.Config, row: Score, encoder: str) -> bool:
     return bool(by_name and by_mark)
 
 
-def _summaries(own: Gate, scores: Sequence[Score]) -> list[gate.Verdict]:
+def _judge_summaries(own: Gate, scores: Sequence[Score]) -> list[gate.Verdict]:
     groups: dict[tuple[str, str], list[tuple[Score, Score]]] = {}
     for score in scores:
         base = own.base(score.protocol, score.task, score.probe, score.encoder)
         if base is not None and not score.private:
             groups.setdefault((score.encoder, score.probe), []).append((base, score))
-    return [_summary(own, groups[place], len(groups)) for place in sorted(groups)]
+    return [_judge_summary(own, groups[place], len(groups)) for place in sorted(groups)]
 
 
-def _summary(own: Gate, rows: Sequence[tuple[Score, Score]], tests: int) -> gate.Verdict:
+def _judge_summary(own: Gate, rows: Sequence[tuple[Score, Score]], tests: int) -> gate.Verdict:
     base, score = rows[0]
     theirs = own.baselines[score.protocol].board.scores
     lacking = sum(row.encoder == base.encoder and row.probe == base.probe and not row.private for row in theirs)
@@ -223,7 +223,7 @@ def _summary(own: Gate, rows: Sequence[tuple[Score, Score]], tests: int) -> gate
         return gate.Verdict(*names, gate.INCOMPARABLE, note=str(error))
 
 
-def _write(own: Gate, plan: Plan, verdicts: Sequence[gate.Verdict]) -> None:
+def _write_verdicts(own: Gate, plan: Plan, verdicts: Sequence[gate.Verdict]) -> None:
     document: dict[str, Any] = {
         "schema": SCHEMA,
         "suite": plan.settings.suite,

@@ -8,7 +8,7 @@ from dataclasses import replace
 from bench.types import ChoiceError, Probe, Task
 
 
-def with_text_encoder(tasks: tuple[Task, ...], model: str | None) -> tuple[Task, ...]:
+def replace_text_encoder(tasks: tuple[Task, ...], model: str | None) -> tuple[Task, ...]:
     """The tasks with a frozen text encoder, a hub name or folder, as the text side of retrieval probes.
 
     None: as they are. Raises ChoiceError if no probe has a text side.
@@ -18,13 +18,15 @@ def with_text_encoder(tasks: tuple[Task, ...], model: str | None) -> tuple[Task,
     if model is None:
         return tasks
     text = FrozenText(model)
-    changed = _changed(tasks, lambda probe: replace(probe, text=text) if isinstance(probe, RetrievalProbe) else probe)
+    changed = _map_probes(
+        tasks, lambda probe: replace(probe, text=text) if isinstance(probe, RetrievalProbe) else probe
+    )
     if changed == tasks:
         raise ChoiceError("no text side", got=model, expected="a task with captions", where="--text-encoder")
     return changed
 
 
-def with_language_model(tasks: tuple[Task, ...], model: str | None) -> tuple[Task, ...]:
+def replace_language_model(tasks: tuple[Task, ...], model: str | None) -> tuple[Task, ...]:
     """The tasks with transcripts written by a causal language model, a hub name or folder.
 
     None: as they are. Rows of a probe that had another model before get a name of their own. Raises ChoiceError if no
@@ -42,8 +44,8 @@ def with_language_model(tasks: tuple[Task, ...], model: str | None) -> tuple[Tas
             return probe
         return replace(probe, language_model=CausalLM(model))
 
-    return _changed(tasks, chosen)
+    return _map_probes(tasks, chosen)
 
 
-def _changed(tasks: tuple[Task, ...], change: Callable[[Probe], Probe]) -> tuple[Task, ...]:
+def _map_probes(tasks: tuple[Task, ...], change: Callable[[Probe], Probe]) -> tuple[Task, ...]:
     return tuple(replace(task, probes=tuple(map(change, task.probes))) for task in tasks)

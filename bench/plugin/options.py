@@ -30,17 +30,17 @@ def pytest_addoption(parser: pytest.Parser) -> None:
         "--tasks",
         action="append",
         default=[],
-        type=_file,
+        type=_parse_file,
         metavar="FILE.py",
         help="your own tasks instead of the bundled",
     )
     group.addoption(
-        "--data", type=_folder, metavar="DIR", help="folder of shards, one folder per task; implies --suite full"
+        "--data", type=_parse_folder, metavar="DIR", help="folder of shards, one folder per task; implies --suite full"
     )
-    group.addoption("--suite", type=_one_of("suite", SUITES), help=f"{' or '.join(SUITES)} (default: mini)")
+    group.addoption("--suite", type=_make_choice("suite", SUITES), help=f"{' or '.join(SUITES)} (default: mini)")
     group.addoption(
         "--protocol",
-        type=_one_of("protocol", (*PROTOCOLS, BOTH)),
+        type=_make_choice("protocol", (*PROTOCOLS, BOTH)),
         default="strict",
         help="strict (default), xares (what X-ARES 0.1.3 computes) or both, with the difference of each score",
     )
@@ -50,13 +50,15 @@ def pytest_addoption(parser: pytest.Parser) -> None:
         help="show what others reported for these tasks, never ranked; always so under --suite full --protocol xares",
     )
     group.addoption(
-        "--device", type=_device, default="auto", metavar="DEVICE", help="auto (default), cpu, cuda, cuda:N, mps"
+        "--device", type=_parse_device, default="auto", metavar="DEVICE", help="auto (default), cpu, cuda, cuda:N, mps"
     )
-    group.addoption("--precision", type=_one_of("precision", PRECISIONS), default="fp32", help=", ".join(PRECISIONS))
+    group.addoption(
+        "--precision", type=_make_choice("precision", PRECISIONS), default="fp32", help=", ".join(PRECISIONS)
+    )
     group.addoption("--compile", action="store_true", help="run encoders through torch.compile, on a GPU only")
     group.addoption(
         "--frames",
-        type=_one_of("format", tuple(FRAMES)),
+        type=_make_choice("format", tuple(FRAMES)),
         default="fp16",
         help="number format in which frames of event and transcript tasks are stored: fp16 (default; a shard that it "
         "does not hold is kept in fp32) or fp32",
@@ -69,21 +71,21 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     )
     group.addoption(
         "--decoders",
-        type=_at_least(0),
+        type=_make_minimum(0),
         metavar="N",
         help="so many other processes of each worker decode audio; 0: its threads do (default: on a GPU one for each "
         "core but one, shared between the workers; else 0); scores do not depend on it; not in protocol xares",
     )
     group.addoption(
         "--layer",
-        type=_layer,
+        type=_parse_layer,
         metavar="N|all",
         help="hidden layer of the encoders, 0 being what goes into the first block; all: every layer in one pass, the "
         "best one chosen on validation data (default: the encoder's output)",
     )
     group.addoption(
         "--text-encoder",
-        type=_text_encoder,
+        type=_parse_text_encoder,
         metavar="NAME|FOLDER",
         help="a frozen text encoder of transformers instead of the text side that retrieval probes train from scratch; "
         "such scores are rows of their own, retrieval:NAME",
@@ -102,7 +104,7 @@ def pytest_addoption(parser: pytest.Parser) -> None:
         help="compute these probes only: linear, knn, ..., or ridge, which no task has of its own; repeatable "
         "(default: each task's own)",
     )
-    group.addoption("--seeds", type=_at_least(1), default=3, metavar="N", help="probe seeds (default: 3)")
+    group.addoption("--seeds", type=_make_minimum(1), default=3, metavar="N", help="probe seeds (default: 3)")
     group.addoption(
         "--cache", type=Path, metavar="DIR", help="embeddings and generated shards (default: the user's cache)"
     )
@@ -110,7 +112,7 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     group.addoption("--run-name", metavar="NAME", help="folder of this run below --results (default: the time)")
     group.addoption(
         "--mirror",
-        type=_mirror,
+        type=_parse_mirror,
         metavar="REPO",
         help="fetch from Hugging Face: OWNER/REPO[@REVISION], a dataset repository with a folder for each task, or hf: "
         "where the tasks say",
@@ -122,21 +124,21 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     gate = parser.getgroup("otoscope gate", "Otoscope: fail where an encoder is worse than a baseline (docs/gating.md)")
     gate.addoption(
         "--baseline",
-        type=_path,
+        type=_parse_path,
         metavar="FILE",
         help="leaderboard.json, or the folder, of a run with its predictions: what this run must not fall behind",
     )
     gate.addoption(
         "--max-drop",
-        type=_share,
+        type=_parse_share,
         default=0.01,
         metavar="X",
         help="how much of a normalized score may be lost (default: 0.01)",
     )
-    gate.addoption("--gate", type=_one_of("gate", GATES), default="both", help="tasks, summary or both (default)")
+    gate.addoption("--gate", type=_make_choice("gate", GATES), default="both", help="tasks, summary or both (default)")
     gate.addoption(
         "--alpha",
-        type=_share,
+        type=_parse_share,
         default=0.05,
         metavar="X",
         help="how likely a run without a forbidden drop may fail, over all of its tests (default: 0.05)",
@@ -149,7 +151,7 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     )
     gate.addoption(
         "--max-slowdown",
-        type=_share,
+        type=_parse_share,
         default=0.1,
         metavar="X",
         help="how much slower than --baseline-encoder an encoder may be (default: 0.1)",
@@ -158,7 +160,7 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     group.addoption("--list-tasks", action="store_true", help="list the tasks and exit")
 
 
-def wanted(config: pytest.Config) -> bool:
+def is_benchmark_run(config: pytest.Config) -> bool:
     """Whether this pytest run is a benchmark run, that is, whether its arguments reach into ``bench/``."""
     for argument in config.args:
         path = (config.invocation_params.dir / argument.partition("::")[0]).resolve()
@@ -167,7 +169,7 @@ def wanted(config: pytest.Config) -> bool:
     return False
 
 
-def _one_of(what: str, choices: Sequence[str]) -> Callable[[str], str]:
+def _make_choice(what: str, choices: Sequence[str]) -> Callable[[str], str]:
     def check(value: str) -> str:
         if value not in choices:
             raise argparse.ArgumentTypeError(f"unknown {what} {value!r}; choices: {', '.join(choices)}")
@@ -176,14 +178,14 @@ def _one_of(what: str, choices: Sequence[str]) -> Callable[[str], str]:
     return check
 
 
-def _device(value: str) -> str:
+def _parse_device(value: str) -> str:
     kind, _, index = value.partition(":")
     if kind not in ("auto", "cpu", "cuda", "mps") or (index and not (kind == "cuda" and index.isdigit())):
         raise argparse.ArgumentTypeError(f"unknown device {value!r}; choices: auto, cpu, cuda, cuda:N, mps")
     return value
 
 
-def _mirror(value: str) -> str:
+def _parse_mirror(value: str) -> str:
     expected = "expected hf or OWNER/REPO[@REVISION]"
     try:
         if value != "hf" and hugging_face.mirror(value).folders != ("",):
@@ -193,13 +195,13 @@ def _mirror(value: str) -> str:
     return value
 
 
-def _layer(value: str) -> str:
+def _parse_layer(value: str) -> str:
     if value != "all" and not value.isdigit():
         raise argparse.ArgumentTypeError(f"{value!r} is no layer; expected a number from 0, or all")
     return value
 
 
-def _text_encoder(value: str) -> str:
+def _parse_text_encoder(value: str) -> str:
     path = Path(value)
     if path.is_dir():
         if not (path / "config.json").is_file():
@@ -210,7 +212,7 @@ def _text_encoder(value: str) -> str:
     return value
 
 
-def _at_least(least: int) -> Callable[[str], int]:
+def _make_minimum(least: int) -> Callable[[str], int]:
     def check(value: str) -> int:
         if not value.isdigit() or int(value) < least:
             raise argparse.ArgumentTypeError(f"{value!r} is not a whole number of at least {least}")
@@ -219,7 +221,7 @@ def _at_least(least: int) -> Callable[[str], int]:
     return check
 
 
-def _share(value: str) -> float:
+def _parse_share(value: str) -> float:
     try:
         found = float(value)
     except ValueError:
@@ -229,7 +231,7 @@ def _share(value: str) -> float:
     return found
 
 
-def _path(value: str) -> Path:
+def _parse_path(value: str) -> Path:
     if not Path(value).exists():
         raise argparse.ArgumentTypeError(
             f"no such file or folder: {value!r}; expected a leaderboard.json or its folder"
@@ -237,13 +239,13 @@ def _path(value: str) -> Path:
     return Path(value).resolve()
 
 
-def _file(value: str) -> Path:
+def _parse_file(value: str) -> Path:
     if not Path(value).is_file():
         raise argparse.ArgumentTypeError(f"no such file: {value!r}; expected a Python file that defines a Task")
     return Path(value).resolve()
 
 
-def _folder(value: str) -> Path:
+def _parse_folder(value: str) -> Path:
     if not Path(value).is_dir():
         raise argparse.ArgumentTypeError(f"no such folder: {value!r}; expected a folder of shards")
     return Path(value).resolve()

@@ -22,39 +22,46 @@ def pytest_runtestloop(session: pytest.Session) -> bool | None:
     config = session.config
     if session.testsfailed or config.getoption("collectonly"):
         return None
-    cases = [item.callspec.params["case"] for item in session.items if "case" in _params(item)]  # type: ignore[attr-defined]
+    cases = [item.callspec.params["case"] for item in session.items if "case" in _read_params(item)]  # type: ignore[attr-defined]
     reporter = config.pluginmanager.getplugin("terminalreporter")
     if cases and reporter is not None:
-        text = _plan(cases, config.stash[PLAN].settings, max(reporter._tw.fullwidth, 120), reporter._tw.hasmarkup)
+        text = _render_plan(
+            cases, config.stash[PLAN].settings, max(reporter._tw.fullwidth, 120), reporter._tw.hasmarkup
+        )
         reporter.ensure_newline()
         reporter.write(f"\n{text}")
     return True
 
 
-def _params(item: pytest.Item) -> dict[str, object]:
+def _read_params(item: pytest.Item) -> dict[str, object]:
     return getattr(getattr(item, "callspec", None), "params", {})
 
 
-def _plan(cases: list[Case], settings: Settings, width: int, colour: bool) -> str:
+def _render_plan(cases: list[Case], settings: Settings, width: int, colour: bool) -> str:
     tasks = list({case.task.name: case.task for case in cases}.values())
     specs = list({case.spec.name: case.spec for case in cases}.values())
     found = materials(tasks, settings)
-    speeds, notes = _calibrated(specs, settings)
+    speeds, notes = _calibrate_encoders(specs, settings)
     times = {
         (task.name, name): encoding_in_s(task, material, frozen, settings, speed)
         for task, material in zip(tasks, found, strict=True)
         for name, (frozen, speed) in speeds.items()
     }
     rows = [
-        [*_row(material, found), *(_time(times.get((material.task, spec.name)), material) for spec in specs)]
+        [
+            *_format_row(material, found),
+            *(_format_time(times.get((material.task, spec.name)), material) for spec in specs),
+        ]
         for material in found
     ]
-    rows.append(_total(found, [[times.get((task.name, spec.name)) for task in tasks] for spec in specs]))
+    rows.append(_format_total(found, [[times.get((task.name, spec.name)) for task in tasks] for spec in specs]))
     columns = (*COLUMNS, *(f">{spec.name}" for spec in specs))
-    return tables.render_rows(columns, rows, [*_explained(found, settings), *notes], width=width, colour=colour)
+    return tables.render_rows(columns, rows, [*_explain_materials(found, settings), *notes], width=width, colour=colour)
 
 
-def _calibrated(specs: list[EncoderSpec], settings: Settings) -> tuple[dict[str, tuple[Frozen, Speed]], list[str]]:
+def _calibrate_encoders(
+    specs: list[EncoderSpec], settings: Settings
+) -> tuple[dict[str, tuple[Frozen, Speed]], list[str]]:
     speeds, notes = {}, []
     for spec in specs:
         try:
@@ -73,7 +80,7 @@ def _calibrated(specs: list[EncoderSpec], settings: Settings) -> tuple[dict[str,
     return speeds, notes
 
 
-def _row(material: Material, all_of_them: list[Material]) -> list[str]:
+def _format_row(material: Material, all_of_them: list[Material]) -> list[str]:
     first = next(one for one in all_of_them if one.folder == material.folder)
     if material.generated:
         state = "to be generated"
@@ -84,34 +91,40 @@ def _row(material: Material, all_of_them: list[Material]) -> list[str]:
         state = f"fetch {len(material.missing)} file{plural}" if first is material else f"fetched for {first.task}"
     else:
         state = "here"
-    to_fetch = _size(material.bytes) if material.missing and first is material else "-"
+    to_fetch = _format_size(material.bytes) if material.missing and first is material else "-"
     clips = "?" if material.clips is None else f"{material.clips:,}"
-    return [material.task, state, to_fetch, clips, _hours(material.seconds, material.exact) if material.parts else "?"]
+    return [
+        material.task,
+        state,
+        to_fetch,
+        clips,
+        _format_hours(material.seconds, material.exact) if material.parts else "?",
+    ]
 
 
-def _total(found: list[Material], times: list[list[float | None]]) -> list[str]:
+def _format_total(found: list[Material], times: list[list[float | None]]) -> list[str]:
     fetched = {material.folder: material for material in reversed(found)}.values()
     files, size = sum(len(one.missing) for one in fetched), sum(one.bytes for one in fetched)
     clips, seconds = sum(one.clips or 0 for one in found), sum(one.seconds for one in found)
     generated = len({one.folder for one in found if one.generated})
     work = [f"generate {generated}"] * bool(generated) + [f"fetch {files}"] * bool(files)
-    rest = " + ?" if any(_open(one) for one in found) else ""
+    rest = " + ?" if any(_has_unknown_audio(one) for one in found) else ""
     return [
         f"{len(found)} task{'s' if len(found) > 1 else ''}",
         ", ".join(work) or "-",
-        (_size(size) if size else "-") + (" + ?" if any(one.unknown for one in found) else ""),
+        (_format_size(size) if size else "-") + (" + ?" if any(one.unknown for one in found) else ""),
         f"{clips:,}" + (" + ?" if any(one.clips is None for one in found) else ""),
-        _hours(seconds, all(one.exact for one in found)) + rest,
-        *("?" if None in row else _duration(sum(time or 0.0 for time in row)) + rest for row in times),
+        _format_hours(seconds, all(one.exact for one in found)) + rest,
+        *("?" if None in row else _format_duration(sum(time or 0.0 for time in row)) + rest for row in times),
     ]
 
 
-def _open(material: Material) -> bool:
+def _has_unknown_audio(material: Material) -> bool:
     """Whether there is audio of which nothing is known yet."""
     return material.generated or bool(material.unknown)
 
 
-def _explained(found: list[Material], settings: Settings) -> list[str]:
+def _explain_materials(found: list[Material], settings: Settings) -> list[str]:
     reasons: dict[str, list[str]] = {}
     for material in found:
         reasons.setdefault(material.unknown, []).append(material.task)
@@ -121,15 +134,17 @@ def _explained(found: list[Material], settings: Settings) -> list[str]:
     if any(material.missing for material in found):
         root = settings.data or settings.cache
         root = next(folder for folder in (root, *root.parents) if folder.is_dir())
-        notes.append(f"{_size(shutil.disk_usage(root).free)} free below {settings.data or settings.cache}")
+        notes.append(f"{_format_size(shutil.disk_usage(root).free)} free below {settings.data or settings.cache}")
     return notes
 
 
-def _time(seconds: float | None, material: Material) -> str:
-    return "?" if seconds is None or (_open(material) and not material.parts) else _duration(seconds)
+def _format_time(seconds: float | None, material: Material) -> str:
+    return (
+        "?" if seconds is None or (_has_unknown_audio(material) and not material.parts) else _format_duration(seconds)
+    )
 
 
-def _duration(seconds: float) -> str:
+def _format_duration(seconds: float) -> str:
     """Wall time, of which more than two digits would be made up."""
     for length, unit in ((3600.0, "h"), (60.0, "min")):
         if seconds >= 1.5 * length:
@@ -137,12 +152,12 @@ def _duration(seconds: float) -> str:
     return f"{seconds:.2g} s"
 
 
-def _hours(seconds: float, exact: bool) -> str:
+def _format_hours(seconds: float, exact: bool) -> str:
     mark = "" if exact else "~"
     return f"{mark}{seconds / 3600:.1f} h" if seconds >= 3600 else f"{mark}{seconds / 60:.1f} min"
 
 
-def _size(size: int) -> str:
+def _format_size(size: int) -> str:
     for power, unit in ((9, "GB"), (6, "MB")):
         if size >= 10**power:
             return f"{size / 10**power:.1f} {unit}"

@@ -66,7 +66,7 @@ class Progress:
             if not visible:
                 yield lambda clips, encoded: None
                 return
-            bar = _bar()
+            bar = _make_bar()
             task = bar.add_task(label, total=total, unit=unit)
             column = self._reporter._tw.width_of_current_line
             sys.stdout.write("\n")
@@ -91,7 +91,7 @@ class Progress:
                 sys.stdout.flush()
 
 
-def _bar() -> RichProgress:
+def _make_bar() -> RichProgress:
     from rich.console import Console
     from rich.progress import BarColumn, MofNCompleteColumn, ProgressColumn, TextColumn, TimeRemainingColumn
     from rich.progress import Progress as RichProgress

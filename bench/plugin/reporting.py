@@ -24,7 +24,7 @@ from bench.leaderboard.terminal import gate_table, tables
 from bench.plugin import gating
 from bench.plugin.collection import PLAN, Case, Plan
 from bench.plugin.fixtures import PROPERTY
-from bench.plugin.scheduling import distributed, is_worker, workers
+from bench.plugin.scheduling import count_workers, is_distributed, is_worker
 from bench.store.files import locked, written
 from bench.types import BenchError, Failure, Leaderboard, Score
 
@@ -73,8 +73,8 @@ class Reporter:
         for case in self.plan.cases:
             if report.nodeid.endswith(f"{QUALITY}[{case.id}]"):
                 if not scored:
-                    self.scores = [score for score in self.scores if not _same(score, case)]
-                row = Failure(case.task.name, case.spec.name, case.probe.name, _message(report))
+                    self.scores = [score for score in self.scores if not _is_of_case(score, case)]
+                row = Failure(case.task.name, case.spec.name, case.probe.name, _read_message(report))
                 self.failures.setdefault(report.nodeid, (case.task.protocol, row))
 
     @property
@@ -85,12 +85,12 @@ class Reporter:
 REPORTER = pytest.StashKey[Reporter]()
 
 
-def _same(score: Score, case: Case) -> bool:
+def _is_of_case(score: Score, case: Case) -> bool:
     own = (case.task.name, case.probe.name, case.spec.name, case.task.protocol)
     return (score.task, score.probe, score.encoder, score.protocol) == own
 
 
-def _message(report: pytest.TestReport) -> str:
+def _read_message(report: pytest.TestReport) -> str:
     lines = [line for line in report.longreprtext.strip().splitlines() if line.strip()]
     crash = getattr(report.longrepr, "reprcrash", None)
     message = str(crash.message if crash else lines[-1] if lines else "no message").splitlines()[0]
@@ -138,7 +138,7 @@ class _Hooks:
         """pytest-benchmark's own JSON goes into the run's folder, its table gives way to ours."""
         measuring = self.config.pluginmanager.getplugin("pytest-benchmark")
         timed = any(item.get_closest_marker("throughput") for item in session.items)
-        if measuring is not None and timed and not measuring.json and not _scoreless(self.config):
+        if measuring is not None and timed and not measuring.json and not _is_dry_run(self.config):
             measuring.json = str(self.reporter.plan.run / "benchmark.json")
             measuring.quiet = not measuring.verbose
             self.reporter.plan.run.mkdir(parents=True, exist_ok=True)
@@ -151,19 +151,19 @@ class _Hooks:
 
     @pytest.hookimpl(tryfirst=True)
     def pytest_sessionfinish(self, session: pytest.Session, exitstatus: int) -> None:
-        if _scoreless(self.config):
+        if _is_dry_run(self.config):
             return
         reporter = self.reporter
         if reporter.empty and not reporter.failures:
             if exitstatus == pytest.ExitCode.OK:
                 session.exitstatus = pytest.ExitCode.NO_TESTS_COLLECTED
             return
-        _write(reporter, self.config)
+        _write_run(reporter, self.config)
         if any(verdict.fails for verdict in reporter.verdicts) and exitstatus == pytest.ExitCode.OK:
             session.exitstatus = pytest.ExitCode.TESTS_FAILED
 
     def pytest_terminal_summary(self, terminalreporter: pytest.TerminalReporter) -> None:
-        if _scoreless(self.config):
+        if _is_dry_run(self.config):
             return
         if not self.reporter.boards:
             terminalreporter.write_line("otoscope: nothing was scored", red=True)
@@ -183,47 +183,47 @@ class _Hooks:
         if self.reporter.throughput:
             terminalreporter.write(tables.render_throughput(self.reporter.throughput, width=width, colour=colour))
             terminalreporter.write(gate_table.render_speed(self.reporter.speed, width=width, colour=colour))
-        elif distributed(self.config):
+        elif is_distributed(self.config):
             terminalreporter.write_line("throughput is not measured under -n: pytest bench -m throughput -n 0")
         found = self.reporter.boards
-        boards = ", ".join(_file(protocol, alone=len(found) == 1) for protocol in found)
+        boards = ", ".join(_name_file(protocol, alone=len(found) == 1) for protocol in found)
         terminalreporter.write_line(f"files: {self.reporter.plan.run}/{boards}, run.json, predictions/, report.html")
         try:
-            _report(self.reporter)
+            _write_report(self.reporter)
         except BenchError as error:  # all the numbers are on disk already
             terminalreporter.write_line(f"otoscope: no report.html: {error}", red=True)
 
 
-def _scoreless(config: pytest.Config) -> bool:
+def _is_dry_run(config: pytest.Config) -> bool:
     """Whether the run was to list or to plan, not to score."""
     return bool(config.getoption("collectonly") or config.getoption("plan"))
 
 
-def _write(reporter: Reporter, config: pytest.Config) -> None:
+def _write_run(reporter: Reporter, config: pytest.Config) -> None:
     plan = reporter.plan
     late: dict[str, list[Failure]] = {}
     if gating.GATE in config.stash:
-        reporter.verdicts, late = gating.finish(config, reporter.scores, reporter.verdicts)
-    boards = {protocol: _board(reporter, protocol, late.get(protocol, [])) for protocol in plan.protocols}
+        reporter.verdicts, late = gating.finish_gate(config, reporter.scores, reporter.verdicts)
+    boards = {protocol: _build_board(reporter, protocol, late.get(protocol, [])) for protocol in plan.protocols}
     with locked(plan.run / ".lock"):
         for protocol, board in boards.items():
-            board_json.write(plan.run / _file(protocol, alone=len(boards) == 1), board)
+            board_json.write(plan.run / _name_file(protocol, alone=len(boards) == 1), board)
         with written(plan.run / "run.json") as temporary:
-            temporary.write_text(json.dumps(_run(reporter, config), indent=1) + "\n")
+            temporary.write_text(json.dumps(_describe_run(reporter, config), indent=1) + "\n")
     (plan.run / ".lock").unlink(missing_ok=True)
     reporter.boards = boards
 
 
-def _report(reporter: Reporter) -> None:
+def _write_report(reporter: Reporter) -> None:
     """Write report.html from what was written: last of all, since nothing else depends on it."""
     run, found = reporter.plan.run, reporter.boards
-    names = {protocol: run / _file(protocol, alone=len(found) == 1) for protocol in found}
+    names = {protocol: run / _name_file(protocol, alone=len(found) == 1) for protocol in found}
     with locked(run / ".lock"):
         report.write(run / "report.html", [Source(names[protocol], board) for protocol, board in found.items()])
     (run / ".lock").unlink(missing_ok=True)
 
 
-def _board(reporter: Reporter, protocol: str, late: list[Failure]) -> Leaderboard:
+def _build_board(reporter: Reporter, protocol: str, late: list[Failure]) -> Leaderboard:
     plan = reporter.plan
     return summaries.build(
         suite=plan.settings.suite,
@@ -235,12 +235,12 @@ def _board(reporter: Reporter, protocol: str, late: list[Failure]) -> Leaderboar
     )
 
 
-def _file(protocol: str, *, alone: bool) -> str:
+def _name_file(protocol: str, *, alone: bool) -> str:
     """A leaderboard's file: the protocol is named where there are several."""
     return "leaderboard.json" if alone or protocol == "strict" else f"leaderboard.{protocol}.json"
 
 
-def _run(reporter: Reporter, config: pytest.Config) -> dict[str, Any]:
+def _describe_run(reporter: Reporter, config: pytest.Config) -> dict[str, Any]:
     """What varies from one run to the next: times, speed, machine and versions."""
     finished = datetime.now(UTC)
     return {
@@ -248,7 +248,7 @@ def _run(reporter: Reporter, config: pytest.Config) -> dict[str, Any]:
         "finished": finished.isoformat(timespec="seconds"),
         "seconds": round((finished - reporter.started).total_seconds(), 3),
         "arguments": list(config.invocation_params.args),
-        "workers": workers(config),
+        "workers": count_workers(config),
         "tests": sorted(reporter.tests, key=lambda test: str(test["test"])),
         "deselected": sorted(reporter.deselected),
         "throughput": reporter.throughput,

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from bench.plugin.options import wanted
+from bench.plugin.options import is_benchmark_run
 from bench.types import ChoiceError
 
 if TYPE_CHECKING:
@@ -21,21 +21,21 @@ if TYPE_CHECKING:
 @pytest.hookimpl(tryfirst=True)
 def pytest_cmdline_main(config: pytest.Config) -> None:
     """With -n, idle workers steal tests. Never set otherwise: any --dist disables pytest-benchmark, even without -n."""
-    if wanted(config) and config.getoption("plan"):
+    if is_benchmark_run(config) and config.getoption("plan"):
         config.option.numprocesses = None  # a plan is made by one process
-    if config.option.numprocesses and config.option.dist == "no" and wanted(config):
+    if config.option.numprocesses and config.option.dist == "no" and is_benchmark_run(config):
         config.option.dist = "worksteal"
 
 
 @pytest.hookimpl(optionalhook=True)
 def pytest_xdist_auto_num_workers(config: pytest.Config) -> int | None:
     """``-n auto``: one worker per visible GPU; without one, xdist's own count of cores."""
-    if not wanted(config) or str(config.getoption("device")).partition(":")[0] not in ("auto", "cuda"):
+    if not is_benchmark_run(config) or str(config.getoption("device")).partition(":")[0] not in ("auto", "cuda"):
         return None
-    return len(_visible_gpus()) or None
+    return len(_list_gpus()) or None
 
 
-def _visible_gpus() -> list[str]:
+def _list_gpus() -> list[str]:
     """Ids of the GPUs that this run may use, without touching one: CUDA_VISIBLE_DEVICES is respected."""
     visible = os.environ.get("CUDA_VISIBLE_DEVICES")
     if visible is not None:
@@ -48,9 +48,9 @@ def _visible_gpus() -> list[str]:
 @pytest.hookimpl(optionalhook=True)
 def pytest_configure_node(node: WorkerController) -> None:
     """Give every worker a GPU of its own, told before it imports torch, and outlive a worker's death."""
-    if not wanted(node.config):
+    if not is_benchmark_run(node.config):
         return
-    if node.config.getoption("device") in ("auto", "cuda") and (gpus := _visible_gpus()):
+    if node.config.getoption("device") in ("auto", "cuda") and (gpus := _list_gpus()):
         worker = int(str(node.workerinput["workerid"]).removeprefix("gw"))
         node.workerinput["otoscope_gpu"] = gpus[worker % len(gpus)]
     send = node.sendcommand
@@ -68,25 +68,25 @@ def is_worker(config: pytest.Config) -> bool:
     return hasattr(config, "workerinput")
 
 
-def distributed(config: pytest.Config) -> bool:
+def is_distributed(config: pytest.Config) -> bool:
     """Whether tests run in worker processes, be it one."""
     return is_worker(config) or bool(config.option.numprocesses)
 
 
-def workers(config: pytest.Config) -> int:
+def count_workers(config: pytest.Config) -> int:
     """How many processes share this machine: 1 when serial."""
     if is_worker(config):
         return int(config.workerinput["workercount"])  # type: ignore[attr-defined]
     return int(config.option.numprocesses or 1)
 
 
-def threads(config: pytest.Config) -> int:
+def count_threads(config: pytest.Config) -> int:
     """Threads of this process: the cores that it may use, shared between the workers."""
     usable = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-    return max(1, usable // workers(config))
+    return max(1, usable // count_workers(config))
 
 
-def decoders(config: pytest.Config, device: str) -> int:
+def count_decoders(config: pytest.Config, device: str) -> int:
     """Other processes that decode for this one. Raises ChoiceError where the system has no nameless files for them."""
     asked = config.getoption("decoders")
     possible = hasattr(os, "memfd_create")
@@ -94,7 +94,7 @@ def decoders(config: pytest.Config, device: str) -> int:
         raise ChoiceError("--decoders", got=asked, expected="0, or Linux", where=sys.platform)
     if asked is not None:
         return int(asked)
-    return max(1, threads(config) - 1) if possible and device.startswith("cuda") else 0
+    return max(1, count_threads(config) - 1) if possible and device.startswith("cuda") else 0
 
 
 def prepare_process(config: pytest.Config) -> None:
@@ -104,8 +104,8 @@ def prepare_process(config: pytest.Config) -> None:
         if gpu is not None:
             os.environ["CUDA_VISIBLE_DEVICES"] = gpu
     else:
-        signal.signal(signal.SIGTERM, _interrupt)
-    if distributed(config):
+        signal.signal(signal.SIGTERM, _raise_interrupt)
+    if is_distributed(config):
         config.option.benchmark_disable = True  # as pytest-benchmark does by itself, without its warning
     os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
     # oneDNN keeps code and buffers for the last 1024 shapes, and every batch has another length: gigabytes
@@ -119,7 +119,7 @@ def prepare_process(config: pytest.Config) -> None:
     threadpool_limits(1, "blas")  # numpy's
 
 
-def _interrupt(signum: int, frame: FrameType | None) -> None:
+def _raise_interrupt(signum: int, frame: FrameType | None) -> None:
     """As Ctrl-C does: what was scored is reported, what was encoded is kept."""
     raise KeyboardInterrupt
 
@@ -127,7 +127,7 @@ def _interrupt(signum: int, frame: FrameType | None) -> None:
 @pytest.hookimpl(trylast=True)
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
     """Speed is measured alone: under xdist pytest-benchmark measures nothing and says nothing."""
-    if not (is_worker(config) and wanted(config)):
+    if not (is_worker(config) and is_benchmark_run(config)):
         return
     measured = [item for item in items if item.get_closest_marker("throughput")]
     if measured:

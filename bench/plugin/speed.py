@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from bench.plugin.collection import PLAN, Load
+from bench.plugin.collection import PLAN, ThroughputCase
 from bench.throughput.paired_timing import Ratio
 from bench.types import ChoiceError, EncoderSpec
 
@@ -21,14 +21,14 @@ def pytest_configure(config: pytest.Config) -> None:
     if PLAN not in config.stash or text is None:
         return
     try:
-        config.stash[SPEC] = resolved(text)
+        config.stash[SPEC] = resolve_baseline(text)
     except ChoiceError as error:
         if config.getoption("baseline") is None:
             raise pytest.UsageError(f"--baseline-encoder: {error}") from error
         config.stash[SPEC] = None  # a name in the leaderboard only: nothing to time
 
 
-def resolved(text: str) -> EncoderSpec:
+def resolve_baseline(text: str) -> EncoderSpec:
     """As ``--encoder`` does. Raises ChoiceError for no such encoder."""
     from bench.discovery import bundled
     from bench.loading.sources import resolve
@@ -36,18 +36,18 @@ def resolved(text: str) -> EncoderSpec:
     return resolve(text, bundled.bundled_encoders(), hf=bundled.hugging_face())
 
 
-def baseline(config: pytest.Config) -> EncoderSpec | None:
+def get_baseline(config: pytest.Config) -> EncoderSpec | None:
     """The encoder that takes turns with every other."""
     return config.stash.get(SPEC, None)
 
 
-def place(load: Load, spec: EncoderSpec) -> dict[str, Any]:
+def describe_pair(load: ThroughputCase, spec: EncoderSpec) -> dict[str, Any]:
     """What a ratio is of."""
     names = {"encoder": load.spec.name, "against": spec.name}
     return {**names, "batch_size": load.batch_size, "seconds": load.seconds}
 
 
-def judge(found: Ratio, load: Load, spec: EncoderSpec, request: pytest.FixtureRequest) -> str:
+def judge_ratio(found: Ratio, load: ThroughputCase, spec: EncoderSpec, request: pytest.FixtureRequest) -> str:
     """The line that fails the test, or nothing. All loads of the run share alpha."""
     option = request.config.getoption
     tests = sum(item.get_closest_marker("throughput") is not None for item in request.session.items)

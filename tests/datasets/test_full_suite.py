@@ -85,15 +85,17 @@ def private(**changes: object) -> Task:
 
 def test_private_tasks_run_where_their_shards_are(shards: Path, tmp_path: Path) -> None:
     tasks = (toys.task(), private())
-    assert collection._absent(tasks, "full", None, "") == ("secret",)
-    assert collection._absent(tasks, "full", tmp_path, "") == ("secret",)
-    assert collection._absent(tasks, "full", tmp_path, "not slow and secret") == ()  # named: it may say what it lacks
-    assert collection._absent(tasks, "full", tmp_path, "secretary or sec") == ("secret",)
+    assert collection._find_absent(tasks, "full", None, "") == ("secret",)
+    assert collection._find_absent(tasks, "full", tmp_path, "") == ("secret",)
+    assert (
+        collection._find_absent(tasks, "full", tmp_path, "not slow and secret") == ()
+    )  # named: it may say what it lacks
+    assert collection._find_absent(tasks, "full", tmp_path, "secretary or sec") == ("secret",)
     (tmp_path / "secret").mkdir()
-    assert collection._absent(tasks, "full", tmp_path, "") == ("secret",)
+    assert collection._find_absent(tasks, "full", tmp_path, "") == ("secret",)
     (tmp_path / "secret" / "train_0.tar").touch()  # some of them: an error of that task, not a silence
-    assert collection._absent(tasks, "full", tmp_path, "") == ()
-    assert collection._absent(tasks, "full", shards, "") == ()
+    assert collection._find_absent(tasks, "full", tmp_path, "") == ()
+    assert collection._find_absent(tasks, "full", shards, "") == ()
 
 
 def test_what_trains_on_its_test_is_refused(shards: Path, tmp_path: Path) -> None:

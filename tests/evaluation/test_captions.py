@@ -22,7 +22,7 @@ from bench.leaderboard.files.board_json import to_json
 from bench.leaderboard.summaries import build
 from bench.metrics import recall_at_1
 from bench.metrics.retrieval import KINDS, recalls
-from bench.plugin.model_choice import with_text_encoder
+from bench.plugin.model_choice import replace_text_encoder
 from bench.probes import FrozenText, LinearProbe, RetrievalProbe, Tokens
 from bench.types import Captions, ChoiceError, DataError, Encoder, Settings, Splits, Task
 from tasks.mini.write import Sample, write_shards
@@ -202,13 +202,13 @@ class TestCaptions:
 
 def test_a_text_encoder_replaces_the_text_side_alone() -> None:
     tasks = (task(), toys.task(name="other"))
-    changed = with_text_encoder(tasks, "some/encoder")
+    changed = replace_text_encoder(tasks, "some/encoder")
     assert changed[0] == replace(tasks[0], probes=(replace(tasks[0].probes[0], text=FrozenText("some/encoder")),))
     assert changed[1] == tasks[1]
     assert isinstance(changed[1].probes[0], LinearProbe)
-    assert with_text_encoder(tasks, None) == tasks
+    assert replace_text_encoder(tasks, None) == tasks
     with pytest.raises(ChoiceError, match="no text side: got some/encoder"):
-        with_text_encoder(tasks[1:], "some/encoder")
+        replace_text_encoder(tasks[1:], "some/encoder")
 
 
 def test_the_summary_of_the_linear_probe_still_asks_for_the_published_text_side(heard: Evaluation) -> None:

@@ -267,11 +267,11 @@ class Config:
 )
 def test_how_many(asked: int | None, workers: int, device: str, expected: int, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(os, "sched_getaffinity", lambda pid: set(range(8)))
-    assert scheduling.decoders(Config(asked, workers), device) == expected  # type: ignore[arg-type]
+    assert scheduling.count_decoders(Config(asked, workers), device) == expected  # type: ignore[arg-type]
 
 
 def test_where_the_system_cannot_they_are_not_the_default(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delattr(os, "memfd_create")
-    assert scheduling.decoders(Config(None), "cuda") == 0  # type: ignore[arg-type]
+    assert scheduling.count_decoders(Config(None), "cuda") == 0  # type: ignore[arg-type]
     with pytest.raises(ChoiceError, match="--decoders: got 2, expected 0, or Linux"):
-        scheduling.decoders(Config(2), "cpu")  # type: ignore[arg-type]
+        scheduling.count_decoders(Config(2), "cpu")  # type: ignore[arg-type]

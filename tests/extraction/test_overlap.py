@@ -285,12 +285,12 @@ def test_an_encoder_that_changes_with_precision_is_not_certified() -> None:
 
 
 def test_compiling_needs_a_gpu() -> None:
-    from bench.plugin.collection import _compiled
+    from bench.plugin.collection import _check_compile
 
-    assert _compiled(True, "cuda:0")
-    assert not _compiled(False, "cpu")
+    assert _check_compile(True, "cuda:0")
+    assert not _check_compile(False, "cpu")
     with pytest.raises(ChoiceError, match=r"--compile: got cpu, expected a CUDA device"):
-        _compiled(True, "cpu")
+        _check_compile(True, "cpu")
 
 
 def test_a_compiled_encoder_is_compared_and_stored_apart(

@@ -10,7 +10,7 @@ import pytest
 from bench.discovery.bundled import bundled_tasks
 from bench.leaderboard.files import board_json
 from bench.leaderboard.files.published_tables import head_of
-from bench.plugin.probe_choice import kind, with_probes
+from bench.plugin.probe_choice import get_kind, select_probes
 from bench.probes import RidgeProbe
 from bench.types import Captions, ChoiceError, Events, Transcript, Trials
 from tests.plugin.test_plugin import Run, bench, shards  # noqa: F401  (fixtures)
@@ -20,11 +20,11 @@ TASKS = bundled_tasks()
 
 
 def test_no_name_changes_nothing():
-    assert with_probes(TASKS, []) is TASKS
+    assert select_probes(TASKS, []) is TASKS
 
 
 def test_ridge_is_offered_by_the_tasks_of_clips_alone():
-    chosen = with_probes(TASKS, ["ridge"])
+    chosen = select_probes(TASKS, ["ridge"])
     assert {task.name for task in chosen} == {
         task.name for task in TASKS if not isinstance(task.target, Captions | Events | Transcript | Trials)
     }
@@ -33,16 +33,16 @@ def test_ridge_is_offered_by_the_tasks_of_clips_alone():
 
 
 def test_named_probes_are_the_tasks_own():
-    chosen = with_probes(TASKS, ["knn", "linear", "ridge"])
+    chosen = select_probes(TASKS, ["knn", "linear", "ridge"])
     own = {task.name: task.probes for task in TASKS}
     for task in chosen:
-        assert tuple(probe for probe in task.probes if kind(probe) != "ridge") == own[task.name][:2]
-    assert all(kind(probe) == "knn" for task in with_probes(TASKS, ["knn"]) for probe in task.probes)
+        assert tuple(probe for probe in task.probes if get_kind(probe) != "ridge") == own[task.name][:2]
+    assert all(get_kind(probe) == "knn" for task in select_probes(TASKS, ["knn"]) for probe in task.probes)
 
 
 def test_a_name_that_no_task_has_is_refused():
     with pytest.raises(ChoiceError, match=r"no such probe: got svm, expected .*knn, linear, .*ridge"):
-        with_probes(TASKS, ["knn", "svm"])
+        select_probes(TASKS, ["knn", "svm"])
 
 
 def test_nobody_published_ridge():

@@ -16,7 +16,7 @@ from bench.audio import torchaudio_safe
 from bench.datasets.dataset import in_suite
 from bench.evaluation.transcripts import find_best_constant
 from bench.metrics.error_rates import plain_words, word_error_rate_inverse
-from bench.plugin.model_choice import with_language_model
+from bench.plugin.model_choice import replace_language_model
 from bench.probes import CausalLM, LinearProbe, SmallLM, SpeechToText
 from bench.probes.causal_lm import XARES_LANGUAGE_MODEL, PretrainedDecoder
 from bench.probes.heads import Adam
@@ -377,15 +377,15 @@ def test_the_row_names_another_model(folder: Path) -> None:
     assert CausalLM(str(folder)).probe_name == "lm_tiny_Qwen2"
     assert CausalLM("HuggingFaceTB/SmolLM2-135M@main").probe_name == "lm_SmolLM2_135M_main"
     other = toys.task(probes=(LinearProbe(),))
-    chosen, kept = with_language_model((librispeech.TASK, other), str(folder))
+    chosen, kept = replace_language_model((librispeech.TASK, other), str(folder))
     assert [probe.name for probe in chosen.probes] == ["lm_tiny_Qwen2"]
     assert kept == other
     for published in (None, XARES_LANGUAGE_MODEL.name):
-        assert with_language_model((librispeech.TASK,), published) == (librispeech.TASK,)
-    (small,) = with_language_model((in_suite(librispeech.TASK, "mini"),), XARES_LANGUAGE_MODEL.name)
+        assert replace_language_model((librispeech.TASK,), published) == (librispeech.TASK,)
+    (small,) = replace_language_model((in_suite(librispeech.TASK, "mini"),), XARES_LANGUAGE_MODEL.name)
     assert [probe.name for probe in small.probes] == ["lm_Qwen2_5_0_5B"]  # not what the embedded suite compares
     with pytest.raises(ChoiceError, match=r"no language model: got .*, expected a task of transcripts"):
-        with_language_model((other,), str(folder))
+        replace_language_model((other,), str(folder))
 
 
 @pytest.mark.parametrize("missing", ["weights", "folder", "tokenizer"])

@@ -37,8 +37,8 @@ def main(argv: Sequence[str]) -> int:
     with tempfile.TemporaryDirectory(prefix="otoscope-") as scratch:
         cache = options.cache or Path(scratch) / "cache"
         arguments = ["-n", options.n, "--cache", str(cache.resolve()), *options.rest]
-        first = run(arguments, Path(scratch) / "first")
-        again = run(arguments, Path(scratch) / "again")
+        first = run_suite(arguments, Path(scratch) / "first")
+        again = run_suite(arguments, Path(scratch) / "again")
     sys.stdout.write(f"{'first run':48}{first.seconds:8.1f} s\n{'again, everything stored':48}{again.seconds:8.1f} s\n")
     inside = sum(seconds for _, seconds in again.tests)
     sys.stdout.write(f"{f'  {len(again.tests)} tests, in all processes together':48}{inside:8.1f} s\n")
@@ -47,7 +47,7 @@ def main(argv: Sequence[str]) -> int:
     return 0
 
 
-def run(arguments: Sequence[str], results: Path) -> Rerun:
+def run_suite(arguments: Sequence[str], results: Path) -> Rerun:
     """Run the embedded suite. Raises CalledProcessError when it fails."""
     command = [sys.executable, "-m", "pytest", "bench", "-q", "-p", "no:cacheprovider", "-m", "not throughput"]
     start = time.perf_counter()

@@ -28,18 +28,18 @@ from numpy.typing import NDArray
 
 from bench.extraction.engine.budget import Budget
 from bench.extraction.engine.local import PASSES, Engine, Frozen, engine, on_device
-from perf import extraction, material, tables
+from perf import extraction_speed, result_tables, workloads
 
 DIM = 768
 
 
 @dataclass
-class Device:
+class StandInDevice:
     """Busy until some time, with what it did so far."""
 
     speed: float  # seconds of padded audio per second
     launches: int
-    sampling_rate: int = material.RATE
+    sampling_rate: int = workloads.RATE
     output_dim: int = DIM
     free_at: float = 0.0
     busy: float = 0.0
@@ -64,7 +64,7 @@ class Device:
             return self.free_at
 
 
-class OnDevice(Engine):
+class StandInEngine(Engine):
     """An engine whose passes are the device's."""
 
     def forward(self, audio: Sequence[NDArray[np.float32]], *, where: str) -> tuple[NDArray[np.float64], list[int]]:
@@ -75,9 +75,9 @@ class OnDevice(Engine):
 
 
 @contextlib.contextmanager
-def on_stand_in(frozen: Frozen, threads: int, decoders: int) -> Iterator[Engine]:
+def open_stand_in(frozen: Frozen, threads: int, decoders: int) -> Iterator[Engine]:
     with engine(frozen, threads, decoders) as own, ThreadPoolExecutor(PASSES) as passes:
-        yield OnDevice(frozen, own.pool, passes, own.reader, own.copies, own.decoders)
+        yield StandInEngine(frozen, own.pool, passes, own.reader, own.copies, own.decoders)
 
 
 def main(arguments: list[str]) -> int:
@@ -96,35 +96,39 @@ def main(arguments: list[str]) -> int:
     import torch
 
     torch.set_num_threads(1)
-    seconds = material.durations("mixed", options.seconds)
+    seconds = workloads.draw_durations("mixed", options.seconds)
     rows = []
-    with tempfile.TemporaryDirectory() as folder, mock.patch("bench.extraction.pooled.engine", on_stand_in):
-        own = material.shards(Path(folder) / "shards", seconds, per_shard=1000, container=options.container)
-        paths = extraction.copied(own, options.copies)
+    with tempfile.TemporaryDirectory() as folder, mock.patch("bench.extraction.pooled.engine", open_stand_in):
+        own = workloads.write_clip_shards(Path(folder) / "shards", seconds, per_shard=1000, container=options.container)
+        paths = extraction_speed.copy_shards(own, options.copies)
         for speed in options.speeds:
             for decoders in options.decoders:
-                work = extraction.Work(paths, Path(folder) / "cache", None, options.threads, decoders)
-                rows.append(measured(speed, work, sum(seconds) * options.copies, options))
+                work = extraction_speed.Workload(paths, Path(folder) / "cache", None, options.threads, decoders)
+                rows.append(measure_row(speed, work, sum(seconds) * options.copies, options))
                 print(rows[-1], flush=True)
-    tables.finish("hiding", rows, options.json)
+    result_tables.print_and_save("hiding", rows, options.json)
     return 0
 
 
-def measured(speed: float, work: extraction.Work, seconds: float, options: argparse.Namespace) -> dict[str, Any]:
+def measure_row(
+    speed: float, work: extraction_speed.Workload, seconds: float, options: argparse.Namespace
+) -> dict[str, Any]:
     """One row: a device of one speed; medians."""
-    turn = functools.partial(one, speed, work, seconds, options)
+    turn = functools.partial(measure_once, speed, work, seconds, options)
     turn()  # warm
     turns = [turn() for _ in range(options.repeats)]
     medians = {name: statistics.median(each[name] for each in turns) for name in turns[0]}
     return {"speed of the device": speed, "decoders": work.decoders or "threads", **medians}
 
 
-def one(speed: float, work: extraction.Work, seconds: float, options: argparse.Namespace) -> dict[str, float]:
+def measure_once(
+    speed: float, work: extraction_speed.Workload, seconds: float, options: argparse.Namespace
+) -> dict[str, float]:
     """One run from shards to stored embeddings."""
-    device: Any = Device(speed, options.launches)
-    certificate = material.MODELS["light"].certificate
+    device: Any = StandInDevice(speed, options.launches)
+    certificate = workloads.MODELS["light"].certificate
     frozen = Frozen("a stand-in", device, "0" * 64, certificate, "cpu", "fp32", budget=Budget(options.batch))
-    took = extraction.pipeline(frozen, work)
+    took = extraction_speed.time_extraction(frozen, work)
     return {
         "ours, audio-s/s": seconds / took,
         "device busy": device.busy / took,

@@ -14,7 +14,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from perf import tables, warm
+from perf import result_tables, suite_time
 
 MADE = "mini"  # the part of the cache that holds the embedded suite's shards
 RESULT = Path("run") / "leaderboard.json"
@@ -32,25 +32,27 @@ def main(argv: Sequence[str]) -> int:
         made = options.cache
         if made is None:
             made = Path(scratch) / "made"
-            warm.run(["-n", str(max(options.workers)), "--cache", str(made), *options.rest], Path(scratch) / "first")
-        rows = [measured(n, made, Path(scratch), options.rest) for n in options.workers]
+            suite_time.run_suite(
+                ["-n", str(max(options.workers)), "--cache", str(made), *options.rest], Path(scratch) / "first"
+            )
+        rows = [measure_workers(n, made, Path(scratch), options.rest) for n in options.workers]
     results = {one for row in rows for one in row.pop("bytes")}
     for row in rows:
         row["times faster, cold"] = rows[0]["cold, s"] / row["cold, s"]
         row["times faster, warm"] = rows[0]["warm, s"] / row["warm, s"]
-    tables.finish("scaling", rows, options.json)
+    result_tables.print_and_save("scaling", rows, options.json)
     print(f"leaderboard.json: {'the same bytes in all runs' if len(results) == 1 else 'RUNS DIFFER'}")
     return 0 if len(results) == 1 else 1
 
 
-def measured(n: int, made: Path, scratch: Path, rest: Sequence[str]) -> dict[str, Any]:
+def measure_workers(n: int, made: Path, scratch: Path, rest: Sequence[str]) -> dict[str, Any]:
     """One row, and the leaderboards' bytes: a run of ``n`` workers with nothing stored but shards, and once more."""
     cache = scratch / f"cache-{n}"
     if (made / MADE).exists():
         shutil.copytree(made / MADE, cache / MADE)
     arguments = ["-n", str(n), "--cache", str(cache), *rest]
-    cold = warm.run(arguments, scratch / f"cold-{n}")
-    again = warm.run(arguments, scratch / f"warm-{n}")
+    cold = suite_time.run_suite(arguments, scratch / f"cold-{n}")
+    again = suite_time.run_suite(arguments, scratch / f"warm-{n}")
     shutil.rmtree(cache)
     return {
         "workers": n,

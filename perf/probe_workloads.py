@@ -67,11 +67,11 @@ def make_frames(size: Size, folder: Path) -> tuple[xares_loops.Files, xares_loop
     for own in folds:
         clips = np.flatnonzero(fold == own).tolist()
         tars.write(own, ((f"{clip:05d}", np.load(paths[clip]), int(labels[clip])) for clip in clips))
-    store, key = stored(folder, vectors, labels, fold)
+    store, key = store_vectors(folder, vectors, labels, fold)
     return xares_loops.Files(tuple(paths), labels, fold, size.classes, folds), tars, store.path(key)
 
 
-def stored(
+def store_vectors(
     folder: Path, vectors: NDArray[np.float32], labels: NDArray[np.int64], folds: NDArray[np.int64]
 ) -> tuple[Any, str]:
     store, key = Store(folder), address(clips=len(vectors))
@@ -110,7 +110,7 @@ def make_shards(size: Size, folder: Path) -> Task:
     )
 
 
-def many_vectors(size: Size, path: Path) -> NDArray[np.int64]:
+def make_vectors(size: Size, path: Path) -> NDArray[np.int64]:
     """Labels [N] of the vectors [N, D] of one large task, which are written to ``path``."""
     rng = np.random.default_rng(0)
     vectors = np.lib.format.open_memmap(path, "w+", np.float32, (size.many_clips, size.dim))
@@ -123,7 +123,7 @@ def many_vectors(size: Size, path: Path) -> NDArray[np.int64]:
     return labels
 
 
-def utterances(size: Size, path: Path) -> tuple[list[NDArray[np.float32]], NDArray[Any]]:
+def make_utterances(size: Size, path: Path) -> tuple[list[NDArray[np.float32]], NDArray[Any]]:
     """Frames [T, D] of each utterance, mapped from ``path``, and transcripts: each word is a pattern of 16 frames."""
     rng = np.random.default_rng(0)
     patterns = rng.standard_normal((len(WORDS), size.dim), dtype=np.float32)

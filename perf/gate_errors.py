@@ -60,21 +60,21 @@ def main(argv: Sequence[str] | None = None) -> int:
     parser.add_argument("--pairs", nargs="*", default=["seeds", "cousins"], choices=["seeds", "cousins"])
     parser.add_argument("--without", nargs="*", default=[], metavar="TASK")
     chosen = parser.parse_args(argv)
-    rows = read(chosen)
+    rows = read_rows(chosen)
     for pair in chosen.pairs:
         for drop in chosen.drops:
-            found = [trial(rows, pair, drop, chosen, seed) for seed in range(chosen.trials)]
-            print(report(pair, drop, found), flush=True)
+            found = [run_trial(rows, pair, drop, chosen, seed) for seed in range(chosen.trials)]
+            print(format_report(pair, drop, found), flush=True)
     return 0
 
 
-def report(pair: str, drop: float, found: Sequence[dict[str, float]]) -> str:
+def format_report(pair: str, drop: float, found: Sequence[dict[str, float]]) -> str:
     """Shares of the trials, and the mean error of each summary."""
     means = {name: float(np.mean([own[name] for own in found])) for name in found[0]}
     return f"{pair}, planted {drop:g}: " + ", ".join(f"{name} {value:.4g}" for name, value in means.items())
 
 
-def read(chosen: argparse.Namespace) -> list[Row]:
+def read_rows(chosen: argparse.Namespace) -> list[Row]:
     others = {}
     if chosen.other:
         source = one(chosen.other)
@@ -91,22 +91,22 @@ def read(chosen: argparse.Namespace) -> list[Row]:
                 answers = proof(source, score)
                 if not isinstance(answers, Answers):
                     continue  # trials have pairs of clips, not clips to draw
-                answers = clustered(answers)
+                answers = sort_and_cluster(answers)
                 other = others.get((score.task, score.probe))
-                other = clustered(other) if isinstance(other, Answers) else None
+                other = sort_and_cluster(other) if isinstance(other, Answers) else None
                 if other is not None and other.keys != answers.keys:
                     raise ValueError(f"other clips in {score.task}")
-                rows.append(Row(score, answers, other, normalized(score, shuffled(answers, score, 0))))
+                rows.append(Row(score, answers, other, normalize_answers(score, shuffle_answers(answers, score, 0))))
     return rows
 
 
-def clustered(answers: Answers) -> Answers:
+def sort_and_cluster(answers: Answers) -> Answers:
     """In the order of keys, so that two encoders' rows match; without clusters, every clip is one."""
     own = ordered(answers)
     return own if own.clusters is not None else replace(own, clusters=np.arange(len(own.keys)))
 
 
-def shuffled(answers: Any, score: Score, seed: int, share: float = 1.0) -> Any:
+def shuffle_answers(answers: Any, score: Score, seed: int, share: float = 1.0) -> Any:
     """``share`` of the clips, drawn one by one, get another clip's answer."""
     rng = np.random.default_rng(seed)
     hit = rng.random(len(answers.keys)) < share
@@ -116,20 +116,20 @@ def shuffled(answers: Any, score: Score, seed: int, share: float = 1.0) -> Any:
     return replace(answers, predictions=answers.predictions[:, at])
 
 
-def normalized(score: Score, answers: Any) -> float:
+def normalize_answers(score: Score, answers: Any) -> float:
     metric = metric_of(score)
     value = np.mean([by_fold(metric, answers.targets, row, answers.folds).mean() for row in answers.predictions])
     return float((value - metric.worst) / (metric.best - metric.worst))
 
 
-def trial(rows: Sequence[Row], pair: str, drop: float, chosen: argparse.Namespace, seed: int) -> dict[str, float]:
+def run_trial(rows: Sequence[Row], pair: str, drop: float, chosen: argparse.Namespace, seed: int) -> dict[str, float]:
     """One suite through the gate: whether tasks and summaries failed, and the errors of the summaries."""
     limits = gate.Limits(chosen.max_drop)
-    share = planted_share(rows, drop)
+    share = find_planted_share(rows, drop)
     pairs = [
-        gate.Evidence(of_side(row, base), of_side(row, other), between(row.score, base, other, index))
+        gate.Evidence(build_score(row, base), build_score(row, other), compare_answers(row.score, base, other, index))
         for index, row in enumerate(rows)
-        for base, other in [sides(row, pair, share[row.score.probe], chosen, np.random.default_rng([seed, index]))]
+        for base, other in [draw_sides(row, pair, share[row.score.probe], chosen, np.random.default_rng([seed, index]))]
     ]
     tasks = [gate.of_row(own, limits, len(pairs)) for own in pairs]
     probes = sorted({row.score.probe for row in rows})
@@ -146,7 +146,7 @@ def trial(rows: Sequence[Row], pair: str, drop: float, chosen: argparse.Namespac
     return found
 
 
-def planted_share(rows: Sequence[Row], drop: float) -> dict[str, float]:
+def find_planted_share(rows: Sequence[Row], drop: float) -> dict[str, float]:
     """By probe, the share of clips that makes S fall by ``drop``."""
     shares = {}
     for probe in {row.score.probe for row in rows}:
@@ -157,10 +157,12 @@ def planted_share(rows: Sequence[Row], drop: float) -> dict[str, float]:
     return shares
 
 
-def sides(row: Row, pair: str, share: float, chosen: argparse.Namespace, rng: np.random.Generator) -> tuple[Any, Any]:
+def draw_sides(
+    row: Row, pair: str, share: float, chosen: argparse.Namespace, rng: np.random.Generator
+) -> tuple[Any, Any]:
     """Baseline and candidate on a new test set."""
-    at, clusters, keys = redrawn(row.answers, chosen.larger, rng)
-    answers, theirs = (drawn(own, at, clusters, keys) for own in (row.answers, row.other or row.answers))
+    at, clusters, keys = redraw_clusters(row.answers, chosen.larger, rng)
+    answers, theirs = (take_rows(own, at, clusters, keys) for own in (row.answers, row.other or row.answers))
     seeds = rng.permutation(len(answers.predictions))
     parts = seeds[: chosen.seeds], seeds[-chosen.seeds :]
     base, other = (replace(answers, predictions=answers.predictions[part]) for part in parts)
@@ -168,30 +170,30 @@ def sides(row: Row, pair: str, share: float, chosen: argparse.Namespace, rng: np
         units = int(clusters.max()) + 1
         differ, swapped = rng.random(units) < SHARE, rng.random(units) < 0.5
         seeds = np.resize(rng.permutation(len(theirs.predictions)), len(base.predictions))
-        base = mixed(base, theirs.predictions[seeds], (differ & swapped)[clusters])
-        other = mixed(other, theirs.predictions[seeds], (differ & ~swapped)[clusters])
-    return base, shuffled(other, row.score, int(rng.integers(2**31)), share) if share else other
+        base = mix_answers(base, theirs.predictions[seeds], (differ & swapped)[clusters])
+        other = mix_answers(other, theirs.predictions[seeds], (differ & ~swapped)[clusters])
+    return base, shuffle_answers(other, row.score, int(rng.integers(2**31)), share) if share else other
 
 
-def drawn(own: Any, at: Any, clusters: Any, keys: tuple[str, ...]) -> Any:
+def take_rows(own: Any, at: Any, clusters: Any, keys: tuple[str, ...]) -> Any:
     targets, predictions = own.targets[at], own.predictions[:, at]
     return replace(own, keys=keys, targets=targets, predictions=predictions, folds=own.folds[at], clusters=clusters)
 
 
-def mixed(own: Any, theirs: Any, where: Any) -> Any:
+def mix_answers(own: Any, theirs: Any, where: Any) -> Any:
     where = where.reshape(-1, *[1] * (own.predictions.ndim - 2))
     if np.issubdtype(own.predictions.dtype, np.floating):  # scores of two encoders compare by rank only
-        return replace(own, predictions=np.where(where, ranked(theirs), ranked(own.predictions)))
+        return replace(own, predictions=np.where(where, rank_scores(theirs), rank_scores(own.predictions)))
     return replace(own, predictions=np.where(where, theirs, own.predictions))
 
 
-def ranked(scores: Any) -> Any:
+def rank_scores(scores: Any) -> Any:
     from scipy.stats import rankdata
 
     return rankdata(scores, axis=1).astype(np.float32)
 
 
-def redrawn(answers: Any, larger: int, rng: np.random.Generator) -> tuple[Any, Any, tuple[str, ...]]:
+def redraw_clusters(answers: Any, larger: int, rng: np.random.Generator) -> tuple[Any, Any, tuple[str, ...]]:
     """Rows of clusters that are drawn with replacement, their new clusters and keys."""
     _, units = np.unique(answers.clusters, return_inverse=True)
     members = np.split(np.argsort(units, kind="stable"), np.cumsum(np.bincount(units))[:-1])
@@ -201,11 +203,11 @@ def redrawn(answers: Any, larger: int, rng: np.random.Generator) -> tuple[Any, A
     return at, clusters, tuple(f"{row:06d}" for row in range(len(at)))
 
 
-def of_side(row: Row, answers: Any) -> Score:
+def build_score(row: Row, answers: Any) -> Score:
     return replace(row.score, seed_values=(0.0,) * len(answers.predictions))
 
 
-def between(score: Score, base: Any, other: Any, seed: int) -> Any:
+def compare_answers(score: Score, base: Any, other: Any, seed: int) -> Any:
     return paired(metric_of(score), base, other, where=score.task, seed=seed, resamples=RESAMPLES, flips=0)
 
 

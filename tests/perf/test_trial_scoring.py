@@ -2,7 +2,7 @@
 
 import pytest
 
-from perf.trials import main
+from perf.trial_scoring import main
 
 
 def test_it_runs(capsys: pytest.CaptureFixture[str]) -> None:

@@ -31,14 +31,14 @@ from bench.extraction.pcm_cache import KeptAudio
 from bench.extraction.pooled import extract
 from bench.store.files import Store
 from bench.types import PRECISIONS
-from perf import bare_loop, material, tables
+from perf import forward_loops, result_tables, workloads
 
 
 def main(arguments: list[str]) -> int:
     parser = argparse.ArgumentParser(prog="python -m perf extraction", description=__doc__)
-    parser.add_argument("--encoders", nargs="+", choices=material.MODELS, default=[*material.MODELS])
+    parser.add_argument("--encoders", nargs="+", choices=workloads.MODELS, default=[*workloads.MODELS])
     parser.add_argument("--lengths", nargs="+", choices=("fixed", "mixed"), default=["fixed", "mixed"])
-    parser.add_argument("--rate", type=int, default=material.RATE, help="Hz of the clips (default: the encoders')")
+    parser.add_argument("--rate", type=int, default=workloads.RATE, help="Hz of the clips (default: the encoders')")
     parser.add_argument("--container", choices=("flac", "wav"), default="flac")
     parser.add_argument("--pcm-cache", action="store_true", help="ours has the decoded audio of an earlier run")
     parser.add_argument("--repeats", type=int, default=5)
@@ -55,22 +55,22 @@ def main(arguments: list[str]) -> int:
     torch.set_num_threads(1)
     rows = []
     for name in options.encoders:
-        frozen = ready(name, options.device, options.precision)
+        frozen = load_model(name, options.device, options.precision)
         for lengths in options.lengths:
-            rows.append(measured(frozen, lengths, options))
+            rows.append(measure_row(frozen, lengths, options))
             print(rows[-1], flush=True)
-    tables.finish("extraction", rows, options.json)
+    result_tables.print_and_save("extraction", rows, options.json)
     return 0
 
 
-def ready(name: str, device: str, precision: str) -> Frozen:
+def load_model(name: str, device: str, precision: str) -> Frozen:
     """An encoder on its device with, on a GPU, the batch that is best there."""
-    model = material.MODELS[name]
-    frozen = Frozen(name, material.encoder(model, device), "0" * 64, model.certificate, device, precision)
+    model = workloads.MODELS[name]
+    frozen = Frozen(name, workloads.load_encoder(model, device), "0" * 64, model.certificate, device, precision)
     return frozen if frozen.on_cpu else replace(frozen, budget=Budget(calibrated(timer(frozen))))
 
 
-class Work(NamedTuple):
+class Workload(NamedTuple):
     """What is encoded, and how."""
 
     paths: list[Path]
@@ -80,21 +80,26 @@ class Work(NamedTuple):
     decoders: int
 
 
-def measured(frozen: Frozen, lengths: str, options: argparse.Namespace) -> dict[str, Any]:
+def measure_row(frozen: Frozen, lengths: str, options: argparse.Namespace) -> dict[str, Any]:
     """One row: an encoder on clips of one kind."""
-    model = material.MODELS[frozen.name]
-    loops = {"plain loop": bare_loop.in_torch, "a batch for each core": bare_loop.in_threads}
+    model = workloads.MODELS[frozen.name]
+    loops = {"plain loop": forward_loops.run_in_torch, "a batch for each core": forward_loops.run_in_threads}
     if not frozen.on_cpu:
-        loops = {"plain loop": bare_loop.on_gpu}
+        loops = {"plain loop": forward_loops.run_on_gpu}
     with tempfile.TemporaryDirectory() as folder:
-        root, seconds = Path(folder), material.durations(lengths, model.seconds * options.amount)
-        paths = material.shards(root / "shards", seconds, options.rate, container=options.container)
-        audio = [clip for path in paths for clip in decoded(path, frozen.encoder.sampling_rate)]
-        best = [bare_loop.best_loop(loop, frozen, audio, options.threads, options.copies) for loop in loops.values()]
+        root, seconds = Path(folder), workloads.draw_durations(lengths, model.seconds * options.amount)
+        paths = workloads.write_clip_shards(root / "shards", seconds, options.rate, container=options.container)
+        audio = [clip for path in paths for clip in decode_shard(path, frozen.encoder.sampling_rate)]
+        best = [
+            forward_loops.find_best_loop(loop, frozen, audio, options.threads, options.copies)
+            for loop in loops.values()
+        ]
         del audio
-        paths = copied(paths, options.copies)
+        paths = copy_shards(paths, options.copies)
         kept = KeptAudio(root / "audio") if options.pcm_cache else None
-        cold = functools.partial(pipeline, frozen, Work(paths, root / "cache", kept, options.threads, options.decoders))
+        cold = functools.partial(
+            time_extraction, frozen, Workload(paths, root / "cache", kept, options.threads, options.decoders)
+        )
         cold()
         turns, total = list[tuple[float, ...]](), sum(seconds) * options.copies
         for _ in range(options.repeats):
@@ -111,7 +116,7 @@ def measured(frozen: Frozen, lengths: str, options: argparse.Namespace) -> dict[
         "copies": options.copies,
         "threads": options.threads,
         "decoders": options.decoders,
-        **loop_columns(loops, best, [total / median for median in medians[:-1]]),
+        **format_loop_columns(loops, best, [total / median for median in medians[:-1]]),
         "ours": total / medians[-1],
         "ours, clips/s": len(seconds) * options.copies / medians[-1],
         "ratio to plain": statistics.median(turn[0] / turn[-1] for turn in turns),
@@ -120,7 +125,9 @@ def measured(frozen: Frozen, lengths: str, options: argparse.Namespace) -> dict[
     }
 
 
-def loop_columns(names: Iterable[str], best: Sequence[bare_loop.Bare], rates: Sequence[float]) -> dict[str, str]:
+def format_loop_columns(
+    names: Iterable[str], best: Sequence[forward_loops.BareLoop], rates: Sequence[float]
+) -> dict[str, str]:
     """Seconds of audio per second of each bare loop, and its clips in a batch."""
     return {
         f"{name}, audio-s/s": f"{rate:.4g} ({loop.size} clips)"
@@ -128,23 +135,23 @@ def loop_columns(names: Iterable[str], best: Sequence[bare_loop.Bare], rates: Se
     }
 
 
-def copied(paths: list[Path], copies: int) -> list[Path]:
+def copy_shards(paths: list[Path], copies: int) -> list[Path]:
     """These shards and copies of them under other keys."""
     more = [
-        material.again(path, path.with_name(f"{copy}-{path.name}"), str(copy))
+        workloads.copy_shard(path, path.with_name(f"{copy}-{path.name}"), str(copy))
         for copy in range(1, copies)
         for path in paths
     ]
     return paths + more
 
 
-def decoded(path: Path, rate: int) -> list[np.ndarray[Any, Any]]:
+def decode_shard(path: Path, rate: int) -> list[np.ndarray[Any, Any]]:
     """The clips of a shard as the encoder gets them."""
     samples = shards.samples(shards.verified(path))
     return [decode.heard(sample.audio, rate, where=sample.where)[0] for sample in samples]
 
 
-def pipeline(frozen: Frozen, work: Work) -> float:
+def time_extraction(frozen: Frozen, work: Workload) -> float:
     """Seconds from shards on disk to embeddings, nothing of them being in the store."""
     shutil.rmtree(work.cache, ignore_errors=True)
     start = time.perf_counter()

@@ -13,7 +13,7 @@ import pytest
 import torch
 
 from bench.extraction.engine.decoder_pool import shared
-from perf import bare_loop, extraction, hiding
+from perf import device_utilization, extraction_speed, forward_loops
 
 pytestmark = pytest.mark.skipif(not hasattr(os, "memfd_create"), reason="needs memfd_create (Linux)")
 
@@ -27,7 +27,7 @@ def _no_process_is_left() -> Any:
 def test_ours_is_timed_against_both_bare_loops(tmp_path: Path) -> None:
     told = ["--encoders", "light", "--lengths", "mixed", "--amount", "0.04", "--copies", "2", "--decoders", "1"]
     more = ["--precision", "bf16", "--threads", "2", "--repeats", "1", "--json", str(tmp_path / "out.json")]
-    assert extraction.main([*told, *more]) == 0
+    assert extraction_speed.main([*told, *more]) == 0
     (row,) = json.loads((tmp_path / "out.json").read_text())["rows"]
     assert (row["device"], row["copies"], row["decoders"], row["batch, s"]) == ("cpu bf16", 2, 1, 16)
     assert row["ours"] > 0
@@ -45,12 +45,12 @@ def test_the_loop_of_a_gpu_runs_over_everything_in_the_size_that_is_best(monkeyp
             if len(audio) == 32:
                 raise torch.OutOfMemoryError
 
-    frozen = replace(extraction.ready("light", "cpu", "fp32"), encoder=Encoder(), device="cuda")  # type: ignore[arg-type]
-    batched = bare_loop.batched
-    monkeypatch.setattr(bare_loop, "batched", lambda audio, size, device: batched(audio, size, "cpu"))
+    frozen = replace(extraction_speed.load_model("light", "cpu", "fp32"), encoder=Encoder(), device="cuda")  # type: ignore[arg-type]
+    batched = forward_loops.make_batches
+    monkeypatch.setattr(forward_loops, "make_batches", lambda audio, size, device: batched(audio, size, "cpu"))
     monkeypatch.setattr(torch.cuda, "synchronize", waited.append)
     audio = [np.ones(n, dtype=np.float32) for n in range(1, 41)]
-    best = bare_loop.best_loop(bare_loop.on_gpu, frozen, audio, 1, 3)
+    best = forward_loops.find_best_loop(forward_loops.run_on_gpu, frozen, audio, 1, 3)
     assert best.size in {8, 16}
     assert (32, 40) in seen
     seen.clear()
@@ -63,7 +63,9 @@ def test_the_loop_of_a_gpu_runs_over_everything_in_the_size_that_is_best(monkeyp
 
 def test_what_hides_behind_a_device_is_told(tmp_path: Path) -> None:
     told = ["--speeds", "400", "--decoders", "0", "1", "--seconds", "200", "--copies", "1", "--launches", "3"]
-    assert hiding.main([*told, "--batch", "40", "--repeats", "1", "--json", str(tmp_path / "out.json")]) == 0
+    assert (
+        device_utilization.main([*told, "--batch", "40", "--repeats", "1", "--json", str(tmp_path / "out.json")]) == 0
+    )
     rows = json.loads((tmp_path / "out.json").read_text())["rows"]
     assert [row["decoders"] for row in rows] == ["threads", 1]
     for row in rows:

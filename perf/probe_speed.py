@@ -23,9 +23,9 @@ from bench.metrics import accuracy
 from bench.probes import KNN, LinearProbe, RidgeProbe, SmallLM, SpeechToText
 from bench.store.files import Store
 from bench.types import Probe, Problem, Settings, Shard, Task
-from perf import probing_material, xares_loops
-from perf.fresh_process import Measured, alone
-from perf.probing_material import SMALL, Size
+from perf import probe_workloads, xares_loops
+from perf.fresh_process import Measurement, run_alone
+from perf.probe_workloads import SMALL, Size
 
 PUBLISHED_THREADS = 2
 REPEATS = 5  # of what takes a second or less; the median is told
@@ -37,7 +37,7 @@ class Row:
     """One line of the table."""
 
     what: str
-    measured: Measured
+    measured: Measurement
     reached: float | None = None  # accuracy
     times: float | None = None  # how many times as long as ours, from the same frames
 
@@ -54,7 +54,7 @@ def main(argv: Sequence[str]) -> int:
         parser.error(f"unknown case {', '.join(unknown)}; choices: {', '.join(CASES)}")
     size = SMALL if options.small else Size()
     sys.stdout.write(f"{'':58}{'seconds':>9}{'accuracy':>10}{'MiB more':>10}{'times':>8}\n")
-    for row in rows(options.cases or CASES, size, options.scratch):
+    for row in measure_rows(options.cases or CASES, size, options.scratch):
         reached = "" if row.reached is None else f"{row.reached:.4f}"
         times = "" if row.times is None else f"{row.times:.1f}"
         more = f"{row.measured.peak_mib - row.measured.before_mib:.0f}"
@@ -63,9 +63,15 @@ def main(argv: Sequence[str]) -> int:
     return 0
 
 
-def rows(cases: Sequence[str], size: Size, scratch: Path | None = None) -> Iterator[Row]:
+def measure_rows(cases: Sequence[str], size: Size, scratch: Path | None = None) -> Iterator[Row]:
     """The lines of the table, measured one after another."""
-    run = {"esc50": _esc50, "tars": _tars, "cold": _cold, "voxceleb1": _voxceleb1, "transcripts": _transcripts}
+    run = {
+        "esc50": _measure_esc50,
+        "tars": _measure_tars,
+        "cold": _measure_cold,
+        "voxceleb1": _measure_voxceleb1,
+        "transcripts": _measure_transcripts,
+    }
     for case in cases:
         folder = Path(tempfile.mkdtemp(prefix="otoscope-", dir=scratch))
         try:
@@ -77,27 +83,27 @@ def rows(cases: Sequence[str], size: Size, scratch: Path | None = None) -> Itera
 # ------------------------------------------------------------------------------------------- stored frames to scores
 
 
-def _esc50(size: Size, folder: Path) -> Iterator[Row]:
+def _measure_esc50(size: Size, folder: Path) -> Iterator[Row]:
     """The same clips and protocol: each fold is trained on the others and chooses its epoch, as X-ARES does."""
-    files, _, embeddings = probing_material.make_frames(size, folder)
-    yield from _against(files, "a file for each clip", embeddings, size)
-    one = alone(probe_stored, embeddings, RidgeProbe(), size, repeats=REPEATS)
+    files, _, embeddings = probe_workloads.make_frames(size, folder)
+    yield from _compare_loops(files, "a file for each clip", embeddings, size)
+    one = run_alone(probe_stored, embeddings, RidgeProbe(), size, repeats=REPEATS)
     yield Row("ESC-50-size ridge, ours from stored embeddings", one, one.result)
 
 
-def _tars(size: Size, folder: Path) -> Iterator[Row]:
+def _measure_tars(size: Size, folder: Path) -> Iterator[Row]:
     """The same, where the published loop reads the tar files that it is published with."""
-    _, tars, embeddings = probing_material.make_frames(size, folder)
-    yield from _against(tars, "tar files, as published", embeddings, size)
+    _, tars, embeddings = probe_workloads.make_frames(size, folder)
+    yield from _compare_loops(tars, "tar files, as published", embeddings, size)
 
 
-def _against(stored: xares_loops.Stored, what: str, embeddings: Path, size: Size) -> Iterator[Row]:
+def _compare_loops(stored: xares_loops.Stored, what: str, embeddings: Path, size: Size) -> Iterator[Row]:
     for name, ours, theirs, repeats in (
-        ("linear", LinearProbe(), xares_loops.linear, 1),  # two minutes each
-        ("kNN", KNN().published(), xares_loops.knn, 3),
+        ("linear", LinearProbe(), xares_loops.train_linear, 1),  # two minutes each
+        ("kNN", KNN().published(), xares_loops.run_knn, 3),
     ):
-        one = alone(probe_stored, embeddings, ours, size, repeats=REPEATS)
-        other = alone(theirs, stored, threads=PUBLISHED_THREADS, repeats=repeats)
+        one = run_alone(probe_stored, embeddings, ours, size, repeats=REPEATS)
+        other = run_alone(theirs, stored, threads=PUBLISHED_THREADS, repeats=repeats)
         yield Row(f"ESC-50-size {name}, ours from stored embeddings", one, one.result)
         yield Row(f"ESC-50-size {name}, loop over {what}", other, other.result, other.seconds / one.seconds)
 
@@ -112,10 +118,10 @@ def probe_stored(path: Path, probe: Probe, size: Size) -> float:
     for fold in range(size.folds):
         train, test = np.flatnonzero(folds != fold), np.flatnonzero(folds == fold)
         problems.append(Problem(train, test, test))
-    return accuracy_of(probe, stored.vectors, labels, problems, size.classes)
+    return compute_accuracy(probe, stored.vectors, labels, problems, size.classes)
 
 
-def accuracy_of(
+def compute_accuracy(
     probe: Probe, vectors: Any, labels: NDArray[np.int64], problems: Sequence[Problem], n_classes: int
 ) -> float:
     """The mean over problems of the accuracy of a probe with one seed."""
@@ -127,17 +133,17 @@ def accuracy_of(
 # --------------------------------------------------------------------------------------------------- shard to score
 
 
-def _cold(size: Size, folder: Path) -> Iterator[Row]:
+def _measure_cold(size: Size, folder: Path) -> Iterator[Row]:
     """FLAC at 16 kHz through log-mel, nothing stored before: certification, checksums and intervals included."""
-    task = probing_material.make_shards(size, folder / "shards")
-    one = alone(score, task, folder)
-    other = alone(score_as_published, task, folder, threads=PUBLISHED_THREADS)
+    task = probe_workloads.make_shards(size, folder / "shards")
+    one = run_alone(score_task, task, folder)
+    other = run_alone(score_as_published, task, folder, threads=PUBLISHED_THREADS)
     for probe, ours, theirs in zip(("linear", "kNN"), one.result, other.result, strict=True):
         yield Row(f"shards to scores, log-mel, ours; accuracy of {probe}", one, ours)
         yield Row(f"shards to scores, as published; accuracy of {probe}", other, theirs, other.seconds / one.seconds)
 
 
-def score(task: Task, folder: Path) -> list[float]:
+def score_task(task: Task, folder: Path) -> list[float]:
     """From shards to the scores of a task's probes, as a run computes them."""
     import os
 
@@ -167,23 +173,23 @@ def score_as_published(task: Task, folder: Path) -> list[float]:
         samples = (one for shard in found for one in shards.samples(shard))
         clips = ((one.key, decode.decode(one.audio, where=one.where)[0], one.sidecar["label"]) for one in samples)
         xares_loops.encode(encoder, clips, fold, tars)
-    return [xares_loops.linear(tars), xares_loops.knn(tars)]
+    return [xares_loops.train_linear(tars), xares_loops.run_knn(tars)]
 
 
 # ------------------------------------------------------------------------------------------------------- large tasks
 
 
-def _voxceleb1(size: Size, folder: Path) -> Iterator[Row]:
+def _measure_voxceleb1(size: Size, folder: Path) -> Iterator[Row]:
     """One large fit. What a probe adds to the memory of its input must not grow with the number of clips."""
     path = folder / "vectors.npy"
-    labels = probing_material.many_vectors(size, path)
+    labels = probe_workloads.make_vectors(size, path)
     probes: tuple[tuple[str, Probe], ...] = (
         (f"linear, {size.many_epochs} epoch{'s' * (size.many_epochs > 1)}", LinearProbe(epochs=size.many_epochs)),
         ("kNN", KNN()),
         ("ridge, 13 penalties", RidgeProbe()),
     )
     for name, probe in probes:
-        measured = alone(probe_many, path, labels, probe, size)
+        measured = run_alone(probe_many, path, labels, probe, size)
         yield Row(f"VoxCeleb1-size {name}, {size.many_clips} x {size.dim}", measured, measured.result)
 
 
@@ -191,39 +197,39 @@ def probe_many(path: Path, labels: NDArray[np.int64], probe: Probe, size: Size) 
     """Accuracy on the last sixteenth of the clips."""
     vectors = np.load(path)
     parts = np.split(np.arange(len(vectors)), [len(vectors) * 14 // 16, len(vectors) * 15 // 16])
-    return accuracy_of(probe, vectors, labels, [Problem(*parts)], size.many_classes)
+    return compute_accuracy(probe, vectors, labels, [Problem(*parts)], size.many_classes)
 
 
 # ------------------------------------------------------------------------------------------------------- transcripts
 
 
 @dataclass(frozen=True, slots=True)
-class Spoken:
+class Transcripts:
     """Transcripts of the made utterances."""
 
     texts: NDArray[Any]
 
     @property
     def score(self) -> Any:
-        return word_accuracy
+        return compute_word_accuracy
 
 
-def word_accuracy(texts: NDArray[Any], answers: NDArray[Any]) -> float:
+def compute_word_accuracy(texts: NDArray[Any], answers: NDArray[Any]) -> float:
     """The share of words that stand at their place."""
     pairs = [(text.split(), answer.split()) for text, answer in zip(texts, answers, strict=True)]
     right = sum(word == heard for text, answer in pairs for word, heard in zip(text, answer, strict=False))
     return float(right / sum(len(text) for text, _ in pairs))
 
 
-def _transcripts(size: Size, folder: Path) -> Iterator[Row]:
+def _measure_transcripts(size: Size, folder: Path) -> Iterator[Row]:
     """The head of transcripts with the embedded suite's decoder, on frames that lie in a file."""
-    measured = alone(probe_transcripts, folder / "frames.npy", size)
+    measured = run_alone(probe_transcripts, folder / "frames.npy", size)
     yield Row(f"transcripts, {size.utterances} utterances, small decoder", measured, measured.result)
 
 
 def probe_transcripts(path: Path, size: Size) -> float:
     """Word accuracy: each word is a pattern that lasts some frames."""
-    clips, texts = probing_material.utterances(size, path)
+    clips, texts = probe_workloads.make_utterances(size, path)
     parts = np.split(np.arange(size.utterances), [size.utterances * 3 // 4, size.utterances * 7 // 8])
     probe = SpeechToText(
         epochs=10,
@@ -234,8 +240,8 @@ def probe_transcripts(path: Path, size: Size) -> float:
         max_new_tokens=10,
         repetition_penalty=1.0,
     )
-    (result,) = probe.run(clips, Spoken(texts), [Problem(*parts)], n_classes=0, seeds=(0,))
-    return word_accuracy(texts[parts[2]], result.predictions[0])
+    (result,) = probe.run(clips, Transcripts(texts), [Problem(*parts)], n_classes=0, seeds=(0,))
+    return compute_word_accuracy(texts[parts[2]], result.predictions[0])
 
 
 if __name__ == "__main__":

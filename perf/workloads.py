@@ -34,18 +34,18 @@ class Model(NamedTuple):
     seconds: float
 
 
-def light() -> Encoder:
+def load_light() -> Encoder:
     return logmel.load("cpu")
 
 
-def medium() -> Encoder:
+def load_medium() -> Encoder:
     import torch
 
     torch.manual_seed(0)
     return cast(Encoder, dasheng.MelTransformer(dasheng.BASE).eval().requires_grad_(False))
 
 
-def heavy() -> Encoder:
+def load_heavy() -> Encoder:
     """wav2vec 2.0 LARGE (Baevski et al. 2020, table 7) with layer normalisation and attention masks, as LV-60 has."""
     import torch
 
@@ -62,22 +62,22 @@ def heavy() -> Encoder:
     return cast(Encoder, model.eval().requires_grad_(False))
 
 
-def _padded(hop: float, first: float) -> Certificate:
+def _make_certificate(hop: float, first: float) -> Certificate:
     return Certificate((), "padded", hop, first)
 
 
 MODELS = {
-    "light": Model("log-mel statistics", light, _padded(160, 400), 4000),
-    "medium": Model("Dasheng base (86M)", medium, _padded(640, 480), 400),
-    "heavy": Model("wav2vec 2.0 large (315M)", heavy, _padded(320, 400), 160),
+    "light": Model("log-mel statistics", load_light, _make_certificate(160, 400), 4000),
+    "medium": Model("Dasheng base (86M)", load_medium, _make_certificate(640, 480), 400),
+    "heavy": Model("wav2vec 2.0 large (315M)", load_heavy, _make_certificate(320, 400), 160),
 }
 
 
-def encoder(model: Model, device: str = "cpu") -> Encoder:
+def load_encoder(model: Model, device: str = "cpu") -> Encoder:
     return adapt(cast(Any, model.load()).to(device), device)
 
 
-def durations(lengths: str, seconds: float) -> list[float]:
+def draw_durations(lengths: str, seconds: float) -> list[float]:
     """Clip durations that add up to about ``seconds``: all the same, or drawn evenly."""
     n = round(seconds / FIXED_IN_S)
     if lengths == "fixed":
@@ -86,7 +86,7 @@ def durations(lengths: str, seconds: float) -> list[float]:
     return drawn
 
 
-def clips(seconds: list[float], rate: int, container: Any) -> Iterator[Sample]:
+def make_clips(seconds: list[float], rate: int, container: Any) -> Iterator[Sample]:
     """16-bit mono: a tone in noise, so that FLAC has something to do."""
     for index, length in enumerate(seconds):
         rng = np.random.default_rng(index)
@@ -96,17 +96,18 @@ def clips(seconds: list[float], rate: int, container: Any) -> Iterator[Sample]:
         yield Sample(f"clip-{index:06d}", np.rint(32767 * wave).astype(np.int16), rate, sidecar, container)
 
 
-def shards(
+def write_clip_shards(
     folder: Path, seconds: list[float], rate: int = RATE, per_shard: int = 400, container: str = "flac"
 ) -> list[Path]:
     """Shards of clips of these durations, written now."""
     folder.mkdir(parents=True, exist_ok=True)
     return [
-        folder / name for name in write_shards(folder, "test", clips(seconds, rate, container), per_shard=per_shard)
+        folder / name
+        for name in write_shards(folder, "test", make_clips(seconds, rate, container), per_shard=per_shard)
     ]
 
 
-def again(path: Path, to: Path, prefix: str) -> Path:
+def copy_shard(path: Path, to: Path, prefix: str) -> Path:
     """A copy of a shard whose keys, and so its digest, are others."""
     import tarfile
 

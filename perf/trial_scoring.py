@@ -30,7 +30,7 @@ TRAINING = 8_000
 LANGUAGES = ("de", "en", "fi", "zh")
 
 
-def timed(what: str, call: Callable[[], V]) -> V:
+def time_call(what: str, call: Callable[[], V]) -> V:
     """What ``call`` gives; its wall time and the peak memory so far are printed."""
     start = time.perf_counter()
     made = call()
@@ -39,7 +39,7 @@ def timed(what: str, call: Callable[[], V]) -> V:
     return made
 
 
-def pairs_of(n: int, speakers: np.ndarray, generator: np.random.Generator) -> tuple[np.ndarray, np.ndarray]:
+def draw_pairs(n: int, speakers: np.ndarray, generator: np.random.Generator) -> tuple[np.ndarray, np.ndarray]:
     """``n`` distinct pairs of utterances, every second of one speaker where there are so many."""
     total = len(speakers)
     by_speaker = np.argsort(speakers, kind="stable")
@@ -66,7 +66,7 @@ def main(arguments: list[str]) -> int:
     )
     centres = generator.standard_normal((SPEAKERS + TRAINING // 10, chosen.dimensions), dtype=np.float32)
     vectors = centres[speakers] + 1.6 * generator.standard_normal((len(speakers), chosen.dimensions), dtype=np.float32)
-    enrol, test = pairs_of(chosen.trials, speakers[:UTTERANCES], generator)
+    enrol, test = draw_pairs(chosen.trials, speakers[:UTTERANCES], generator)
     labels = (speakers[enrol] == speakers[test]).astype(np.uint8)
     problem = Problem(np.arange(UTTERANCES, len(speakers)), None, np.arange(UTTERANCES))
     pairs = Pairs(enrol, test, speakers.astype(np.int64))
@@ -75,7 +75,7 @@ def main(arguments: list[str]) -> int:
     print(f"{len(enrol):,} trials ({shares}) of {UTTERANCES:,} utterances, {chosen.dimensions} values")
     start = time.perf_counter()
     cosine, s_norm = Cosine(centred=True), SNorm(300)
-    (result,) = timed("scores: cosine", lambda: cosine.run(vectors, pairs, [problem], n_classes=2, seeds=(0,)))
+    (result,) = time_call("scores: cosine", lambda: cosine.run(vectors, pairs, [problem], n_classes=2, seeds=(0,)))
     answers = TrialAnswers(
         enrol,
         test,
@@ -88,20 +88,22 @@ def main(arguments: list[str]) -> int:
         Trials(file="trials.txt", agree=("language",)),
         {},
     )
-    found = timed("EER, interval, costs, Cllr, 4 buckets", lambda: numbers(answers))
+    found = time_call("EER, interval, costs, Cllr, 4 buckets", lambda: numbers(answers))
     print(f"{'scored and measured':40} {time.perf_counter() - start:7.2f} s")
     print(f"EER {found.eer:.4f} [{found.ci95[0]:.4f}, {found.ci95[1]:.4f}], {found.secondary}")
-    timed("scores: adaptive S-norm, top 300", lambda: s_norm.run(vectors, pairs, [problem], n_classes=2, seeds=(0,)))
+    time_call(
+        "scores: adaptive S-norm, top 300", lambda: s_norm.run(vectors, pairs, [problem], n_classes=2, seeds=(0,))
+    )
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "scores.safetensors"
-        timed("predictions written", lambda: predictions.write(path, answers))
-        timed("predictions read", lambda: predictions.read(path))
+        time_call("predictions written", lambda: predictions.write(path, answers))
+        time_call("predictions read", lambda: predictions.read(path))
         print(f"{'predictions':40} {path.stat().st_size / 1e6:7.0f} MB")
         if chosen.list:
             text = Path(folder) / "trials.txt"
             with text.open("w") as file:
                 file.writelines(lines_of(TrialList(enrol, test, labels), names, "label first"))
-            timed("trial list read and checked", lambda: read(text, names, "label first"))
+            time_call("trial list read and checked", lambda: read(text, names, "label first"))
     return 0
 
 

@@ -21,7 +21,7 @@ from bench.datasets import shards
 from bench.extraction.engine.local import Frozen
 from bench.extraction.pooled import extract
 from bench.store.files import Store
-from perf import material, tables
+from perf import result_tables, workloads
 
 CLIP_IN_S = 0.2
 PER_SHARD = 1000
@@ -37,17 +37,17 @@ def main(arguments: list[str]) -> int:
     options = parser.parse_args(arguments)
     if options.one:
         clips, threads, folder = options.one
-        print(json.dumps(measured(int(clips), int(threads), Path(folder))))
+        print(json.dumps(measure_extraction(int(clips), int(threads), Path(folder))))
         return 0
-    rows = [alone(clips, threads) for clips in options.clips for threads in options.threads]
-    tables.finish("growth", rows, options.json)
+    rows = [measure_alone(clips, threads) for clips in options.clips for threads in options.threads]
+    result_tables.print_and_save("growth", rows, options.json)
     return 0
 
 
-def alone(clips: int, threads: int) -> dict[str, Any]:
+def measure_alone(clips: int, threads: int) -> dict[str, Any]:
     """One size in a fresh process."""
     with tempfile.TemporaryDirectory() as folder:
-        repeated(Path(folder) / "shards", clips)
+        write_repeated_shards(Path(folder) / "shards", clips)
         command = [sys.executable, "-m", "perf", "growth", "--one", str(clips), str(threads), folder]
         out = subprocess.run(command, capture_output=True, text=True, check=True)
     row: dict[str, Any] = json.loads(out.stdout)
@@ -55,20 +55,20 @@ def alone(clips: int, threads: int) -> dict[str, Any]:
     return row
 
 
-def repeated(folder: Path, clips: int) -> None:
+def write_repeated_shards(folder: Path, clips: int) -> None:
     """Shards of ``PER_SHARD`` clips, the same audio in each."""
-    (first,) = material.shards(folder / "first", [CLIP_IN_S] * PER_SHARD, per_shard=PER_SHARD)
+    (first,) = workloads.write_clip_shards(folder / "first", [CLIP_IN_S] * PER_SHARD, per_shard=PER_SHARD)
     for index in range(clips // PER_SHARD):
-        material.again(first, folder / f"test_{index:07d}.tar", f"{index:04d}")
+        workloads.copy_shard(first, folder / f"test_{index:07d}.tar", f"{index:04d}")
 
 
-def measured(clips: int, threads: int, folder: Path) -> dict[str, Any]:
+def measure_extraction(clips: int, threads: int, folder: Path) -> dict[str, Any]:
     """Time, peak memory and stored bytes of encoding all shards of ``folder``."""
     import torch
 
     torch.set_num_threads(1)
-    model = material.MODELS["light"]
-    frozen = Frozen("light", material.encoder(model), "0" * 64, model.certificate, "cpu", "fp32")
+    model = workloads.MODELS["light"]
+    frozen = Frozen("light", workloads.load_encoder(model), "0" * 64, model.certificate, "cpu", "fp32")
     store = Store(folder / "cache")
     start = time.perf_counter()
     found = shards.all_verified(sorted((folder / "shards").glob("*.tar")), {}, threads)
@@ -76,7 +76,7 @@ def measured(clips: int, threads: int, folder: Path) -> dict[str, Any]:
 
     def progress(clips: int, encoded: bool) -> None:
         nonlocal encoded_at, while_encoding
-        encoded_at, while_encoding = time.perf_counter(), peak_in_mb()
+        encoded_at, while_encoding = time.perf_counter(), read_peak_in_mb()
 
     loaded = extract(found, frozen, crop_in_s=None, store=store, threads=threads, progress=progress)
     end = time.perf_counter()
@@ -89,11 +89,11 @@ def measured(clips: int, threads: int, folder: Path) -> dict[str, Any]:
         "ms/clip": 1000 * (encoded_at - start) / clips,
         "peak MB encoding": while_encoding,
         "loading s": end - encoded_at,
-        "peak MB loaded": peak_in_mb(),
+        "peak MB loaded": read_peak_in_mb(),
         "bytes/clip": size / clips,
         "bytes / (4 D + 200)": size / clips / (4 * loaded.vectors.shape[1] + SIDE_IN_BYTES),
     }
 
 
-def peak_in_mb() -> float:
+def read_peak_in_mb() -> float:
     return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / (1e6 if sys.platform == "darwin" else 1e3)

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 from bench.leaderboard.files.sources import one, proof
-from perf import gating
+from perf import gate_errors
 from tests.helpers import toys
 from tests.plugin.test_plugin import arguments
 
@@ -39,7 +39,7 @@ def shares(line: str) -> dict[str, float]:
 @pytest.mark.parametrize("pair", ["seeds", "cousins"])
 def test_equals_pass_and_what_is_planted_is_found(pair: str, run: Path, capsys: pytest.CaptureFixture[str]) -> None:
     told = [str(run), "--other", str(run), "--pairs", pair, "--trials", "4", "--seeds", "2", "--drops", "0", "0.4"]
-    assert gating.main([*told, "--max-drop", "0.05"]) == 0
+    assert gate_errors.main([*told, "--max-drop", "0.05"]) == 0
     none, much = (shares(line) for line in capsys.readouterr().out.splitlines() if not line.startswith("#"))
     assert none["suites"] == 0
     assert much["suites"] == much["by S"] == 1
@@ -50,11 +50,11 @@ def test_equals_pass_and_what_is_planted_is_found(pair: str, run: Path, capsys: 
 def test_a_planted_drop_is_a_share_of_the_clips(run: Path) -> None:
     source = one(run)
     (score,) = [s for s in source.board.scores if (s.task, s.encoder, s.probe) == ("tones", "logmel", "knn")]
-    answers = gating.clustered(proof(source, score))  # type: ignore[arg-type]
+    answers = gate_errors.sort_and_cluster(proof(source, score))  # type: ignore[arg-type]
     assert answers.keys == tuple(sorted(answers.keys))
-    half = gating.shuffled(answers, score, seed=0, share=0.5)
+    half = gate_errors.shuffle_answers(answers, score, seed=0, share=0.5)
     moved = (half.predictions != answers.predictions).mean()
     assert 0.1 < moved < 0.5  # a third of those that are drawn get an answer of their own class
-    same = gating.shuffled(answers, score, seed=0, share=0.0)
+    same = gate_errors.shuffle_answers(answers, score, seed=0, share=0.0)
     assert np.array_equal(same.predictions, answers.predictions)
-    assert gating.normalized(score, half) < gating.normalized(score, answers)
+    assert gate_errors.normalize_answers(score, half) < gate_errors.normalize_answers(score, answers)

@@ -22,34 +22,36 @@ MOST_PASSES = 7
 TRIED = 8  # one clip in so many is used to find the best batch size, but no fewer than 8; on a GPU all are
 
 
-class Bare(NamedTuple):
+class BareLoop(NamedTuple):
     """A bare loop at its best."""
 
     size: int  # clips in a batch
     run: Callable[[], float]
 
 
-def best_loop(loop: Loop, frozen: Frozen, audio: list[np.ndarray[Any, Any]], threads: int, copies: int) -> Bare:
+def find_best_loop(
+    loop: Loop, frozen: Frozen, audio: list[np.ndarray[Any, Any]], threads: int, copies: int
+) -> BareLoop:
     """The loop with the batch size that is fastest on some audio, ready to run over all of it ``copies`` times."""
     import torch
 
     few = audio[: max(len(audio) // TRIED, 8)] if frozen.on_cpu else audio
-    loop(frozen, batched(few[:2], 1, frozen.device), threads)  # warm
+    loop(frozen, make_batches(few[:2], 1, frozen.device), threads)  # warm
     # with fewer batches than that, cores would be without work
     sizes = [size for size in SIZES if size * 2 * threads <= len(few)] if frozen.on_cpu else SIZES_ON_GPU
     times: dict[int, float] = {}
     for size in sizes:
-        batches = batched(few, size, frozen.device)
+        batches = make_batches(few, size, frozen.device)
         try:
-            times[size] = least(loop, frozen, batches, threads)
+            times[size] = measure_least(loop, frozen, batches, threads)
         except torch.OutOfMemoryError:
             break
     size = min(times, key=lambda size: times[size])
-    batches = batched(audio, size, frozen.device)
-    return Bare(size, lambda: sum(loop(frozen, batches, threads) for _ in range(copies)))
+    batches = make_batches(audio, size, frozen.device)
+    return BareLoop(size, lambda: sum(loop(frozen, batches, threads) for _ in range(copies)))
 
 
-def least(loop: Loop, frozen: Frozen, batches: Batches, threads: int) -> float:
+def measure_least(loop: Loop, frozen: Frozen, batches: Batches, threads: int) -> float:
     """The least seconds of several passes where one is short, so that chance does not choose the size."""
     times: list[float] = []
     while len(times) < MOST_PASSES and sum(times) < ENOUGH_IN_S:
@@ -57,7 +59,7 @@ def least(loop: Loop, frozen: Frozen, batches: Batches, threads: int) -> float:
     return min(times)
 
 
-def batched(audio: list[np.ndarray[Any, Any]], size: int, device: str) -> Batches:
+def make_batches(audio: list[np.ndarray[Any, Any]], size: int, device: str) -> Batches:
     """Batches on the device, sorted by length so that little is padding."""
     import torch
 
@@ -68,7 +70,7 @@ def batched(audio: list[np.ndarray[Any, Any]], size: int, device: str) -> Batche
     return list(zip(padded, lengths, strict=True))
 
 
-def in_torch(frozen: Frozen, batches: Batches, threads: int) -> float:
+def run_in_torch(frozen: Frozen, batches: Batches, threads: int) -> float:
     """Seconds of one batch after another, torch splitting each operation over its threads."""
     import torch
 
@@ -83,7 +85,7 @@ def in_torch(frozen: Frozen, batches: Batches, threads: int) -> float:
         torch.set_num_threads(1)
 
 
-def in_threads(frozen: Frozen, batches: Batches, threads: int) -> float:
+def run_in_threads(frozen: Frozen, batches: Batches, threads: int) -> float:
     """Seconds of as many batches at a time as there are threads, one thread for each operation."""
     import torch
 
@@ -101,7 +103,7 @@ def in_threads(frozen: Frozen, batches: Batches, threads: int) -> float:
         return time.perf_counter() - start
 
 
-def on_gpu(frozen: Frozen, batches: Batches, threads: int) -> float:
+def run_on_gpu(frozen: Frozen, batches: Batches, threads: int) -> float:
     """Seconds of one batch after another, none waited for but the last."""
     import torch
 
