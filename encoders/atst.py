@@ -28,8 +28,8 @@ import torch
 from torch import Tensor, nn
 
 from bench.types import EncoderSpec
-from encoders.parts.spectra import Mel, decibels, of_each
-from encoders.parts.vit import EPS, Block, encode
+from encoders.parts.spectra import Mel, apply_to_each, convert_to_decibels
+from encoders.parts.vit import EPS, Block, encode_patches
 from encoders.parts.weights import Weights, load, load_file
 
 BANDS, WIDTH, SPAN_IN_DB = 64, 4, 80
@@ -74,15 +74,15 @@ class Atst(nn.Module):
 
     def spectrum(self, audio: Tensor) -> Tensor:
         """[B, N] -> [B, 64, 1 + floor(N / 160)], about -1 to 1."""
-        return 2 * (decibels(self.mel(audio), SPAN_IN_DB) - LOWEST) / (HIGHEST - LOWEST) - 1
+        return 2 * (convert_to_decibels(self.mel(audio), SPAN_IN_DB) - LOWEST) / (HIGHEST - LOWEST) - 1
 
     def _layers(self, audio: Tensor, lengths: Tensor | None, *, every: bool) -> list[Tensor]:
-        spectrum, frames = of_each(self.spectrum, audio, lengths, self.mel.shortest)
+        spectrum, frames = apply_to_each(self.spectrum, audio, lengths, self.mel.shortest)
         columns = spectrum.unfold(2, WIDTH, WIDTH).transpose(1, 2).flatten(2)  # [B, T, 256]: bands, then frames
         patches = self.patch_embed(columns)[:, None]
         counts = None if frames is None else frames // WIDTH
         first = None if self.cls_token is None else self.cls_token + self.pos_embed[:, :1]
-        layers = encode(
+        layers = encode_patches(
             self.blocks, self.norm, patches, self.pos_embed[:, None, 1:], counts=counts, first=first,
             join_first=True, every=every,
         )  # fmt: skip
@@ -103,7 +103,7 @@ def rename(name: str) -> str | None:
     return name.replace("patch_embed.patch_embed.", "patch_embed.").replace("norm_frame.", "norm.")
 
 
-def _spec(name: str, config: Config, page: str) -> EncoderSpec:
+def _build_spec(name: str, config: Config, page: str) -> EncoderSpec:
     make = functools.partial(Atst, config)
     weights = Weights(page=page)
     return EncoderSpec(
@@ -126,7 +126,7 @@ FRAME_SMALL, FRAME_BASE = Config(384, 12, 6, clip=False), Config(768, 12, 12, cl
 CLIP_FILES = "https://checkpointstorage.oss-cn-beijing.aliyuncs.com/atst"
 FRAME_FILES = "https://github.com/Audio-WestlakeU/audiossl/tree/main/audiossl/methods/atstframe"
 
-atst_clip_small = _spec("atst_clip_small", CLIP_SMALL, f"{CLIP_FILES}/small.ckpt")
-atst_clip_base = _spec("atst_clip_base", CLIP_BASE, f"{CLIP_FILES}/base.ckpt")
-atst_frame_small = _spec("atst_frame_small", FRAME_SMALL, FRAME_FILES)
-atst_frame_base = _spec("atst_frame_base", FRAME_BASE, FRAME_FILES)
+atst_clip_small = _build_spec("atst_clip_small", CLIP_SMALL, f"{CLIP_FILES}/small.ckpt")
+atst_clip_base = _build_spec("atst_clip_base", CLIP_BASE, f"{CLIP_FILES}/base.ckpt")
+atst_frame_small = _build_spec("atst_frame_small", FRAME_SMALL, FRAME_FILES)
+atst_frame_base = _build_spec("atst_frame_base", FRAME_BASE, FRAME_FILES)

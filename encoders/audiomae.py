@@ -24,8 +24,8 @@ import torch
 from torch import Tensor, nn
 
 from bench.types import EncoderSpec
-from encoders.parts.spectra import kaldi, of_each
-from encoders.parts.vit import EPS, Block, encode
+from encoders.parts.spectra import apply_to_each, compute_kaldi_fbank
+from encoders.parts.vit import EPS, Block, encode_patches
 from encoders.parts.weights import Weights, load, load_file
 
 BANDS, PATCH = 128, 16
@@ -66,7 +66,7 @@ class AudioMae(nn.Module):
         return self._layers(audio, lengths, every=True)
 
     def _layers(self, audio: Tensor, lengths: Tensor | None, *, every: bool) -> list[Tensor]:
-        spectrum, _ = of_each(energies, audio, lengths, SHORTEST)
+        spectrum, _ = apply_to_each(compute_energies, audio, lengths, SHORTEST)
         heard = -(-spectrum.shape[2] // PATCH)  # columns
         pieces = -(-heard // self.columns)
         filled = nn.functional.pad(spectrum, (0, pieces * self.columns * PATCH - spectrum.shape[2]))
@@ -74,13 +74,13 @@ class AudioMae(nn.Module):
         patches = self.patch_embed(normalised.transpose(1, 2)[:, None]).permute(0, 3, 2, 1)  # [B, rows, columns, D]
         position = self.pos_embed[:, 1:].reshape(1, self.columns, ROWS, -1).transpose(1, 2)
         first = self.cls_token + self.pos_embed[:, :1]
-        layers = encode(self.blocks, self.norm, patches, position, first=first, every=every)
+        layers = encode_patches(self.blocks, self.norm, patches, position, first=first, every=every)
         return [layer[:, :, :heard].mean(dim=1) for layer in layers]
 
 
-def energies(audio: Tensor) -> Tensor:
+def compute_energies(audio: Tensor) -> Tensor:
     """[B, N] -> Kaldi's log mel energies [B, 128, floor((N - 400) / 160) + 1] of the clip without its mean."""
-    return kaldi(
+    return compute_kaldi_fbank(
         audio - audio.mean(dim=1, keepdim=True), htk_compat=True, sample_frequency=AudioMae.sampling_rate,
         use_energy=False, window_type="hanning", num_mel_bins=BANDS, dither=0.0, frame_shift=10,
     )  # fmt: skip

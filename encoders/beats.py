@@ -24,7 +24,7 @@ import torch
 from torch import Tensor, nn
 
 from bench.types import EncoderSpec
-from encoders.parts.spectra import kaldi, of_each
+from encoders.parts.spectra import apply_to_each, compute_kaldi_fbank
 from encoders.parts.weights import Weights, load, load_file
 
 BANDS, PATCH = 128, 16
@@ -124,13 +124,13 @@ class Beats(nn.Module):
 
     def spectrum(self, audio: Tensor) -> Tensor:
         """[B, N] -> [B, 128, floor((N - 400) / 160) + 1], normalised."""
-        energies = kaldi(
+        energies = compute_kaldi_fbank(
             audio * 2**15, num_mel_bins=BANDS, sample_frequency=self.sampling_rate, frame_length=25, frame_shift=10
         )
         return (energies - MEAN) / (2 * STD)
 
     def _layers(self, audio: Tensor, lengths: Tensor | None, *, every: bool) -> list[Tensor]:
-        spectrum, frames = of_each(self.spectrum, audio, lengths, SHORTEST)
+        spectrum, frames = apply_to_each(self.spectrum, audio, lengths, SHORTEST)
         patches = self.patch_embedding(spectrum.transpose(1, 2)[:, None])  # [B, embedding, T, rows]
         patches = self.post_extract_proj(self.layer_norm(patches.flatten(2).transpose(1, 2)))
         counts = None if frames is None else frames // PATCH * ROWS
@@ -149,7 +149,7 @@ class Beats(nn.Module):
     def _piece(self, x: Tensor, keep: Tensor | None, *, every: bool) -> list[Tensor]:
         x = self.encoder_layer_norm(x + self.pos_conv(x))
         offsets = torch.arange(x.shape[1], device=x.device)
-        position = self.relative_attention_bias(bucket(offsets - offsets[:, None])).permute(2, 0, 1)
+        position = self.relative_attention_bias(compute_buckets(offsets - offsets[:, None])).permute(2, 0, 1)
         outputs = [x]
         for layer in self.layers:
             x = layer(x, position, keep)
@@ -158,7 +158,7 @@ class Beats(nn.Module):
         return outputs if every else [x]
 
 
-def bucket(offset: Tensor) -> Tensor:
+def compute_buckets(offset: Tensor) -> Tensor:
     """Which row of the table speaks for a key that is ``offset`` patches after the query (T5's buckets, both ways)."""
     half = BUCKETS // 2
     exact = half // 2
@@ -183,7 +183,7 @@ def rename(name: str) -> str | None:
     return name
 
 
-def _spec(name: str, file: str) -> EncoderSpec:
+def _build_spec(name: str, file: str) -> EncoderSpec:
     make = functools.partial(Beats, Config())
     weights = Weights(page="https://github.com/microsoft/unilm/tree/master/beats#pre-trained-and-fine-tuned-models")
     return EncoderSpec(
@@ -201,6 +201,6 @@ def _spec(name: str, file: str) -> EncoderSpec:
     )
 
 
-beats_iter3_plus = _spec("beats_iter3+", "BEATs_iter3_plus_AS2M.pt")
-beats_tuned_1 = _spec("beats_iter3+_tuned1", "BEATs_iter3_plus_AS2M_finetuned_on_AS2M_cpt1.pt")
-beats_tuned_2 = _spec("beats_iter3+_tuned2", "BEATs_iter3_plus_AS2M_finetuned_on_AS2M_cpt2.pt")
+beats_iter3_plus = _build_spec("beats_iter3+", "BEATs_iter3_plus_AS2M.pt")
+beats_tuned_1 = _build_spec("beats_iter3+_tuned1", "BEATs_iter3_plus_AS2M_finetuned_on_AS2M_cpt1.pt")
+beats_tuned_2 = _build_spec("beats_iter3+_tuned2", "BEATs_iter3_plus_AS2M_finetuned_on_AS2M_cpt2.pt")

@@ -28,7 +28,7 @@ import torch
 from torch import Tensor, nn
 
 from bench.types import EncoderSpec
-from encoders.parts.spectra import Mel, of_each, standardised
+from encoders.parts.spectra import Mel, apply_to_each, standardise
 from encoders.parts.weights import Weights, load, load_file
 
 BANDS, CHANNELS = 64, 64
@@ -80,7 +80,7 @@ class AudioNtt(nn.Module):
         )
 
     def forward(self, audio: Tensor, lengths: Tensor | None = None) -> Tensor:
-        x, counts = of_each(self.spectrum, audio, lengths, self.shortest)
+        x, counts = apply_to_each(self.spectrum, audio, lengths, self.shortest)
         x = x[:, None]
         for start in range(0, len(self.features), PARTS):
             x = self.features[start : start + PARTS](x)  # [B, channels, bands, T]
@@ -96,7 +96,7 @@ class AudioNtt(nn.Module):
         level: Tensor = (self.mel(audio) + EPS).log()
         if self.mean is not None:
             return (level - self.mean) / self.deviation
-        return standardised(level)
+        return standardise(level)
 
 
 def rename(name: str) -> str | None:
@@ -112,7 +112,7 @@ SECOND_2048 = Config(
 )  # fmt: skip
 
 
-def _spec(name: str, config: Config, file: str) -> EncoderSpec:
+def _build_spec(name: str, config: Config, file: str) -> EncoderSpec:
     make = functools.partial(AudioNtt, config)
     weights = Weights(page=f"{PAGE}/blob/master/{file}")
     return EncoderSpec(
@@ -130,8 +130,8 @@ def _spec(name: str, config: Config, file: str) -> EncoderSpec:
     )
 
 
-byola_512 = _spec("byola_2020_512", D512, "pretrained_weights/AudioNTT2020-BYOLA-64x96d512.pth")
-byola_1024 = _spec("byola_2020_1024", D1024, "pretrained_weights/AudioNTT2020-BYOLA-64x96d1024.pth")
-byola_2048 = _spec("byola_2020_2048", D2048, "pretrained_weights/AudioNTT2020-BYOLA-64x96d2048.pth")
-byola_2022 = _spec("byola_2022", SECOND, "v2/AudioNTT2022-BYOLA-64x96d2048.pth")
-byola_2022_2048 = _spec("byola_2022_2048", SECOND_2048, "v2/AudioNTT2022-BYOLA-64x96d2048.pth")
+byola_512 = _build_spec("byola_2020_512", D512, "pretrained_weights/AudioNTT2020-BYOLA-64x96d512.pth")
+byola_1024 = _build_spec("byola_2020_1024", D1024, "pretrained_weights/AudioNTT2020-BYOLA-64x96d1024.pth")
+byola_2048 = _build_spec("byola_2020_2048", D2048, "pretrained_weights/AudioNTT2020-BYOLA-64x96d2048.pth")
+byola_2022 = _build_spec("byola_2022", SECOND, "v2/AudioNTT2022-BYOLA-64x96d2048.pth")
+byola_2022_2048 = _build_spec("byola_2022_2048", SECOND_2048, "v2/AudioNTT2022-BYOLA-64x96d2048.pth")

@@ -31,7 +31,7 @@ from torch import Tensor, nn
 from bench.types import EncoderSpec
 from encoders import byola
 from encoders.byola import BANDS, EPS, AudioNtt
-from encoders.parts.spectra import Mel, standardised
+from encoders.parts.spectra import Mel, standardise
 from encoders.parts.weights import Rename, Weights, load, load_file
 
 PAGE = "https://github.com/GasserElbanna/serab-byols/blob/main/checkpoints"
@@ -70,8 +70,8 @@ class Block(nn.Module):
         super().__init__()
         self.heads = heads
         self.norm1 = ChannelNorm(dim)
-        self.to_q = _depthwise(dim, heads * HEAD, stride=1)
-        self.to_kv = _depthwise(dim, 2 * heads * HEAD, stride=2)
+        self.to_q = _build_depthwise(dim, heads * HEAD, stride=1)
+        self.to_kv = _build_depthwise(dim, 2 * heads * HEAD, stride=2)
         self.out = nn.Conv2d(heads * HEAD, dim, 1)
         self.norm2 = ChannelNorm(dim)
         self.fc1 = nn.Conv2d(dim, 4 * dim, 1)
@@ -115,10 +115,10 @@ class Cvt(nn.Module):
     def spectrum(self, audio: Tensor) -> Tensor:
         """[B, N] -> [B, 64, 1 + floor(N / 160)], each clip with mean 0 and deviation 1."""
         level = (self.mel(audio) + EPS).log()
-        return standardised(level)
+        return standardise(level)
 
 
-def _depthwise(inputs: int, outputs: int, stride: int) -> nn.Sequential:
+def _build_depthwise(inputs: int, outputs: int, stride: int) -> nn.Sequential:
     return nn.Sequential(
         nn.Conv2d(inputs, inputs, 3, stride, 1, groups=inputs, bias=False),
         nn.BatchNorm2d(inputs),
@@ -144,7 +144,7 @@ def rename(name: str) -> str | None:
     return name
 
 
-def _spec(name: str, make: Callable[[], nn.Module], names: Rename, file: str, hop_in_ms: float) -> EncoderSpec:
+def _build_spec(name: str, make: Callable[[], nn.Module], names: Rename, file: str, hop_in_ms: float) -> EncoderSpec:
     weights = Weights(page=f"{PAGE}/{file}")
     return EncoderSpec(
         name=name,
@@ -160,14 +160,14 @@ def _spec(name: str, make: Callable[[], nn.Module], names: Rename, file: str, ho
     )
 
 
-byols_audiontt = _spec(
+byols_audiontt = _build_spec(
     "byols_audiontt",
     functools.partial(AudioNtt, AUDIONTT),
     byola.rename,
     "default2048_BYOLAs64x96-2105311814-e100-bs256-lr0003-rs42.pth",
     AUDIONTT.hop_in_ms,
 )
-byols_hybrid_cvt = _spec(
+byols_hybrid_cvt = _build_spec(
     "byols_hybrid_cvt",
     functools.partial(Cvt, Config()),
     rename,

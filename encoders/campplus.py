@@ -21,7 +21,7 @@ import torch
 from torch import Tensor, nn
 
 from bench.types import EncoderSpec
-from encoders.parts.spectra import kaldi
+from encoders.parts.spectra import compute_kaldi_fbank
 from encoders.parts.weights import Weights, load, load_file
 
 RATE, WINDOW, HOP, BANDS = 16_000, 400, 160, 80
@@ -93,9 +93,9 @@ class Dense(nn.Module):
     def __init__(self, inputs: int, growth: int, dilation: int) -> None:
         super().__init__()
         between = 4 * growth
-        self.nonlinear1 = _normalised(inputs)
+        self.nonlinear1 = _build_normalisation(inputs)
         self.linear1 = nn.Conv1d(inputs, between, 1, bias=False)
-        self.nonlinear2 = _normalised(between)
+        self.nonlinear2 = _build_normalisation(between)
         self.cam_layer = Mask(between, growth, dilation)
 
     def forward(self, x: Tensor) -> Tensor:
@@ -115,16 +115,16 @@ class Campplus(nn.Module):
         width, growth = config.entering, config.growth
         parts = nn.ModuleDict()
         tdnn = nn.Conv1d(config.channels * BANDS // 8, width, 5, 2, padding=2, bias=False)
-        parts["tdnn"] = nn.ModuleDict({"linear": tdnn, "nonlinear": _normalised(width)})
+        parts["tdnn"] = nn.ModuleDict({"linear": tdnn, "nonlinear": _build_normalisation(width)})
         for number, (layers, dilation) in enumerate(config.blocks, 1):
             parts[f"block{number}"] = nn.ModuleDict(
                 {f"tdnnd{i + 1}": Dense(width + i * growth, growth, dilation) for i in range(layers)}
             )
             width += layers * growth
             narrower = nn.Conv1d(width, width // 2, 1, bias=False)
-            parts[f"transit{number}"] = nn.ModuleDict({"nonlinear": _normalised(width), "linear": narrower})
+            parts[f"transit{number}"] = nn.ModuleDict({"nonlinear": _build_normalisation(width), "linear": narrower})
             width //= 2
-        parts["out_nonlinear"] = _normalised(width)
+        parts["out_nonlinear"] = _build_normalisation(width)
         norm = nn.ModuleDict({"batchnorm": nn.BatchNorm1d(config.embedding, affine=False)})
         dense = nn.Conv1d(2 * width, config.embedding, 1, bias=False)
         parts["dense"] = nn.ModuleDict({"linear": dense, "nonlinear": norm})
@@ -133,7 +133,7 @@ class Campplus(nn.Module):
     def forward(self, audio: Tensor) -> Tensor:
         frames = max(1, (audio.shape[1] - WINDOW) // HOP + 1)
         part = self.xvector.get_submodule
-        x = part("tdnn.nonlinear")(part("tdnn.linear")(self.head(features(audio))))
+        x = part("tdnn.nonlinear")(part("tdnn.linear")(self.head(compute_features(audio))))
         for number in range(1, self.blocks + 1):
             for layer in part(f"block{number}").children():
                 x = torch.cat([x, layer(x)], dim=1)
@@ -144,14 +144,14 @@ class Campplus(nn.Module):
         return embedding.transpose(1, 2).expand(-1, frames, -1).clone()
 
 
-def features(audio: Tensor) -> Tensor:
+def compute_features(audio: Tensor) -> Tensor:
     """[B, N] -> [B, 80, T]. Raises EncoderError where there is no torchaudio."""
     filled = nn.functional.pad(audio, (0, max(0, SHORTEST - audio.shape[1])))
-    mel = kaldi(filled, num_mel_bins=BANDS, sample_frequency=RATE)
+    mel = compute_kaldi_fbank(filled, num_mel_bins=BANDS, sample_frequency=RATE)
     return mel - mel.mean(2, keepdim=True)
 
 
-def _normalised(channels: int) -> nn.Sequential:
+def _build_normalisation(channels: int) -> nn.Sequential:
     norm = nn.Sequential()
     norm.add_module("batchnorm", nn.BatchNorm1d(channels))
     norm.add_module("relu", nn.ReLU())
@@ -163,7 +163,7 @@ def rename(name: str) -> str | None:
     return name
 
 
-def _spec(name: str, embedding: int, weights: Weights, licence: str, trained_on: tuple[str, ...]) -> EncoderSpec:
+def _build_spec(name: str, embedding: int, weights: Weights, licence: str, trained_on: tuple[str, ...]) -> EncoderSpec:
     make = functools.partial(Campplus, Config(embedding))
     return EncoderSpec(
         name=name,
@@ -184,5 +184,7 @@ COMMON = Weights(
     hub="funasr/campplus", revision="fb71fe990cbf6031ae6987a2d76fe64f94377b7e", file="campplus_cn_common.bin"
 )
 VOXCELEB = Weights(page="https://modelscope.cn/models/iic/speech_campplus_sv_en_voxceleb_16k")
-campplus_common = _spec("campplus-zh-common", 192, COMMON, "FunASR's model licence", ("200,000 Chinese speakers",))
-campplus_voxceleb = _spec("campplus-voxceleb", 512, VOXCELEB, "Apache-2.0", ("voxceleb2",))
+campplus_common = _build_spec(
+    "campplus-zh-common", 192, COMMON, "FunASR's model licence", ("200,000 Chinese speakers",)
+)
+campplus_voxceleb = _build_spec("campplus-voxceleb", 512, VOXCELEB, "Apache-2.0", ("voxceleb2",))

@@ -23,14 +23,14 @@ from encoders.parts.weights import Weights, load, load_file
 COLUMNS = 63
 
 
-def config(dim: int, heads: int, depth: int = 12) -> Config:
+def build_config(dim: int, heads: int, depth: int = 12) -> Config:
     return Config(dim=dim, depth=depth, heads=heads, patch=(16, 16), columns=COLUMNS)
 
 
-TINY, MINI, SMALL, BASE = config(192, 3), config(256, 4), config(384, 6), config(768, 12)
+TINY, MINI, SMALL, BASE = build_config(192, 3), build_config(256, 4), build_config(384, 6), build_config(768, 12)
 
 
-def _spec(name: str, size: Config, file: str) -> EncoderSpec:
+def _build_spec(name: str, size: Config, file: str) -> EncoderSpec:
     make = functools.partial(MelTransformer, size)
     weights = Weights(page=f"https://zenodo.org/record/8275347/files/{file}")
     return EncoderSpec(
@@ -47,7 +47,7 @@ def _spec(name: str, size: Config, file: str) -> EncoderSpec:
     )
 
 
-ced_tiny = _spec("ced_tiny", TINY, "audiotransformer_tiny_mAP_4814.pt")
-ced_mini = _spec("ced_mini", MINI, "audiotransformer_mini_mAP_4896.pt")
-ced_small = _spec("ced_small", SMALL, "audiotransformer_small_mAP_4958.pt")
-ced_base = _spec("ced_base", BASE, "audiotransformer_base_mAP_4999.pt")
+ced_tiny = _build_spec("ced_tiny", TINY, "audiotransformer_tiny_mAP_4814.pt")
+ced_mini = _build_spec("ced_mini", MINI, "audiotransformer_mini_mAP_4896.pt")
+ced_small = _build_spec("ced_small", SMALL, "audiotransformer_small_mAP_4958.pt")
+ced_base = _build_spec("ced_base", BASE, "audiotransformer_base_mAP_4999.pt")

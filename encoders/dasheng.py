@@ -23,8 +23,8 @@ import torch
 from torch import Tensor, nn
 
 from bench.types import EncoderSpec
-from encoders.parts.spectra import Mel, decibels, of_each
-from encoders.parts.vit import EPS, Block, encode
+from encoders.parts.spectra import Mel, apply_to_each, convert_to_decibels
+from encoders.parts.vit import EPS, Block, encode_patches
 from encoders.parts.weights import Weights, load, load_file
 
 BANDS, SPAN_IN_DB = 64, 120
@@ -76,14 +76,14 @@ class MelTransformer(nn.Module):
 
     def spectrum(self, audio: Tensor) -> Tensor:
         """[B, N] -> dB [B, 64, 1 + floor(N / 160)]."""
-        return decibels(self.mel(audio), SPAN_IN_DB)
+        return convert_to_decibels(self.mel(audio), SPAN_IN_DB)
 
     def _layers(self, audio: Tensor, lengths: Tensor | None, *, every: bool) -> list[Tensor]:
-        spectrum, frames = of_each(self.spectrum, audio, lengths, self.shortest)
+        spectrum, frames = apply_to_each(self.spectrum, audio, lengths, self.shortest)
         patches = self.patch_embed(self.init_bn(spectrum)[:, None]).permute(0, 2, 3, 1)  # [B, rows, columns, D]
         counts = None if frames is None else frames // self.width
         position = (self.time_pos_embed + self.freq_pos_embed).permute(0, 2, 3, 1)
-        layers = encode(self.blocks, self.norm, patches, position, counts=counts, every=every)
+        layers = encode_patches(self.blocks, self.norm, patches, position, counts=counts, every=every)
         return [layer.mean(dim=1) for layer in layers]
 
 
@@ -95,7 +95,7 @@ def rename(name: str) -> str | None:
     return name.replace("init_bn.1.", "init_bn.").replace("patch_embed.proj.", "patch_embed.")
 
 
-def _spec(name: str, config: Config, file: str) -> EncoderSpec:
+def _build_spec(name: str, config: Config, file: str) -> EncoderSpec:
     make = functools.partial(MelTransformer, config)
     weights = Weights(page=f"https://zenodo.org/records/11511780/files/{file}")
     return EncoderSpec(
@@ -112,6 +112,6 @@ def _spec(name: str, config: Config, file: str) -> EncoderSpec:
     )
 
 
-dasheng_base = _spec("dasheng_base", BASE, "dasheng_base.pt")
-dasheng_06b = _spec("dasheng_0.6b", B06, "dasheng_06b.pt")
-dasheng_12b = _spec("dasheng_1.2b", B12, "dasheng_12b.pt")
+dasheng_base = _build_spec("dasheng_base", BASE, "dasheng_base.pt")
+dasheng_06b = _build_spec("dasheng_0.6b", B06, "dasheng_06b.pt")
+dasheng_12b = _build_spec("dasheng_1.2b", B12, "dasheng_12b.pt")

@@ -28,10 +28,10 @@ import torch
 from torch import Tensor, nn
 
 from bench.types import Encoder, EncoderError, EncoderSpec
-from encoders.audiomae import PATCH, ROWS, SHORTEST, energies
-from encoders.parts.spectra import of_each
-from encoders.parts.vit import EPS, Attention, Mlp, encode
-from encoders.parts.weights import Weights, fetched, filled, tensors
+from encoders.audiomae import PATCH, ROWS, SHORTEST, compute_energies
+from encoders.parts.spectra import apply_to_each
+from encoders.parts.vit import EPS, Attention, Mlp, encode_patches
+from encoders.parts.weights import Weights, fetch, fill_encoder, read_tensors
 
 MEAN, DEVIATION = -4.268, 4.569
 TOLERANCE = 1e-4  # of a position
@@ -73,7 +73,7 @@ class Eat(nn.Module):
         self.output_dim = 2 * dim
         self.patch_embed = nn.Conv2d(1, dim, PATCH, PATCH)
         self.cls_token = nn.Parameter(torch.zeros(1, 1, dim))
-        self.register_buffer("positions", positions(dim, config.columns), persistent=False)
+        self.register_buffer("positions", compute_positions(dim, config.columns), persistent=False)
         self.pre_norm = nn.LayerNorm(dim, EPS)
         self.blocks = nn.ModuleList(Block(dim, config.heads) for _ in range(config.depth))
 
@@ -85,7 +85,7 @@ class Eat(nn.Module):
         return self._layers(audio, lengths, every=True)
 
     def _layers(self, audio: Tensor, lengths: Tensor | None, *, every: bool) -> list[Tensor]:
-        spectrum, frames = of_each(energies, audio, lengths, SHORTEST)
+        spectrum, frames = apply_to_each(compute_energies, audio, lengths, SHORTEST)
         filled = nn.functional.pad(spectrum, (0, -spectrum.shape[2] % PATCH))
         image = ((filled - MEAN) / (2 * DEVIATION)).transpose(1, 2)[:, None]
         patches = self.patch_embed(image).permute(0, 3, 2, 1)  # [B, rows, columns, D]
@@ -93,14 +93,14 @@ class Eat(nn.Module):
         own = self.positions.reshape(1, self.columns, ROWS, -1).transpose(1, 2)
         column = torch.arange(patches.shape[2], device=patches.device) % self.columns
         entering = self.pre_norm(patches + own[:, :, column])  # each patch by itself, so it may come before ``encode``
-        layers = encode(
+        layers = encode_patches(
             self.blocks, nn.Identity(), entering, torch.zeros_like(own), counts=counts,
             first=self.pre_norm(self.cls_token), join_first=True, every=every,
         )  # fmt: skip
         return [layer.mean(dim=1) for layer in layers]
 
 
-def positions(dim: int, columns: int) -> Tensor:
+def compute_positions(dim: int, columns: int) -> Tensor:
     """[1, 8 * columns, D] in the order of time, then band: D / 2 numbers for the band, then D / 2 for the time.
 
     Of D / 2, the first half are sines and the second cosines of n / 10000^(4 i / D), as in AudioMAE.
@@ -132,7 +132,7 @@ def check_positions(given: Mapping[str, Tensor], dim: int, where: object) -> Non
         if not name.endswith("fixed_positional_encoder.positions"):
             continue
         columns = stored.shape[1] // ROWS if stored.ndim == 3 else 0
-        own = positions(dim, columns)
+        own = compute_positions(dim, columns)
         off = float((stored - own).abs().max()) if stored.shape == own.shape else float("inf")
         if not off < TOLERANCE:
             raise EncoderError(
@@ -142,17 +142,17 @@ def check_positions(given: Mapping[str, Tensor], dim: int, where: object) -> Non
 
 def load_file(config: Config, path: Path, device: str) -> Encoder:
     """From the authors' file. Raises EncoderError when it does not fit."""
-    given = tensors(path)
+    given = read_tensors(path)
     check_positions(given, config.dim, path)
-    return filled(Eat(config), given, rename, path, device)
+    return fill_encoder(Eat(config), given, rename, path, device)
 
 
 def load(config: Config, weights: Weights, device: str) -> Encoder:
     """The same from where it is published."""
-    return load_file(config, fetched(weights), device)
+    return load_file(config, fetch(weights), device)
 
 
-def _spec(name: str, hub: str, digest: str, licence: str) -> EncoderSpec:
+def _build_spec(name: str, hub: str, digest: str, licence: str) -> EncoderSpec:
     weights = Weights(url=f"https://huggingface.co/{hub}/resolve/main/model.safetensors", sha256=digest)
     return EncoderSpec(
         name=name,
@@ -169,13 +169,13 @@ def _spec(name: str, hub: str, digest: str, licence: str) -> EncoderSpec:
     )
 
 
-eat_base = _spec(
+eat_base = _build_spec(
     "eat_base",
     "worstchan/EAT-base_epoch30_pretrain",
     "8623072d09aac4f3ad1168b4fed3a24e4f68fe1da25b9fe733375efb237e5f48",
     "MIT",
 )
-sslam = _spec(
+sslam = _build_spec(
     "sslam",
     "ta012/SSLAM_pretrain",
     "8ec670adb241c710422ddd894ff1bade142ef0b25cf1ee68577aa45f89432298",

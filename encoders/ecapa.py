@@ -75,7 +75,7 @@ class Features(nn.Module):
     def __init__(self, bands: int) -> None:
         super().__init__()
         self.register_buffer("window", torch.hamming_window(WINDOW), persistent=False)
-        self.register_buffer("filters", mel_filters(bands), persistent=False)
+        self.register_buffer("filters", compute_mel_filters(bands), persistent=False)
 
     def forward(self, audio: Tensor) -> Tensor:
         with torch.autocast(audio.device.type, enabled=False):
@@ -112,21 +112,21 @@ class Ecapa(nn.Module):
         for block in self.blocks:
             hidden.append(block(hidden[-1]))
         x = self.aggregate(torch.cat(hidden[1:], dim=1))
-        context = [s[..., None].expand_as(x) for s in statistics(x, x.new_full((1, 1, 1), 1 / x.shape[2]))]
+        context = [s[..., None].expand_as(x) for s in compute_statistics(x, x.new_full((1, 1, 1), 1 / x.shape[2]))]
         weight = self.attention(torch.cat([x, *context], dim=1))
-        pooled = torch.cat(statistics(x, weight), dim=1)[..., None]
+        pooled = torch.cat(compute_statistics(x, weight), dim=1)[..., None]
         embedding: Tensor = self.embed(self.norm(pooled))
         return embedding.transpose(1, 2).expand(-1, frames, -1).clone()
 
 
-def statistics(x: Tensor, weight: Tensor) -> tuple[Tensor, Tensor]:
+def compute_statistics(x: Tensor, weight: Tensor) -> tuple[Tensor, Tensor]:
     """Weighted mean and standard deviation of [B, C, T] over T."""
     mean = (weight * x).sum(2)
     variance = (weight * (x - mean[..., None]).square()).sum(2)
     return mean, variance.clamp(min=1e-12).sqrt()
 
 
-def mel_filters(bands: int) -> Tensor:
+def compute_mel_filters(bands: int) -> Tensor:
     """[201, bands]: triangles on the HTK mel scale, both of whose sides are as wide as the left one should be."""
     mel = torch.linspace(0, 2595 * math.log10(1 + RATE / 2 / 700), bands + 2)
     hz = 700 * (10 ** (mel / 2595) - 1)

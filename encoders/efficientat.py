@@ -21,7 +21,7 @@ import torch
 from torch import Tensor, nn
 
 from bench.types import EncoderSpec
-from encoders.parts.spectra import mel_triangles
+from encoders.parts.spectra import compute_mel_triangles
 from encoders.parts.weights import Weights, load, load_file
 
 RATE, WINDOW, HOP, FFT, BANDS, HIGH = 32_000, 800, 320, 1024, 128, 15_000.0
@@ -41,7 +41,7 @@ LAST = 6  # channels of the last convolution to one of the last block
 RELEASE = "https://github.com/fschmid56/EfficientAT/releases/download/v0.0.1"
 
 
-def rounded(channels: float) -> int:
+def round_channels(channels: float) -> int:
     """The nearest multiple of 8 that is not more than 10% below."""
     whole = max(8, int(channels + 4) // 8 * 8)
     return whole + 8 if whole < 0.9 * channels else whole
@@ -62,7 +62,7 @@ class Squeeze(nn.Module):
 
     def __init__(self, channels: int) -> None:
         super().__init__()
-        squeezed = rounded(channels // 4)
+        squeezed = round_channels(channels // 4)
         layers = nn.ModuleDict({"fc1": nn.Linear(channels, squeezed), "fc2": nn.Linear(squeezed, channels)})
         self.conc_se_layers = nn.ModuleList([layers])
 
@@ -99,15 +99,17 @@ class MobileNet(nn.Module):
 
     def __init__(self, width: float) -> None:
         super().__init__()
-        inputs = rounded(STEM * width)
+        inputs = round_channels(STEM * width)
         parts: list[nn.Module] = [Convolution(1, inputs, 3, 2, then=nn.Hardswish)]
         for kernel, within, outputs, se, swish, stride in BLOCKS:
-            block = Block(inputs, kernel, rounded(within * width), rounded(outputs * width), se, swish, stride)
-            inputs = rounded(outputs * width)
+            block = Block(
+                inputs, kernel, round_channels(within * width), round_channels(outputs * width), se, swish, stride
+            )
+            inputs = round_channels(outputs * width)
             parts.append(block)
-        self.output_dim = dimensions(width)
+        self.output_dim = compute_output_dim(width)
         self.features = nn.Sequential(*parts, Convolution(inputs, self.output_dim, then=nn.Hardswish))
-        filters = mel_triangles(rate=RATE, fft=FFT, bands=BANDS, low=0, high=HIGH).astype(np.float32)
+        filters = compute_mel_triangles(rate=RATE, fft=FFT, bands=BANDS, low=0, high=HIGH).astype(np.float32)
         self.register_buffer("window", torch.hann_window(WINDOW, periodic=False), persistent=False)
         self.register_buffer("filters", torch.from_numpy(filters), persistent=False)
 
@@ -125,8 +127,8 @@ class MobileNet(nn.Module):
             return (level + 4.5) / 5
 
 
-def dimensions(width: float) -> int:
-    return LAST * rounded(BLOCKS[-1][2] * width)
+def compute_output_dim(width: float) -> int:
+    return LAST * round_channels(BLOCKS[-1][2] * width)
 
 
 def rename(name: str) -> str | None:
@@ -134,7 +136,7 @@ def rename(name: str) -> str | None:
     return None if name.startswith("classifier.") else name
 
 
-def _spec(name: str, width: float, file: str) -> EncoderSpec:
+def _build_spec(name: str, width: float, file: str) -> EncoderSpec:
     make = functools.partial(MobileNet, width)
     weights = Weights(page=f"{RELEASE}/{file}")
     return EncoderSpec(
@@ -146,12 +148,12 @@ def _spec(name: str, width: float, file: str) -> EncoderSpec:
         verified="random weights: tensor names of the authors' code, blocks equal to torchvision's; certificate",
         trained_on=("imagenet", "AudioSet"),
         sampling_rate=MobileNet.sampling_rate,
-        output_dim=dimensions(width),
+        output_dim=compute_output_dim(width),
         hop_in_ms=MobileNet.hop_size_in_ms,
     )
 
 
-mn04 = _spec("efficientat_mn04", 0.4, "mn04_as_mAP_432.pt")
-mn10 = _spec("efficientat_mn10", 1.0, "mn10_as_mAP_471.pt")
-mn20 = _spec("efficientat_mn20", 2.0, "mn20_as_mAP_478.pt")
-mn40 = _spec("efficientat_mn40", 4.0, "mn40_as_mAP_484.pt")
+mn04 = _build_spec("efficientat_mn04", 0.4, "mn04_as_mAP_432.pt")
+mn10 = _build_spec("efficientat_mn10", 1.0, "mn10_as_mAP_471.pt")
+mn20 = _build_spec("efficientat_mn20", 2.0, "mn20_as_mAP_478.pt")
+mn40 = _build_spec("efficientat_mn40", 4.0, "mn40_as_mAP_484.pt")

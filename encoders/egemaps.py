@@ -19,7 +19,7 @@ import torch
 from torch import Tensor, nn
 
 from bench.types import EncoderSpec
-from encoders.parts.extras import package
+from encoders.parts.extras import import_package
 
 RATE, HOP, SHORTEST, WIDTH = 16_000, 160, 1_600, 88
 EXTRA = "opensmile"
@@ -32,7 +32,7 @@ class Egemaps(nn.Module):
 
     def __init__(self) -> None:
         super().__init__()
-        opensmile = package("opensmile", EXTRA)
+        opensmile = import_package("opensmile", EXTRA)
         self.version = str(opensmile.__version__)
         self.smile: Any = opensmile.Smile(
             feature_set=opensmile.FeatureSet.eGeMAPSv02, feature_level=opensmile.FeatureLevel.Functionals

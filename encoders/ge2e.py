@@ -44,7 +44,7 @@ class Ge2e(nn.Module):
     def __init__(self) -> None:
         super().__init__()
         self.register_buffer("window", torch.hann_window(FFT), persistent=False)
-        self.register_buffer("filters", mel_filters(), persistent=False)
+        self.register_buffer("filters", compute_mel_filters(), persistent=False)
         self.lstm = nn.LSTM(BANDS, WIDTH, 3, batch_first=True)
         self.linear = nn.Linear(WIDTH, WIDTH)
 
@@ -59,7 +59,7 @@ class Ge2e(nn.Module):
 
     def windows(self, clip: Tensor) -> Tensor:
         """[n] -> [T, 160, 40]: mel spectra of every window, zeros after the clip."""
-        count = windows_of(len(clip))
+        count = count_windows(len(clip))
         with torch.autocast(clip.device.type, enabled=False):
             rms = clip.float().square().mean().sqrt()
             clip = clip * (LOUDNESS / rms.clamp(min=1e-12)).clamp(min=1)
@@ -71,12 +71,12 @@ class Ge2e(nn.Module):
         return mel.unfold(0, FRAMES, HOP // STEP)[:count].transpose(1, 2)
 
 
-def windows_of(n: int) -> int:
+def count_windows(n: int) -> int:
     """How many windows a clip of n samples has."""
     return max(1, (n - COVERED) // HOP + 1)
 
 
-def mel_filters() -> Tensor:
+def compute_mel_filters() -> Tensor:
     """[201, 40]: Slaney's mel scale (linear to 1 kHz, then logarithmic) and unit area (Auditory Toolbox, 1998)."""
     step = np.log(6.4) / 27  # above 1 kHz, which is 15 mel
     top = 15 + np.log(RATE / 2 / 1000) / step

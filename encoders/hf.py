@@ -29,11 +29,11 @@ from encoders.parts.hf_model import Model
 Wrap = Callable[[nn.Module, Any, list[dict[str, Any]]], Model]
 KINDS: dict[str, Wrap] = {  # by the model_type of config.json
     "whisper": hf_spectrogram.Whisper,
-    "wav2vec2": hf_waveform.waveform,
-    "hubert": hf_waveform.waveform,
-    "wavlm": hf_waveform.waveform,
-    "data2vec-audio": hf_waveform.waveform,
-    "mert_model": hf_waveform.waveform,
+    "wav2vec2": hf_waveform.build_waveform,
+    "hubert": hf_waveform.build_waveform,
+    "wavlm": hf_waveform.build_waveform,
+    "data2vec-audio": hf_waveform.build_waveform,
+    "mert_model": hf_waveform.build_waveform,
     "wav2vec2-bert": hf_spectrogram.W2vBert,
     "audio-spectrogram-transformer": hf_spectrogram.Ast,
     "clap": hf_spectrogram.Clap,
@@ -49,7 +49,7 @@ FAILURES = (OSError, ValueError, ImportError, RuntimeError, pickle.UnpicklingErr
 """What transformers raises for anything that it cannot find or read."""
 
 
-def spec(text: str) -> EncoderSpec:
+def build_spec(text: str) -> EncoderSpec:
     """The model ``text``: a local folder, or a hub id with an optional ``@revision``."""
     if Path(text).is_dir():
         identity, revision = text, ""
@@ -72,10 +72,10 @@ def load(identity: str, revision: str | None, device: str) -> Encoder:
     logging.disable_progress_bar()  # "Loading weights" across the harness's own
     options: dict[str, Any] = {"revision": revision, "local_files_only": os.environ.get("HF_HUB_OFFLINE") == "1"}
     try:
-        config, file = _config(identity, options)
+        config, file = _read_config(identity, options)
         extractor = AutoFeatureExtractor.from_pretrained(identity, **options)
         files = [file, extractor.get_feature_extractor_dict(identity, **options)[0]]
-        model = _model(identity, file["model_type"], config, options)
+        model = _load_model(identity, file["model_type"], config, options)
     except EncoderError:
         raise
     except FAILURES as error:
@@ -87,12 +87,12 @@ def load(identity: str, revision: str | None, device: str) -> Encoder:
     return cast(Encoder, encoder.eval().requires_grad_(False).to(device))
 
 
-def from_folder(path: Path, device: str) -> Encoder:
+def load_folder(path: Path, device: str) -> Encoder:
     """The user's own copy of a model, in a folder as a hub has it."""
     return load(str(path), None, device)
 
 
-def _config(identity: str, options: dict[str, Any]) -> tuple[Any, dict[str, Any]]:
+def _read_config(identity: str, options: dict[str, Any]) -> tuple[Any, dict[str, Any]]:
     """The config and its file's content. Raises EncoderError for a kind of model that is not supported."""
     from transformers import AutoConfig, HubertConfig, PreTrainedConfig
 
@@ -111,12 +111,12 @@ def _config(identity: str, options: dict[str, Any]) -> tuple[Any, dict[str, Any]
     return HubertConfig.from_dict({**file, "model_type": "hubert"}), file
 
 
-def _model(identity: str, kind: str, config: Any, options: dict[str, Any]) -> nn.Module:
+def _load_model(identity: str, kind: str, config: Any, options: dict[str, Any]) -> nn.Module:
     """The part of the model that encodes audio, in fp32, with all of its weights."""
     from transformers import AutoModel, HubertModel
 
     if kind in TOWERS:
-        return hf_towers.tower(identity, config, options)
+        return hf_towers.load_tower(identity, config, options)
     maker = HubertModel if kind == "mert_model" else AutoModel
     given = {"config": config, "dtype": torch.float32, "output_loading_info": True, **options}
     try:

@@ -32,7 +32,7 @@ class LogMel(nn.Module):
         # float64 first: the rounded values are the same on every machine, and so is the fingerprint
         hann = 0.5 - 0.5 * np.cos(2 * np.pi * np.arange(WINDOW) / WINDOW)
         self.register_buffer("window", torch.from_numpy(hann.astype(np.float32)))
-        self.register_buffer("filters", torch.from_numpy(mel_filters().astype(np.float32)))
+        self.register_buffer("filters", torch.from_numpy(compute_mel_filters().astype(np.float32)))
 
     def forward(self, audio: Tensor, lengths: Tensor | None = None) -> Tensor:
         if lengths is None:
@@ -48,7 +48,7 @@ class LogMel(nn.Module):
         return torch.cat([mel, variance.sqrt().expand_as(mel)], dim=2)
 
 
-def mel_filters() -> np.ndarray[tuple[int, int], np.dtype[np.float64]]:
+def compute_mel_filters() -> np.ndarray[tuple[int, int], np.dtype[np.float64]]:
     """[257, 64]: triangles of height 1 between neighbouring points of the mel scale."""
     top = 2595 * np.log10(1 + RATE / 2 / 700)
     points = 700 * (10 ** (np.linspace(0, top, BANDS + 2) / 2595) - 1)  # Hz

@@ -22,9 +22,9 @@ import torch
 from torch import Tensor, nn
 
 from bench.types import Encoder, EncoderSpec
-from encoders.parts.spectra import SMALLEST, Mel, of_each, standardised
-from encoders.parts.vit import EPS, Block, encode
-from encoders.parts.weights import Weights, fetched, filled, tensors
+from encoders.parts.spectra import SMALLEST, Mel, apply_to_each, standardise
+from encoders.parts.vit import EPS, Block, encode_patches
+from encoders.parts.weights import Weights, fetch, fill_encoder, read_tensors
 
 BANDS, PATCH = 80, 16
 ROWS = BANDS // PATCH
@@ -76,10 +76,10 @@ class Mae(nn.Module):
     def spectrum(self, audio: Tensor) -> Tensor:
         """[B, N] -> [B, 80, 1 + floor(N / 160)], normalised."""
         level: Tensor = (self.mel(audio) + SMALLEST).log()
-        return standardised(level) if self.norm_stats is None else (level - self.norm_stats[0]) / self.norm_stats[1]
+        return standardise(level) if self.norm_stats is None else (level - self.norm_stats[0]) / self.norm_stats[1]
 
     def _layers(self, audio: Tensor, lengths: Tensor | None, *, every: bool) -> list[Tensor]:
-        spectrum, frames = of_each(self.spectrum, audio, lengths, self.mel.shortest)
+        spectrum, frames = apply_to_each(self.spectrum, audio, lengths, self.mel.shortest)
         # the last frame is centred on the clip's end: it begins no column, which would speak for no time
         heard = (spectrum.shape[2] + PATCH - 2) // PATCH  # columns
         columns = -(-heard // self.columns) * self.columns if self.full else heard
@@ -90,7 +90,7 @@ class Mae(nn.Module):
         if self.cls_token is not None:
             first, token = self.cls_token + self.pos_embed[:, :1], 1
         position = self.pos_embed[:, token:].reshape(1, ROWS, self.columns, -1)
-        layers = encode(self.blocks, self.norm, patches, position, counts=counts, first=first, every=every)
+        layers = encode_patches(self.blocks, self.norm, patches, position, counts=counts, first=first, every=every)
         return [layer[:, :, :heard].transpose(1, 2).flatten(2) for layer in layers]
 
 
@@ -102,18 +102,18 @@ def rename(name: str) -> str | None:
 
 def load_file(config: Config, path: Path, device: str) -> Encoder:
     """From the authors' file. Raises EncoderError when it does not fit."""
-    given = tensors(path)
+    given = read_tensors(path)
     if not any(name.endswith("norm_stats") for name in given):
         given["norm_stats"] = torch.tensor(STATISTICS)
-    return filled(Mae(config), given, rename, path, device)
+    return fill_encoder(Mae(config), given, rename, path, device)
 
 
 def load(config: Config, weights: Weights, device: str) -> Encoder:
     """The same from where it is published."""
-    return load_file(config, fetched(weights), device)
+    return load_file(config, fetch(weights), device)
 
 
-def _spec(name: str, release: str) -> EncoderSpec:
+def _build_spec(name: str, release: str) -> EncoderSpec:
     return EncoderSpec(
         name=name,
         load=functools.partial(load, Config(), Weights(page=PAGE)),
@@ -128,5 +128,5 @@ def _spec(name: str, release: str) -> EncoderSpec:
     )
 
 
-m2d_06 = _spec("m2d_0.6", "m2d_vit_base-80x608p16x16-221006-mr6")
-m2d_07 = _spec("m2d_0.7", "m2d_vit_base-80x608p16x16-220930-mr7")
+m2d_06 = _build_spec("m2d_0.6", "m2d_vit_base-80x608p16x16-221006-mr6")
+m2d_07 = _build_spec("m2d_0.7", "m2d_vit_base-80x608p16x16-220930-mr7")

@@ -28,22 +28,22 @@ class Mfcc(nn.Module):
     def __init__(self) -> None:
         super().__init__()
         self.spectrum = LogMel()
-        self.register_buffer("basis", dct().float())
+        self.register_buffer("basis", compute_dct().float())
 
     def forward(self, audio: Tensor, lengths: Tensor | None = None) -> Tensor:
         if lengths is None:
             lengths = torch.full((audio.shape[0],), audio.shape[1], device=audio.device)
         valid = ((lengths - WINDOW) // HOP + 1).clamp(min=1)
         cepstra = self.spectrum(audio, lengths)[..., :BANDS] @ self.basis
-        first = differences(cepstra, valid)
-        x = torch.cat([cepstra, first, differences(first, valid)], dim=2)
+        first = compute_differences(cepstra, valid)
+        x = torch.cat([cepstra, first, compute_differences(first, valid)], dim=2)
         mask = (torch.arange(x.shape[1], device=x.device) < valid[:, None])[..., None]
         mean = (x * mask).sum(1, keepdim=True) / valid[:, None, None]
         variance = ((x - mean).square() * mask).sum(1, keepdim=True) / valid[:, None, None]
         return torch.cat([x, variance.sqrt().expand_as(x)], dim=2)
 
 
-def differences(x: Tensor, valid: Tensor) -> Tensor:
+def compute_differences(x: Tensor, valid: Tensor) -> Tensor:
     """The regression of [B, T, D] over time, each clip's first and last of its ``valid`` frames repeated."""
     time = torch.arange(x.shape[1], device=x.device)
 
@@ -55,7 +55,7 @@ def differences(x: Tensor, valid: Tensor) -> Tensor:
     return total / (2 * sum(k * k for k in range(1, REACH + 1)))
 
 
-def dct() -> Tensor:
+def compute_dct() -> Tensor:
     """[64, 20] float64: the orthonormal DCT-II."""
     n, k = torch.arange(BANDS, dtype=torch.float64)[:, None] + 0.5, torch.arange(CEPSTRA, dtype=torch.float64)
     basis = torch.cos(math.pi / BANDS * n * k) * math.sqrt(2 / BANDS)

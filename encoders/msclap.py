@@ -33,9 +33,9 @@ from torch import Tensor, nn
 from bench.audio import torchaudio_safe
 from bench.types import Encoder, EncoderSpec
 from encoders import panns
-from encoders.parts.hf_model import Pieces
+from encoders.parts.hf_model import ChunkedModel
 from encoders.parts.spectra import AMIN, Mel
-from encoders.parts.weights import Rename, Weights, fetched, filled, tensors
+from encoders.parts.weights import Rename, Weights, fetch, fill_encoder, read_tensors
 
 RATE, WINDOW, HOP = 44_100, 1024, 320
 CNN14 = panns.Config(RATE, WINDOW, HOP, 14_000)
@@ -57,7 +57,7 @@ OWN = (  # the authors' names of HTSAT to those of transformers
 )
 
 
-class Htsat(Pieces):
+class Htsat(ChunkedModel):
     """[B, N] at 44.1 kHz -> [B, T, 768]; ``options`` are those of a ``ClapAudioConfig`` other than the published."""
 
     get_extra_state, set_extra_state = nn.Module.get_extra_state, nn.Module.set_extra_state  # no files of transformers
@@ -70,7 +70,7 @@ class Htsat(Pieces):
 
         config = ClapAudioConfig(**options)
         self.model: nn.Module = ClapAudioModel(config)
-        self.mel = stored(Mel(fft=WINDOW, window=WINDOW, hop=HOP, bands=64, low=50, high=14_000, slaney=True))
+        self.mel = store_filters(Mel(fft=WINDOW, window=WINDOW, hop=HOP, bands=64, low=50, high=14_000, slaney=True))
         self.sampling_rate, self.output_dim = RATE, 8 * config.patch_embeds_hidden_size
         self.piece, self.frames = PIECE, 32
         self.hop = self.piece // self.frames
@@ -84,19 +84,19 @@ class Htsat(Pieces):
         return [output.mean(2).transpose(1, 2)]
 
 
-def cnn14(config: panns.Config = CNN14) -> panns.Cnn14:
+def build_cnn14(config: panns.Config = CNN14) -> panns.Cnn14:
     module = panns.Cnn14(config)
-    stored(module.mel)
+    store_filters(module.mel)
     return module
 
 
-def stored(mel: Mel) -> Mel:
+def store_filters(mel: Mel) -> Mel:
     """``mel``, whose filters are weights to be loaded."""
     mel.register_buffer("filters", mel.filters, persistent=True)
     return mel
 
 
-def published(given: Mapping[str, Tensor]) -> dict[str, Tensor]:
+def read_published(given: Mapping[str, Tensor]) -> dict[str, Tensor]:
     """A checkpoint's tensors with filters as [bands, bins], and HTSAT's queries, keys and values apart."""
     found: dict[str, Tensor] = {}
     for name, tensor in given.items():
@@ -133,14 +133,14 @@ def rename_htsat(name: str) -> str | None:
 
 def load_file(make: Callable[[], nn.Module], rename: Rename, path: Path, device: str) -> Encoder:
     """The encoder that ``make`` builds with the weights in ``path``. Raises EncoderError as ``weights.fill`` does."""
-    return filled(make(), published(tensors(path)), rename, path, device)
+    return fill_encoder(make(), read_published(read_tensors(path)), rename, path, device)
 
 
 def load(make: Callable[[], nn.Module], rename: Rename, weights: Weights, device: str) -> Encoder:
-    return load_file(make, rename, fetched(weights), device)
+    return load_file(make, rename, fetch(weights), device)
 
 
-def _spec(
+def _build_spec(
     name: str, make: Callable[[], nn.Module], rename: Rename, *, width: int, hop: int, trained_on: tuple[str, ...]
 ) -> EncoderSpec:
     weights = Weights(page=f"{RECORD}, CLAP_weights_{name[-4:]}.pth")
@@ -158,15 +158,15 @@ def _spec(
     )
 
 
-msclap_2022 = _spec(
+msclap_2022 = _build_spec(
     "msclap-2022",
-    cnn14,
+    build_cnn14,
     rename_cnn14,
     width=CNN14.channels[-1],
     hop=HOP * panns.POOLED,
     trained_on=("AudioSet", "fsd50k", "clotho", "audiocaps", "macs"),
 )
-msclap_2023 = _spec(
+msclap_2023 = _build_spec(
     "msclap-2023",
     Htsat,
     rename_htsat,

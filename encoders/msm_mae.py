@@ -24,16 +24,16 @@ from torch import Tensor
 
 from bench.types import Encoder, EncoderSpec
 from encoders.m2d import Config, Mae, rename
-from encoders.parts.weights import Weights, fetched, filled, tensors
+from encoders.parts.weights import Weights, fetch, fill_encoder, read_tensors
 
 PAGE = "https://github.com/nttcslab/msm-mae/releases"
 
 
-def config(columns: int, *, token: bool, dim: int = 768, depth: int = 12, heads: int = 12) -> Config:
+def build_config(columns: int, *, token: bool, dim: int = 768, depth: int = 12, heads: int = 12) -> Config:
     return Config(dim, depth, heads, columns, token=token, standardised=True, full=True)
 
 
-def with_biases(given: Mapping[str, Tensor]) -> dict[str, Tensor]:
+def join_biases(given: Mapping[str, Tensor]) -> dict[str, Tensor]:
     """``attn.q_bias`` and ``attn.v_bias`` as one bias of queries, keys and values."""
     made = dict(given)
     for name in given:
@@ -46,17 +46,17 @@ def with_biases(given: Mapping[str, Tensor]) -> dict[str, Tensor]:
 
 def load_file(columns: int, path: Path, device: str) -> Encoder:
     """From the authors' file. Raises EncoderError when it does not fit."""
-    given = with_biases(tensors(path))
+    given = join_biases(read_tensors(path))
     token = any(name.removeprefix("model.") == "cls_token" for name in given)
-    return filled(Mae(config(columns, token=token)), given, rename, path, device)
+    return fill_encoder(Mae(build_config(columns, token=token)), given, rename, path, device)
 
 
 def load(columns: int, weights: Weights, device: str) -> Encoder:
     """The same from where it is published."""
-    return load_file(columns, fetched(weights), device)
+    return load_file(columns, fetch(weights), device)
 
 
-def _spec(name: str, columns: int, release: str) -> EncoderSpec:
+def _build_spec(name: str, columns: int, release: str) -> EncoderSpec:
     return EncoderSpec(
         name=name,
         load=functools.partial(load, columns, Weights(page=PAGE)),
@@ -71,6 +71,6 @@ def _spec(name: str, columns: int, release: str) -> EncoderSpec:
     )
 
 
-msm_mae_512 = _spec("msm_mae_512", 32, "80x512p16x16_paper")
-msm_mae_512_0425 = _spec("msm_mae_512_0425", 32, "80x512p16x16_0425")
-msm_mae_208 = _spec("msm_mae_208", 13, "80x208p16x16_0422")
+msm_mae_512 = _build_spec("msm_mae_512", 32, "80x512p16x16_paper")
+msm_mae_512_0425 = _build_spec("msm_mae_512_0425", 32, "80x512p16x16_0425")
+msm_mae_208 = _build_spec("msm_mae_208", 13, "80x208p16x16_0422")

@@ -21,7 +21,7 @@ import torch
 from torch import Tensor, nn
 
 from bench.types import EncoderSpec
-from encoders.parts.spectra import AMIN, Mel, of_each
+from encoders.parts.spectra import AMIN, Mel, apply_to_each
 from encoders.parts.weights import Weights, load, load_file
 
 RATE, HOP, BANDS = 24_000, 240, 128
@@ -53,7 +53,7 @@ class Config:
     columns: int = 750  # of a piece
 
 
-class Halving(nn.Module):
+class HalvingConvolution(nn.Module):
     """[B, C, F, T] -> [B, C', F / 2, T / 2], rounded up; ``heard`` [B, 1, 1, T / 2]: columns that are the clip's."""
 
     def __init__(self, inputs: int, outputs: int) -> None:
@@ -86,7 +86,7 @@ class Attention(nn.Module):
         self.linear_q, self.linear_k, self.linear_v, self.linear_out = (nn.Linear(dim, dim) for _ in range(4))
 
     def forward(self, x: Tensor, keep: Tensor | None) -> Tensor:
-        turned = rotated(x, self.heads)
+        turned = rotate(x, self.heads)
         parts = (self.linear_q(turned), self.linear_k(turned), self.linear_v(x))
         q, k, v = (part.reshape(*x.shape[:2], self.heads, -1).transpose(1, 2) for part in parts)
         mask = None if keep is None else keep[:, None, None]
@@ -95,7 +95,7 @@ class Attention(nn.Module):
         return y
 
 
-class Along(nn.Module):
+class TimeConvolution(nn.Module):
     """The conformer's convolution over time."""
 
     def __init__(self, dim: int) -> None:
@@ -124,7 +124,7 @@ class Layer(nn.Module):
         self.ffn2_layer_norm, self.final_layer_norm = nn.LayerNorm(dim), nn.LayerNorm(dim)
         self.ffn1, self.ffn2 = FeedForward(dim, config.hidden), FeedForward(dim, config.hidden)
         self.self_attn = Attention(dim, config.heads)
-        self.conv_module = Along(dim)
+        self.conv_module = TimeConvolution(dim)
 
     def forward(self, x: Tensor, keep: Tensor | None) -> Tensor:
         x = x + self.ffn1(self.ffn1_layer_norm(x)) / 2
@@ -143,7 +143,9 @@ class MusicFm(nn.Module):
         super().__init__()
         self.output_dim, self.columns = config.dim, config.columns
         self.mel = Mel(fft=2048, window=2048, hop=HOP, bands=BANDS, low=0, high=RATE / 2, rate=RATE)
-        self.conv = nn.ModuleList([Halving(1, config.channels), Halving(config.channels, config.channels)])
+        self.conv = nn.ModuleList(
+            [HalvingConvolution(1, config.channels), HalvingConvolution(config.channels, config.channels)]
+        )
         self.entering = nn.Linear(config.channels * BANDS // 4, config.dim)
         self.layers = nn.ModuleList(Layer(config) for _ in range(config.depth))
         self.layer_norm = nn.LayerNorm(config.dim)
@@ -153,7 +155,7 @@ class MusicFm(nn.Module):
 
     def hidden_states(self, audio: Tensor, lengths: Tensor | None = None) -> list[Tensor]:
         """What goes into the first layer, then each layer's output; of the last one what ``forward`` returns."""
-        x, counts = of_each(self.spectrum, audio, lengths, self.mel.shortest)
+        x, counts = apply_to_each(self.spectrum, audio, lengths, self.mel.shortest)
         x = x[:, None]
         for halving in self.conv:
             counts = None if counts is None else -(-counts // 2)
@@ -179,7 +181,7 @@ class MusicFm(nn.Module):
         return (level - MEAN) / DEVIATION
 
 
-def rotated(x: Tensor, heads: int) -> Tensor:
+def rotate(x: Tensor, heads: int) -> Tensor:
     """[B, T, D], of whose d numbers of each head the pair i, i + d / 2 is turned by t / 10000^(2 i / d)."""
     half = x.shape[2] // heads // 2
     frequency = ROTARY_BASE ** -(torch.arange(half, device=x.device, dtype=torch.float32) / half)

@@ -21,9 +21,9 @@ from torch import Tensor, nn
 
 from bench.types import Encoder, EncoderSpec
 from encoders.parts import tensorflow_checkpoint
-from encoders.parts.spectra import Mel, of_each
-from encoders.parts.weights import Weights, fetched, filled
-from encoders.parts.wheels import opened
+from encoders.parts.spectra import Mel, apply_to_each
+from encoders.parts.weights import Weights, fetch, fill_encoder
+from encoders.parts.wheels import open_member
 
 RATE, FFT, HOP, BANDS = 16_000, 512, 256, 96
 TIMBRE, TIMBRE_BANDS, TIMBRE_FRAMES = 204, (38, 67), 7
@@ -94,7 +94,7 @@ class Musicnn(nn.Module):
 
     def hidden_states(self, audio: Tensor, lengths: Tensor | None = None) -> list[Tensor]:
         """The front end [B, T, 561] and the three layers behind it [B, T, 64]."""
-        spectrum, counts = of_each(self.spectrum, audio, lengths, self.mel.shortest)
+        spectrum, counts = apply_to_each(self.spectrum, audio, lengths, self.mel.shortest)
         x = self.norm(spectrum.transpose(1, 2)[:, None])  # [B, 1, T, 96]
         frames = torch.arange(x.shape[2], device=x.device)
         heard = torch.ones(len(x), 1, 1, device=x.device) if counts is None else (frames < counts[:, None])[:, None]
@@ -110,7 +110,7 @@ class Musicnn(nn.Module):
         return torch.log10(1 + 10_000 * self.mel(audio))
 
 
-def _scopes() -> dict[str, str]:
+def _list_scopes() -> dict[str, str]:
     """TensorFlow numbers convolutions and normalisations in the order in which they were made, from none on."""
     parts = [*(f"front.{i}" for i in range(FRONTS)), *(f"behind.{i}" for i in range(LAYERS))]
     found = {"batch_normalization": "norm"}
@@ -120,7 +120,7 @@ def _scopes() -> dict[str, str]:
     return found
 
 
-SCOPES = _scopes()
+SCOPES = _list_scopes()
 KINDS = {
     "kernel": "weight",
     "bias": "bias",
@@ -140,22 +140,22 @@ def rename(name: str) -> str | None:
     return f"{SCOPES[scope]}.{KINDS[kind]}" if scope in SCOPES and kind in KINDS else name
 
 
-def published(folder: Path) -> dict[str, Tensor]:
+def read_published(folder: Path) -> dict[str, Tensor]:
     """The checkpoint's tensors with kernels as torch has them: [height, width, in, out] -> [out, in, height, width]."""
-    found = tensorflow_checkpoint.tensors(folder)
+    found = tensorflow_checkpoint.read_tensors(folder)
     return {name: value.permute(3, 2, 0, 1) if value.ndim == 4 else value for name, value in found.items()}
 
 
 def load_weights(songs: str, path: Path, device: str) -> Encoder:
-    with opened(path, f"musicnn/{songs}_musicnn") as folder:
-        return filled(Musicnn(), published(folder), rename, path, device)
+    with open_member(path, f"musicnn/{songs}_musicnn") as folder:
+        return fill_encoder(Musicnn(), read_published(folder), rename, path, device)
 
 
 def load(songs: str, device: str) -> Encoder:
-    return load_weights(songs, fetched(WHEEL), device)
+    return load_weights(songs, fetch(WHEEL), device)
 
 
-def _spec(songs: str, trained_on: str) -> EncoderSpec:
+def _build_spec(songs: str, trained_on: str) -> EncoderSpec:
     return EncoderSpec(
         name=f"musicnn_{songs.lower()}",
         load=partial(load, songs),
@@ -172,5 +172,5 @@ def _spec(songs: str, trained_on: str) -> EncoderSpec:
     )
 
 
-musicnn_mtt = _spec("MTT", "magnatagatune")
-musicnn_msd = _spec("MSD", "million song dataset")
+musicnn_mtt = _build_spec("MTT", "magnatagatune")
+musicnn_msd = _build_spec("MSD", "million song dataset")

@@ -25,7 +25,7 @@ import torch
 from torch import Tensor, nn
 
 from bench.types import EncoderSpec
-from encoders.parts.spectra import AMIN, Mel, of_each
+from encoders.parts.spectra import AMIN, Mel, apply_to_each
 from encoders.parts.weights import Weights, load, load_file
 
 BANDS, POOLED = 64, 32  # frames of the spectrum to a vector
@@ -77,11 +77,11 @@ class Cnn14(nn.Module):
         self.blocks = nn.ModuleList(Block(inputs, outputs) for inputs, outputs in pairwise((1, *config.channels)))
 
     def forward(self, audio: Tensor, lengths: Tensor | None = None) -> Tensor:
-        spectrum, counts = of_each(self.spectrum, audio, lengths, self.shortest)
+        spectrum, counts = apply_to_each(self.spectrum, audio, lengths, self.shortest)
         x = self.bn0(spectrum[..., None]).permute(0, 3, 2, 1)  # [B, 1, T, bands]
         heard = None
         if counts is not None:
-            heard = _heard(counts, x)
+            heard = _mask_frames(counts, x)
             x = x * heard
         for number, block in enumerate(self.blocks, 1):
             x = block(x, heard)
@@ -89,7 +89,7 @@ class Cnn14(nn.Module):
                 x = nn.functional.avg_pool2d(x, 2)
                 if counts is not None:
                     counts = counts // 2
-                    heard = _heard(counts, x)
+                    heard = _mask_frames(counts, x)
                     x = x * heard
         frames: Tensor = x.mean(dim=3)
         return frames.transpose(1, 2)
@@ -100,7 +100,7 @@ class Cnn14(nn.Module):
         return level
 
 
-def _heard(counts: Tensor, x: Tensor) -> Tensor:
+def _mask_frames(counts: Tensor, x: Tensor) -> Tensor:
     heard: Tensor = torch.arange(x.shape[2], device=x.device) < counts[:, None]
     return heard[:, None, :, None]
 
@@ -116,7 +116,7 @@ def rename(name: str) -> str | None:
     return name
 
 
-def _spec(name: str, config: Config, file: str) -> EncoderSpec:
+def _build_spec(name: str, config: Config, file: str) -> EncoderSpec:
     make = functools.partial(Cnn14, config)
     weights = Weights(page=f"https://zenodo.org/records/3987831/files/{file}")
     return EncoderSpec(
@@ -134,5 +134,5 @@ def _spec(name: str, config: Config, file: str) -> EncoderSpec:
 
 
 K16, K32 = Config(16_000, 512, 160, 8000), Config(32_000, 1024, 320, 14_000)
-cnn14_16k = _spec("panns_cnn14_16k", K16, "Cnn14_16k_mAP%3D0.438.pth")
-cnn14_32k = _spec("panns_cnn14_32k", K32, "Cnn14_mAP%3D0.431.pth")
+cnn14_16k = _build_spec("panns_cnn14_16k", K16, "Cnn14_16k_mAP%3D0.438.pth")
+cnn14_32k = _build_spec("panns_cnn14_32k", K32, "Cnn14_mAP%3D0.431.pth")

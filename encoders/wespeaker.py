@@ -19,7 +19,7 @@ import torch
 from torch import Tensor, nn
 
 from bench.types import EncoderSpec
-from encoders.parts.spectra import kaldi
+from encoders.parts.spectra import compute_kaldi_fbank
 from encoders.parts.weights import Weights, load, load_file
 
 RATE, WINDOW, HOP, BANDS, EMBEDDING = 16_000, 400, 160, 80, 256
@@ -72,7 +72,7 @@ class ResNet34(nn.Module):
 
     def forward(self, audio: Tensor) -> Tensor:
         frames = max(1, (audio.shape[1] - WINDOW) // HOP + 1)
-        x = features(audio).transpose(1, 2)[:, None]
+        x = compute_features(audio).transpose(1, 2)[:, None]
         x = torch.relu(self.bn1(self.conv1(x)))
         for number in range(1, len(STAGES) + 1):
             x = self.get_submodule(f"layer{number}")(x)
@@ -81,13 +81,13 @@ class ResNet34(nn.Module):
         return embedding[:, None].expand(-1, frames, -1).clone()
 
 
-def features(audio: Tensor) -> Tensor:
+def compute_features(audio: Tensor) -> Tensor:
     """[B, N] -> [B, T, 80], WeSpeaker's of every model; a clip of fewer than 9 frames is filled with silence.
 
     Raises EncoderError where there is no torchaudio.
     """
     audio = nn.functional.pad(audio, (0, max(0, SHORTEST - audio.shape[1]))) * 2**15
-    mel = kaldi(audio, num_mel_bins=BANDS, window_type="hamming", sample_frequency=RATE).transpose(1, 2)
+    mel = compute_kaldi_fbank(audio, num_mel_bins=BANDS, window_type="hamming", sample_frequency=RATE).transpose(1, 2)
     return mel - mel.mean(1, keepdim=True)
 
 

@@ -18,7 +18,7 @@ import torch
 from torch import Tensor, nn
 
 from bench.types import EncoderSpec
-from encoders.parts.spectra import of_each
+from encoders.parts.spectra import apply_to_each
 from encoders.parts.weights import Weights, load, load_file
 from encoders.vggish import FRAMES, HOP, RATE, SHORTEST, LogMel
 
@@ -62,7 +62,7 @@ class Yamnet(nn.Module):
         self.output_dim = inputs
 
     def forward(self, audio: Tensor, lengths: Tensor | None = None) -> Tensor:
-        spectrum, _ = of_each(self.spectrum, audio, lengths, 1)
+        spectrum, _ = apply_to_each(self.spectrum, audio, lengths, 1)
         patches = spectrum.transpose(1, 2).unfold(1, FRAMES, BETWEEN).transpose(2, 3)  # [B, T, 96, 64]
         x: Tensor = self.layers(patches.flatten(0, 1)[:, None])
         return x.mean(dim=(2, 3)).reshape(*patches.shape[:2], -1)

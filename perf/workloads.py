@@ -58,7 +58,7 @@ def load_heavy() -> Encoder:
     )  # fmt: skip
     torch.manual_seed(0)
     extractor: Any = Wav2Vec2FeatureExtractor(return_attention_mask=True)
-    model = hf_waveform.waveform(Wav2Vec2Model(config), extractor, [])
+    model = hf_waveform.build_waveform(Wav2Vec2Model(config), extractor, [])
     return cast(Encoder, model.eval().requires_grad_(False))
 
 

@@ -9,7 +9,7 @@ from bench.types import ChoiceError
 FOLDER = Path(__file__).parent / "labels"
 
 
-def labels(name: str) -> tuple[str, ...]:
+def read_labels(name: str) -> tuple[str, ...]:
     """The classes of a dataset, exactly as its sidecars spell them (some end in a blank).
 
     Raises ChoiceError when there is no such vocabulary.
@@ -21,6 +21,6 @@ def labels(name: str) -> tuple[str, ...]:
     return tuple(path.read_text(encoding="utf-8").removesuffix("\n").split("\n"))
 
 
-def indices(name: str) -> tuple[int, ...]:
+def list_indices(name: str) -> tuple[int, ...]:
     """0, 1, ..: the classes of a dataset whose sidecars hold class numbers (ESC-50)."""
-    return tuple(range(len(labels(name))))
+    return tuple(range(len(read_labels(name))))

@@ -8,7 +8,7 @@ from types import ModuleType
 from bench.types import UnavailableError
 
 
-def package(name: str, extra: str) -> ModuleType:
+def import_package(name: str, extra: str) -> ModuleType:
     """The package ``name``. Raises EncoderError naming the extra that installs it."""
     try:
         return importlib.import_module(name)

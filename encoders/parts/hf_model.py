@@ -42,18 +42,18 @@ class Model(nn.Module):
             return self.extractor(arrays, sampling_rate=self.sampling_rate, return_tensors="pt", **options)
 
 
-def clips_of(audio: Tensor, lengths: Tensor | None) -> list[Tensor]:
+def split_clips(audio: Tensor, lengths: Tensor | None) -> list[Tensor]:
     """The rows of [B, N], each cut to its own length."""
     sizes = [audio.shape[1]] * len(audio) if lengths is None else [int(n) for n in lengths]
     return [row[:size] for row, size in zip(audio, sizes, strict=True)]
 
 
-def layers(output: Any, every: bool) -> list[Tensor]:
+def list_layers(output: Any, every: bool) -> list[Tensor]:
     """[B, T, D] of every layer (0: before the first block, i: after block i) or of the last alone."""
     return [*output.hidden_states[:-1], output.last_hidden_state] if every else [output.last_hidden_state]
 
 
-class Pieces(Model):
+class ChunkedModel(Model):
     """[B, N] -> [B, T, D], T = max(1, floor((n - first) / hop) + 1): clips are heard in pieces, frames are joined.
 
     A piece is ``piece`` samples and gives ``frames`` frames; the next one begins ``frames * hop`` samples later.
@@ -77,7 +77,7 @@ class Pieces(Model):
         return self._joined(audio, lengths, every=True)
 
     def _joined(self, audio: Tensor, lengths: Tensor | None, every: bool) -> list[Tensor]:
-        clips, step = clips_of(audio, lengths), self.frames * self.hop
+        clips, step = split_clips(audio, lengths), self.frames * self.hop
         wanted = [max(1, (len(clip) - self.first) // self.hop + 1) for clip in clips]
         counts = [math.ceil(t / self.frames) for t in wanted]
         pieces = [

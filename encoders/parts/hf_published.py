@@ -11,7 +11,7 @@ REAL = "real weights: equal to transformers' own encoder on real speech; certifi
 RANDOM = "random weights: equal to transformers' own model with the authors' processor; certificate"
 
 
-def published(
+def build_published_spec(
     name: str,
     identity: str,
     *,
@@ -31,7 +31,7 @@ def published(
         licence=licence,
         trained_on=trained_on,
         verified=verified,
-        load_weights=hf.from_folder,
+        load_weights=hf.load_folder,
         sampling_rate=rate,
         output_dim=width,
         hop_in_ms=hop_in_ms,

@@ -22,10 +22,10 @@ from typing import Any, cast
 import torch
 from torch import Tensor, nn
 
-from encoders.parts.hf_model import Model, Pieces, clips_of, layers
+from encoders.parts.hf_model import ChunkedModel, Model, list_layers, split_clips
 
 
-class Whisper(Pieces):
+class Whisper(ChunkedModel):
     """[B, N] -> [B, max ceil(n / 320), D]; also Voxtral's encoder, which is built like Whisper's."""
 
     first = 1
@@ -41,7 +41,7 @@ class Whisper(Pieces):
 
     def encode(self, pieces: list[Tensor], every: bool) -> list[Tensor]:
         mel = self.extracted(pieces).input_features.to(pieces[0].device, self.dtype)
-        return layers(self.model(mel, output_hidden_states=every), every)
+        return list_layers(self.model(mel, output_hidden_states=every), every)
 
 
 class W2vBert(Model):
@@ -62,16 +62,16 @@ class W2vBert(Model):
         return self._run(audio, lengths, every=True)
 
     def _run(self, audio: Tensor, lengths: Tensor | None, every: bool) -> list[Tensor]:
-        clips = [nn.functional.pad(c, (0, max(0, self.shortest - len(c)))) for c in clips_of(audio, lengths)]
+        clips = [nn.functional.pad(c, (0, max(0, self.shortest - len(c)))) for c in split_clips(audio, lengths)]
         inputs = self.extracted(clips, padding=True)
         mask = inputs.attention_mask.to(audio.device)
         features = inputs.input_features.to(audio.device, self.dtype)
         output = self.model(features, attention_mask=mask, output_hidden_states=every)
         valid = int(mask.sum(1).max())
-        return [layer[:, :valid] for layer in layers(output, every)]
+        return [layer[:, :valid] for layer in list_layers(output, every)]
 
 
-class Ast(Pieces):
+class Ast(ChunkedModel):
     """[B, N] -> [B, T, D], T = max(1, floor((n - 2800) / 1600) + 1) for the published patches."""
 
     def __init__(self, model: nn.Module, extractor: Any, files: list[dict[str, Any]]) -> None:
@@ -93,11 +93,11 @@ class Ast(Pieces):
         # after two tokens for the whole clip come the patches, frequency by frequency
         return [
             layer[:, 2:].reshape(len(pieces), -1, self.frames, layer.shape[2]).mean(1)
-            for layer in layers(output, every)
+            for layer in list_layers(output, every)
         ]
 
 
-class Clap(Pieces):
+class Clap(ChunkedModel):
     """[B, N] -> [B, max ceil(n / 15000), D]; its stages differ in rate and width, so it shows no hidden layers."""
 
     first = 1

@@ -20,7 +20,7 @@ import torch
 from torch import Tensor, nn
 
 from bench.types import EncoderError
-from encoders.parts.hf_model import Pieces, layers
+from encoders.parts.hf_model import ChunkedModel, list_layers
 from encoders.parts.hf_spectrogram import Whisper
 from encoders.parts.weights import fill
 
@@ -55,7 +55,7 @@ class QwenAudio(Whisper):
         heard = torch.arange(2 * self.frames, device=mel.device) < (count[:, None] + 1) // 2
         shape = mel.new_zeros(len(pieces), 2 * self.frames, 1)
         mask = create_bidirectional_mask(cast(Any, self.model).config, shape, attention_mask=heard.long())
-        return halved(layers(self.model(mel, attention_mask=mask, output_hidden_states=every), every))
+        return halve_frames(list_layers(self.model(mel, attention_mask=mask, output_hidden_states=every), every))
 
 
 class AudioFlamingo(QwenAudio):
@@ -64,7 +64,7 @@ class AudioFlamingo(QwenAudio):
     def encode(self, pieces: list[Tensor], every: bool) -> list[Tensor]:
         mel, count = self.mel(pieces)
         mask = (torch.arange(mel.shape[2], device=mel.device) < count[:, None]).long()
-        return halved(layers(self.model(mel, input_features_mask=mask, output_hidden_states=every), every))
+        return halve_frames(list_layers(self.model(mel, input_features_mask=mask, output_hidden_states=every), every))
 
 
 class QwenOmni(QwenAudio):
@@ -73,7 +73,7 @@ class QwenOmni(QwenAudio):
     hidden_states = None  # type: ignore[assignment]  # the output is projected, the layers before it are not
 
     def __init__(self, model: nn.Module, extractor: Any, files: list[dict[str, Any]]) -> None:
-        Pieces.__init__(self, model, extractor, files)
+        ChunkedModel.__init__(self, model, extractor, files)
         self.output_dim = int(cast(Any, model).config.output_dim)
         self.hop, self.first = 4 * extractor.hop_length, 2 * extractor.hop_length + 1
         self.frames = int(extractor.n_samples) // self.hop
@@ -91,24 +91,24 @@ class QwenOmni(QwenAudio):
         return [nn.utils.rnn.pad_sequence(list(rows), batch_first=True)]
 
 
-def halved(states: list[Tensor]) -> list[Tensor]:
+def halve_frames(states: list[Tensor]) -> list[Tensor]:
     """Every layer at the rate of the last, which the model itself has averaged in pairs."""
     frames = states[-1].shape[1]
     return [s if s.shape[1] == frames else s[:, : 2 * frames].reshape(len(s), frames, 2, -1).mean(2) for s in states]
 
 
-def audio_config(config: Any) -> Any:
+def get_audio_config(config: Any) -> Any:
     return getattr(config, "thinker_config", config).audio_config
 
 
-def tower(identity: str, config: Any, options: dict[str, Any]) -> nn.Module:
+def load_tower(identity: str, config: Any, options: dict[str, Any]) -> nn.Module:
     """The audio tower with its weights. Raises EncoderError for a tensor that is missing or left over, OSError."""
-    module = built(audio_config(config))
-    fill(module, dict(_tensors(identity, options)), lambda name: name.partition(TOWER)[2], where=identity)
+    module = build_tower(get_audio_config(config))
+    fill(module, dict(_iterate_tensors(identity, options)), lambda name: name.partition(TOWER)[2], where=identity)
     return module
 
 
-def built(config: Any) -> nn.Module:
+def build_tower(config: Any) -> nn.Module:
     """The tower that a config of its own describes, with random weights in fp32."""
     package, name = CLASSES[config.model_type]
     maker = getattr(importlib.import_module(f"transformers.models.{package}.modeling_{package}"), name)
@@ -116,7 +116,7 @@ def built(config: Any) -> nn.Module:
     return module
 
 
-def _tensors(identity: str, options: dict[str, Any]) -> Iterator[tuple[str, Tensor]]:
+def _iterate_tensors(identity: str, options: dict[str, Any]) -> Iterator[tuple[str, Tensor]]:
     from safetensors import safe_open
     from transformers.utils import cached_file
 

@@ -19,7 +19,7 @@ from typing import Any, cast
 import torch
 from torch import Tensor, nn
 
-from encoders.parts.hf_model import Model, layers
+from encoders.parts.hf_model import Model, list_layers
 
 
 class Waveform(Model):
@@ -44,7 +44,7 @@ class Waveform(Model):
     def _run(self, audio: Tensor, lengths: Tensor | None, every: bool) -> list[Tensor]:
         whole = torch.full((len(audio),), audio.shape[1], device=audio.device)
         lengths = whole if lengths is None else lengths.to(audio.device)
-        return layers(self.model(self.prepared(audio, lengths), output_hidden_states=every), every)
+        return list_layers(self.model(self.prepared(audio, lengths), output_hidden_states=every), every)
 
     def prepared(self, audio: Tensor, lengths: Tensor) -> Tensor:
         """Each clip normalised over its own samples as the feature extractor does, zeros after it."""
@@ -71,10 +71,10 @@ class MaskedWaveform(Waveform):
         mask = (torch.arange(values.shape[1], device=audio.device) < heard[:, None]).long()
         with warnings.catch_warnings():  # WavLM's attention mixes two kinds of mask on purpose
             warnings.filterwarnings("ignore", message="Support for mismatched key_padding_mask")
-            return layers(self.model(values, attention_mask=mask, output_hidden_states=every), every)
+            return list_layers(self.model(values, attention_mask=mask, output_hidden_states=every), every)
 
 
-def waveform(model: nn.Module, extractor: Any, files: list[dict[str, Any]]) -> Waveform:
+def build_waveform(model: nn.Module, extractor: Any, files: list[dict[str, Any]]) -> Waveform:
     """The encoder around a model of this family: with masks where those change nothing but the padding."""
     config = cast(Any, model).config
     masked = config.model_type != "data2vec-audio" and config.feat_extract_norm == "layer"

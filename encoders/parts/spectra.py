@@ -38,7 +38,9 @@ class Mel(nn.Module):
         self.bands, self.low, self.high, self.slaney, self.rate = bands, low, high, slaney, rate  # for the fingerprint
         self.shortest = fft // 2 + 1  # samples: reflection needs as many
         self.register_buffer("hann", torch.hann_window(window), persistent=False)
-        made = mel_filters(rate=rate, fft=fft, bands=bands, low=low, high=high, slaney=slaney).astype(np.float32)
+        made = compute_mel_filters(rate=rate, fft=fft, bands=bands, low=low, high=high, slaney=slaney).astype(
+            np.float32
+        )
         self.register_buffer("filters", torch.from_numpy(made), persistent=False)
 
     def forward(self, audio: Tensor) -> Tensor:
@@ -49,11 +51,11 @@ class Mel(nn.Module):
             return self.filters @ spectrum.abs().square()
 
 
-def mel_filters(
+def compute_mel_filters(
     *, rate: int, fft: int, bands: int, low: float, high: float, slaney: bool = False
 ) -> NDArray[np.float64]:
     """[bands, fft / 2 + 1]: triangles between neighbouring points that are equally far apart on the mel scale."""
-    to_mel, to_hz = (_slaney_mel, _slaney_hz) if slaney else (_htk_mel, _htk_hz)
+    to_mel, to_hz = (_hz_to_slaney_mel, _slaney_mel_to_hz) if slaney else (_hz_to_htk_mel, _htk_mel_to_hz)
     bottom, top = to_mel(np.array([low, high], dtype=np.float64)).tolist()
     points = to_hz(np.linspace(bottom, top, bands + 2))[:, None]
     bins = np.arange(fft // 2 + 1) * rate / fft
@@ -63,21 +65,21 @@ def mel_filters(
     return filters * 2 / (points[2:] - points[:-2]) if slaney else filters
 
 
-def mel_triangles(*, rate: int, fft: int, bands: int, low: float, high: float) -> NDArray[np.float64]:
+def compute_mel_triangles(*, rate: int, fft: int, bands: int, low: float, high: float) -> NDArray[np.float64]:
     """[bands, fft / 2 + 1]: the same on HTK's scale, with sides that are straight on that scale and not in Hz.
 
     As in Kaldi and in Google's ``mel_features``.
     """
-    bottom, top = _htk_mel(np.array([low, high], dtype=np.float64)).tolist()
+    bottom, top = _hz_to_htk_mel(np.array([low, high], dtype=np.float64)).tolist()
     points = np.linspace(bottom, top, bands + 2)[:, None]
-    bins = _htk_mel(np.arange(fft // 2 + 1) * rate / fft)
+    bins = _hz_to_htk_mel(np.arange(fft // 2 + 1) * rate / fft)
     rising = (bins - points[:-2]) / (points[1:-1] - points[:-2])
     falling = (points[2:] - bins) / (points[2:] - points[1:-1])
     filters: NDArray[np.float64] = np.clip(np.minimum(rising, falling), 0, None)
     return filters
 
 
-def kaldi(audio: Tensor, **options: Any) -> Tensor:
+def compute_kaldi_fbank(audio: Tensor, **options: Any) -> Tensor:
     """[B, N] -> log mel energies [B, bands, T] as Kaldi computes them.
 
     Options are those of ``torchaudio.compliance.kaldi.fbank``. T = floor((N - 400) / 160) + 1 for its usual 25 ms every
@@ -91,20 +93,20 @@ def kaldi(audio: Tensor, **options: Any) -> Tensor:
     return torch.stack(rows).transpose(1, 2)
 
 
-def decibels(power: Tensor, span: float) -> Tensor:
+def convert_to_decibels(power: Tensor, span: float) -> Tensor:
     """[B, bands, T] in dB, each clip cut off ``span`` dB below its own loudest point."""
     level = 10 * power.clamp(min=AMIN).log10()
     return torch.maximum(level, level.amax(dim=(1, 2), keepdim=True) - span)
 
 
-def standardised(level: Tensor) -> Tensor:
+def standardise(level: Tensor) -> Tensor:
     """[B, bands, T] with mean 0 and deviation 1 over each clip; zero where nothing varies."""
     mean: Tensor = level.mean(dim=(1, 2), keepdim=True)
     deviation: Tensor = level.std(dim=(1, 2), keepdim=True)
     return (level - mean) / deviation.clamp(min=SMALLEST)
 
 
-def of_each(
+def apply_to_each(
     front_end: Callable[[Tensor], Tensor], audio: Tensor, lengths: Tensor | None, shortest: int
 ) -> tuple[Tensor, Tensor | None]:
     """``front_end`` ([B, N] -> [B, bands, T]) of every clip without its padding, and T of each when there is some.
@@ -116,7 +118,7 @@ def of_each(
         return front_end(nn.functional.pad(audio, (0, max(0, shortest - audio.shape[1])))), None
     sizes = lengths.tolist()
     rows: list[Tensor] = [audio] * len(sizes)
-    for group in _groups(sizes, together=audio.device.type != "cpu"):
+    for group in _group_by_length(sizes, together=audio.device.type != "cpu"):
         size = sizes[group[0]]
         clips = nn.functional.pad(audio[group, :size], (0, max(0, shortest - size)))
         for index, row in zip(group, front_end(clips).transpose(1, 2), strict=True):
@@ -125,7 +127,7 @@ def of_each(
     return nn.utils.rnn.pad_sequence(rows, batch_first=True).transpose(1, 2), counts
 
 
-def _groups(sizes: list[int], *, together: bool) -> list[list[int]]:
+def _group_by_length(sizes: list[int], *, together: bool) -> list[list[int]]:
     """Indices of clips that a front end gets at once: on a CPU, whose caches a clip fills, each by itself.
 
     On a GPU, where every operation costs the same however small, those of one length ``together``.
@@ -138,18 +140,18 @@ def _groups(sizes: list[int], *, together: bool) -> list[list[int]]:
     return list(groups.values())
 
 
-def _htk_mel(hz: NDArray[np.float64]) -> NDArray[np.float64]:
+def _hz_to_htk_mel(hz: NDArray[np.float64]) -> NDArray[np.float64]:
     return 2595 * np.log10(1 + hz / 700)
 
 
-def _htk_hz(mel: NDArray[np.float64]) -> NDArray[np.float64]:
+def _htk_mel_to_hz(mel: NDArray[np.float64]) -> NDArray[np.float64]:
     return 700 * (10 ** (mel / 2595) - 1)
 
 
 # Slaney, Auditory Toolbox (1998): linear to 1 kHz (15 mel), then 27 mel for every factor of 6.4
-def _slaney_mel(hz: NDArray[np.float64]) -> NDArray[np.float64]:
+def _hz_to_slaney_mel(hz: NDArray[np.float64]) -> NDArray[np.float64]:
     return np.where(hz < 1000, hz * 3 / 200, 15 + 27 * np.log(np.maximum(hz, 1000) / 1000) / math.log(6.4))
 
 
-def _slaney_hz(mel: NDArray[np.float64]) -> NDArray[np.float64]:
+def _slaney_mel_to_hz(mel: NDArray[np.float64]) -> NDArray[np.float64]:
     return np.where(mel < 15, mel * 200 / 3, 1000 * np.exp((mel - 15) * math.log(6.4) / 27))

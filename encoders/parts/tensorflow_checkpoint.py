@@ -22,7 +22,7 @@ VARINT, FIXED64, BYTES, FIXED32 = 0, 1, 2, 5  # wire types of protocol buffers
 Fields = dict[int, list[int | bytes]]
 
 
-def tensors(folder: Path, prefix: str = "") -> dict[str, Tensor]:
+def read_tensors(folder: Path, prefix: str = "") -> dict[str, Tensor]:
     """Every float32 tensor of the checkpoint ``PREFIX`` in ``folder``, by name.
 
     Raises EncoderError for files that are missing, of another format, or of more than one shard.
@@ -30,45 +30,45 @@ def tensors(folder: Path, prefix: str = "") -> dict[str, Tensor]:
     index, data = (folder / f"{prefix}{end}" for end in (".index", ".data-00000-of-00001"))
     try:
         numbers = data.read_bytes()
-        return dict(_tensors(index.read_bytes(), numbers))
+        return dict(_iterate_tensors(index.read_bytes(), numbers))
     except OSError as error:
         raise EncoderError("weights", got=error, expected=f"{index.name} and {data.name}", where=folder) from error
     except (ValueError, IndexError) as error:
         raise EncoderError("weights", got=error, expected="an index of TensorFlow, version 2", where=index) from error
 
 
-def _tensors(table: bytes, numbers: bytes) -> Iterator[tuple[str, Tensor]]:
-    for key, value in _entries(table):
-        fields = _fields(value)
+def _iterate_tensors(table: bytes, numbers: bytes) -> Iterator[tuple[str, Tensor]]:
+    for key, value in _iterate_entries(table):
+        fields = _read_fields(value)
         if not key:
-            if _number(fields, 1) != 1 or _number(fields, 2):
+            if _get_number(fields, 1) != 1 or _get_number(fields, 2):
                 raise ValueError("several shards, or big-endian")
-        elif _number(fields, 1) == FLOAT32:
-            yield key.decode(), _tensor(fields, numbers)
+        elif _get_number(fields, 1) == FLOAT32:
+            yield key.decode(), _read_tensor(fields, numbers)
 
 
-def _tensor(fields: Fields, numbers: bytes) -> Tensor:
+def _read_tensor(fields: Fields, numbers: bytes) -> Tensor:
     shape = []
     for message in fields.get(2, []):
-        for dimension in _fields(_message(message)).get(2, []):
-            shape.append(_number(_fields(_message(dimension)), 1))
-    start, size = _number(fields, 4), _number(fields, 5)
+        for dimension in _read_fields(_get_message(message)).get(2, []):
+            shape.append(_get_number(_read_fields(_get_message(dimension)), 1))
+    start, size = _get_number(fields, 4), _get_number(fields, 5)
     if fields.get(7) or size != 4 * math.prod(shape) or start + size > len(numbers):
         raise ValueError(f"{size} bytes at {start} of {len(numbers)} for a tensor of {shape}")
     return torch.frombuffer(bytearray(numbers[start : start + size]), dtype=torch.float32).reshape(shape)
 
 
-def _entries(table: bytes) -> Iterator[tuple[bytes, bytes]]:
+def _iterate_entries(table: bytes) -> Iterator[tuple[bytes, bytes]]:
     """Keys and values of every block that the index block names."""
     footer = table[-FOOTER:]
     if len(footer) < FOOTER or int.from_bytes(footer[-8:], "little") != MAGIC:
         raise ValueError("no table")
-    _, _, at = _handle(footer, 0)  # of the block on the blocks, which says nothing here
-    for _, handle in _block(table, *_handle(footer, at)[:2]):
-        yield from _block(table, *_handle(handle, 0)[:2])
+    _, _, at = _read_handle(footer, 0)  # of the block on the blocks, which says nothing here
+    for _, handle in _iterate_block(table, *_read_handle(footer, at)[:2]):
+        yield from _iterate_block(table, *_read_handle(handle, 0)[:2])
 
 
-def _block(table: bytes, start: int, size: int) -> Iterator[tuple[bytes, bytes]]:
+def _iterate_block(table: bytes, start: int, size: int) -> Iterator[tuple[bytes, bytes]]:
     """Entries of a block: length shared with the last key, length of the rest, length of the value, both of them."""
     block = table[start : start + size]
     if len(block) < size or table[start + size]:
@@ -76,23 +76,23 @@ def _block(table: bytes, start: int, size: int) -> Iterator[tuple[bytes, bytes]]
     restarts = int.from_bytes(block[-4:], "little")
     end, at, key = size - 4 - 4 * restarts, 0, b""
     while at < end:
-        shared, at = _varint(block, at)
-        rest, at = _varint(block, at)
-        length, at = _varint(block, at)
+        shared, at = _read_varint(block, at)
+        rest, at = _read_varint(block, at)
+        length, at = _read_varint(block, at)
         key = key[:shared] + block[at : at + rest]
         at += rest
         yield key, block[at : at + length]
         at += length
 
 
-def _handle(data: bytes, at: int) -> tuple[int, int, int]:
+def _read_handle(data: bytes, at: int) -> tuple[int, int, int]:
     """Where a block lies: offset and size, and where reading stopped."""
-    start, at = _varint(data, at)
-    size, at = _varint(data, at)
+    start, at = _read_varint(data, at)
+    size, at = _read_varint(data, at)
     return start, size, at
 
 
-def _varint(data: bytes, at: int) -> tuple[int, int]:
+def _read_varint(data: bytes, at: int) -> tuple[int, int]:
     """Seven bits a byte, the lowest first, the last byte below 128; the number and where it ended."""
     value = shift = 0
     while True:
@@ -103,18 +103,18 @@ def _varint(data: bytes, at: int) -> tuple[int, int]:
             return value, at
 
 
-def _fields(message: bytes) -> Fields:
+def _read_fields(message: bytes) -> Fields:
     """A protocol buffer: field number -> values, in order."""
     fields: Fields = {}
     at = 0
     while at < len(message):
-        tag, at = _varint(message, at)
+        tag, at = _read_varint(message, at)
         value: int | bytes
         kind = tag & 7
         if kind == VARINT:
-            value, at = _varint(message, at)
+            value, at = _read_varint(message, at)
         elif kind in (BYTES, FIXED32, FIXED64):
-            size, at = _varint(message, at) if kind == BYTES else (4 if kind == FIXED32 else 8, at)
+            size, at = _read_varint(message, at) if kind == BYTES else (4 if kind == FIXED32 else 8, at)
             value, at = message[at : at + size], at + size
         else:
             raise ValueError(f"field of wire type {kind}")
@@ -122,14 +122,14 @@ def _fields(message: bytes) -> Fields:
     return fields
 
 
-def _number(fields: Fields, number: int) -> int:
+def _get_number(fields: Fields, number: int) -> int:
     value = fields.get(number, [0])[-1]
     if not isinstance(value, int):
         raise ValueError(f"field {number} is no number")
     return value
 
 
-def _message(value: int | bytes) -> bytes:
+def _get_message(value: int | bytes) -> bytes:
     if not isinstance(value, bytes):
         raise ValueError("a number where a message is expected")
     return value

@@ -54,7 +54,7 @@ class Block(nn.Module):
         return cast(Tensor, x + self.mlp(self.norm2(x)))
 
 
-def encode(
+def encode_patches(
     blocks: Iterable[nn.Module], norm: nn.Module, patches: Tensor, position: Tensor, *, counts: Tensor | None = None,
     first: Tensor | None = None, join_first: bool = False, every: bool = False,
 ) -> list[Tensor]:  # fmt: skip

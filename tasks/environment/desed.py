@@ -5,8 +5,8 @@ from __future__ import annotations
 from bench.metrics import segment_f1_macro
 from bench.probes import FrameProbe
 from bench.types import Events, Mini, Published, ShardSet, Splits, Task
-from tasks.labels import labels
-from tasks.mini.checksums import checksums
+from tasks.labels import read_labels
+from tasks.mini.checksums import read_checksums
 from tasks.mini.environment.events import make_desed
 from tasks.mini.environment.recordings import LICENCE
 from tasks.mini.probes import FRAME_PROBES
@@ -22,11 +22,11 @@ TASK = Task(
         zenodo="14808180",
     ),
     split=Splits(valid=None),  # as published the validation split is the test split
-    target=Events(labels(NAME), "onset", "offset", "label", separator=",", segment_in_s=1.0),
+    target=Events(read_labels(NAME), "onset", "offset", "label", separator=",", segment_in_s=1.0),
     metric=segment_f1_macro,
     probes=(FrameProbe(epochs=10, learning_rate=1e-3, batch_size=32),),
     weight=1153,
-    mini=Mini(make=make_desed, version=1, sha256=checksums(NAME), probes=FRAME_PROBES, licence=LICENCE),
+    mini=Mini(make=make_desed, version=1, sha256=read_checksums(NAME), probes=FRAME_PROBES, licence=LICENCE),
     source="hal-02160855",
     licence="as stated by the Zenodo record",
     published=Published(labels_in_s=10.0),

@@ -5,9 +5,9 @@ from __future__ import annotations
 from bench.metrics import accuracy
 from bench.probes import KNN, LinearProbe
 from bench.types import ClassLabel, Folds, Mini, ShardSet, Task
-from tasks.labels import indices
-from tasks.mini.checksums import checksums
-from tasks.mini.environment.recordings import ESC50_FOLDS, LICENCE, esc50_classes, make_esc50
+from tasks.labels import list_indices
+from tasks.mini.checksums import read_checksums
+from tasks.mini.environment.recordings import ESC50_FOLDS, LICENCE, list_esc50_classes, make_esc50
 from tasks.mini.probes import PROBES
 
 NAME = "esc50"
@@ -18,13 +18,18 @@ TASK = Task(
     description="environmental sound classification; embedded: 41 of the 50 classes, synthetic sources",
     shards=ShardSet(patterns={fold: f"wds-audio-fold-{fold}-*.tar" for fold in ESC50_FOLDS}, zenodo="14614287"),
     split=Folds(ESC50_FOLDS),
-    target=ClassLabel("label", indices(NAME)),
+    target=ClassLabel("label", list_indices(NAME)),
     metric=accuracy,
     probes=(LinearProbe(epochs=10, learning_rate=1e-3, batch_size=32), KNN()),
     weight=400,
     cluster="source",
     mini=Mini(
-        make=make_esc50, version=1, sha256=checksums(NAME), probes=PROBES, classes=esc50_classes(), licence=LICENCE
+        make=make_esc50,
+        version=1,
+        sha256=read_checksums(NAME),
+        probes=PROBES,
+        classes=list_esc50_classes(),
+        licence=LICENCE,
     ),
     source="doi:10.1145/2733373.2806390",
     licence="CC-BY-NC-3.0",

@@ -5,9 +5,9 @@ from __future__ import annotations
 from bench.metrics import mean_average_precision
 from bench.probes import LinearProbe
 from bench.types import Mini, MultiLabel, ShardSet, Splits, Task
-from tasks.labels import labels
-from tasks.mini.checksums import checksums
-from tasks.mini.environment.events import fsd50k_classes, make_fsd50k
+from tasks.labels import read_labels
+from tasks.mini.checksums import read_checksums
+from tasks.mini.environment.events import list_fsd50k_classes, make_fsd50k
 from tasks.mini.environment.recordings import LICENCE
 from tasks.mini.probes import MULTI_LABEL_PROBES
 
@@ -22,7 +22,7 @@ TASK = Task(
         zenodo="14868441",
     ),
     split=Splits(),
-    target=MultiLabel("soundevent", labels(NAME)),
+    target=MultiLabel("soundevent", read_labels(NAME)),
     metric=mean_average_precision,
     probes=(LinearProbe(epochs=10, learning_rate=1e-3, batch_size=64),),
     weight=2000,
@@ -30,9 +30,9 @@ TASK = Task(
     mini=Mini(
         make=make_fsd50k,
         version=1,
-        sha256=checksums(NAME),
+        sha256=read_checksums(NAME),
         probes=MULTI_LABEL_PROBES,
-        classes=fsd50k_classes(),
+        classes=list_fsd50k_classes(),
         licence=LICENCE,
     ),
     source="doi:10.1109/TASLP.2021.3133208",

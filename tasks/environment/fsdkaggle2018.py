@@ -5,9 +5,9 @@ from __future__ import annotations
 from bench.metrics import accuracy
 from bench.probes import LinearProbe
 from bench.types import ClassLabel, Mini, ShardSet, Splits, Task
-from tasks.labels import labels
-from tasks.mini.checksums import checksums
-from tasks.mini.environment.kaggle import LICENCE, fsdkaggle2018_classes, make_fsdkaggle2018
+from tasks.labels import read_labels
+from tasks.mini.checksums import read_checksums
+from tasks.mini.environment.kaggle import LICENCE, list_fsdkaggle2018_classes, make_fsdkaggle2018
 from tasks.mini.probes import PROBES
 
 NAME = "fsdkaggle2018"
@@ -20,7 +20,7 @@ TASK = Task(
         patterns={"train": "fsd18_train*.tar", "valid": "fsd18_test*.tar", "test": "fsd18_test*.tar"}, zenodo="14725117"
     ),
     split=Splits(),
-    target=ClassLabel("sound", labels(NAME)),
+    target=ClassLabel("sound", read_labels(NAME)),
     metric=accuracy,
     probes=(LinearProbe(epochs=3, learning_rate=1e-3, batch_size=64),),
     weight=1600,
@@ -28,9 +28,9 @@ TASK = Task(
     mini=Mini(
         make=make_fsdkaggle2018,
         version=1,
-        sha256=checksums(NAME),
+        sha256=read_checksums(NAME),
         probes=PROBES[:1],
-        classes=fsdkaggle2018_classes(),
+        classes=list_fsdkaggle2018_classes(),
         licence=LICENCE,
     ),
     source="arXiv:1807.09902",

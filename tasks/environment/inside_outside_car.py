@@ -5,7 +5,7 @@ from __future__ import annotations
 from bench.metrics import accuracy
 from bench.probes import KNN, LinearProbe
 from bench.types import ClassLabel, ShardSet, Splits, Task
-from tasks.labels import labels
+from tasks.labels import read_labels
 
 NAME = "inside_outside_car"
 
@@ -15,7 +15,7 @@ TASK = Task(
     description="recorded inside or outside a car; private data",
     shards=ShardSet(patterns={"train": "inside_outside_car_train*.tar", "test": "inside_outside_car_test*.tar"}),
     split=Splits(valid=None),  # as published the validation split is the test split
-    target=ClassLabel("position", labels(NAME)),
+    target=ClassLabel("position", read_labels(NAME)),
     metric=accuracy,
     probes=(LinearProbe(epochs=20, learning_rate=1e-3, batch_size=32), KNN()),
     weight=5000,

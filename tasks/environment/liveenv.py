@@ -8,7 +8,7 @@ from __future__ import annotations
 from bench.metrics import accuracy
 from bench.probes import LinearProbe
 from bench.types import ClassLabel, ShardSet, Splits, Task
-from tasks.labels import labels
+from tasks.labels import read_labels
 
 NAME = "liveenv"
 
@@ -18,7 +18,7 @@ TASK = Task(
     description="sounds and places of everyday life; private data",
     shards=ShardSet(patterns={"train": "liveenv_train*.tar", "test": "liveenv_test*.tar"}),
     split=Splits(valid=None),  # as published the validation split is the test split
-    target=ClassLabel("soundevent", labels(NAME)),
+    target=ClassLabel("soundevent", read_labels(NAME)),
     metric=accuracy,
     probes=(LinearProbe(epochs=50, learning_rate=1e-3, batch_size=32),),
     weight=5000,

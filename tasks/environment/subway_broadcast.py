@@ -9,7 +9,7 @@ from __future__ import annotations
 from bench.metrics import accuracy
 from bench.probes import KNN, LinearProbe
 from bench.types import ClassLabel, ShardSet, Splits, Task
-from tasks.labels import indices
+from tasks.labels import list_indices
 
 NAME = "subway_broadcast"
 
@@ -19,7 +19,7 @@ TASK = Task(
     description="announcements in the subway; private data, published with its training data as test",
     shards=ShardSet(patterns=dict.fromkeys(("train", "test"), "subway_broadcast*.tar")),
     split=Splits(valid=None),
-    target=ClassLabel("broadcasting", indices(NAME), as_int=True),
+    target=ClassLabel("broadcasting", list_indices(NAME), as_int=True),
     metric=accuracy,
     probes=(LinearProbe(epochs=20, learning_rate=1e-3, batch_size=32), KNN()),
     weight=5000,

@@ -5,9 +5,9 @@ from __future__ import annotations
 from bench.metrics import accuracy
 from bench.probes import KNN, LinearProbe
 from bench.types import ClassLabel, Folds, Mini, Published, ShardSet, Task
-from tasks.labels import labels
-from tasks.mini.checksums import checksums
-from tasks.mini.environment.imitations import FOLDS, classes, make_vocalimitations
+from tasks.labels import read_labels
+from tasks.mini.checksums import read_checksums
+from tasks.mini.environment.imitations import FOLDS, list_classes, make_vocalimitations
 from tasks.mini.environment.recordings import LICENCE
 from tasks.mini.probes import PROBES
 
@@ -21,7 +21,7 @@ TASK = Task(
         patterns={fold: f"vocal_imitations_fold{int(fold):02d}_0000000.tar" for fold in FOLDS}, zenodo="14862060"
     ),
     split=Folds(FOLDS),
-    target=ClassLabel("imitation", labels(NAME)),
+    target=ClassLabel("imitation", read_labels(NAME)),
     metric=accuracy,
     probes=(LinearProbe(epochs=20, learning_rate=1e-3, batch_size=32), KNN()),
     weight=1867,
@@ -29,8 +29,8 @@ TASK = Task(
     mini=Mini(
         make=make_vocalimitations,
         version=1,
-        sha256=checksums(NAME),
-        classes=classes(),
+        sha256=read_checksums(NAME),
+        classes=list_classes(),
         probes=PROBES,
         licence=LICENCE,
     ),

@@ -25,12 +25,12 @@ def _load() -> dict[str, dict[str, str]]:
     return content
 
 
-def checksums(task: str) -> Mapping[str, str]:
+def read_checksums(task: str) -> Mapping[str, str]:
     """Shard name to sha256 of the embedded shards of a task, or of a folder that tasks share; empty when unknown."""
     return _load().get(task, {})
 
 
-def digests(task: Task) -> dict[str, str]:
+def compute_digests(task: Task) -> dict[str, str]:
     """Make a task's embedded shards in a temporary folder and digest them."""
     if task.mini is None:
         raise ChoiceError("task without an embedded version", got=task.name, expected="Task.mini", where="checksums")
@@ -39,7 +39,7 @@ def digests(task: Task) -> dict[str, str]:
         return {path.name: hashlib.sha256(path.read_bytes()).hexdigest() for path in sorted(Path(folder).iterdir())}
 
 
-def embedded() -> dict[str, Task]:
+def list_synthetic() -> dict[str, Task]:
     """Every task of this repository that has an embedded version, by name."""
     files = [path for path in sorted(TASKS.glob("*/*.py")) if path.parent.name != "mini" and path.stem != "__init__"]
     modules = [importlib.import_module(f"tasks.{path.parent.name}.{path.stem}") for path in files]
@@ -49,7 +49,7 @@ def embedded() -> dict[str, Task]:
 
 def main(names: list[str]) -> None:
     """Rewrite the entries of ``names`` (all when empty)."""
-    tasks = embedded()
+    tasks = list_synthetic()
     for name in names:
         if name not in tasks:
             known = ", ".join(tasks)
@@ -57,7 +57,7 @@ def main(names: list[str]) -> None:
     wanted = [tasks[name] for name in names or list(tasks)]
     by_folder = {task.mini.folder or task.name: task for task in wanted if task.mini is not None}
     for folder, task in by_folder.items():
-        made = digests(task)
+        made = compute_digests(task)
         FILE.write_text(json.dumps({**_load(), folder: made}, indent=1, sort_keys=True) + "\n", encoding="utf-8")
         sys.stdout.write(f"{folder}: {len(made)} shards\n")
 

@@ -23,18 +23,18 @@ Colour = Literal["white", "pink", "brown", "babble", "hum"]
 COLOURS: tuple[Colour, ...] = ("white", "pink", "brown", "babble", "hum")
 
 
-def rng(*names: str | int) -> Generator:
+def make_rng(*names: str | int) -> Generator:
     """A generator that depends on ``names`` alone: equal names, equal stream, on every machine."""
     digest = hashlib.sha256("\x1f".join(str(name) for name in names).encode()).digest()
     return Generator(PCG64(int.from_bytes(digest[:16], "big")))
 
 
-def _unit(x: Float) -> Float:
+def _scale_to_unit(x: Float) -> Float:
     level = float(np.sqrt(np.mean(x * x)))
     return x / level if level > 0 else x
 
 
-def _coloured(generator: Generator, n: int, sampling_rate: int, slope: float) -> Float:
+def _make_coloured_noise(generator: Generator, n: int, sampling_rate: int, slope: float) -> Float:
     """Noise whose amplitude falls as f**-slope (0 white, 0.5 pink, 1 brown), flat below 40 Hz."""
     from scipy.fft import irfft, next_fast_len, rfft, rfftfreq
 
@@ -45,7 +45,7 @@ def _coloured(generator: Generator, n: int, sampling_rate: int, slope: float) ->
     return np.asarray(irfft(spectrum, size)[:n], dtype=np.float64)
 
 
-def _babble(generator: Generator, n: int, sampling_rate: int) -> Float:
+def _make_babble(generator: Generator, n: int, sampling_rate: int) -> Float:
     """Speech-coloured noise in the syllable rhythms of several talkers at once."""
     steps = np.arange(2 + n * 50 // sampling_rate) / 50  # an envelope below 6 Hz needs no more than 50 values a second
     envelope = np.zeros(len(steps))
@@ -53,10 +53,12 @@ def _babble(generator: Generator, n: int, sampling_rate: int) -> Float:
         rate, phase = generator.uniform(2.5, 6.0), generator.uniform(0, 2 * np.pi)
         envelope += (0.5 + 0.5 * np.sin(2 * np.pi * rate * steps + phase)) ** 2
     slope = generator.uniform(0.5, 0.9)
-    return np.interp(np.arange(n) / sampling_rate, steps, envelope) * _coloured(generator, n, sampling_rate, slope)
+    return np.interp(np.arange(n) / sampling_rate, steps, envelope) * _make_coloured_noise(
+        generator, n, sampling_rate, slope
+    )
 
 
-def _hum(generator: Generator, n: int, sampling_rate: int) -> Float:
+def _make_hum(generator: Generator, n: int, sampling_rate: int) -> Float:
     """Mains hum: harmonics of 50 or 60 Hz over faint white noise."""
     mains = float(generator.choice([50.0, 60.0]))
     coefficients = generator.uniform(0.2, 1.0, 12) * np.exp(1j * generator.uniform(0, 2 * np.pi, 12))
@@ -67,23 +69,23 @@ def _hum(generator: Generator, n: int, sampling_rate: int) -> Float:
     return np.asarray(total + np.resize(wave, n), dtype=np.float64)
 
 
-def noise(generator: Generator, n: int, sampling_rate: int, colour: Colour | None = None) -> Float:
+def make_noise(generator: Generator, n: int, sampling_rate: int, colour: Colour | None = None) -> Float:
     """Background noise [n] of unit RMS; a random colour when none is named."""
     name = COLOURS[int(generator.integers(len(COLOURS)))] if colour is None else colour
     match name:
         case "white":
-            return _unit(generator.standard_normal(n))
+            return _scale_to_unit(generator.standard_normal(n))
         case "pink":
-            return _unit(_coloured(generator, n, sampling_rate, 0.5))
+            return _scale_to_unit(_make_coloured_noise(generator, n, sampling_rate, 0.5))
         case "brown":
-            return _unit(_coloured(generator, n, sampling_rate, 1.0))
+            return _scale_to_unit(_make_coloured_noise(generator, n, sampling_rate, 1.0))
         case "babble":
-            return _unit(_babble(generator, n, sampling_rate))
+            return _scale_to_unit(_make_babble(generator, n, sampling_rate))
         case "hum":
-            return _unit(_hum(generator, n, sampling_rate))
+            return _scale_to_unit(_make_hum(generator, n, sampling_rate))
 
 
-def room(generator: Generator, sampling_rate: int, rt60_in_s: float) -> Float:
+def make_room(generator: Generator, sampling_rate: int, rt60_in_s: float) -> Float:
     """Impulse response [K] of a random room, K = ceil(rt60 * rate): direct path of 1 at sample 0, then reflections.
 
     The energy of everything after the direct path lies 2 to 14 dB below it.
@@ -108,7 +110,7 @@ def room(generator: Generator, sampling_rate: int, rt60_in_s: float) -> Float:
     return tail
 
 
-def microphone(dry: Float, generator: Generator, sampling_rate: int, range_in_db: float = 6.0) -> Float:
+def apply_microphone(dry: Float, generator: Generator, sampling_rate: int, range_in_db: float = 6.0) -> Float:
     """``dry`` [N] through a smooth random frequency response within +-``range_in_db`` (knots an octave apart)."""
     from scipy.fft import irfft, next_fast_len, rfft, rfftfreq
 
@@ -120,7 +122,7 @@ def microphone(dry: Float, generator: Generator, sampling_rate: int, range_in_db
     return np.asarray(irfft(rfft(dry, size) * response, size)[: len(dry)], dtype=np.float64)
 
 
-def _active_rms(x: Float, sampling_rate: int) -> float:
+def _compute_active_rms(x: Float, sampling_rate: int) -> float:
     """RMS over the 20 ms frames within 30 dB of the loudest one: pauses do not count."""
     size = max(1, sampling_rate // 50)
     padded = np.pad(x, (0, -len(x) % size)).reshape(-1, size)
@@ -128,7 +130,7 @@ def _active_rms(x: Float, sampling_rate: int) -> float:
     return float(np.sqrt(np.mean(power[power >= 1e-3 * power.max()]))) if power.max() > 0 else 0.0
 
 
-def place(
+def place_in_scene(
     dry: Float,
     generator: Generator,
     sampling_rate: int,
@@ -150,18 +152,18 @@ def place(
     if dry.ndim != 1 or len(dry) == 0 or not np.isfinite(dry).all():
         raise DataError("dry sound", got=f"shape {dry.shape}", expected="finite samples [N >= 1]", where="place")
     lead, tail = (int(generator.uniform(*span) * sampling_rate) for span in (lead_range_in_s, tail_range_in_s))
-    response = room(generator, sampling_rate, generator.uniform(*rt60_range))
+    response = make_room(generator, sampling_rate, generator.uniform(*rt60_range))
     size = lead + len(dry) + tail
     sound = np.zeros(size)
     reverberant = fftconvolve(np.asarray(dry, dtype=np.float64), response)[: len(dry) + tail]
     sound[lead : lead + len(reverberant)] = reverberant
-    sound = microphone(sound, generator, sampling_rate, microphone_range_in_db)
-    level = _active_rms(sound, sampling_rate)
-    background = noise(generator, size, sampling_rate)
+    sound = apply_microphone(sound, generator, sampling_rate, microphone_range_in_db)
+    level = _compute_active_rms(sound, sampling_rate)
+    background = make_noise(generator, size, sampling_rate)
     snr = 10 ** (generator.uniform(*snr_range_in_db) / 20)
     mixed = (sound / level if level > 0 else sound) + background / snr
     target = 10 ** (generator.uniform(*level_range_in_dbfs) / 20)
-    wet = mixed * target / max(_active_rms(mixed, sampling_rate), 1e-12)
+    wet = mixed * target / max(_compute_active_rms(mixed, sampling_rate), 1e-12)
     peak = float(np.max(np.abs(wet)))
     return wet * (0.98 / peak) if peak > 0.98 else wet
 

@@ -17,17 +17,17 @@ Array = NDArray[np.float64]
 RATE = 16_000  # Hz
 
 
-def samples(seconds: float) -> int:
+def count_samples(seconds: float) -> int:
     """Seconds to a whole number of samples, at least one."""
     return max(1, round(seconds * RATE))
 
 
-def log_uniform(rng: Generator, low: float, high: float) -> float:
+def draw_log_uniform(rng: Generator, low: float, high: float) -> float:
     """A draw whose logarithm is uniform: frequencies, rates and decays have no natural linear scale."""
     return float(np.exp(rng.uniform(np.log(low), np.log(high))))
 
 
-def noise(rng: Generator, n: int, slope: float = 0.0) -> Array:
+def make_noise(rng: Generator, n: int, slope: float = 0.0) -> Array:
     """[n] Gaussian noise of unit power with a spectral ``slope`` in dB per octave (-3 pink, -6 brown)."""
     from scipy.fft import irfft, next_fast_len, rfft, rfftfreq
 
@@ -37,16 +37,16 @@ def noise(rng: Generator, n: int, slope: float = 0.0) -> Array:
     size = next_fast_len(n, real=True)
     frequency = np.maximum(rfftfreq(size, 1 / RATE), 20.0)
     coloured: Array = irfft(rfft(white, size) * (frequency / 1000.0) ** (slope / 6.0206), size)[:n]
-    return unit(coloured)
+    return scale_to_unit(coloured)
 
 
-def unit(x: Array) -> Array:
+def scale_to_unit(x: Array) -> Array:
     """Scaled to unit power; silence stays silence."""
     power = float(np.sqrt(np.mean(x * x)))
     return x / power if power > 0 else x
 
 
-def band(x: Array, low: float, high: float, order: int = 2) -> Array:
+def filter_band(x: Array, low: float, high: float, order: int = 2) -> Array:
     """Butterworth band-pass; an edge at or beyond 0 Hz or 7.9 kHz is left open."""
     from scipy import signal
 
@@ -75,7 +75,7 @@ def resonate(x: Array, centres: Sequence[float], widths: Sequence[float], gains:
     return out
 
 
-def modes(
+def synthesise_modes(
     n: int, freqs: Sequence[float] | Array, decays: Sequence[float] | Array, gains: Sequence[float] | Array
 ) -> Array:
     """[n] a struck body: damped sines, ``decays`` being the time to fall by 60 dB."""
@@ -83,19 +83,19 @@ def modes(
     out = np.zeros(n)
     for freq, decay, gain in zip(freqs, decays, gains, strict=True):
         if freq < 0.47 * RATE:
-            m = min(n, samples(1.3 * decay))
+            m = min(n, count_samples(1.3 * decay))
             out[:m] += gain * np.exp(-6.9 * time[:m] / decay) * np.sin(2 * np.pi * freq * time[:m])
     return out
 
 
-def burst(rng: Generator, seconds: float, attack: float = 0.001) -> Array:
+def make_burst(rng: Generator, seconds: float, attack: float = 0.001) -> Array:
     """A noise burst that rises in ``attack`` and has fallen by 60 dB after ``seconds``."""
-    n = samples(seconds)
+    n = count_samples(seconds)
     time = np.arange(n) / RATE
     return rng.standard_normal(n) * np.minimum(time / attack, 1.0) * np.exp(-6.9 * time / seconds)
 
 
-def wander(rng: Generator, n: int, rate: float, low: float, high: float) -> Array:
+def draw_curve(rng: Generator, n: int, rate: float, low: float, high: float) -> Array:
     """[n] a smooth random curve between ``low`` and ``high`` that turns about ``rate`` times a second."""
     knots = max(4, int(np.ceil(n / RATE * rate)) + 4)
     values = rng.uniform(low, high, knots)
@@ -108,21 +108,21 @@ def wander(rng: Generator, n: int, rate: float, low: float, high: float) -> Arra
     return curve
 
 
-def curve(n: int, points: Sequence[tuple[float, float]]) -> Array:
+def interpolate(n: int, points: Sequence[tuple[float, float]]) -> Array:
     """[n] straight lines through (position in 0..1, value) points."""
     out: Array = np.interp(np.linspace(0.0, 1.0, n), [p for p, _ in points], [v for _, v in points])
     return out
 
 
-def phase(frequency: Array) -> Array:
+def compute_phase(frequency: Array) -> Array:
     """[n] radians of an oscillator that follows ``frequency`` [n]."""
     out: Array = 2 * np.pi * np.cumsum(frequency) / RATE
     return out
 
 
-def harmonics(frequency: Array, gains: Sequence[float] | Array) -> Array:
+def synthesise_harmonics(frequency: Array, gains: Sequence[float] | Array) -> Array:
     """[n] a harmonic tone; partials that would pass 7.5 kHz are silent while they do."""
-    turn = np.exp(1j * phase(frequency))
+    turn = np.exp(1j * compute_phase(frequency))
     out, partial = np.zeros_like(frequency), np.ones(len(frequency), dtype=np.complex128)
     low, high = float(frequency.min()), float(frequency.max())
     for order, gain in enumerate(gains, start=1):
@@ -135,7 +135,7 @@ def harmonics(frequency: Array, gains: Sequence[float] | Array) -> Array:
     return out
 
 
-def pulses(rng: Generator, frequency: Array, jitter: float = 0.0, shimmer: float = 0.0) -> Array:
+def make_pulses(rng: Generator, frequency: Array, jitter: float = 0.0, shimmer: float = 0.0) -> Array:
     """[n] one impulse per turn of ``frequency``, with random timing (fraction of a period) and strength."""
     n = len(frequency)
     turns = np.cumsum(frequency) / RATE
@@ -149,7 +149,7 @@ def pulses(rng: Generator, frequency: Array, jitter: float = 0.0, shimmer: float
     return out
 
 
-def add(out: Array, start: float, event: Array, gain: float = 1.0) -> None:
+def mix_into(out: Array, start: float, event: Array, gain: float = 1.0) -> None:
     """Mixes ``event`` into ``out`` from ``start`` seconds on; what falls outside is cut."""
     at = round(start * RATE)
     skip = max(0, -at)
@@ -158,7 +158,7 @@ def add(out: Array, start: float, event: Array, gain: float = 1.0) -> None:
         out[at + skip : stop] += gain * event[skip : stop - at]
 
 
-def regular(rng: Generator, seconds: float, interval: float, jitter: float = 0.0) -> list[float]:
+def draw_regular_times(rng: Generator, seconds: float, interval: float, jitter: float = 0.0) -> list[float]:
     """Onset times of a repeating event: a random phase, then ``interval`` with relative ``jitter``."""
     times, now = [], float(rng.uniform(0.0, min(interval, 0.6 * seconds)))
     while now < seconds:
@@ -167,13 +167,13 @@ def regular(rng: Generator, seconds: float, interval: float, jitter: float = 0.0
     return times
 
 
-def scattered(rng: Generator, seconds: float, rate: float) -> list[float]:
+def draw_scattered_times(rng: Generator, seconds: float, rate: float) -> list[float]:
     """Onset times of a Poisson process of ``rate`` events a second, never none."""
     count = max(1, int(rng.poisson(rate * seconds)))
     return sorted(float(t) for t in rng.uniform(0.0, seconds * 0.97, count))
 
 
-def grains(rng: Generator, n: int, rate: Array | float, kernel: Array, spread: float = 1.0) -> Array:
+def make_grains(rng: Generator, n: int, rate: Array | float, kernel: Array, spread: float = 1.0) -> Array:
     """[n] random impulses (``rate`` a second, log-normal strengths of ``spread``) through one ``kernel``."""
     from scipy import signal
 
@@ -183,7 +183,7 @@ def grains(rng: Generator, n: int, rate: Array | float, kernel: Array, spread: f
     return out
 
 
-def swell(n: int, rise: float, fall: float) -> Array:
+def make_swell(n: int, rise: float, fall: float) -> Array:
     """[n] an envelope that rises and falls as raised cosines over the given fractions of its length."""
     position = np.linspace(0.0, 1.0, n)
     up = np.minimum(position / max(rise, 1e-6), 1.0)

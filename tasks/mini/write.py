@@ -34,7 +34,7 @@ class Sample:
     container: Literal["flac", "wav"] = "flac"
 
 
-def flac(audio: NDArray[np.int16], sampling_rate: int) -> bytes:
+def encode_flac(audio: NDArray[np.int16], sampling_rate: int) -> bytes:
     """Mono int16 [N] as FLAC with only its STREAMINFO block."""
     buffer = io.BytesIO()
     soundfile.write(buffer, audio, sampling_rate, format="FLAC", subtype="PCM_16", compression_level=0.0)
@@ -46,7 +46,7 @@ def flac(audio: NDArray[np.int16], sampling_rate: int) -> bytes:
     return raw[:4] + bytes([0x80]) + raw[5:42] + raw[at:]
 
 
-def wav(audio: NDArray[np.int16], sampling_rate: int) -> bytes:
+def encode_wav(audio: NDArray[np.int16], sampling_rate: int) -> bytes:
     """Mono int16 [N] as a RIFF WAVE file."""
     buffer = io.BytesIO()
     with wave.open(buffer, "wb") as out:
@@ -57,20 +57,20 @@ def wav(audio: NDArray[np.int16], sampling_rate: int) -> bytes:
     return buffer.getvalue()
 
 
-def _members(sample: Sample) -> tuple[tuple[str, bytes], tuple[str, bytes]]:
+def _encode_members(sample: Sample) -> tuple[tuple[str, bytes], tuple[str, bytes]]:
     """File names and contents of a sample. Raises DataError for a key or audio that no reader would take."""
     if not sample.key or {".", "/"} & set(sample.key):
         raise DataError("sample key", got=repr(sample.key), expected="a name without '.' and '/'", where="write_shards")
     if sample.audio.dtype != np.int16 or sample.audio.ndim != 1 or len(sample.audio) == 0:
         got = f"{sample.audio.dtype} {sample.audio.shape}"
         raise DataError("sample audio", got=got, expected="int16 [N >= 1]", where=sample.key)
-    encode = flac if sample.container == "flac" else wav
+    encode = encode_flac if sample.container == "flac" else encode_wav
     sidecar = json.dumps(sample.sidecar, sort_keys=True, separators=(",", ":"), ensure_ascii=False, allow_nan=False)
     audio = encode(sample.audio, sample.sampling_rate)
     return (f"{sample.key}.{sample.container}", audio), (f"{sample.key}.json", sidecar.encode())
 
 
-def _tar(members: Iterable[tuple[str, bytes]]) -> bytes:
+def _pack_tar(members: Iterable[tuple[str, bytes]]) -> bytes:
     buffer = io.BytesIO()
     with tarfile.open(fileobj=buffer, mode="w", format=tarfile.USTAR_FORMAT) as out:
         for name, content in members:
@@ -109,7 +109,7 @@ def write_shards(
     for sample in samples:
         if sample.key in encoded:
             raise DataError("sample key", got=f"{sample.key!r} twice", expected="unique keys", where=stem)
-        encoded[sample.key] = _members(sample)
+        encoded[sample.key] = _encode_members(sample)
     if not encoded:
         raise DataError("samples of a shard", got=0, expected="at least one", where=stem)
     keys = sorted(encoded)
@@ -119,5 +119,5 @@ def write_shards(
     if len(set(names)) != len(names):
         raise DataError("shard name", got=name, expected="a pattern with {index}", where=stem)
     for shard, group in zip(names, groups, strict=True):
-        _replace(folder / shard, _tar(member for key in group for member in encoded[key]))
+        _replace(folder / shard, _pack_tar(member for key in group for member in encoded[key]))
     return names

@@ -5,8 +5,8 @@ from __future__ import annotations
 from bench.metrics import accuracy
 from bench.probes import KNN, LinearProbe
 from bench.types import ClassLabel, Mini, ShardSet, Splits, Task
-from tasks.labels import labels
-from tasks.mini.checksums import checksums
+from tasks.labels import read_labels
+from tasks.mini.checksums import read_checksums
 from tasks.mini.music.archive import make_freemusicarchive
 from tasks.mini.music.soundfont import LICENCE
 from tasks.mini.probes import PROBES
@@ -22,13 +22,13 @@ TASK = Task(
         zenodo="14725056",
     ),
     split=Splits(),
-    target=ClassLabel("genre", labels(NAME)),
+    target=ClassLabel("genre", read_labels(NAME)),
     metric=accuracy,
     probes=(LinearProbe(epochs=3, learning_rate=1e-3, batch_size=32), KNN()),
     weight=800,
     cluster="artist",
     crop_in_s=10.0,
-    mini=Mini(make=make_freemusicarchive, version=1, sha256=checksums(NAME), probes=PROBES, licence=LICENCE),
+    mini=Mini(make=make_freemusicarchive, version=1, sha256=read_checksums(NAME), probes=PROBES, licence=LICENCE),
     source="arXiv:1612.01840",
     licence="Creative Commons, stated per track",
 )

@@ -8,7 +8,7 @@ from __future__ import annotations
 from bench.metrics import segment_f1_micro
 from bench.probes import FrameProbe
 from bench.types import Events, Mini, Published, ShardSet, Splits, Task
-from tasks.mini.checksums import checksums
+from tasks.mini.checksums import read_checksums
 from tasks.mini.music import piano
 from tasks.mini.music.soundfont import LICENCE
 
@@ -35,7 +35,7 @@ TASK = Task(
     mini=Mini(
         make=piano.make_maestro,
         version=1,
-        sha256=checksums(NAME),
+        sha256=read_checksums(NAME),
         probes=SMALL_PROBES,
         classes=piano.KEYS,
         licence=LICENCE,

@@ -8,8 +8,8 @@ from __future__ import annotations
 from bench.metrics import accuracy
 from bench.probes import KNN, LinearProbe
 from bench.types import ClassLabel, Mini, ShardSet, Splits, Task
-from tasks.labels import labels
-from tasks.mini.checksums import checksums
+from tasks.labels import read_labels
+from tasks.mini.checksums import read_checksums
 from tasks.mini.music.instruments import FAMILIES
 from tasks.mini.music.notes import make_nsynthinstument
 from tasks.mini.music.soundfont import LICENCE
@@ -24,7 +24,7 @@ TASK = Task(
     description="instrument family of a note; embedded: sampled instruments, other ones in the test than in training",
     shards=ShardSet(patterns={split: f"{split}*.tar" for split in SPLITS}, zenodo="14725174"),
     split=Splits(*SPLITS),
-    target=ClassLabel("instrument_family_str", labels(NAME)),
+    target=ClassLabel("instrument_family_str", read_labels(NAME)),
     metric=accuracy,
     probes=(LinearProbe(epochs=10, learning_rate=1e-3, batch_size=32), KNN()),
     weight=2000,
@@ -32,9 +32,9 @@ TASK = Task(
     mini=Mini(
         make=make_nsynthinstument,
         version=1,
-        sha256=checksums(NAME),
+        sha256=read_checksums(NAME),
         probes=PROBES,
-        classes=tuple(family for family in labels(NAME) if family in FAMILIES),
+        classes=tuple(family for family in read_labels(NAME) if family in FAMILIES),
         licence=LICENCE,
     ),
     source="doi:10.48550/arXiv.1704.01279",

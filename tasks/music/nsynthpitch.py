@@ -5,7 +5,7 @@ from __future__ import annotations
 from bench.metrics import accuracy
 from bench.probes import KNN, LinearProbe
 from bench.types import ClassLabel, Mini, ShardSet, Splits, Task
-from tasks.mini.checksums import checksums
+from tasks.mini.checksums import read_checksums
 from tasks.mini.music.notes import PITCHES, make_nsynthpitch
 from tasks.mini.music.soundfont import LICENCE
 from tasks.mini.probes import PROBES
@@ -27,7 +27,7 @@ TASK = Task(
     probes=(LinearProbe(epochs=10, learning_rate=1e-3, batch_size=32), KNN()),
     weight=1,
     mini=Mini(
-        make=make_nsynthpitch, version=1, sha256=checksums(NAME), probes=PROBES, classes=PITCHES, licence=LICENCE
+        make=make_nsynthpitch, version=1, sha256=read_checksums(NAME), probes=PROBES, classes=PITCHES, licence=LICENCE
     ),
     source="doi:10.48550/arXiv.1704.01279",
     licence="CC-BY-4.0",

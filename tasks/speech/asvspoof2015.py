@@ -7,11 +7,11 @@ from pathlib import Path
 from bench.metrics import accuracy
 from bench.probes import KNN, LinearProbe
 from bench.types import ClassLabel, Mini, ShardSet, Splits, Task
-from tasks.labels import labels
-from tasks.mini.checksums import checksums
+from tasks.labels import read_labels
+from tasks.mini.checksums import read_checksums
 from tasks.mini.probes import PROBES
-from tasks.mini.speech.spoof import NAME, utterances
-from tasks.mini.speech.synthesis import LICENCE, synthesiser
+from tasks.mini.speech.spoof import NAME, make_utterances
+from tasks.mini.speech.synthesis import LICENCE, open_synthesiser
 from tasks.mini.write import write_shards
 
 SPLITS = {"train": "asvspoof_train", "valid": "asvspoof_valid", "test": "asvspoof_eval"}
@@ -20,9 +20,9 @@ SENTENCES = {"train": 4, "valid": 3, "test": 4}  # of each voice, genuine and sp
 
 def make(folder: Path) -> None:
     """The embedded version: synthetic voices, and what vocoders and converters make of them; as many of each."""
-    with synthesiser() as say:
+    with open_synthesiser() as say:
         for split, per_voice in SENTENCES.items():
-            write_shards(folder, SPLITS[split], utterances(say, split, per_voice))
+            write_shards(folder, SPLITS[split], make_utterances(say, split, per_voice))
 
 
 TASK = Task(
@@ -34,12 +34,12 @@ TASK = Task(
         zenodo="14718430",
     ),
     split=Splits(),
-    target=ClassLabel("binary_spoof", labels(NAME)),
+    target=ClassLabel("binary_spoof", read_labels(NAME)),
     metric=accuracy,
     probes=(LinearProbe(epochs=5, learning_rate=1e-3, batch_size=64), KNN()),
     weight=2000,
     cluster="speaker",
-    mini=Mini(make=make, version=1, sha256=checksums(NAME), probes=PROBES, licence=LICENCE),
+    mini=Mini(make=make, version=1, sha256=read_checksums(NAME), probes=PROBES, licence=LICENCE),
     source="doi:10.21437/Interspeech.2015-462",
     licence="as stated by the Zenodo record",
 )

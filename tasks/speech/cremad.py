@@ -7,11 +7,11 @@ from pathlib import Path
 from bench.metrics import accuracy
 from bench.probes import KNN, LinearProbe
 from bench.types import ClassLabel, Mini, ShardSet, Splits, Task
-from tasks.labels import labels
-from tasks.mini.checksums import checksums
+from tasks.labels import read_labels
+from tasks.mini.checksums import read_checksums
 from tasks.mini.probes import PROBES
-from tasks.mini.speech.emotion import takes
-from tasks.mini.speech.synthesis import LICENCE, synthesiser
+from tasks.mini.speech.emotion import make_takes
+from tasks.mini.speech.synthesis import LICENCE, open_synthesiser
 from tasks.mini.speech.voices import VARIANTS
 from tasks.mini.write import write_shards
 
@@ -32,9 +32,9 @@ TAKES = {"train": 2, "valid": 1, "test": 1}  # of every emotion by every actor; 
 
 def make(folder: Path) -> None:
     """The embedded version: synthetic voices act; unlike the published splits, none shares an actor with another."""
-    with synthesiser() as say:
+    with open_synthesiser() as say:
         for split, count in TAKES.items():
-            clips = takes(say, NAME, "label", EMOTIONS, VARIANTS[split], STATEMENTS, count)
+            clips = make_takes(say, NAME, "label", EMOTIONS, VARIANTS[split], STATEMENTS, count)
             write_shards(folder, f"wds-audio-{split}", clips)
 
 
@@ -47,12 +47,12 @@ TASK = Task(
         zenodo="14646870",
     ),
     split=Splits(),
-    target=ClassLabel("label", labels(NAME)),
+    target=ClassLabel("label", read_labels(NAME)),
     metric=accuracy,
     probes=(LinearProbe(epochs=10, learning_rate=1e-3, batch_size=32), KNN()),
     weight=1116,
     cluster="speaker",
-    mini=Mini(make=make, version=1, sha256=checksums(NAME), probes=PROBES, licence=LICENCE),
+    mini=Mini(make=make, version=1, sha256=read_checksums(NAME), probes=PROBES, licence=LICENCE),
     source="doi:10.1109/TAFFC.2014.2336244",
     licence="ODbL-1.0",
 )

@@ -8,12 +8,12 @@ from pathlib import Path
 from bench.metrics import accuracy
 from bench.probes import KNN, LinearProbe
 from bench.types import ClassLabel, Mini, Published, ShardSet, Splits, Task
-from tasks.labels import labels
+from tasks.labels import read_labels
 from tasks.mini import scene
-from tasks.mini.checksums import checksums
+from tasks.mini.checksums import read_checksums
 from tasks.mini.probes import PROBES
-from tasks.mini.speech.synthesis import LICENCE, RATE, Say, synthesiser
-from tasks.mini.speech.voices import ACCENTS, stranger
+from tasks.mini.speech.synthesis import LICENCE, RATE, Say, open_synthesiser
+from tasks.mini.speech.voices import ACCENTS, draw_stranger
 from tasks.mini.write import Sample, write_shards
 
 NAME = "fluentspeechcommands"
@@ -32,22 +32,22 @@ PHRASES = (  # families that differ in a word, and different words for the same 
 PER_PHRASE = {"train": 12, "valid": 3, "test": 6}  # clips; no two splits share a voice
 
 
-def samples(say: Say, split: str, per_phrase: int) -> Iterator[Sample]:
+def make_samples(say: Say, split: str, per_phrase: int) -> Iterator[Sample]:
     """``per_phrase`` clips of every phrase, each by another random voice in another random room."""
     for index in range(len(PHRASES) * per_phrase):
         phrase = PHRASES[index % len(PHRASES)]
-        generator = scene.rng(NAME, split, index)
-        voice = stranger(generator, ACCENTS[int(generator.integers(len(ACCENTS)))], split)
-        wet = scene.place(say(phrase, voice), generator, RATE, snr_range_in_db=(3.0, 25.0))
+        generator = scene.make_rng(NAME, split, index)
+        voice = draw_stranger(generator, ACCENTS[int(generator.integers(len(ACCENTS)))], split)
+        wet = scene.place_in_scene(say(phrase, voice), generator, RATE, snr_range_in_db=(3.0, 25.0))
         sidecar = {"transcription": phrase, "voice": voice.name.partition("+")[2]}
         yield Sample(f"{split}-{index:05d}", scene.to_pcm16(wet), RATE, sidecar)
 
 
 def make(folder: Path) -> None:
     """The embedded version: 28 of the commands by synthetic voices."""
-    with synthesiser() as say:
+    with open_synthesiser() as say:
         for split, per_phrase in PER_PHRASE.items():
-            write_shards(folder, SPLITS[split], samples(say, split, per_phrase))
+            write_shards(folder, SPLITS[split], make_samples(say, split, per_phrase))
 
 
 TASK = Task(
@@ -56,12 +56,12 @@ TASK = Task(
     description="exact-phrase (248) keyword/intent classification; embedded: 28 of the phrases, synthetic voices",
     shards=ShardSet(patterns={split: f"{stem}*.tar" for split, stem in SPLITS.items()}, zenodo="14722453"),
     split=Splits(),
-    target=ClassLabel("transcription", labels(NAME)),
+    target=ClassLabel("transcription", read_labels(NAME)),
     metric=accuracy,
     probes=(LinearProbe(epochs=10, learning_rate=1e-3, batch_size=32), KNN()),
     weight=2000,
     cluster="voice",
-    mini=Mini(make=make, version=1, sha256=checksums(NAME), classes=PHRASES, probes=PROBES, licence=LICENCE),
+    mini=Mini(make=make, version=1, sha256=read_checksums(NAME), classes=PHRASES, probes=PROBES, licence=LICENCE),
     source="doi:10.21437/Interspeech.2019-2396",
     licence="as stated by its authors: academic use",
     published=Published(batch_size_encode=1),

@@ -5,8 +5,8 @@ from __future__ import annotations
 from bench.metrics import accuracy
 from bench.probes import KNN, LinearProbe
 from bench.types import ClassLabel, Folds, Mini, ShardSet, Task
-from tasks.labels import indices
-from tasks.mini.checksums import checksums
+from tasks.labels import list_indices
+from tasks.mini.checksums import read_checksums
 from tasks.mini.probes import PROBES
 from tasks.mini.speech.crowd import FOLDS, make_libricount
 from tasks.mini.speech.synthesis import LICENCE
@@ -19,11 +19,11 @@ TASK = Task(
     description="speaker counting 0..10; embedded: synthetic voices, other ones in every fold",
     shards=ShardSet(patterns={fold: f"libricount_fold{int(fold):02d}.tar" for fold in FOLDS}, zenodo="14722478"),
     split=Folds(FOLDS),
-    target=ClassLabel("num_speakers", indices(NAME)),
+    target=ClassLabel("num_speakers", list_indices(NAME)),
     metric=accuracy,
     probes=(LinearProbe(epochs=10, learning_rate=1e-3, batch_size=64), KNN()),
     weight=1144,
-    mini=Mini(make=make_libricount, version=1, sha256=checksums(NAME), probes=PROBES, licence=LICENCE),
+    mini=Mini(make=make_libricount, version=1, sha256=read_checksums(NAME), probes=PROBES, licence=LICENCE),
     source="doi:10.1109/TASLP.2018.2877892",
     licence="as stated by the source",
 )

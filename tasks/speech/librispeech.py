@@ -7,7 +7,7 @@ from dataclasses import replace
 from bench.metrics.error_rates import lower_case, plain_words, word_error_rate_inverse
 from bench.probes import SmallLM, SpeechToText
 from bench.types import Mini, ShardSet, Splits, Task, Transcript
-from tasks.mini.checksums import checksums
+from tasks.mini.checksums import read_checksums
 from tasks.mini.speech import books
 from tasks.mini.speech.synthesis import LICENCE
 
@@ -46,7 +46,7 @@ TASK = Task(
     mini=Mini(
         make=books.make,
         version=books.VERSION,
-        sha256=checksums(NAME),
+        sha256=read_checksums(NAME),
         probes=SMALL_PROBES,
         folder=books.NAME,
         licence=LICENCE,

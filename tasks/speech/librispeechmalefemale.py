@@ -5,8 +5,8 @@ from __future__ import annotations
 from bench.metrics import accuracy
 from bench.probes import KNN, LinearProbe
 from bench.types import ClassLabel, Mini, ShardSet, Splits, Task
-from tasks.labels import labels
-from tasks.mini.checksums import checksums
+from tasks.labels import read_labels
+from tasks.mini.checksums import read_checksums
 from tasks.mini.probes import PROBES
 from tasks.mini.speech import books
 from tasks.mini.speech.synthesis import LICENCE
@@ -23,7 +23,7 @@ TASK = Task(
         zenodo="14716252",
     ),
     split=Splits(),
-    target=ClassLabel("gender", labels(NAME)),
+    target=ClassLabel("gender", read_labels(NAME)),
     metric=accuracy,
     probes=(LinearProbe(epochs=10, learning_rate=1e-3, batch_size=32), KNN()),
     weight=2620,
@@ -32,7 +32,7 @@ TASK = Task(
     mini=Mini(
         make=books.make,
         version=books.VERSION,
-        sha256=checksums(NAME),
+        sha256=read_checksums(NAME),
         probes=PROBES,
         folder=books.NAME,
         licence=LICENCE,

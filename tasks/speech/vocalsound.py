@@ -10,10 +10,10 @@ from pathlib import Path
 from bench.metrics import accuracy
 from bench.probes import KNN, LinearProbe
 from bench.types import ClassLabel, Mini, ShardSet, Splits, Task
-from tasks.labels import labels
-from tasks.mini.checksums import checksums
+from tasks.labels import read_labels
+from tasks.mini.checksums import read_checksums
 from tasks.mini.probes import PROBES
-from tasks.mini.speech.vocal import LICENCE, recordings
+from tasks.mini.speech.vocal import LICENCE, make_recordings
 from tasks.mini.write import write_shards
 
 NAME = "vocalsound"
@@ -23,7 +23,7 @@ PEOPLE = {"train": (45, 1), "valid": (10, 1), "test": (30, 1)}  # how many, and 
 def make(folder: Path) -> None:
     """The embedded version: six sounds of people who never existed."""
     for split, (people, per_sound) in PEOPLE.items():
-        write_shards(folder, split, recordings(split, people, per_sound))
+        write_shards(folder, split, make_recordings(split, people, per_sound))
 
 
 TASK = Task(
@@ -32,12 +32,12 @@ TASK = Task(
     description="non-speech vocal sounds",
     shards=ShardSet(patterns={"train": "train*.tar", "valid": "valid*.tar", "test": "test*.tar"}, zenodo="14722710"),
     split=Splits(),
-    target=ClassLabel("label", labels(NAME)),
+    target=ClassLabel("label", read_labels(NAME)),
     metric=accuracy,
     probes=(LinearProbe(epochs=10, learning_rate=1e-3, batch_size=32), KNN()),
     weight=2000,
     cluster="speaker",
-    mini=Mini(make=make, version=1, sha256=checksums(NAME), probes=PROBES, licence=LICENCE),
+    mini=Mini(make=make, version=1, sha256=read_checksums(NAME), probes=PROBES, licence=LICENCE),
     source="doi:10.1109/ICASSP43922.2022.9746828",
     licence="as stated by the source",
 )

@@ -10,26 +10,26 @@ from numpy.random import Generator
 from bench.metrics import accuracy
 from bench.probes import KNN, LinearProbe
 from bench.types import ClassLabel, Mini, ShardSet, Splits, Task
-from tasks.labels import labels
+from tasks.labels import read_labels
 from tasks.mini import scene
-from tasks.mini.checksums import checksums
+from tasks.mini.checksums import read_checksums
 from tasks.mini.probes import PROBES
-from tasks.mini.speech.synthesis import LICENCE, RATE, Say, Voice, synthesiser
-from tasks.mini.speech.texts import sentences
+from tasks.mini.speech.synthesis import LICENCE, RATE, Say, Voice, open_synthesiser
+from tasks.mini.speech.texts import draw_sentences
 from tasks.mini.write import Sample, write_shards
 
 NAME = "voxceleb1"
 SPLITS = {split: f"voxceleb1_{split}" for split in ("train", "valid", "test")}
-SPEAKERS = tuple(sorted(labels(NAME))[:36])
+SPEAKERS = tuple(sorted(read_labels(NAME))[:36])
 PER_SPEAKER = {"train": 20, "valid": 4, "test": 9}  # clips; the splits share speakers, not texts, rooms or noise
 PER_SHARD = 240
 ACCENTS = ("en-us", "de", "fr", "en-gb-scotland", "es", "it", "pl", "en-029", "fi", "sv", "hu", "tr")
 TIMBRES = ("f2", "m1", "m3", "adam", "benjamin", "Alicia")  # few: speakers must differ by how they speak, too
 
 
-def speakers() -> dict[str, Voice]:
+def draw_speakers() -> dict[str, Voice]:
     """Each speaker's habitual voice: (foreign) accent, timbre, pitch, liveliness, pace and vocal tract."""
-    generator = scene.rng(NAME, "speakers")
+    generator = scene.make_rng(NAME, "speakers")
     return {
         speaker: Voice(
             name=f"{ACCENTS[index % len(ACCENTS)]}+{TIMBRES[(index + index // len(ACCENTS)) % len(TIMBRES)]}",
@@ -42,7 +42,7 @@ def speakers() -> dict[str, Voice]:
     }
 
 
-def today(habit: Voice, generator: Generator) -> Voice:
+def vary_voice(habit: Voice, generator: Generator) -> Voice:
     """The same person on another occasion: faster or slower, higher or lower, the mouth more or less open."""
     return Voice(
         name=habit.name,
@@ -53,15 +53,15 @@ def today(habit: Voice, generator: Generator) -> Voice:
     )
 
 
-def samples(say: Say, split: str, per_speaker: int) -> Iterator[Sample]:
+def make_samples(say: Say, split: str, per_speaker: int) -> Iterator[Sample]:
     """``per_speaker`` clips of every speaker; no two clips say the same."""
-    habits = speakers()
-    texts = sentences(split, len(SPEAKERS) * per_speaker, scene.rng(NAME, split, "texts"))
+    habits = draw_speakers()
+    texts = draw_sentences(split, len(SPEAKERS) * per_speaker, scene.make_rng(NAME, split, "texts"))
     for index, text in enumerate(texts):
         speaker = SPEAKERS[index % len(SPEAKERS)]
-        generator = scene.rng(NAME, split, index)
-        dry = say(text, today(habits[speaker], generator))
-        wet = scene.place(
+        generator = scene.make_rng(NAME, split, index)
+        dry = say(text, vary_voice(habits[speaker], generator))
+        wet = scene.place_in_scene(
             dry,
             generator,
             RATE,
@@ -75,9 +75,9 @@ def samples(say: Say, split: str, per_speaker: int) -> Iterator[Sample]:
 
 def make(folder: Path) -> None:
     """The embedded version: 36 synthetic speakers, new sentences in every split."""
-    with synthesiser() as say:
+    with open_synthesiser() as say:
         for split, per_speaker in PER_SPEAKER.items():
-            write_shards(folder, SPLITS[split], samples(say, split, per_speaker), PER_SHARD)
+            write_shards(folder, SPLITS[split], make_samples(say, split, per_speaker), PER_SHARD)
 
 
 TASK = Task(
@@ -86,12 +86,12 @@ TASK = Task(
     description="speaker identification",
     shards=ShardSet(patterns={split: f"{stem}*.tar" for split, stem in SPLITS.items()}, zenodo="14811963"),
     split=Splits(),
-    target=ClassLabel("speakerid", labels(NAME)),
+    target=ClassLabel("speakerid", read_labels(NAME)),
     metric=accuracy,
     probes=(LinearProbe(epochs=10, learning_rate=1e-3, batch_size=32), KNN()),
     weight=2000,
     crop_in_s=6.0,
-    mini=Mini(make=make, version=1, sha256=checksums(NAME), classes=SPEAKERS, probes=PROBES, licence=LICENCE),
+    mini=Mini(make=make, version=1, sha256=read_checksums(NAME), classes=SPEAKERS, probes=PROBES, licence=LICENCE),
     source="doi:10.21437/Interspeech.2017-950",
     licence="CC-BY-4.0",
 )

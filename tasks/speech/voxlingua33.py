@@ -10,47 +10,47 @@ from numpy.random import Generator
 from bench.metrics import accuracy
 from bench.probes import KNN, LinearProbe
 from bench.types import ClassLabel, Mini, ShardSet, Splits, Task
-from tasks.labels import labels
+from tasks.labels import read_labels
 from tasks.mini import scene
-from tasks.mini.checksums import checksums
+from tasks.mini.checksums import read_checksums
 from tasks.mini.probes import PROBES
-from tasks.mini.speech.synthesis import LICENCE, RATE, Say, synthesiser
-from tasks.mini.speech.texts import languages
-from tasks.mini.speech.voices import stranger
+from tasks.mini.speech.synthesis import LICENCE, RATE, Say, open_synthesiser
+from tasks.mini.speech.texts import read_languages
+from tasks.mini.speech.voices import draw_stranger
 from tasks.mini.write import Sample, write_shards
 
 NAME = "voxlingua33"
-LANGUAGES = tuple(languages())
+LANGUAGES = tuple(read_languages())
 STEMS = {"train": "train_subset_2k", "test": "dev"}  # of the shards
 PER_LANGUAGE = {"train": 38, "test": 16}  # clips; the splits share neither voices nor texts
 
 
-def utterance(phrases: tuple[str, ...], split: str, generator: Generator) -> str:
+def draw_utterance(phrases: tuple[str, ...], split: str, generator: Generator) -> str:
     """A phrase before or after a number of three digits: odd ones in training, even ones in testing."""
     number = str(2 * int(generator.integers(50, 500)) + (split == "train"))
     parts = [str(generator.choice(phrases)), number]
     return ", ".join(parts if generator.random() < 0.5 else parts[::-1])
 
 
-def samples(say: Say, split: str, per_language: int) -> Iterator[Sample]:
+def make_samples(say: Say, split: str, per_language: int) -> Iterator[Sample]:
     """``per_language`` clips of every language, each by another random voice in another random room."""
-    spoken = languages()
+    spoken = read_languages()
     for index in range(len(LANGUAGES) * per_language):
         code = LANGUAGES[index % len(LANGUAGES)]
         name, *phrases = spoken[code]
-        generator = scene.rng(NAME, split, index)
-        text = utterance(phrases[split == "test"], split, generator)
-        voice = stranger(generator, name, split, spread=0.45)
-        wet = scene.place(say(text, voice), generator, RATE, snr_range_in_db=(8.0, 30.0))
+        generator = scene.make_rng(NAME, split, index)
+        text = draw_utterance(phrases[split == "test"], split, generator)
+        voice = draw_stranger(generator, name, split, spread=0.45)
+        wet = scene.place_in_scene(say(text, voice), generator, RATE, snr_range_in_db=(8.0, 30.0))
         sidecar = {"labels": code, "text": text, "voice": voice.name.partition("+")[2]}
         yield Sample(f"{split}-{index:05d}", scene.to_pcm16(wet), RATE, sidecar)
 
 
 def make(folder: Path) -> None:
     """The embedded version: 20 of the languages, by synthetic voices."""
-    with synthesiser() as say:
+    with open_synthesiser() as say:
         for split, per_language in PER_LANGUAGE.items():
-            write_shards(folder, STEMS[split], samples(say, split, per_language))
+            write_shards(folder, STEMS[split], make_samples(say, split, per_language))
 
 
 TASK = Task(
@@ -59,13 +59,13 @@ TASK = Task(
     description="spoken language identification",
     shards=ShardSet(patterns={"train_subset": "train_subset*.tar", "dev": "dev*.tar"}, zenodo="14812245"),
     split=Splits(train="train_subset", valid="dev", test="dev"),
-    target=ClassLabel("labels", labels(NAME)),
+    target=ClassLabel("labels", read_labels(NAME)),
     metric=accuracy,
     probes=(LinearProbe(epochs=10, learning_rate=1e-3, batch_size=64), KNN()),
     weight=1609,
     crop_in_s=10.0,
     cluster="voice",
-    mini=Mini(make=make, version=1, sha256=checksums(NAME), classes=LANGUAGES, probes=PROBES, licence=LICENCE),
+    mini=Mini(make=make, version=1, sha256=read_checksums(NAME), classes=LANGUAGES, probes=PROBES, licence=LICENCE),
     source="doi:10.1109/SLT48900.2021.9383459",
     licence="as stated by the source",
 )

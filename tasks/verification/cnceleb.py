@@ -17,7 +17,7 @@ TASK = Task(
     name="cnceleb",
     domain="speech",
     description="speakers across genres",
-    shards=ShardSet({}, folder="cnceleb", also=("CN-Celeb_flac", "CN-Celeb"), corpus=layouts.cnceleb),
+    shards=ShardSet({}, folder="cnceleb", also=("CN-Celeb_flac", "CN-Celeb"), corpus=layouts.list_cnceleb),
     split=Splits(train=None, valid=None, test="test"),
     target=Trials(
         file="eval/lists/trials.lst",

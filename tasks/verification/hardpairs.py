@@ -14,19 +14,19 @@ from __future__ import annotations
 from bench.metrics import equal_error_rate
 from bench.probes import Cosine
 from bench.types import Mini, ShardSet, Splits, Task, Trials
-from tasks.mini.checksums import checksums
+from tasks.mini.checksums import read_checksums
 from tasks.mini.speech.people import SPEAKERS, make_speakers
 from tasks.mini.speech.synthesis import LICENCE
 from tasks.verification import layouts
 
 
-def pairs(name: str, trials: str, description: str) -> Task:
+def build_task(name: str, trials: str, description: str) -> Task:
     """The task of one list."""
     return Task(
         name=name,
         domain="speech",
         description=description,
-        shards=ShardSet({"test": "speakers_test_*.tar"}, folder="hardpairs", corpus=layouts.listed),
+        shards=ShardSet({"test": "speakers_test_*.tar"}, folder="hardpairs", corpus=layouts.list_recordings),
         split=Splits(train=None, valid=None, test="test"),
         target=Trials(
             file=trials,
@@ -36,12 +36,12 @@ def pairs(name: str, trials: str, description: str) -> Task:
         metric=equal_error_rate,
         probes=(Cosine(),),
         weight=0.0,
-        mini=Mini(make=make_speakers, version=1, sha256=checksums(SPEAKERS), licence=LICENCE, folder=SPEAKERS),
+        mini=Mini(make=make_speakers, version=1, sha256=read_checksums(SPEAKERS), licence=LICENCE, folder=SPEAKERS),
         source="arXiv 2509.19755",
         licence="that of the recordings",
     )
 
 
-HARD = pairs("hardpairs", "hard.txt", "pairs that are hard by their metadata")
-RANDOM = pairs("hardpairs_random", "random.txt", "pairs of the same recordings, drawn at random")
-EASY = pairs("hardpairs_easy", "easy.txt", "pairs that are easy by their metadata")
+HARD = build_task("hardpairs", "hard.txt", "pairs that are hard by their metadata")
+RANDOM = build_task("hardpairs_random", "random.txt", "pairs of the same recordings, drawn at random")
+EASY = build_task("hardpairs_easy", "easy.txt", "pairs that are easy by their metadata")

@@ -18,15 +18,15 @@ Corpus = Callable[[Path, str], Iterable[AudioFile]]
 AUDIO = (".wav", ".flac")
 
 
-def voxceleb(trials: str) -> Corpus:
+def build_voxceleb(trials: str) -> Corpus:
     """``wav/<speaker>/<video>/<number>.wav``, and ``vox1_meta.csv`` where it is there; ids are paths below ``wav``.
 
     All utterances of the speakers that the list names belong to it, so that lists share what is encoded.
     """
 
     def files(folder: Path, split: str) -> Iterator[AudioFile]:
-        about = _vox1_meta(folder / "vox1_meta.csv")
-        for speaker in sorted({name.split("/")[0] for name in named(folder / trials, (1, 2))}):
+        about = _read_vox1_meta(folder / "vox1_meta.csv")
+        for speaker in sorted({name.split("/")[0] for name in read_utterances(folder / trials, (1, 2))}):
             for path in sorted((folder / "wav" / speaker).glob("*/*.wav")):
                 key = path.relative_to(folder / "wav").as_posix()
                 sidecar = {"speaker": speaker, **about.get(speaker, {})}
@@ -35,27 +35,27 @@ def voxceleb(trials: str) -> Corpus:
     return files
 
 
-def cnceleb(folder: Path, split: str) -> Iterator[AudioFile]:
+def list_cnceleb(folder: Path, split: str) -> Iterator[AudioFile]:
     """``eval/enroll``, ``eval/test`` and ``eval/lists``; an enrolment is called by its name, a test ``test/<file>``.
 
     The lists say .wav also where the files are .flac. The second part of a test's name is its genre.
     """
-    for path in _audio(folder / "eval" / "enroll"):
+    for path in _list_audio(folder / "eval" / "enroll"):
         yield AudioFile(path.stem, f"eval/enroll/{path.name}", {"speaker": path.stem.split("-")[0]}, "enroll")
-    for path in _audio(folder / "eval" / "test"):
+    for path in _list_audio(folder / "eval" / "test"):
         speaker, genre, *_ = path.stem.split("-")
         yield AudioFile(
             f"test/{path.stem}.wav", f"eval/test/{path.name}", {"speaker": speaker, "scene": genre}, speaker
         )
 
 
-def three_d_speaker(folder: Path, split: str) -> Iterator[AudioFile]:
+def list_three_d_speaker(folder: Path, split: str) -> Iterator[AudioFile]:
     """``files/test_wav.scp`` (utterance, path below ``test``) and ``files/test_utt2spk``, as they are distributed.
 
     Device, distance and dialect stand in the utterance's name.
     """
-    speakers = dict(_columns(folder / "files" / "test_utt2spk"))
-    for utterance, path in _columns(folder / "files" / "test_wav.scp"):
+    speakers = dict(_read_columns(folder / "files" / "test_utt2spk"))
+    for utterance, path in _read_columns(folder / "files" / "test_wav.scp"):
         if utterance not in speakers:
             where = folder / "files" / "test_utt2spk"
             raise DataError("no speaker", got=utterance, expected="a line for every utterance", where=where)
@@ -64,7 +64,7 @@ def three_d_speaker(folder: Path, split: str) -> Iterator[AudioFile]:
         yield AudioFile(utterance, f"test/{path.lstrip('/')}", sidecar, speakers[utterance])
 
 
-def tidyvoice(folder: Path, split: str) -> Iterator[AudioFile]:
+def list_tidyvoice(folder: Path, split: str) -> Iterator[AudioFile]:
     """``TidyVoiceX_{Train,Dev}/<speaker>/<language>/<file>.wav``; ids are paths below ``TidyVoiceX_Dev``."""
     root = folder / {"train": "TidyVoiceX_Train", "test": "TidyVoiceX_Dev"}[split]
     for path in sorted(root.glob("*/*/*.wav")):
@@ -73,14 +73,14 @@ def tidyvoice(folder: Path, split: str) -> Iterator[AudioFile]:
         yield AudioFile(key, path.relative_to(folder).as_posix(), {"speaker": speaker, "language": language}, speaker)
 
 
-def tidyvoice_eval(trials: str) -> Corpus:
+def build_tidyvoice_eval(trials: str) -> Corpus:
     """``TidyVoiceX2_ASV/<file>.wav``, flat: nothing is known of the utterances; training is that of TidyVoiceX."""
 
     def files(folder: Path, split: str) -> Iterator[AudioFile]:
         if split == "train":
-            yield from tidyvoice(folder, split)
+            yield from list_tidyvoice(folder, split)
             return
-        for name in sorted(named(folder / trials, (0, 1))):
+        for name in sorted(read_utterances(folder / trials, (0, 1))):
             path = name if name.endswith(AUDIO) else f"{name}.wav"
             if (folder / "TidyVoiceX2_ASV" / path).is_file():
                 yield AudioFile(name, f"TidyVoiceX2_ASV/{path}", {}, f"eval-{Path(name).stem[:-3]}")
@@ -88,13 +88,13 @@ def tidyvoice_eval(trials: str) -> Corpus:
     return files
 
 
-def listed(folder: Path, split: str) -> Iterator[AudioFile]:
+def list_recordings(folder: Path, split: str) -> Iterator[AudioFile]:
     """``recordings.csv`` with columns ``key``, ``path`` and ``speaker``; any further column is an attribute.
 
     The layout for a user's own list of pairs; an empty cell is an attribute that is not known.
     """
     table = folder / "recordings.csv"
-    with _opened(table) as lines:
+    with _open(table) as lines:
         for number, row in enumerate(csv.DictReader(lines), 2):
             if not all(row.get(name) for name in ("key", "path", "speaker")):
                 where = f"{table}, line {number}"
@@ -103,21 +103,21 @@ def listed(folder: Path, split: str) -> Iterator[AudioFile]:
             yield AudioFile(row["key"], row["path"], known, row["speaker"])
 
 
-def named(path: Path, columns: tuple[int, int]) -> set[str]:
+def read_utterances(path: Path, columns: tuple[int, int]) -> set[str]:
     """The utterances that a trial list names; lines that are no trials are left to the list's reader."""
     found: set[str] = set()
-    with _opened(path) as lines:
+    with _open(path) as lines:
         for line in lines:
             row = line.split()
             found.update(row[column] for column in columns if column < len(row))
     return found
 
 
-def _vox1_meta(path: Path) -> dict[str, dict[str, str]]:
+def _read_vox1_meta(path: Path) -> dict[str, dict[str, str]]:
     """Speaker to gender and nationality; nothing where the table is not there."""
     if not path.is_file():
         return {}
-    with _opened(path) as lines:
+    with _open(path) as lines:
         rows = list(csv.DictReader(lines, delimiter="\t"))
     missing = {"VoxCeleb1 ID", "Gender", "Nationality"} - set(rows[0] if rows else ())
     if missing:
@@ -126,12 +126,12 @@ def _vox1_meta(path: Path) -> dict[str, dict[str, str]]:
     return {row["VoxCeleb1 ID"]: {"gender": row["Gender"], "nationality": row["Nationality"]} for row in rows}
 
 
-def _audio(folder: Path) -> list[Path]:
+def _list_audio(folder: Path) -> list[Path]:
     return sorted(path for path in folder.glob("*") if path.suffix in AUDIO)
 
 
-def _columns(path: Path) -> Iterator[tuple[str, str]]:
-    with _opened(path) as lines:
+def _read_columns(path: Path) -> Iterator[tuple[str, str]]:
+    with _open(path) as lines:
         for number, line in enumerate(lines, 1):
             row = line.split()
             if len(row) != 2:
@@ -139,7 +139,7 @@ def _columns(path: Path) -> Iterator[tuple[str, str]]:
             yield row[0], row[1]
 
 
-def _opened(path: Path) -> IO[str]:
+def _open(path: Path) -> IO[str]:
     try:
         return path.open(encoding="utf-8")
     except OSError as error:

@@ -15,7 +15,7 @@ from __future__ import annotations
 from bench.metrics import equal_error_rate
 from bench.probes import Cosine
 from bench.types import Mini, ShardSet, Splits, Task, Trials
-from tasks.mini.checksums import checksums
+from tasks.mini.checksums import read_checksums
 from tasks.mini.speech.people import PHRASES, make_phrases
 from tasks.mini.speech.synthesis import LICENCE
 from tasks.verification import layouts
@@ -24,13 +24,13 @@ TASK = Task(
     name="text_dependent",
     domain="speech",
     description="the right speaker saying the right phrase",
-    shards=ShardSet({"test": "phrases_test_*.tar"}, folder="text_dependent", corpus=layouts.listed),
+    shards=ShardSet({"test": "phrases_test_*.tar"}, folder="text_dependent", corpus=layouts.list_recordings),
     split=Splits(train=None, valid=None, test="test"),
     target=Trials(file="phrases.txt", nontargets=("speaker", "text")),
     metric=equal_error_rate,
     probes=(Cosine(),),
     weight=0.0,
-    mini=Mini(make=make_phrases, version=1, sha256=checksums(PHRASES), licence=LICENCE, folder=PHRASES),
+    mini=Mini(make=make_phrases, version=1, sha256=read_checksums(PHRASES), licence=LICENCE, folder=PHRASES),
     source="doi:10.1016/j.specom.2014.03.001",
     licence="that of the recordings",
 )

@@ -14,13 +14,13 @@ from bench.types import ShardSet, Splits, Task, Trials
 from tasks.verification import layouts
 
 
-def across(what: str) -> Task:
+def build_task(what: str) -> Task:
     """The task of one list: targets differ in ``what``."""
     return Task(
         name=f"three_d_speaker_{what}",
         domain="speech",
         description=f"speakers across {what}s",
-        shards=ShardSet({}, folder="3dspeaker", also=("3D-Speaker",), corpus=layouts.three_d_speaker),
+        shards=ShardSet({}, folder="3dspeaker", also=("3D-Speaker",), corpus=layouts.list_three_d_speaker),
         split=Splits(train=None, valid=None, test="test"),
         target=Trials(
             file=f"files/trials_cross_{what}",
@@ -38,4 +38,4 @@ def across(what: str) -> Task:
     )
 
 
-DEVICE, DISTANCE, DIALECT = across("device"), across("distance"), across("dialect")
+DEVICE, DISTANCE, DIALECT = build_task("device"), build_task("distance"), build_task("dialect")

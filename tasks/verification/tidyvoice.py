@@ -18,7 +18,7 @@ from __future__ import annotations
 from bench.metrics import equal_error_rate
 from bench.probes import PLDA, Cosine, SNorm
 from bench.types import Mini, ShardSet, Splits, Task, Trials
-from tasks.mini.checksums import checksums
+from tasks.mini.checksums import read_checksums
 from tasks.mini.speech.people import SPEAKERS, make_speakers
 from tasks.mini.speech.synthesis import LICENCE
 from tasks.verification import layouts
@@ -33,7 +33,7 @@ TASK = Task(
     name="tidyvoice",
     domain="speech",
     description="speakers across languages",
-    shards=ShardSet(PATTERNS, folder="tidyvoice", also=("TidyVoiceX",), corpus=layouts.tidyvoice),
+    shards=ShardSet(PATTERNS, folder="tidyvoice", also=("TidyVoiceX",), corpus=layouts.list_tidyvoice),
     split=SPLIT,
     target=Trials(file="TidyVoiceX_Dev.txt", repeats=True, agree=("language",), corpora=("tidyvoice", "commonvoice")),
     metric=equal_error_rate,
@@ -42,7 +42,7 @@ TASK = Task(
     mini=Mini(
         make=make_speakers,
         version=1,
-        sha256=checksums(SPEAKERS),
+        sha256=read_checksums(SPEAKERS),
         probes=(Cosine(), Cosine(centred=True), SNorm(top_n=10), PLDA()),
         licence=LICENCE,
         folder=SPEAKERS,
@@ -52,14 +52,14 @@ TASK = Task(
 )
 
 
-def unlabelled(letter: str) -> Task:
+def build_unlabelled_task(letter: str) -> Task:
     """An evaluation list, whose scores are for the challenge's server to judge."""
     trials = f"tv26_eval-{letter}.txt"
     return Task(
         name=f"tidyvoice_eval_{letter.lower()}",
         domain="speech",
         description="speakers across languages, without labels",
-        shards=ShardSet({}, folder="tidyvoice", also=("TidyVoiceX",), corpus=layouts.tidyvoice_eval(trials)),
+        shards=ShardSet({}, folder="tidyvoice", also=("TidyVoiceX",), corpus=layouts.build_tidyvoice_eval(trials)),
         split=SPLIT,
         target=Trials(file=trials, form="unlabelled", repeats=True, corpora=("tidyvoice", "commonvoice")),
         metric=equal_error_rate,
@@ -70,4 +70,4 @@ def unlabelled(letter: str) -> Task:
     )
 
 
-EVAL_A, EVAL_U = unlabelled("A"), unlabelled("U")
+EVAL_A, EVAL_U = build_unlabelled_task("A"), build_unlabelled_task("U")

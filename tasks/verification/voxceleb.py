@@ -13,21 +13,21 @@ from __future__ import annotations
 from bench.metrics import equal_error_rate
 from bench.probes import Cosine
 from bench.types import Mini, ShardSet, Splits, Task, Trials
-from tasks.mini.checksums import checksums
+from tasks.mini.checksums import read_checksums
 from tasks.mini.speech.people import SPEAKERS, make_speakers
 from tasks.mini.speech.synthesis import LICENCE
 from tasks.verification import layouts
 
-SPEAKERS_MADE = Mini(make=make_speakers, version=1, sha256=checksums(SPEAKERS), licence=LICENCE, folder=SPEAKERS)
+SPEAKERS_MADE = Mini(make=make_speakers, version=1, sha256=read_checksums(SPEAKERS), licence=LICENCE, folder=SPEAKERS)
 
 
-def on_list(name: str, trials: str, description: str, mini: Mini | None = None) -> Task:
+def build_task(name: str, trials: str, description: str, mini: Mini | None = None) -> Task:
     """The task of one trial list."""
     return Task(
         name=name,
         domain="speech",
         description=description,
-        shards=ShardSet({"test": "speakers_test_*.tar"}, folder="voxceleb1", corpus=layouts.voxceleb(trials)),
+        shards=ShardSet({"test": "speakers_test_*.tar"}, folder="voxceleb1", corpus=layouts.build_voxceleb(trials)),
         split=Splits(train=None, valid=None, test="test"),
         target=Trials(
             file=trials,
@@ -46,7 +46,7 @@ def on_list(name: str, trials: str, description: str, mini: Mini | None = None) 
     )
 
 
-O_CLEANED = on_list("voxceleb1_verification", "veri_test2.txt", "VoxCeleb1-O, cleaned", SPEAKERS_MADE)
-O_ORIGINAL = on_list("voxceleb1_o", "veri_test.txt", "VoxCeleb1-O, original list")
-E_CLEANED = on_list("voxceleb1_e", "list_test_all2.txt", "VoxCeleb1-E, cleaned")
-H_CLEANED = on_list("voxceleb1_h", "list_test_hard2.txt", "VoxCeleb1-H, cleaned")
+O_CLEANED = build_task("voxceleb1_verification", "veri_test2.txt", "VoxCeleb1-O, cleaned", SPEAKERS_MADE)
+O_ORIGINAL = build_task("voxceleb1_o", "veri_test.txt", "VoxCeleb1-O, original list")
+E_CLEANED = build_task("voxceleb1_e", "list_test_all2.txt", "VoxCeleb1-E, cleaned")
+H_CLEANED = build_task("voxceleb1_h", "list_test_hard2.txt", "VoxCeleb1-H, cleaned")

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 
 from bench.datasets import shards
 from bench.types import DataError
-from tasks.mini.write import flac
+from tasks.mini.write import encode_flac
 from tests.helpers import toys
 
 
@@ -26,7 +26,7 @@ def tar(path: Path, members: list[tuple[str, bytes]]) -> Path:
     return path
 
 
-SOUND = flac(toys.tone(0, 0, 0.1), toys.RATE)
+SOUND = encode_flac(toys.tone(0, 0, 0.1), toys.RATE)
 LABEL = json.dumps({"label": "low"}).encode()
 
 

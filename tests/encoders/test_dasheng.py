@@ -15,20 +15,20 @@ from bench.loading.certificate import certify, difference, signal
 from encoders import dasheng
 from tests.helpers import encoder_facts as recorded
 
-FACTS = recorded.facts("dasheng")
+FACTS = recorded.read_facts("dasheng")
 CONFIGS = {"dasheng_base": dasheng.BASE, "dasheng_0.6b": dasheng.B06, "dasheng_1.2b": dasheng.B12}
 TINY = dasheng.Config(dim=8, depth=2, heads=2, columns=30)  # pieces of 1.2 s
 
 
 def names(encoder: str) -> dict[str, tuple[int, ...]]:
-    return recorded.expanded(FACTS["encoders"][encoder]["tensors"])
+    return recorded.expand_names(FACTS["encoders"][encoder]["tensors"])
 
 
 @pytest.fixture(scope="module")
 def tiny() -> dasheng.MelTransformer:
     module = dasheng.MelTransformer(TINY)
     own = {name: tuple(value.shape) for name, value in module.state_dict().items()}
-    module.load_state_dict(recorded.planted(own))
+    module.load_state_dict(recorded.plant_weights(own))
     return module.eval().requires_grad_(False)
 
 
@@ -60,7 +60,7 @@ def test_a_file_becomes_an_encoder(tmp_path: Path, monkeypatch: pytest.MonkeyPat
     monkeypatch.setattr(dasheng, "BASE", TINY)
     module = dasheng.MelTransformer(TINY)
     save_file({f"encoder.{name}": value for name, value in module.state_dict().items()}, tmp_path / "w.safetensors")
-    spec = dasheng._spec("small", TINY, "small.pt")
+    spec = dasheng._build_spec("small", TINY, "small.pt")
     assert spec.load_weights is not None
     loaded = spec.load_weights(tmp_path / "w.safetensors", "cpu")
     assert isinstance(loaded, nn.Module)
@@ -100,7 +100,7 @@ def test_pieces_do_not_hear_each_other(tiny: dasheng.MelTransformer) -> None:
 
 
 def test_spectrum_is_torchaudio_s(tiny: dasheng.MelTransformer) -> None:
-    transforms = recorded.torchaudio("transforms")
+    transforms = recorded.import_torchaudio("transforms")
     mel = transforms.MelSpectrogram(16_000, n_fft=512, hop_length=160, n_mels=64, f_min=0, f_max=8000)
     clip = signal(9_999, seed=6)[None]
     wanted = transforms.AmplitudeToDB(top_db=120)(mel(clip))

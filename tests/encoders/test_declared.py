@@ -20,7 +20,7 @@ SPECS, _ = discover(FOLDER)
 OWN = {
     name: spec
     for name, spec in SPECS.items()
-    if spec.load_weights not in (None, hf.from_folder) and not spec.extra  # an extra's networks are files, not tensors
+    if spec.load_weights not in (None, hf.load_folder) and not spec.extra  # an extra's networks are files, not tensors
 }
 
 

@@ -16,8 +16,8 @@ from bench.types import EncoderError
 from encoders import eat
 from tests.helpers import encoder_facts as recorded
 
-FACTS = recorded.facts("eat")
-NAMES = recorded.expanded(FACTS["encoders"]["eat"]["tensors"])
+FACTS = recorded.read_facts("eat")
+NAMES = recorded.expand_names(FACTS["encoders"]["eat"]["tensors"])
 TINY = eat.Config(dim=8, depth=2, heads=2, columns=6)  # pieces of 0.96 s
 AUTHORS = {  # the names of the hub's files to those of the authors' checkpoints
     "model.local_encoder.": "model.modality_encoders.IMAGE.local_encoder.",
@@ -35,11 +35,11 @@ def authors_name(name: str) -> str:
 
 @pytest.fixture(scope="module")
 def tiny() -> eat.Eat:
-    torchaudio = recorded.torchaudio("compliance.kaldi")
+    torchaudio = recorded.import_torchaudio("compliance.kaldi")
     assert torchaudio
     module = eat.Eat(TINY)
     own = {name: tuple(value.shape) for name, value in module.state_dict().items()}
-    module.load_state_dict(recorded.planted(own))
+    module.load_state_dict(recorded.plant_weights(own))
     return module.eval().requires_grad_(False)
 
 
@@ -66,7 +66,7 @@ def test_a_file_becomes_an_encoder_when_its_positions_are_those_computed(tiny: e
     state = {name.replace("patch_embed.", "local_encoder.proj."): value for name, value in state.items()}
     state["extra_tokens"] = tiny.cls_token.data
     place = "fixed_positional_encoder.positions"
-    state[place] = eat.positions(8, 768)
+    state[place] = eat.compute_positions(8, 768)
     save_file({f"model.{name}": value for name, value in state.items()}, tmp_path / "w.safetensors")
     loaded = eat.load_file(TINY, tmp_path / "w.safetensors", "cpu")
     audio = signal(9000, seed=1)[None]
@@ -81,7 +81,7 @@ def test_a_file_becomes_an_encoder_when_its_positions_are_those_computed(tiny: e
 
 def test_positions() -> None:
     """By the formula, one number at a time: patch (time 5, band 3) of 16 dimensions."""
-    found = eat.positions(16, 7)[0, 5 * 8 + 3]
+    found = eat.compute_positions(16, 7)[0, 5 * 8 + 3]
     wanted = [f(place / 10_000 ** (i / 4)) for place in (3, 5) for f in (math.sin, math.cos) for i in range(4)]
     torch.testing.assert_close(found, torch.tensor(wanted))
 
@@ -90,7 +90,7 @@ def test_torch_s_own_layers_give_the_same(tiny: eat.Eat) -> None:
     """A transformer layer of torch that normalises after each branch, and the steps before it done plainly."""
     audio = signal(12_345, seed=2)[None]  # 75 frames: five columns
     with torch.inference_mode():
-        spectrum = nn.functional.pad(eat.energies(audio)[0].T, (0, 0, 0, 5))  # [80, 128]
+        spectrum = nn.functional.pad(eat.compute_energies(audio)[0].T, (0, 0, 0, 5))  # [80, 128]
         spectrum = (spectrum + 4.268) / (4.569 * 2)
         patches = torch.stack(
             [
@@ -101,7 +101,7 @@ def test_torch_s_own_layers_give_the_same(tiny: eat.Eat) -> None:
                 for f in range(8)
             ]
         )
-        x = torch.cat([tiny.cls_token[0], patches + tiny.patch_embed.bias + eat.positions(8, 5)[0]])[None]
+        x = torch.cat([tiny.cls_token[0], patches + tiny.patch_embed.bias + eat.compute_positions(8, 5)[0]])[None]
         x = tiny.pre_norm(x)
         for block in tiny.blocks:
             layer = nn.TransformerEncoderLayer(8, 2, 32, 0.0, "gelu", 1e-6, batch_first=True).train()  # no fast path

@@ -14,14 +14,14 @@ from encoders import efficientat
 from encoders.parts.weights import fill
 from tests.helpers import encoder_facts as recorded
 
-FACTS = recorded.facts("efficientat")
-NAMES = recorded.expanded(FACTS["encoders"]["mn10"]["tensors"])
+FACTS = recorded.read_facts("efficientat")
+NAMES = recorded.expand_names(FACTS["encoders"]["mn10"]["tensors"])
 
 
 def narrow(gain: float = 1.0) -> efficientat.MobileNet:
     golden = FACTS["golden"]
     module = efficientat.MobileNet(golden["width"])
-    weights = recorded.planted(recorded.own_names(module, NAMES, efficientat.rename), gain)
+    weights = recorded.plant_weights(recorded.select_names(module, NAMES, efficientat.rename), gain)
     fill(module, weights, efficientat.rename, where="here")
     return module.eval().requires_grad_(False)
 
@@ -38,7 +38,7 @@ def test_published_tensors() -> None:
 def test_every_width_has_as_many_numbers_as_torchvision_s(width: float) -> None:
     with torch.device("meta"):
         module = efficientat.MobileNet(width)
-    last = efficientat.rounded(1280 * width)
+    last = efficientat.round_channels(1280 * width)
     classifier = (module.output_dim + 1) * last + (last + 1) * 527
     numbers = sum(value.numel() for value in module.state_dict().values())
     assert numbers + classifier == FACTS["numbers"][str(width)]
@@ -68,5 +68,5 @@ def test_certificate() -> None:
 
 
 def test_filters_are_kaldi_s() -> None:
-    banks, _ = recorded.torchaudio("compliance.kaldi").get_mel_banks(128, 1024, 32_000, 0, 15_000, 100, -500, 1)
+    banks, _ = recorded.import_torchaudio("compliance.kaldi").get_mel_banks(128, 1024, 32_000, 0, 15_000, 100, -500, 1)
     np.testing.assert_allclose(efficientat.MobileNet(0.1).filters[:, :512], banks, atol=1e-4)

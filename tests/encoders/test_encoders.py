@@ -94,7 +94,7 @@ def loaded(folders: Callable[[str], Path]) -> Callable[[str], tuple[EncoderSpec,
 
     def load(name: str) -> tuple[EncoderSpec, Encoder, Certificate]:
         if name not in made:
-            spec = BUNDLED[name] if name in BUNDLED else hf.spec(str(folders(name)))
+            spec = BUNDLED[name] if name in BUNDLED else hf.build_spec(str(folders(name)))
             encoder = adapt(spec.load("cpu"))
             made[name] = spec, encoder, certify(encoder)
         return made[name]
@@ -205,7 +205,7 @@ def test_mel_filters_are_those_of_transformers() -> None:
     from transformers.audio_utils import mel_filter_bank
 
     wanted = mel_filter_bank(257, 64, 0.0, 8000.0, 16_000, norm=None, mel_scale="htk")
-    np.testing.assert_allclose(logmel.mel_filters(), wanted, atol=1e-9)
+    np.testing.assert_allclose(logmel.compute_mel_filters(), wanted, atol=1e-9)
 
 
 def test_logmel_pools_to_mean_and_standard_deviation() -> None:
@@ -214,7 +214,7 @@ def test_logmel_pools_to_mean_and_standard_deviation() -> None:
     x = clip.double().numpy()
     window = np.hanning(401)[:400]
     frames = np.stack([x[i : i + 400] * window for i in range(0, len(x) - 399, 160)])
-    mel = np.log(np.abs(np.fft.rfft(frames, 512)) ** 2 @ logmel.mel_filters() + 1e-6)
+    mel = np.log(np.abs(np.fft.rfft(frames, 512)) ** 2 @ logmel.compute_mel_filters() + 1e-6)
     np.testing.assert_allclose(pooled, np.concatenate([mel.mean(0), mel.std(0)]), atol=1e-4)
 
 
@@ -305,14 +305,14 @@ def test_config_enters_the_fingerprint(folders: Callable[[str], Path], tmp_path:
 
 
 def test_names_and_revisions(tmp_path: Path) -> None:
-    spec = hf.spec("openai/whisper-base@abc123")
+    spec = hf.build_spec("openai/whisper-base@abc123")
     assert (spec.name, spec.revision, spec.source) == (
         "whisper-base",
         "abc123",
         "https://huggingface.co/openai/whisper-base",
     )
     (tmp_path / "a@b").mkdir()
-    spec = hf.spec(str(tmp_path / "a@b"))
+    spec = hf.build_spec(str(tmp_path / "a@b"))
     assert (spec.name, spec.revision, spec.source) == ("a@b", "", "a@b")
 
 
@@ -321,10 +321,10 @@ def test_other_models_are_refused_with_the_list(tmp_path: Path, folders: Callabl
     with pytest.raises(
         EncoderError, match="got bert, expected one of whisper, wav2vec2, hubert, wavlm, data2vec-audio"
     ):
-        hf.spec(str(tmp_path)).load("cpu")
+        hf.build_spec(str(tmp_path)).load("cpu")
     (tmp_path / "config.json").write_text('{"model_type": "wav2vec2", "add_adapter": true}')
     with pytest.raises(EncoderError, match="wav2vec2 with an adapter"):
-        hf.spec(str(tmp_path)).load("cpu")
+        hf.build_spec(str(tmp_path)).load("cpu")
 
 
 @pytest.mark.parametrize("lost", ["preprocessor_config.json", "model.safetensors", "config.json"])
@@ -332,18 +332,18 @@ def test_incomplete_folder(tmp_path: Path, lost: str) -> None:
     folder = save(tmp_path / "model", "hubert-group")
     (folder / lost).unlink()
     with pytest.raises(EncoderError, match=r"expected a hub id or folder with config\.json, preprocessor_config\.json"):
-        hf.spec(str(folder)).load("cpu")
+        hf.build_spec(str(folder)).load("cpu")
 
 
 def test_weights_in_torch_s_format_are_read_without_code(tmp_path: Path) -> None:
     from safetensors.torch import load_file
 
     folder = save(tmp_path / "model", "hubert-group")
-    before = fingerprint(adapt(hf.spec(str(folder)).load("cpu")))
+    before = fingerprint(adapt(hf.build_spec(str(folder)).load("cpu")))
     stored = load_file(folder / "model.safetensors")
     (folder / "model.safetensors").unlink()
     torch.save(stored, folder / "pytorch_model.bin")
-    assert fingerprint(adapt(hf.spec(str(folder)).load("cpu"))) == before
+    assert fingerprint(adapt(hf.build_spec(str(folder)).load("cpu"))) == before
 
     class Evil:
         def __reduce__(self) -> tuple[object, tuple[str]]:
@@ -351,7 +351,7 @@ def test_weights_in_torch_s_format_are_read_without_code(tmp_path: Path) -> None
 
     torch.save({**stored, "masked_spec_embed": Evil()}, folder / "pytorch_model.bin")
     with pytest.raises(EncoderError, match="transformers model"):
-        hf.spec(str(folder)).load("cpu")
+        hf.build_spec(str(folder)).load("cpu")
     assert not (tmp_path / "ran").exists()
 
 
@@ -363,7 +363,7 @@ def test_lost_weights_are_named(tmp_path: Path) -> None:
     del stored["encoder.layers.1.attention.q_proj.weight"]
     save_file(stored, folder / "model.safetensors", {"format": "pt"})
     with pytest.raises(EncoderError, match=r"missing weights: got encoder\.layers\.1\.attention\.q_proj\.weight"):
-        hf.spec(str(folder)).load("cpu")
+        hf.build_spec(str(folder)).load("cpu")
 
 
 def test_offline_looks_no_further(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -378,5 +378,5 @@ def test_offline_looks_no_further(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("HF_HUB_OFFLINE", "1")
     monkeypatch.setattr(transformers.PreTrainedConfig, "get_config_dict", from_pretrained)
     with pytest.raises(EncoderError, match="not in the cache"):
-        hf.spec("someone/something@v1").load("cpu")
+        hf.build_spec("someone/something@v1").load("cpu")
     assert seen == {"revision": "v1", "local_files_only": True}

@@ -74,7 +74,7 @@ def save(folder: Path, name: str) -> Path:
     config = getattr(transformers, f"{kind}Config")(**values)
     if name in {"qwen2-audio", "af3", "voxtral", "omni"}:
         sub = config.thinker_config.audio_config if name == "omni" else config.audio_config
-        tower = hf_towers.built(sub)
+        tower = hf_towers.build_tower(sub)
         random(tower)
         config.save_pretrained(folder)
         prefix = "thinker.audio_tower." if name == "omni" else "audio_tower."
@@ -109,7 +109,7 @@ def loaded(tmp_path_factory: pytest.TempPathFactory) -> Callable[[str], Any]:
 
     def load(name: str) -> Any:
         if name not in made:
-            made[name] = adapt(hf.spec(str(save(tmp_path_factory.mktemp("m") / name, name))).load("cpu"))
+            made[name] = adapt(hf.build_spec(str(save(tmp_path_factory.mktemp("m") / name, name))).load("cpu"))
         return made[name]
 
     return load
@@ -237,28 +237,28 @@ def test_mert_with_more_than_hubert_is_refused(tmp_path: Path) -> None:
     config = json.loads((folder / "config.json").read_text())
     (folder / "config.json").write_text(json.dumps({**config, "feature_extractor_cqt": True}))
     with pytest.raises(EncoderError, match="got feature_extractor_cqt, expected MERT-v1"):
-        hf.spec(str(folder)).load("cpu")
+        hf.build_spec(str(folder)).load("cpu")
 
 
 def test_a_tower_is_loaded_whole_and_follows_its_weights(tmp_path: Path) -> None:
     from safetensors.torch import load_file, save_file
 
     folder = save(tmp_path / "qwen", "qwen2-audio")
-    before = fingerprint(adapt(hf.spec(str(folder)).load("cpu")))
+    before = fingerprint(adapt(hf.build_spec(str(folder)).load("cpu")))
     stored = load_file(folder / "one.safetensors")
     save_file({key: value.half() for key, value in stored.items()}, folder / "one.safetensors")
-    loaded = hf.spec(str(folder)).load("cpu")
+    loaded = hf.build_spec(str(folder)).load("cpu")
     assert loaded.dtype == torch.float32  # type: ignore[attr-defined]
     assert fingerprint(adapt(loaded)) != before
     lost = stored.pop("audio_tower.layers.1.fc1.bias")
     save_file(stored, folder / "one.safetensors")
     with pytest.raises(EncoderError, match=r"missing weights: got layers\.1\.fc1\.bias"):
-        hf.spec(str(folder)).load("cpu")
+        hf.build_spec(str(folder)).load("cpu")
     save_file(
         {**stored, "audio_tower.layers.1.fc1.bias": lost, "audio_tower.more": lost.clone()}, folder / "one.safetensors"
     )
     with pytest.raises(EncoderError, match="unexpected weights: got more"):
-        hf.spec(str(folder)).load("cpu")
+        hf.build_spec(str(folder)).load("cpu")
 
 
 def test_frames_follow_the_rule_of_the_certificate(loaded: Loaded) -> None:

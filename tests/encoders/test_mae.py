@@ -15,23 +15,23 @@ from bench.loading.certificate import certify, difference, signal
 from encoders import audiomae, m2d, msm_mae
 from tests.helpers import encoder_facts as recorded
 
-FACTS = {family: recorded.facts(family) for family in ("m2d", "msm_mae", "audiomae")}
+FACTS = {family: recorded.read_facts(family) for family in ("m2d", "msm_mae", "audiomae")}
 TINY: dict[str, Callable[[], nn.Module]] = {
     "m2d": lambda: m2d.Mae(m2d.Config(8, 2, 2)),
-    "msm_mae": lambda: m2d.Mae(msm_mae.config(13, token=True, dim=8, depth=2, heads=2)),
-    "msm_mae without a token": lambda: m2d.Mae(msm_mae.config(13, token=False, dim=8, depth=2, heads=2)),
+    "msm_mae": lambda: m2d.Mae(msm_mae.build_config(13, token=True, dim=8, depth=2, heads=2)),
+    "msm_mae without a token": lambda: m2d.Mae(msm_mae.build_config(13, token=False, dim=8, depth=2, heads=2)),
     "audiomae": lambda: audiomae.AudioMae(audiomae.Config(8, 2, 2)),
 }
 every = pytest.mark.parametrize("kind", TINY)
 
 
 def names(family: str, encoder: str) -> dict[str, tuple[int, ...]]:
-    return recorded.expanded(FACTS[family]["encoders"][encoder]["tensors"])
+    return recorded.expand_names(FACTS[family]["encoders"][encoder]["tensors"])
 
 
 @pytest.fixture(scope="module", autouse=True)
 def front_end() -> None:
-    recorded.torchaudio("compliance.kaldi")
+    recorded.import_torchaudio("compliance.kaldi")
 
 
 @pytest.fixture(scope="module")
@@ -39,7 +39,7 @@ def tiny() -> dict[str, nn.Module]:
     made = {}
     for kind, make in TINY.items():
         module = make()
-        module.load_state_dict(recorded.planted({k: tuple(v.shape) for k, v in module.state_dict().items()}))
+        module.load_state_dict(recorded.plant_weights({k: tuple(v.shape) for k, v in module.state_dict().items()}))
         made[kind] = module.eval().requires_grad_(False)
     return made
 
@@ -61,8 +61,8 @@ def test_published_tensors() -> None:
 @pytest.mark.parametrize("token", [True, False])
 def test_published_tensors_of_msm_mae(columns: int, token: bool) -> None:
     found = names("msm_mae", f"msm_mae_{16 * columns}{'' if token else ' without a token'}")
-    given = msm_mae.with_biases({name: torch.empty(shape, device="meta") for name, shape in found.items()})
-    module = on_meta(lambda: m2d.Mae(msm_mae.config(columns, token=token)))
+    given = msm_mae.join_biases({name: torch.empty(shape, device="meta") for name, shape in found.items()})
+    module = on_meta(lambda: m2d.Mae(msm_mae.build_config(columns, token=token)))
     shapes = {name: tuple(value.shape) for name, value in given.items()}
     recorded.assert_is_the_published_model(module, shapes, m2d.rename)
 
@@ -92,7 +92,7 @@ def test_the_authors_steps_give_the_same_for_msm_mae(
         for name, shape in found.items()
         if m2d.rename(name) and (".blocks." not in name or int(name.split(".")[2]) < 2)
     }
-    weights = {name.removeprefix("model."): value for name, value in recorded.planted(kept).items()}
+    weights = {name.removeprefix("model."): value for name, value in recorded.plant_weights(kept).items()}
     torch.save({"model": weights}, tmp_path / "w.pth")
     made: list[m2d.Config] = []
 
@@ -100,7 +100,7 @@ def test_the_authors_steps_give_the_same_for_msm_mae(
         made.append(m2d.Config(8, 2, 2, columns, token=token, standardised=True, full=True))
         return made[-1]
 
-    monkeypatch.setattr(msm_mae, "config", config)
+    monkeypatch.setattr(msm_mae, "build_config", config)
     module = msm_mae.load_file(13, tmp_path / "w.pth", "cpu")
     assert made[0].token == token
     for case in FACTS["msm_mae"]["golden"]["token" if token else "no token"]["cases"]:
@@ -168,5 +168,5 @@ def test_spectrum_of_audiomae_is_kaldi_s(tiny: dict[str, nn.Module]) -> None:
     points = np.linspace(1127 * np.log(1 + 20 / 700), 1127 * np.log(1 + 8000 / 700), 130)[:, None]
     filters = np.minimum((mel - points[:-2]), (points[2:] - mel)) / (points[1] - points[0])
     wanted = np.log(np.maximum(power[:, :256] @ filters.clip(min=0)[:, :256].T, np.finfo(np.float32).eps))
-    spectrum = audiomae.energies(clip[None])[0]
+    spectrum = audiomae.compute_energies(clip[None])[0]
     np.testing.assert_allclose(spectrum.T, wanted, atol=2e-3)

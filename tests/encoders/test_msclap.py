@@ -17,7 +17,7 @@ from bench.types import EncoderError, UnavailableError
 from encoders import msclap
 from tests.helpers import encoder_facts as recorded
 
-FACTS = recorded.facts("msclap")["encoders"]
+FACTS = recorded.read_facts("msclap")["encoders"]
 SPECS = {spec.name: spec for spec in (msclap.msclap_2022, msclap.msclap_2023)}
 RENAME = {"msclap-2022": msclap.rename_cnn14, "msclap-2023": msclap.rename_htsat}
 RULES = {"msclap-2022": (10_240, 9920), "msclap-2023": (9646, 29)}
@@ -28,13 +28,13 @@ def narrow(name: str) -> nn.Module:
     golden = FACTS[name]["golden"]
     if name == "msclap-2023":
         return msclap.Htsat(**golden["options"])
-    return msclap.cnn14(dataclasses.replace(msclap.CNN14, channels=tuple(golden["channels"])))
+    return msclap.build_cnn14(dataclasses.replace(msclap.CNN14, channels=tuple(golden["channels"])))
 
 
 def shapes(name: str, module: nn.Module) -> dict[str, tuple[int, ...]]:
     """The authors' names of the tensors that ``module`` has, with the shapes they have for the authors."""
     state, rename, found = module.state_dict(), RENAME[name], {}
-    for theirs in recorded.expanded(FACTS[name]["tensors"]):
+    for theirs in recorded.expand_names(FACTS[name]["tensors"]):
         ours = rename(theirs.replace(".qkv.", ".query."))
         if ours not in state:
             continue
@@ -48,7 +48,7 @@ def checkpoint(name: str, module: nn.Module) -> dict[str, Tensor]:
     """Planted weights under the authors' names, as the recorded answers were made with."""
     wanted = shapes(name, module)
     indices = {theirs for theirs in wanted if theirs.endswith("relative_position_index")}
-    given = recorded.planted({theirs: shape for theirs, shape in wanted.items() if theirs not in indices})
+    given = recorded.plant_weights({theirs: shape for theirs, shape in wanted.items() if theirs not in indices})
     given = {theirs: value.abs() if theirs.endswith(msclap.FILTERS) else value for theirs, value in given.items()}
     return given | {theirs: module.state_dict()[str(RENAME[name](theirs))] for theirs in indices}
 
@@ -68,11 +68,11 @@ def loaded(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
 
 @both
 def test_published_tensors(name: str) -> None:
-    names = recorded.expanded(FACTS[name]["tensors"])
+    names = recorded.expand_names(FACTS[name]["tensors"])
     spec = SPECS[name]
     with torch.device("meta"):
-        module = msclap.cnn14() if name == "msclap-2022" else msclap.Htsat()
-        given = msclap.published({theirs: torch.empty(shape) for theirs, shape in names.items()})
+        module = msclap.build_cnn14() if name == "msclap-2022" else msclap.Htsat()
+        given = msclap.read_published({theirs: torch.empty(shape) for theirs, shape in names.items()})
     renamed = {theirs: tuple(tensor.shape) for theirs, tensor in given.items()}
     recorded.assert_is_the_published_model(module, renamed, RENAME[name])
     said = (spec.sampling_rate, spec.output_dim, spec.hop_in_ms)

@@ -13,14 +13,14 @@ from bench.loading.certificate import certify, difference, signal
 from encoders import musicfm
 from tests.helpers import encoder_facts as recorded
 
-FACTS = recorded.facts("musicfm")
-NAMES = recorded.expanded(FACTS["encoders"]["musicfm-msd"]["tensors"])
+FACTS = recorded.read_facts("musicfm")
+NAMES = recorded.expand_names(FACTS["encoders"]["musicfm-msd"]["tensors"])
 
 
 def tiny(columns: int = 750) -> musicfm.MusicFm:
     module = musicfm.MusicFm(musicfm.Config(**FACTS["golden"]["config"], columns=columns))
     own = {name: tuple(value.shape) for name, value in module.state_dict().items()}
-    module.load_state_dict(recorded.planted(own))
+    module.load_state_dict(recorded.plant_weights(own))
     return module.eval().requires_grad_(False)
 
 

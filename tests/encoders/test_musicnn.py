@@ -18,7 +18,7 @@ from encoders import musicnn
 from encoders.parts import tensorflow_checkpoint
 from tests.helpers import encoder_facts as recorded
 
-FACTS = recorded.facts("musicnn")
+FACTS = recorded.read_facts("musicnn")
 WRITTEN: dict[str, Any] = json.loads((recorded.FOLDER.parent / "tensorflow_checkpoint.json").read_text())
 INDEX, DATA = (bytes.fromhex(WRITTEN[part]) for part in ("index", "data"))
 NAMES = {  # shapes as torch has them
@@ -30,7 +30,7 @@ NAMES = {  # shapes as torch has them
 @pytest.fixture(scope="module")
 def filled() -> musicnn.Musicnn:
     module = musicnn.Musicnn()
-    module.load_state_dict(recorded.planted({name: value.shape for name, value in module.state_dict().items()}))
+    module.load_state_dict(recorded.plant_weights({name: value.shape for name, value in module.state_dict().items()}))
     return module.eval().requires_grad_(False)
 
 
@@ -78,14 +78,14 @@ def written(folder: Path, index: bytes = INDEX, data: bytes = DATA) -> Path:
 
 
 def test_what_tensorflow_wrote_is_read(tmp_path: Path) -> None:
-    found = tensorflow_checkpoint.tensors(written(tmp_path), "w")
+    found = tensorflow_checkpoint.read_tensors(written(tmp_path), "w")
     assert {name: value.tolist() for name, value in found.items()} == WRITTEN["tensors"]
 
 
 def test_kernels_are_turned(tmp_path: Path) -> None:
     for file in written(tmp_path).glob("w.*"):
         file.rename(tmp_path / file.name.removeprefix("w"))
-    kernel = musicnn.published(tmp_path)["model/conv2d/kernel"]
+    kernel = musicnn.read_published(tmp_path)["model/conv2d/kernel"]
     wanted = torch.tensor(WRITTEN["tensors"]["model/conv2d/kernel"])  # [height 1, width 2, in 2, out 3]
     assert kernel.shape == (3, 2, 1, 2)
     assert all(kernel[o, i, 0, w] == wanted[0, w, i, o] for o in range(3) for i in range(2) for w in range(2))
@@ -100,7 +100,7 @@ def test_a_damaged_index_is_an_error_or_another_index(
     damaged = INDEX[:at] + bytes([byte]) + INDEX[at + 1 :]
     for index in (damaged, damaged[end:], damaged[:end]):
         try:
-            found = tensorflow_checkpoint.tensors(written(folder, index), "w")
+            found = tensorflow_checkpoint.read_tensors(written(folder, index), "w")
         except EncoderError as error:
             assert "an index of TensorFlow" in str(error)  # noqa: PT017
         else:
@@ -109,9 +109,9 @@ def test_a_damaged_index_is_an_error_or_another_index(
 
 def test_files_that_are_missing_or_short_are_named(tmp_path: Path) -> None:
     with pytest.raises(EncoderError, match=r"expected w\.index and w\.data-00000-of-00001"):
-        tensorflow_checkpoint.tensors(tmp_path, "w")
+        tensorflow_checkpoint.read_tensors(tmp_path, "w")
     with pytest.raises(EncoderError, match="bytes at"):
-        tensorflow_checkpoint.tensors(written(tmp_path, data=DATA[:-30]), "w")
+        tensorflow_checkpoint.read_tensors(written(tmp_path, data=DATA[:-30]), "w")
     with pytest.raises(EncoderError, match="missing weights"):
         musicnn.load_weights("MTT", _unnamed(tmp_path), "cpu")
 

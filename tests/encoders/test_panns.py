@@ -13,20 +13,20 @@ from bench.loading.certificate import certify, difference, signal
 from encoders import panns
 from tests.helpers import encoder_facts as recorded
 
-FACTS = recorded.facts("panns")
+FACTS = recorded.read_facts("panns")
 CONFIGS = {"panns_cnn14_16k": panns.K16, "panns_cnn14_32k": panns.K32}
 NARROW = tuple(FACTS["golden"]["channels"])
 
 
 def names(encoder: str) -> dict[str, tuple[int, ...]]:
-    return recorded.expanded(FACTS["encoders"][encoder]["tensors"])
+    return recorded.expand_names(FACTS["encoders"][encoder]["tensors"])
 
 
 def narrow(rate: int) -> panns.Cnn14:
     config = panns.K16 if rate == 16_000 else panns.K32
     module = panns.Cnn14(dataclasses.replace(config, channels=NARROW))
     own = {name: tuple(value.shape) for name, value in module.state_dict().items()}
-    module.load_state_dict(recorded.planted(own))
+    module.load_state_dict(recorded.plant_weights(own))
     return module.eval().requires_grad_(False)
 
 

@@ -15,7 +15,7 @@ from bench.loading.certificate import certify, signal
 from encoders import campplus, simam, xvector
 from tests.helpers import encoder_facts as recorded
 
-FACTS = {family: recorded.facts(family) for family in ("campplus", "simam", "xvector")}
+FACTS = {family: recorded.read_facts(family) for family in ("campplus", "simam", "xvector")}
 MODULES: dict[str, ModuleType] = {"campplus": campplus, "simam": simam, "xvector": xvector}
 every = pytest.mark.parametrize("family", FACTS)
 
@@ -24,11 +24,11 @@ def names(family: str, encoder: str = "") -> dict[str, tuple[int, ...]]:
     encoders: dict[str, Any] = FACTS[family]["encoders"]
     found = encoders[encoder or next(iter(encoders))]
     rest = encoders[found["otherwise"]]["tensors"] if "otherwise" in found else {}
-    return recorded.expanded(rest | found["tensors"])
+    return recorded.expand_names(rest | found["tensors"])
 
 
 def narrow(family: str) -> nn.Module:
-    recorded.torchaudio("compliance.kaldi")
+    recorded.import_torchaudio("compliance.kaldi")
     golden = FACTS[family]["golden"]
     module: nn.Module
     if family == "campplus":
@@ -38,7 +38,7 @@ def narrow(family: str) -> nn.Module:
     else:
         module = xvector.Xvector(tuple(map(tuple, golden["layers"])), golden["embedding"])
     own = {name: tuple(value.shape) for name, value in module.state_dict().items()}
-    module.load_state_dict(recorded.planted(own, golden.get("gain", 1.0)))
+    module.load_state_dict(recorded.plant_weights(own, golden.get("gain", 1.0)))
     return module.eval().requires_grad_(False)
 
 

@@ -12,8 +12,8 @@ from encoders import vggish, yamnet
 from encoders.parts.weights import fill
 from tests.helpers import encoder_facts as recorded
 
-FACTS = {family: recorded.facts(family) for family in ("vggish", "yamnet")}
-NAMES = {family: recorded.expanded(FACTS[family]["encoders"][family]["tensors"]) for family in FACTS}
+FACTS = {family: recorded.read_facts(family) for family in ("vggish", "yamnet")}
+NAMES = {family: recorded.expand_names(FACTS[family]["encoders"][family]["tensors"]) for family in FACTS}
 RENAME = {"vggish": vggish.rename, "yamnet": yamnet.rename}
 both = pytest.mark.parametrize("family", FACTS)
 
@@ -25,7 +25,9 @@ def narrow(family: str) -> nn.Module:
         module = vggish.Vggish(tuple(map(tuple, golden["stages"])), golden["hidden"], golden["dim"])
     else:
         module = yamnet.Yamnet(tuple(map(tuple, golden["layers"])))
-    weights = recorded.planted(recorded.own_names(module, NAMES[family], RENAME[family]), golden.get("gain", 1.0))
+    weights = recorded.plant_weights(
+        recorded.select_names(module, NAMES[family], RENAME[family]), golden.get("gain", 1.0)
+    )
     fill(module, weights, RENAME[family], where="here")
     return module.eval().requires_grad_(False)
 

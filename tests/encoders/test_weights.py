@@ -13,8 +13,8 @@ from torch import nn
 
 from bench.loading.sources import resolve
 from bench.types import ChoiceError, Encoder, EncoderError, EncoderSpec
-from encoders.parts.weights import Weights, fetched, fill, tensors
-from encoders.parts.wheels import opened
+from encoders.parts.weights import Weights, fetch, fill, read_tensors
+from encoders.parts.wheels import open_member
 from tests.helpers import encoder_facts, planted
 
 
@@ -34,7 +34,7 @@ def test_the_authors_names_become_ours(kind: str, published: dict[str, torch.Ten
         torch.save({"model": published, "epoch": 3}, path)
     else:
         save_file({f"model.{name}": value for name, value in published.items()}, path)
-    found = tensors(path)
+    found = read_tensors(path)
     assert set(found) == {f"model.{name}" for name in published}
     module = nn.Linear(4, 3)
     fill(module, {k: v for k, v in found.items() if "decoder" not in k}, strip, where=path)
@@ -72,24 +72,24 @@ def test_code_in_a_file_is_not_run(tmp_path: Path) -> None:
 
     torch.save({"weight": Evil()}, tmp_path / "evil.pt")
     with pytest.raises(EncoderError, match="readable without code"):
-        tensors(tmp_path / "evil.pt")
+        read_tensors(tmp_path / "evil.pt")
     assert not marker.exists()
     (tmp_path / "junk.safetensors").write_bytes(b"junk")
     with pytest.raises(EncoderError, match="weights"):
-        tensors(tmp_path / "junk.safetensors")
+        read_tensors(tmp_path / "junk.safetensors")
     with pytest.raises(EncoderError, match="no such file"):
-        tensors(tmp_path / "absent.pt")
+        read_tensors(tmp_path / "absent.pt")
 
 
 def test_options_of_a_training_script_may_lie_beside_the_weights(tmp_path: Path) -> None:
     path = tmp_path / "w.pth"
     torch.save({"model": {"weight": torch.ones(2)}, "args": argparse.Namespace(lr=1e-3, model="mae"), "epoch": 3}, path)
-    assert set(tensors(path)) == {"model.weight"}
+    assert set(read_tensors(path)) == {"model.weight"}
 
 
 def test_what_is_not_pinned_is_not_fetched() -> None:
     with pytest.raises(EncoderError, match=r"no pinned address is known, expected your own copy: --encoder NAME=FILE"):
-        fetched(Weights(page="https://x.org/somewhere"))
+        fetch(Weights(page="https://x.org/somewhere"))
 
 
 def test_where_weights_lie_is_pinned(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -97,22 +97,22 @@ def test_where_weights_lie_is_pinned(tmp_path: Path, monkeypatch: pytest.MonkeyP
     monkeypatch.setenv("HF_HUB_OFFLINE", "1")
     for weights in (Weights(url="https://x.org/w.pt"), Weights(url="http://x.org/w.pt", sha256="0" * 64)):
         with pytest.raises(EncoderError, match="an https URL and its sha256"):
-            fetched(weights)
+            fetch(weights)
     with pytest.raises(EncoderError, match="a pinned commit"):
-        fetched(Weights(hub="a/b", file="w.pt"))
+        fetch(Weights(hub="a/b", file="w.pt"))
     content = b"tensors"
     weights = Weights(url="https://x.org/w.pt?download=1", sha256=hashlib.sha256(content).hexdigest())
     with pytest.raises(
         EncoderError, match=r"got offline, expected a connection, or your own copy: --encoder NAME=FILE"
     ):
-        fetched(weights)
+        fetch(weights)
     path = tmp_path / "otoscope" / weights.sha256 / "w.pt"
     path.parent.mkdir(parents=True)
     path.write_bytes(content)
-    assert fetched(weights) == path
+    assert fetch(weights) == path
     path.write_bytes(b"other")
     with pytest.raises(EncoderError, match="weights are others"):
-        fetched(weights)
+        fetch(weights)
 
 
 def test_an_encoder_takes_the_users_copy(tmp_path: Path) -> None:
@@ -140,16 +140,16 @@ def test_a_file_or_folder_of_a_wheel(tmp_path: Path) -> None:
     for name in ("a/w/x", "a/w/y", "a/wz", "a/v"):
         (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
         (tmp_path / name).write_text(name)
-    wheel = encoder_facts.wheel(tmp_path / "p.whl", *map(Path, ("a/w/x", "a/w/y", "a/wz", "a/v")))
-    with opened(wheel, "a/w") as folder:
+    wheel = encoder_facts.write_wheel(tmp_path / "p.whl", *map(Path, ("a/w/x", "a/w/y", "a/wz", "a/v")))
+    with open_member(wheel, "a/w") as folder:
         assert {file.name: file.read_text() for file in folder.iterdir()} == {"x": "a/w/x", "y": "a/w/y"}
     assert not folder.exists()
-    with opened(wheel, "a/v") as file:
+    with open_member(wheel, "a/v") as file:
         assert file.read_text() == "a/v"
-    with opened(tmp_path / "a", "a/v") as own:
+    with open_member(tmp_path / "a", "a/v") as own:
         assert own == tmp_path / "a"
-    with pytest.raises(EncoderError, match="a wheel without it, expected a/u"), opened(wheel, "a/u"):
+    with pytest.raises(EncoderError, match="a wheel without it, expected a/u"), open_member(wheel, "a/u"):
         pass
     wheel.write_bytes(wheel.read_bytes()[:100])
-    with pytest.raises(EncoderError, match="a wheel that can be read"), opened(wheel, "a/v"):
+    with pytest.raises(EncoderError, match="a wheel that can be read"), open_member(wheel, "a/v"):
         pass

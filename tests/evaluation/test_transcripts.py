@@ -23,7 +23,7 @@ from bench.metrics.error_rates import plain_words, word_error_rate_inverse
 from bench.probes import SmallLM, SpeechToText
 from bench.types import DataError, Settings, Task, Transcript
 from tasks.mini.speech import books
-from tasks.mini.speech.synthesis import synthesiser
+from tasks.mini.speech.synthesis import open_synthesiser
 from tasks.mini.write import Sample, write_shards
 from tasks.speech import librispeech, librispeechmalefemale
 from tests.evaluation.test_events import Spectrum
@@ -162,14 +162,14 @@ def test_splits_share_no_speaker_and_women_and_men_are_as_many(made: tuple[Path,
 
 
 def test_a_speaker_keeps_the_voice_and_says_different_things() -> None:
-    reader = books.speakers("test")[3]
-    assert reader == books.speakers("test")[3]
-    with synthesiser() as say:
+    reader = books.list_speakers("test")[3]
+    assert reader == books.list_speakers("test")[3]
+    with open_synthesiser() as say:
         patched = {"SPEAKERS": {"test": 1}}
         with pytest.MonkeyPatch.context() as patch:
             for name, value in patched.items():
                 patch.setattr(books, name, value)
-            texts = [sample.sidecar["trans"] for sample in books.samples(say, "test", 6)]
+            texts = [sample.sidecar["trans"] for sample in books.make_samples(say, "test", 6)]
     assert len(set(texts)) >= 5
 
 

@@ -28,7 +28,7 @@ from bench.extraction.pooled import extract
 from bench.plugin import scheduling
 from bench.store.files import Store
 from bench.types import BenchError, ChoiceError, DataError, Shard
-from tasks.mini.write import flac
+from tasks.mini.write import encode_flac
 from tests.datasets.test_shards import LABEL, SOUND, tar
 from tests.extraction.test_pooled import Mean, frozen, nothing
 from tests.helpers import toys
@@ -63,7 +63,7 @@ def mixed(tmp_path: Path) -> Shard:
     members = []
     for index in range(9):
         rate = (toys.RATE, 22_050, 44_100)[index % 3]
-        members += [(f"{index}.flac", flac(toys.tone(index % 3, index, 0.1 + 0.07 * index, rate), rate))]
+        members += [(f"{index}.flac", encode_flac(toys.tone(index % 3, index, 0.1 + 0.07 * index, rate), rate))]
         members += [(f"{index}.json", json.dumps({"label": "ä", "of": [index, None, 0.1]}).encode())]
     return shard_of(tmp_path, members)
 
@@ -132,7 +132,9 @@ def test_more_audio_than_last_time(decoders: Decoders, tmp_path: Path) -> None:
     lengths = [10, 200_000, 7]
     rng = np.random.default_rng(0)
     clips = [rng.integers(-9000, 9000, n).astype(np.int16) for n in lengths]
-    members = [m for i, clip in enumerate(clips) for m in ((f"{i}.flac", flac(clip, 8000)), (f"{i}.json", b"{}"))]
+    members = [
+        m for i, clip in enumerate(clips) for m in ((f"{i}.flac", encode_flac(clip, 8000)), (f"{i}.json", b"{}"))
+    ]
     entries = list(decoders.entries(shard_of(tmp_path, members)))
     for chosen in ([0], [1, 0], [2], [0, 1, 2]):
         heard = decoders.heard([entries[index] for index in chosen], 8000)

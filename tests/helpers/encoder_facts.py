@@ -30,12 +30,12 @@ FOLDER = Path(__file__).parents[1] / "facts" / "encoders"
 Rename = Callable[[str], str | None]
 
 
-def facts(family: str) -> dict[str, Any]:
+def read_facts(family: str) -> dict[str, Any]:
     found: dict[str, Any] = json.loads((FOLDER / f"{family}.json").read_text())
     return found
 
 
-def expanded(tensors: Mapping[str, Sequence[int]]) -> dict[str, tuple[int, ...]]:
+def expand_names(tensors: Mapping[str, Sequence[int]]) -> dict[str, tuple[int, ...]]:
     """``blocks.{0-2}.norm.weight`` stands for three names."""
     names: dict[str, tuple[int, ...]] = {}
     for pattern, shape in tensors.items():
@@ -49,7 +49,7 @@ def expanded(tensors: Mapping[str, Sequence[int]]) -> dict[str, tuple[int, ...]]
     return names
 
 
-def planted(shapes: Mapping[str, Sequence[int]], gain: float = 1.0) -> dict[str, Tensor]:
+def plant_weights(shapes: Mapping[str, Sequence[int]], gain: float = 1.0) -> dict[str, Tensor]:
     """Weights from the names and shapes alone, different everywhere, of a size that keeps a network in its range.
 
     A deep one may want a ``gain`` on its matrices, or its output hardly depends on its input.
@@ -74,7 +74,7 @@ def planted(shapes: Mapping[str, Sequence[int]], gain: float = 1.0) -> dict[str,
     return made
 
 
-def own_names(module: nn.Module, names: Mapping[str, Sequence[int]], rename: Rename) -> dict[str, tuple[int, ...]]:
+def select_names(module: nn.Module, names: Mapping[str, Sequence[int]], rename: Rename) -> dict[str, tuple[int, ...]]:
     """The authors' names of the tensors that ``module``, smaller than the published one, has, with its shapes."""
     state = module.state_dict()
     return {name: tuple(state[own].shape) for name in names if (own := rename(name)) in state}
@@ -87,7 +87,7 @@ def assert_is_the_published_model(module: nn.Module, names: Mapping[str, Sequenc
 
 
 def assert_other_weights_are_refused(module: nn.Module, names: Mapping[str, Sequence[int]], rename: Rename) -> None:
-    given = planted(own_names(module, names, rename))
+    given = plant_weights(select_names(module, names, rename))
     fill(module, given, rename, where="here")
     for lost in (min(given), max(given)):
         with pytest.raises(EncoderError, match="missing weights"):
@@ -101,7 +101,7 @@ def assert_other_weights_are_refused(module: nn.Module, names: Mapping[str, Sequ
 
 def assert_golden(module: nn.Module, names: Mapping[str, Sequence[int]], rename: Rename, golden: Any) -> None:
     """Filled with ``planted`` weights, the encoder answers what the authors' code answered."""
-    fill(module, planted(own_names(module, names, rename), golden.get("gain", 1.0)), rename, where="here")
+    fill(module, plant_weights(select_names(module, names, rename), golden.get("gain", 1.0)), rename, where="here")
     module.eval()
     for case in golden["cases"]:
         with torch.inference_mode():
@@ -113,7 +113,7 @@ def assert_golden(module: nn.Module, names: Mapping[str, Sequence[int]], rename:
         torch.testing.assert_close(got, wanted, atol=golden.get("atol", 1e-3), rtol=1e-3)
 
 
-def wheel(path: Path, *members: Path) -> Path:
+def write_wheel(path: Path, *members: Path) -> Path:
     """A wheel with files that lie beside it; ``members`` are relative."""
     with zipfile.ZipFile(path, "w") as archive:
         for member in members:
@@ -121,14 +121,14 @@ def wheel(path: Path, *members: Path) -> Path:
     return path
 
 
-def torchaudio(module: str) -> Any:
+def import_torchaudio(module: str) -> Any:
     """A module of torchaudio, or the test is skipped."""
     if torchaudio_safe.load() is None:
         pytest.skip("no torchaudio that works")
     return importlib.import_module(f"torchaudio.{module}")
 
 
-def case_of(output: Tensor, samples: int, seed: int) -> dict[str, Any]:
+def record_case(output: Tensor, samples: int, seed: int) -> dict[str, Any]:
     """How such a case is recorded: three frames of [T, D], at most 32 numbers of each."""
     step = math.ceil(output.shape[1] / 32)
     at = sorted({0, len(output) // 2, len(output) - 1})

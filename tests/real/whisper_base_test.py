@@ -44,7 +44,7 @@ def clips(count: int) -> list[torch.Tensor]:
 def test_encoder_alone_and_padded_agrees_with_transformers() -> None:
     from transformers import WhisperFeatureExtractor, WhisperModel
 
-    encoder = adapt(hf.spec(str(MODEL)).load("cpu"))
+    encoder = adapt(hf.build_spec(str(MODEL)).load("cpu"))
     extractor = WhisperFeatureExtractor.from_pretrained(MODEL)
     own = WhisperModel.from_pretrained(MODEL, dtype=torch.float32).eval().encoder
     some = clips(6)
@@ -61,6 +61,6 @@ def test_encoder_alone_and_padded_agrees_with_transformers() -> None:
 
 
 def test_certificate() -> None:
-    certificate = certify(adapt(hf.spec(str(MODEL)).load("cpu")))
+    certificate = certify(adapt(hf.build_spec(str(MODEL)).load("cpu")))
     assert certificate.passed
     assert (certificate.policy, certificate.hop_in_samples, certificate.first_frame_in_samples) == ("padded", 320, 1)

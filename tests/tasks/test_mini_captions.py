@@ -18,8 +18,8 @@ from hypothesis import strategies as st
 from bench.datasets.dataset import in_suite, names
 from tasks.environment import clotho
 from tasks.mini.environment import captions, wording
-from tasks.mini.environment.wording import BACKGROUNDS, EVENTS, NAMES, PLACES, Scene, Told
-from tasks.mini.scene import rng
+from tasks.mini.environment.wording import BACKGROUNDS, EVENTS, NAMES, PLACES, Scene, SceneSound
+from tasks.mini.scene import make_rng
 
 RATE = 16000
 SPLITS = tuple(captions.CLIPS)
@@ -46,8 +46,8 @@ def read(path):
     return clips
 
 
-told = st.builds(Told, st.sampled_from(sorted(EVENTS)), st.booleans(), st.integers(1, 3))
-behind = st.builds(Told, st.sampled_from(sorted(BACKGROUNDS)), st.booleans())
+told = st.builds(SceneSound, st.sampled_from(sorted(EVENTS)), st.booleans(), st.integers(1, 3))
+behind = st.builds(SceneSound, st.sampled_from(sorted(BACKGROUNDS)), st.booleans())
 all_scenes = st.builds(
     Scene, st.lists(told, max_size=2).map(tuple), st.none() | behind, st.sampled_from(sorted(PLACES)), st.booleans()
 ).filter(lambda scene: scene.events or scene.background)
@@ -84,7 +84,7 @@ def test_a_loud_scene_is_louder_than_a_quiet_one(made):
 def scenes(split, count):
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(captions, "CLIPS", {split: count})
-        return list(captions.scenes(split))
+        return list(captions.draw_scenes(split))
 
 
 def test_no_source_sounds_in_two_clips(monkeypatch):
@@ -95,11 +95,11 @@ def test_no_source_sounds_in_two_clips(monkeypatch):
         heard.append((source, take))
         return np.ones(RATE)
 
-    monkeypatch.setattr(captions, "recorded", silent)
+    monkeypatch.setattr(captions, "record_sound", silent)
     for split in SPLITS:
-        for index, scene in enumerate(captions.scenes(split)):
+        for index, scene in enumerate(captions.draw_scenes(split)):
             before = len(heard)
-            captions.dry_scene(scene, f"{split}{index:04d}", rng("x"))
+            captions.synthesise_scene(scene, f"{split}{index:04d}", make_rng("x"))
             assert all(source.startswith(f"{split}{index:04d}-") for source, _ in heard[before:])
             assert len(heard) > before
     assert len(set(heard)) == len(heard)
@@ -107,7 +107,7 @@ def test_no_source_sounds_in_two_clips(monkeypatch):
 
 @pytest.mark.parametrize("split", SPLITS)
 def test_sounds_shapes_and_places_come_about_equally_often(split):
-    found = list(captions.scenes(split))
+    found = list(captions.draw_scenes(split))
     assert len(found) == captions.CLIPS[split]
     sounds = Counter(one.sound for scene in found for one in (*scene.events, *filter(None, [scene.background])))
     assert set(sounds) == set(NAMES) == set(captions.SOUNDS)
@@ -120,9 +120,9 @@ def test_sounds_shapes_and_places_come_about_equally_often(split):
 def test_sounds_are_in_the_order_and_number_that_the_scene_tells(monkeypatch):
     """Told by ticks instead of sounds: where each begins."""
     calls = []
-    monkeypatch.setattr(captions, "heard", lambda one, *_: calls.append(one.sound) or np.ones(10))
-    scene = Scene((Told("dog", False, 2), Told("cat", True, 1)), None, "room", True)
-    dry = captions.dry_scene(scene, "x", rng("y"))
+    monkeypatch.setattr(captions, "synthesise_source", lambda one, *_: calls.append(one.sound) or np.ones(10))
+    scene = Scene((SceneSound("dog", False, 2), SceneSound("cat", True, 1)), None, "room", True)
+    dry = captions.synthesise_scene(scene, "x", make_rng("y"))
     assert calls == ["dog", "dog", "cat"]
     begins = np.flatnonzero(np.diff(dry, prepend=0.0) > 0.5)
     assert len(begins) == 3
@@ -130,7 +130,7 @@ def test_sounds_are_in_the_order_and_number_that_the_scene_tells(monkeypatch):
 
 
 def test_what_is_far_is_lower_and_duller():
-    near, far = (captions.heard(Told("rain", one), "s", 0, 1.5) for one in (False, True))
+    near, far = (captions.synthesise_source(SceneSound("rain", one), "s", 0, 1.5) for one in (False, True))
     assert np.std(far) < 0.6 * np.std(near)
     share = [
         np.sum(np.abs(np.fft.rfft(x))[len(x) // 4 :] ** 2) / np.sum(np.abs(np.fft.rfft(x)) ** 2) for x in (near, far)
@@ -142,7 +142,7 @@ class TestWording:
     @given(all_scenes, st.integers(0, 999))
     def test_is_a_true_sentence_about_every_sound_and_nothing_else(self, scene, seed):
         there = {one.sound for one in (*scene.events, *filter(None, [scene.background]))}
-        for caption in wording.captions(rng("wording", seed), scene, 5):
+        for caption in wording.write_captions(make_rng("wording", seed), scene, 5):
             text = caption.lower()
             assert caption[0].isupper()
             assert caption.endswith(".")
@@ -160,7 +160,7 @@ class TestWording:
 
     @given(all_scenes.filter(lambda scene: len({one.sound for one in scene.events}) == 2), st.integers(0, 999))
     def test_keeps_the_order_of_events_but_in_a_recording(self, scene, seed):
-        for caption in wording.captions(rng("order", seed), scene, 6):
+        for caption in wording.write_captions(make_rng("order", seed), scene, 6):
             if "recording" in caption:
                 continue
             text = caption.lower()
@@ -172,8 +172,8 @@ class TestWording:
         text = " ".join(
             caption.lower()
             for split in SPLITS
-            for index, scene in enumerate(captions.scenes(split))
-            for caption in wording.captions(rng(index, split), scene, 6)
+            for index, scene in enumerate(captions.draw_scenes(split))
+            for caption in wording.write_captions(make_rng(index, split), scene, 6)
         )
         for said in (*(both.clauses + both.nouns for both in NAMES.values()), *PLACES.values()):
             assert all(phrase in text for phrase in said)

@@ -19,10 +19,10 @@ from hypothesis import strategies as st
 
 from bench.types import Folds
 from tasks.environment import esc50, urbansound8k
-from tasks.labels import labels
+from tasks.labels import read_labels
 from tasks.mini import signals
 from tasks.mini.environment import creatures, household, impacts, machines, recordings, textures
-from tasks.mini.scene import rng
+from tasks.mini.scene import make_rng
 from tasks.mini.write import write_shards
 
 MODULES = (creatures, household, impacts, machines, textures)
@@ -88,12 +88,12 @@ def test_shards_have_the_official_names_and_every_fold_every_class(made, name):
 
 
 def test_esc50_numbers_are_those_of_the_official_names(made):
-    names = labels("esc50")
+    names = read_labels("esc50")
     for clips in made["esc50"][1].values():
         assert all(names[sidecar["label"]] == sidecar["category"] for _, _, sidecar in clips)
     assert esc50.TASK.mini.classes == tuple(sorted(esc50.TASK.mini.classes))
-    assert urbansound8k.TASK.target.classes == labels("urbansound8k")
-    assert set(recordings.URBAN_SOUNDS) == set(labels("urbansound8k"))
+    assert urbansound8k.TASK.target.classes == read_labels("urbansound8k")
+    assert set(recordings.URBAN_SOUNDS) == set(read_labels("urbansound8k"))
 
 
 @pytest.mark.parametrize("name", TASKS)
@@ -109,7 +109,9 @@ def test_no_source_sounds_in_two_folds(made, name):
 
 
 def test_all_takes_of_a_fold_name_their_fold_in_their_source():
-    sources = {fold: {s.sidecar["source"] for s in islice(recordings.urban_clips(fold), 8)} for fold in ("1", "10")}
+    sources = {
+        fold: {s.sidecar["source"] for s in islice(recordings.make_urban_clips(fold), 8)} for fold in ("1", "10")
+    }
     assert not sources["1"] & sources["10"]
     assert {len(names) for names in sources.values()} == {4}
 
@@ -131,9 +133,9 @@ def test_clips_are_audible_unclipped_and_vary_in_length_and_level(made, name):
 def test_bytes_do_not_depend_on_when_they_are_made(tmp_path):
     for name in ("a", "b"):
         (tmp_path / name).mkdir()
-        rng("unrelated", name).standard_normal(100)
-        write_shards(tmp_path / name, "esc", islice(recordings.esc50_clips("2"), 12))
-        write_shards(tmp_path / name, "urban", islice(recordings.urban_clips("7"), 6))
+        make_rng("unrelated", name).standard_normal(100)
+        write_shards(tmp_path / name, "esc", islice(recordings.make_esc50_clips("2"), 12))
+        write_shards(tmp_path / name, "urban", islice(recordings.make_urban_clips("7"), 6))
     for path in (tmp_path / "a").iterdir():
         assert path.read_bytes() == (tmp_path / "b" / path.name).read_bytes()
 
@@ -141,7 +143,7 @@ def test_bytes_do_not_depend_on_when_they_are_made(tmp_path):
 @pytest.mark.parametrize("name", sorted(SOUNDS))
 def test_a_sound_has_the_asked_length_is_repeatable_and_differs_between_sources(name):
     def once(source: str, n: int) -> np.ndarray:
-        return SOUNDS[name](rng("source", source), rng("clip"), n)
+        return SOUNDS[name](make_rng("source", source), make_rng("clip"), n)
 
     first = once("a", 30011)
     assert first.shape == (30011,)
@@ -156,14 +158,14 @@ def test_harmonics_agree_with_a_sum_of_sines():
     gains = [1.0, 0.5, 0.0, 0.25]
     angle = 2 * np.pi * np.cumsum(frequency) / 16000
     expected = sum(gain * np.sin((k + 1) * angle) for k, gain in enumerate(gains))
-    np.testing.assert_allclose(signals.harmonics(frequency, gains), expected, atol=1e-9)
-    assert np.abs(signals.harmonics(np.full(800, 4000.0), [0.0, 1.0])).max() == 0  # 8 kHz would alias
+    np.testing.assert_allclose(signals.synthesise_harmonics(frequency, gains), expected, atol=1e-9)
+    assert np.abs(signals.synthesise_harmonics(np.full(800, 4000.0), [0.0, 1.0])).max() == 0  # 8 kHz would alias
 
 
 @settings(max_examples=30)
 @given(st.floats(-8, 2), st.integers(64, 20000))
 def test_coloured_noise_has_unit_power_and_its_slope(slope, n):
-    x = signals.noise(rng("noise", n), n, slope)
+    x = signals.make_noise(make_rng("noise", n), n, slope)
     assert x.shape == (n,)
     if slope != 0:
         assert np.mean(x * x) == pytest.approx(1.0)
@@ -179,7 +181,7 @@ def test_coloured_noise_has_unit_power_and_its_slope(slope, n):
 @given(st.floats(-2, 3), st.integers(1, 300), st.integers(1, 300))
 def test_adding_an_event_never_touches_anything_else(start, size, length):
     out = np.zeros(size)
-    signals.add(out, start / 100, np.ones(length))
+    signals.mix_into(out, start / 100, np.ones(length))
     at = round(start / 100 * 16000)
     expected = np.zeros(size)
     for index in range(max(0, at), min(size, at + length)):

@@ -18,7 +18,7 @@ from hypothesis import strategies as st
 from bench.datasets.dataset import in_suite, names
 from tasks.environment import desed, fsd50k
 from tasks.mini.environment import events
-from tasks.mini.scene import rng
+from tasks.mini.scene import make_rng
 from tasks.mini.write import write_shards
 
 RATE = 16000
@@ -133,9 +133,9 @@ def test_clips_are_audible_unclipped_and_vary_in_level(made, name):
 def test_bytes_do_not_depend_on_when_they_are_made(tmp_path):
     for name in ("a", "b"):
         (tmp_path / name).mkdir()
-        rng("unrelated", name).standard_normal(100)
-        write_shards(tmp_path / name, "fsd", islice(events.fsd50k_clips("eval"), 6))
-        write_shards(tmp_path / name, "desed", islice(events.desed_clips("eval"), 3))
+        make_rng("unrelated", name).standard_normal(100)
+        write_shards(tmp_path / name, "fsd", islice(events.make_fsd50k_clips("eval"), 6))
+        write_shards(tmp_path / name, "desed", islice(events.make_desed_clips("eval"), 3))
     for path in (tmp_path / "a").iterdir():
         assert path.read_bytes() == (tmp_path / "b" / path.name).read_bytes()
 
@@ -145,7 +145,7 @@ def test_bytes_do_not_depend_on_when_they_are_made(tmp_path):
 def test_a_deal_has_no_class_twice_and_is_even_over_clips(classes, clips, seed):
     all_classes = tuple("abcdefgh"[:classes])
     most = min(3, classes)
-    hands = list(events.dealt(rng("deal", seed), all_classes, clips, most))
+    hands = list(events.deal(make_rng("deal", seed), all_classes, clips, most))
     assert len(hands) == clips
     assert all(1 <= len(hand) == len(set(hand)) <= most and set(hand) <= set(all_classes) for hand in hands)
     if most == 1:  # nothing is left over in a pack: the counts differ by one at most
@@ -157,7 +157,7 @@ def test_a_deal_has_no_class_twice_and_is_even_over_clips(classes, clips, seed):
 @given(st.integers(0, 8000), st.integers(400, 16000), st.integers(0, 8000), st.floats(1e-3, 1e3))
 def test_silence_around_a_sound_is_cut_to_the_frame_and_its_level_is_one(before, length, after, gain):
     tone = gain * np.sin(2 * np.pi * 1000 / RATE * np.arange(length))
-    heard = events.sounding(np.concatenate([np.zeros(before), tone, np.zeros(after)]))
+    heard = events.trim_silence(np.concatenate([np.zeros(before), tone, np.zeros(after)]))
     frame = 320
     assert length - 2 * frame <= len(heard) <= length + 2 * frame
     assert heard[0] == 0

@@ -20,10 +20,10 @@ from hypothesis import strategies as st
 from bench.datasets.dataset import names
 from bench.types import Task
 from tasks.environment import fsdkaggle2018, vocalimitations
-from tasks.labels import labels
+from tasks.labels import read_labels
 from tasks.mini.environment import found, gestures, imitations, kaggle
 from tasks.mini.music import archive, instruments, percussion
-from tasks.mini.scene import place, rng
+from tasks.mini.scene import make_rng, place_in_scene
 from tasks.mini.speech import crowd
 from tasks.music import freemusicarchive
 from tasks.speech import fluentspeechcommands, libricount
@@ -140,36 +140,36 @@ def test_no_two_parts_share_what_was_drawn_independently(made, name):
 
 
 def test_no_two_folds_share_a_voice_and_all_can_speak_at_once(made):
-    casts = [set(crowd.cast(fold)) for fold in crowd.FOLDS]
+    casts = [set(crowd.list_voices(fold)) for fold in crowd.FOLDS]
     assert all(len(cast) > max(crowd.COUNTS) for cast in casts)
     assert sum(map(len, casts)) == len(set().union(*casts))
     for fold in crowd.FOLDS:
         for _, audio, sidecar in read(made["libricount"][0], f"libricount_fold{int(fold):02d}.tar"):
             assert len(set(sidecar["voices"])) == len(sidecar["voices"]) == sidecar["num_speakers"]
-            assert set(sidecar["voices"]) <= set(crowd.cast(fold))
+            assert set(sidecar["voices"]) <= set(crowd.list_voices(fold))
             assert len(audio) == crowd.SECONDS * 16000
 
 
 def test_loudness_does_not_give_the_number_of_talkers_away(monkeypatch):
     def at_one_level(*args, **settings):
-        return place(*args, **{**settings, "level_range_in_dbfs": (-25.0, -25.0)})
+        return place_in_scene(*args, **{**settings, "level_range_in_dbfs": (-25.0, -25.0)})
 
-    monkeypatch.setattr(crowd, "place", at_one_level)
+    monkeypatch.setattr(crowd, "place_in_scene", at_one_level)
     monkeypatch.setattr(crowd, "PER_COUNT", 2)
-    monkeypatch.setattr(crowd, "recordings", lambda _say, _fold: TALK)
-    clips = list(crowd.clips(None, "0"))
+    monkeypatch.setattr(crowd, "record_voices", lambda _say, _fold: TALK)
+    clips = list(crowd.make_clips(None, "0"))
     assert Counter(clip.sidecar["num_speakers"] for clip in clips) == dict.fromkeys(range(11), 2)
     levels = [20 * np.log10(np.sqrt(np.mean((clip.audio / 32768) ** 2))) for clip in clips]
     assert levels == pytest.approx([-25.0] * 22, abs=0.5)
 
 
-TALK = {f"voice{index}": [rng("talk", index).standard_normal(30000)] for index in range(12)}
+TALK = {f"voice{index}": [make_rng("talk", index).standard_normal(30000)] for index in range(12)}
 
 
 @settings(max_examples=40)
 @given(st.integers(0, 10), st.integers(0, 999))
 def test_a_mixture_has_as_many_talkers_as_it_says(count, seed):
-    who, dry = crowd.mixture(TALK, count, rng(seed))
+    who, dry = crowd.mix_talkers(TALK, count, make_rng(seed))
     assert len(set(who)) == len(who) == count
     assert dry.shape == (round(crowd.SECONDS * 16000),)
     assert (np.abs(dry).max() > 0) == (count > 0)
@@ -177,7 +177,7 @@ def test_a_mixture_has_as_many_talkers_as_it_says(count, seed):
 
 @given(st.integers(1, 50), st.integers(1, 50), st.integers(0, 99))
 def test_a_stretch_is_a_piece_of_the_repeated_sentence(length, n, seed):
-    piece = crowd.stretch(np.arange(length, dtype=float), n, rng(seed))
+    piece = crowd.cut_stretch(np.arange(length, dtype=float), n, make_rng(seed))
     assert piece.shape == (n,)
     assert np.array_equal((piece - piece[0]) % length, np.arange(n) % length)
 
@@ -186,9 +186,9 @@ def test_a_stretch_is_a_piece_of_the_repeated_sentence(length, n, seed):
 
 
 def test_no_recording_of_the_bank_is_in_training_and_test():
-    heard = instruments.plays(kaggle.INSTRUMENTS, kaggle.keys)
+    heard = instruments.list_playing(kaggle.INSTRUMENTS, kaggle.list_keys)
     sides: tuple[set[int], set[int]] = (set(), set())
-    for family, both in instruments.shared_out(kaggle.INSTRUMENTS, kaggle.keys).items():
+    for family, both in instruments.share_out(kaggle.INSTRUMENTS, kaggle.list_keys).items():
         for side, programs in zip(sides, both, strict=True):
             assert programs, family
             for program, pitches in programs.items():
@@ -198,14 +198,18 @@ def test_no_recording_of_the_bank_is_in_training_and_test():
 
 def test_the_vocabulary_is_official_and_no_class_is_made_twice():
     assert not set(kaggle.SOUNDS) & set(kaggle.INSTRUMENTS)
-    assert set(kaggle.fsdkaggle2018_classes()) == {*kaggle.SOUNDS, *kaggle.INSTRUMENTS} <= set(labels("fsdkaggle2018"))
+    assert (
+        set(kaggle.list_fsdkaggle2018_classes())
+        == {*kaggle.SOUNDS, *kaggle.INSTRUMENTS}
+        <= set(read_labels("fsdkaggle2018"))
+    )
     assert len(set(kaggle.SOUNDS.values())) == len(kaggle.SOUNDS)
 
 
 @pytest.mark.parametrize("name", sorted(SOUNDS))
 def test_a_sound_has_the_asked_length_is_repeatable_and_differs_between_sources(name):
     def once(source: str, n: int) -> np.ndarray:
-        return SOUNDS[name](rng("source", source), rng("clip"), n)
+        return SOUNDS[name](make_rng("source", source), make_rng("clip"), n)
 
     first = once("a", 30011)
     assert first.shape == (30011,)
@@ -219,15 +223,16 @@ def test_a_sound_has_the_asked_length_is_repeatable_and_differs_between_sources(
 
 
 def test_every_score_is_of_one_official_label():
-    assert [label[:3] for label in imitations.classes()] == list(imitations.SCORES)
-    assert set(imitations.classes()) <= set(labels("vocalimitations"))
+    assert [label[:3] for label in imitations.list_classes()] == list(imitations.SCORES)
+    assert set(imitations.list_classes()) <= set(read_labels("vocalimitations"))
 
 
 @pytest.mark.parametrize("number", sorted(imitations.SCORES))
 def test_an_imitation_is_repeatable_audible_and_differs_between_imitators(number):
     score = imitations.SCORES[number]
     first, again, other = (
-        gestures.imitate(gestures.imitator(rng("person", person)), score, rng("clip")) for person in (0, 0, 1)
+        gestures.imitate(gestures.draw_imitator(make_rng("person", person)), score, make_rng("clip"))
+        for person in (0, 0, 1)
     )
     np.testing.assert_array_equal(first, again)
     assert 0.2 < len(first) / 16000 < 6
@@ -239,7 +244,7 @@ def test_an_imitation_is_repeatable_audible_and_differs_between_imitators(number
 @pytest.mark.parametrize(("points", "ratio"), [((1.0, 2.0), 2.0), ((2.0, 1.0), 0.5)])
 def test_a_gesture_glides_where_its_contour_goes(points, ratio):
     who = gestures.Imitator(pitch=150, size=1, reach=1, pace=1, rough=0, breath=0, care=0, hiss=1)
-    sound = gestures.perform(who, gestures.Gesture(1.2, points, attack=0.01, release=0.01), rng("glide"))
+    sound = gestures.perform(who, gestures.Gesture(1.2, points, attack=0.01, release=0.01), make_rng("glide"))
 
     def pitch(part: np.ndarray) -> float:
         auto = np.correlate(part, part, "full")[len(part) - 1 :]
@@ -276,7 +281,9 @@ def test_grids_are_bars_of_sixteen_known_strokes(style):
 
 
 def test_artists_of_the_archive_differ_from_each_other():
-    for genre in labels("freemusicarchive"):
-        everyone = [archive.artist(genre, split, number) for split, n in archive.ARTISTS.items() for number in range(n)]
+    for genre in read_labels("freemusicarchive"):
+        everyone = [
+            archive.find_artist(genre, split, number) for split, n in archive.ARTISTS.items() for number in range(n)
+        ]
         assert len({(who.tempo, who.programs) for who in everyone}) == len(everyone)
-        assert archive.artist(genre, "test", 0) == archive.artist(genre, "test", 0)
+        assert archive.find_artist(genre, "test", 0) == archive.find_artist(genre, "test", 0)

@@ -21,7 +21,7 @@ from scipy import sparse
 from scipy.sparse import csgraph
 
 from bench.types import DataError, Folds
-from tasks.labels import labels
+from tasks.labels import read_labels
 from tasks.mini.music import genre, instruments, notes, soundfont
 from tasks.mini.music.genres import STYLES
 from tasks.music import gtzan_genre, nsynthinstument, nsynthpitch
@@ -84,9 +84,9 @@ def test_every_shard_belongs_to_one_split_and_has_every_class_equally_often(made
 
 
 def test_vocabularies_are_the_official_ones():
-    assert set(STYLES) == set(labels("gtzan_genre")) == set(TASKS["gtzan_genre"].target.classes)
-    assert set(instruments.FAMILIES) <= set(labels("nsynthinstument"))
-    assert TASKS["nsynthinstument"].target.classes == labels("nsynthinstument")
+    assert set(STYLES) == set(read_labels("gtzan_genre")) == set(TASKS["gtzan_genre"].target.classes)
+    assert set(instruments.FAMILIES) <= set(read_labels("nsynthinstument"))
+    assert TASKS["nsynthinstument"].target.classes == read_labels("nsynthinstument")
     assert TASKS["gtzan_genre"].split.names == genre.FOLDS == tuple(map(str, range(10)))
 
 
@@ -116,7 +116,7 @@ def test_bytes_do_not_depend_on_when_they_are_made(tmp_path, monkeypatch):
 
 def heard(clips: list[tuple[str, np.ndarray, dict]]) -> set[int]:
     """The recordings of the bank that sound in the clips, read from the bank itself."""
-    known = soundfont.zones(soundfont.bank_bytes())
+    known = soundfont.read_zones(soundfont.read_bank())
     notes = {(sidecar["program"], sidecar["pitch"]) for _, _, sidecar in clips}
     return {z.sample for program, pitch in notes for z in known[0, program] if z.low <= pitch <= z.high}
 
@@ -130,9 +130,9 @@ def test_no_recording_of_the_bank_is_in_training_and_test(made, name):
 
 
 def test_no_note_that_could_be_drawn_is_on_both_sides():
-    plays = instruments.plays(instruments.FAMILIES, instruments.span)
+    plays = instruments.list_playing(instruments.FAMILIES, instruments.list_pitches)
     sides: tuple[set[int], set[int]] = (set(), set())
-    for family, both in instruments.notes().items():
+    for family, both in instruments.share_out_notes().items():
         for side, programs in zip(sides, both, strict=True):
             assert programs, family
             for program, pitches in programs.items():
@@ -142,7 +142,7 @@ def test_no_note_that_could_be_drawn_is_on_both_sides():
 
 
 def test_pitch_instruments_of_training_and_test_share_no_recording_at_any_key():
-    known = soundfont.zones(soundfont.bank_bytes())
+    known = soundfont.read_zones(soundfont.read_bank())
     train, test = ({zone.sample for p in side for zone in known[0, p]} for side in notes.PITCH_PROGRAMS)
     assert train
     assert not train & test
@@ -156,7 +156,7 @@ def test_groups_are_the_connected_components(sounding):
         for sample in together:
             graph[min(together), sample] = 1
     _, component = csgraph.connected_components(graph.tocsr(), directed=False)
-    found = instruments.groups(sounding)
+    found = instruments.group_recordings(sounding)
     assert set(found) == {sample for together in sounding.values() for sample in together}
     for a in found:
         for b in found:
@@ -170,12 +170,12 @@ def test_splits_share_no_clip(made):
 
 
 def test_an_artist_plays_in_one_fold_and_differs_from_the_others():
-    artists = {(g, f, w): genre.artist(g, f, w) for g in STYLES for f in genre.FOLDS for w in set(genre.TAKES)}
+    artists = {(g, f, w): genre.find_artist(g, f, w) for g in STYLES for f in genre.FOLDS for w in set(genre.TAKES)}
     for style in STYLES:
         mine = [who for (name, _, _), who in artists.items() if name == style]
         assert len({(who.tempo, who.programs) for who in mine}) == len(mine)
         assert len({who.programs for who in mine}) > 5
-    assert genre.artist("rock", "1", 0) == artists["rock", "1", 0]
+    assert genre.find_artist("rock", "1", 0) == artists["rock", "1", 0]
 
 
 def test_sidecars_name_their_fold_and_artist(made):
@@ -252,25 +252,25 @@ def test_a_tone_does_not_ring_into_the_next():
 
 
 def test_a_missing_package_is_one_clear_error(monkeypatch):
-    soundfont.bank_bytes.cache_clear()
+    soundfont.read_bank.cache_clear()
     monkeypatch.setattr(soundfont, "find_spec", lambda name: None)
     with pytest.raises(DataError, match=r"TimGM6mb\.sf2.*pip install pretty_midi mido midirenderer.*--data"):
-        soundfont.bank_bytes()
+        soundfont.read_bank()
 
     def absent(name: str) -> None:
         raise ImportError(name)
 
     monkeypatch.setattr(soundfont, "import_module", absent)
     with pytest.raises(DataError, match=r"no package mido.*pip install"):
-        soundfont.midi_bytes([])
-    soundfont.bank_bytes.cache_clear()
+        soundfont.write_midi([])
+    soundfont.read_bank.cache_clear()
 
 
 def test_midi_has_every_event_once_in_time():
     mido = importlib.import_module("mido")
-    events = [soundfont.Event(0.0, 2, "program_change", (7,)), *soundfont.note(2, 0.5, 0.25, 60, 99)]
-    events += soundfont.note(2, 0.75, 0.25, 60, 50)  # the same key again when the first is let go
-    track = mido.MidiFile(file=io.BytesIO(soundfont.midi_bytes(events))).tracks[0]
+    events = [soundfont.Event(0.0, 2, "program_change", (7,)), *soundfont.make_note(2, 0.5, 0.25, 60, 99)]
+    events += soundfont.make_note(2, 0.75, 0.25, 60, 50)  # the same key again when the first is let go
+    track = mido.MidiFile(file=io.BytesIO(soundfont.write_midi(events))).tracks[0]
     played = [message for message in track if not message.is_meta]
     assert [m.type for m in played] == ["program_change", "note_on", "note_off", "note_on", "note_off"]
     assert np.cumsum([m.time for m in played]).tolist() == [0, 240, 360, 360, 480]
@@ -278,7 +278,7 @@ def test_midi_has_every_event_once_in_time():
 
 def test_a_wave_without_16_bit_audio_is_an_error():
     with pytest.raises(DataError, match="no audio"):
-        soundfont._pcm16(b"RIFF\0\0\0\0WAVE")
+        soundfont._parse_pcm16(b"RIFF\0\0\0\0WAVE")
     odd = b"RIFF\0\0\0\0WAVEfmt " + struct.pack("<IHHIIHH", 16, 1, 2, 48000, 0, 4, 24)
     with pytest.raises(DataError, match="24 bits"):
-        soundfont._pcm16(odd)
+        soundfont._parse_pcm16(odd)

@@ -20,14 +20,16 @@ from hypothesis import strategies as st
 from bench.datasets.dataset import in_suite
 from bench.types import Event
 from tasks.mini.music import piano, soundfont
-from tasks.mini.scene import rng
+from tasks.mini.scene import make_rng
 from tasks.music.maestro import TASK
 
 PACKAGES = ("pretty_midi", "mido", "midirenderer")
 sampled = pytest.mark.skipif(
     any(importlib.util.find_spec(name) is None for name in PACKAGES), reason="no sampled instruments: see requirements"
 )
-EVERY = {split: [piano.piece(split, take)[1] for take in range(count)] for split, (_, count) in piano.SPLITS.items()}
+EVERY = {
+    split: [piano.compose_take(split, take)[1] for take in range(count)] for split, (_, count) in piano.SPLITS.items()
+}
 
 
 def read(path: Path) -> list[tuple[str, np.ndarray, Any]]:
@@ -80,7 +82,7 @@ def test_bytes_do_not_depend_on_when_they_are_made(tmp_path, monkeypatch):
 
 @sampled
 def test_no_recording_of_the_bank_is_in_training_and_test():
-    known = soundfont.zones(soundfont.bank_bytes())
+    known = soundfont.read_zones(soundfont.read_bank())
     train, test = ({zone.sample for p in side for zone in known[0, p]} for side in piano.PROGRAMS)
     assert train
     assert test
@@ -128,7 +130,7 @@ def test_several_keys_sound_together_but_not_all_the_time():
 @settings(max_examples=50)
 @given(st.integers(0, 10**9), st.integers(0, 11))
 def test_notes_are_sorted_within_the_clip_and_a_key_is_held_by_one_finger(seed, tonic):
-    notes, seconds = piano.compose(rng("test", seed), tonic)
+    notes, seconds = piano.compose(make_rng("test", seed), tonic)
     assert 5 <= seconds <= 8
     assert notes
     assert [n.start for n in notes] == sorted(n.start for n in notes)
@@ -143,7 +145,7 @@ def test_notes_are_sorted_within_the_clip_and_a_key_is_held_by_one_finger(seed, 
 
 @given(st.integers(0, 127), st.integers(0, 60), st.integers(11, 40))
 def test_folding_moves_by_octaves_into_the_range(pitch, low, width):
-    found = piano.folded(pitch, low, low + width)
+    found = piano.fold_pitch(pitch, low, low + width)
     assert low <= found <= low + width
     assert (found - pitch) % 12 == 0
     assert found == pitch or not low <= pitch <= low + width
@@ -152,5 +154,5 @@ def test_folding_moves_by_octaves_into_the_range(pitch, low, width):
 def test_a_key_struck_again_is_let_go_first():
     first, again, both = piano.Note(0.0, 1.0, 60, 90), piano.Note(0.5, 1.5, 60, 80), piano.Note(0.51, 2.0, 60, 80)
     other = piano.Note(0.2, 2.0, 64, 80)
-    kept = piano.released([both, again, other, first])
+    kept = piano.release_repeated([both, again, other, first])
     assert kept == [piano.Note(0.0, 0.49, 60, 90), other, again]

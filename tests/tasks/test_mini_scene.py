@@ -15,7 +15,7 @@ from scipy.signal import welch
 
 from bench.types import DataError
 from tasks.mini import scene
-from tasks.mini.write import Sample, flac, wav, write_shards
+from tasks.mini.write import Sample, encode_flac, encode_wav, write_shards
 
 RATE = 16_000
 
@@ -25,13 +25,13 @@ def tone(n: int, frequency: float = 440.0) -> np.ndarray:
 
 
 def test_a_generator_depends_on_its_names_alone():
-    assert scene.rng("a", 1).integers(1 << 40) == scene.rng("a", 1).integers(1 << 40)
-    draws = {int(scene.rng(*names).integers(1 << 40)) for names in (("a", 1), ("a1",), ("a", 2), ("b", 1))}
+    assert scene.make_rng("a", 1).integers(1 << 40) == scene.make_rng("a", 1).integers(1 << 40)
+    draws = {int(scene.make_rng(*names).integers(1 << 40)) for names in (("a", 1), ("a1",), ("a", 2), ("b", 1))}
     assert len(draws) == 4
 
 
 def test_the_stream_is_the_one_the_published_bytes_were_made_with():
-    assert scene.rng("otoscope").integers(0, 1000, 4).tolist() == PINNED
+    assert scene.make_rng("otoscope").integers(0, 1000, 4).tolist() == PINNED
 
 
 PINNED = [566, 968, 92, 731]
@@ -40,7 +40,7 @@ PINNED = [566, 968, 92, 731]
 @settings(max_examples=25)
 @given(seed=st.integers(0, 10**6), rt60=st.floats(0.0, 1.0))
 def test_room_starts_with_the_direct_path_and_decays(seed: int, rt60: float):
-    response = scene.room(scene.rng(seed), RATE, rt60)
+    response = scene.make_room(scene.make_rng(seed), RATE, rt60)
     assert len(response) == max(1, int(np.ceil(rt60 * RATE)))
     assert response[0] == 1
     tail = float(np.sum(response[1:] ** 2))
@@ -52,7 +52,7 @@ def test_room_starts_with_the_direct_path_and_decays(seed: int, rt60: float):
 
 @pytest.mark.parametrize("rt60", [0.3, 0.8])
 def test_room_decays_by_sixty_decibels_in_the_time_asked_for(rt60: float):
-    energy = np.mean([scene.room(scene.rng("decay", i), RATE, rt60) ** 2 for i in range(60)], axis=0)
+    energy = np.mean([scene.make_room(scene.make_rng("decay", i), RATE, rt60) ** 2 for i in range(60)], axis=0)
     remaining = 10 * np.log10(np.cumsum(energy[::-1])[::-1][: int(0.8 * len(energy))])
     start, stop = int(0.25 * rt60 * RATE), int(0.6 * rt60 * RATE)  # past the early reflections
     slope = (remaining[stop] - remaining[start]) / ((stop - start) / RATE)
@@ -61,7 +61,7 @@ def test_room_decays_by_sixty_decibels_in_the_time_asked_for(rt60: float):
 
 @pytest.mark.parametrize("colour", scene.COLOURS)
 def test_noise_has_unit_power_and_its_colour(colour: scene.Colour):
-    x = scene.noise(scene.rng(colour), 4 * RATE, RATE, colour)
+    x = scene.make_noise(scene.make_rng(colour), 4 * RATE, RATE, colour)
     assert x.shape == (4 * RATE,)
     assert np.sqrt(np.mean(x * x)) == pytest.approx(1.0)
     frequency, power = welch(x, RATE, nperseg=4096)
@@ -78,14 +78,15 @@ def test_noise_has_unit_power_and_its_colour(colour: scene.Colour):
 @settings(max_examples=30)
 @given(seed=st.integers(0, 10**6), n=st.integers(1, 20_000), gain=st.floats(1e-6, 1e3))
 def test_place_is_finite_bounded_and_as_long_as_its_parts(seed: int, n: int, gain: float):
-    dry = gain * scene.rng("dry", seed).standard_normal(n)
-    wet = scene.place(dry, scene.rng(seed), RATE, lead_range_in_s=(0.1, 0.2), tail_range_in_s=(0.0, 0.1))
+    dry = gain * scene.make_rng("dry", seed).standard_normal(n)
+    wet = scene.place_in_scene(dry, scene.make_rng(seed), RATE, lead_range_in_s=(0.1, 0.2), tail_range_in_s=(0.0, 0.1))
     assert wet.dtype == np.float64
     assert np.isfinite(wet).all()
     assert np.max(np.abs(wet)) <= 0.98 + 1e-12
     assert n + 0.1 * RATE - 1 <= len(wet) <= n + 0.3 * RATE
     assert np.array_equal(
-        wet, scene.place(dry, scene.rng(seed), RATE, lead_range_in_s=(0.1, 0.2), tail_range_in_s=(0.0, 0.1))
+        wet,
+        scene.place_in_scene(dry, scene.make_rng(seed), RATE, lead_range_in_s=(0.1, 0.2), tail_range_in_s=(0.0, 0.1)),
     )
 
 
@@ -93,14 +94,14 @@ def test_place_is_finite_bounded_and_as_long_as_its_parts(seed: int, n: int, gai
 @given(seed=st.integers(0, 10**6), gain=st.floats(1e-3, 1e3))
 def test_place_gives_no_hint_of_the_dry_level(seed: int, gain: float):
     dry = tone(8000)
-    wet = scene.place(dry, scene.rng(seed), RATE)
-    assert np.allclose(wet, scene.place(gain * dry, scene.rng(seed), RATE), rtol=1e-9, atol=1e-12)
+    wet = scene.place_in_scene(dry, scene.make_rng(seed), RATE)
+    assert np.allclose(wet, scene.place_in_scene(gain * dry, scene.make_rng(seed), RATE), rtol=1e-9, atol=1e-12)
 
 
 def test_place_keeps_the_ratio_of_sound_to_noise():
     def power(snr: float) -> tuple[float, float]:
-        wet = scene.place(
-            tone(RATE), scene.rng("snr"), RATE,
+        wet = scene.place_in_scene(
+            tone(RATE), scene.make_rng("snr"), RATE,
             rt60_range=(0.05, 0.05), snr_range_in_db=(snr, snr), level_range_in_dbfs=(-30, -30),
             lead_range_in_s=(1.0, 1.0), tail_range_in_s=(0.0, 0.0), microphone_range_in_db=0.0,
         )  # fmt: skip
@@ -112,14 +113,14 @@ def test_place_keeps_the_ratio_of_sound_to_noise():
 
 
 def test_place_of_silence_is_background_noise():
-    wet = scene.place(np.zeros(4000), scene.rng("silence"), RATE)
+    wet = scene.place_in_scene(np.zeros(4000), scene.make_rng("silence"), RATE)
     assert 0 < np.max(np.abs(wet)) <= 0.98
 
 
 @pytest.mark.parametrize("dry", [np.zeros(0), np.zeros((2, 5)), np.array([0.0, np.nan]), np.array([np.inf])])
 def test_place_refuses_what_is_no_sound(dry: np.ndarray):
     with pytest.raises(DataError, match="dry sound"):
-        scene.place(dry, scene.rng("x"), RATE)
+        scene.place_in_scene(dry, scene.make_rng("x"), RATE)
 
 
 def test_pcm_rounds_once_and_clips():
@@ -131,21 +132,21 @@ def test_pcm_rounds_once_and_clips():
 
 
 def clip(seed: int, n: int = 2000) -> np.ndarray:
-    return scene.to_pcm16(0.1 * scene.rng(seed).standard_normal(n))
+    return scene.to_pcm16(0.1 * scene.make_rng(seed).standard_normal(n))
 
 
 @settings(max_examples=20)
 @given(seed=st.integers(0, 10**6), n=st.integers(1, 9000), loud=st.booleans())
 def test_flac_and_wav_keep_every_sample(seed: int, n: int, loud: bool):
-    audio = scene.rng(seed).integers(-32768, 32768, n).astype(np.int16) if loud else clip(seed, n)
-    for encoded in (flac(audio, RATE), wav(audio, RATE)):
+    audio = scene.make_rng(seed).integers(-32768, 32768, n).astype(np.int16) if loud else clip(seed, n)
+    for encoded in (encode_flac(audio, RATE), encode_wav(audio, RATE)):
         decoded, rate = soundfile.read(io.BytesIO(encoded), dtype="int16")
         assert rate == RATE
         assert np.array_equal(decoded, audio)
 
 
 def test_flac_names_no_encoder_version():
-    encoded = flac(clip(0), RATE)
+    encoded = encode_flac(clip(0), RATE)
     assert encoded[:4] == b"fLaC"
     assert encoded[4] == 0x80  # STREAMINFO, and it is the last block
     assert encoded[42:44] in (b"\xff\xf8", b"\xff\xf9")  # a frame follows at once

@@ -14,10 +14,10 @@ import pytest
 import soundfile
 
 from bench.types import ChoiceError, ClassLabel, DataError, Splits, Task
-from tasks.labels import indices, labels
+from tasks.labels import list_indices, read_labels
 from tasks.mini import checksums, scene
 from tasks.mini.speech import synthesis, texts, voices
-from tasks.mini.speech.synthesis import RATE, Voice, resample, synthesiser, trim
+from tasks.mini.speech.synthesis import RATE, Voice, open_synthesiser, resample, trim
 from tasks.speech import speechcommandsv1, voxceleb1, voxlingua33
 
 MODULES = [speechcommandsv1, voxceleb1, voxlingua33]
@@ -26,7 +26,7 @@ SMALL = {"PER_WORD": 1, "PER_SPEAKER": 1, "PER_LANGUAGE": 1}
 
 @pytest.fixture(scope="module")
 def say():
-    with synthesiser() as spoken:
+    with open_synthesiser() as spoken:
         yield spoken
 
 
@@ -144,11 +144,11 @@ def test_splits_share_no_text(made, module):
 
 
 def test_speakers_differ_and_keep_their_voice():
-    habits = voxceleb1.speakers()
+    habits = voxceleb1.draw_speakers()
     assert list(habits) == list(voxceleb1.SPEAKERS)
     assert len({(v.name, v.tract, v.pitch) for v in habits.values()}) == len(habits)
     habit = habits[voxceleb1.SPEAKERS[0]]
-    days = [voxceleb1.today(habit, scene.rng(i)) for i in range(50)]
+    days = [voxceleb1.vary_voice(habit, scene.make_rng(i)) for i in range(50)]
     assert {day.name for day in days} == {habit.name}
     assert all(abs(day.tract / habit.tract - 1) < 0.08 and abs(day.pitch - habit.pitch) <= 18 for day in days)
     assert len({(day.rate, day.pitch, day.range) for day in days}) > 40
@@ -164,7 +164,7 @@ def test_variants_are_shared_out_without_overlap():
 
 def test_every_voice_of_every_task_speaks(say):
     names = [f"en-us+{variant}" for split in voices.VARIANTS.values() for variant in split]
-    names += [*voices.ACCENTS, *(voice for voice, _, _ in texts.languages().values())]
+    names += [*voices.ACCENTS, *(voice for voice, _, _ in texts.read_languages().values())]
     for name in names:
         speech_ = say("7 5", Voice(name))
         assert 0.2 * RATE < len(speech_) < 4 * RATE
@@ -172,14 +172,14 @@ def test_every_voice_of_every_task_speaks(say):
 
 
 def test_languages_have_twelve_different_phrases_each():
-    spoken = texts.languages()
-    assert set(spoken) <= set(labels("voxlingua33"))
+    spoken = texts.read_languages()
+    assert set(spoken) <= set(read_labels("voxlingua33"))
     for _, train, test in spoken.values():
         assert (len(train), len(test), len({*train, *test})) == (8, 4, 12)
 
 
 def test_sentences_of_the_splits_have_no_part_in_common():
-    said = {split: texts.sentences(split, 60, scene.rng(split)) for split in texts.SHARES}
+    said = {split: texts.draw_sentences(split, 60, scene.make_rng(split)) for split in texts.SHARES}
     assert all(len(set(lines)) == 60 for lines in said.values())
     parts = {split: {tuple(part) for part in _parts(lines)} for split, lines in said.items()}
     assert not parts["train"] & parts["test"]
@@ -189,13 +189,13 @@ def test_sentences_of_the_splits_have_no_part_in_common():
 
 def _parts(lines: list[str]) -> list[list[str]]:
     """Neighbouring pairs of words across the parts' borders are ignored: compare whole parts by their verbs."""
-    verbs = {word for row in texts._rows("english.txt") if row[0] == "did" for word in row[1:]}
+    verbs = {word for row in texts._read_rows("english.txt") if row[0] == "did" for word in row[1:]}
     return [[word for word in line.split() if word in verbs] for line in lines]
 
 
 def test_more_sentences_than_there_are_is_an_error():
     with pytest.raises(DataError, match=r"sentences: got 100000, expected at most \d+"):
-        texts.sentences("valid", 100_000, scene.rng("x"))
+        texts.draw_sentences("valid", 100_000, scene.make_rng("x"))
 
 
 # ----------------------------------------------------------------------------------------------------- synthesiser
@@ -203,7 +203,7 @@ def test_more_sentences_than_there_are_is_an_error():
 
 def test_equal_sequences_of_calls_give_equal_samples():
     def session() -> list[np.ndarray]:
-        with synthesiser() as spoken:
+        with open_synthesiser() as spoken:
             return [spoken(text, Voice("en-us+f2", tract=tract)) for text, tract in (("one", 1.0), ("two", 1.1))]
 
     for a, b in zip(session(), session(), strict=True):
@@ -238,13 +238,13 @@ def test_what_the_engine_refuses_is_an_error_and_the_next_call_works(say, text, 
 
 def test_an_engine_that_ends_is_an_error_with_its_last_words(monkeypatch):
     monkeypatch.setattr(synthesis, "PROGRAM", ("-c", "raise SystemExit('no such library')"))
-    with pytest.raises(DataError, match=r"ended: got exit 1: no such library"), synthesiser():
+    with pytest.raises(DataError, match=r"ended: got exit 1: no such library"), open_synthesiser():
         pass
 
 
 def test_a_missing_package_says_what_to_install(monkeypatch):
     monkeypatch.setattr(synthesis, "find_spec", lambda _name: None)
-    with pytest.raises(DataError, match=r"pip install espeakng-loader==0\.2\.4 .*--data"), synthesiser():
+    with pytest.raises(DataError, match=r"pip install espeakng-loader==0\.2\.4 .*--data"), open_synthesiser():
         pass
 
 
@@ -289,7 +289,7 @@ def test_trim_leaves_the_sounding_part_at_peak_one():
     ],
 )  # fmt: skip
 def test_vocabularies_are_complete(name: str, n: int, first: str | None, last: str | None):
-    classes = labels(name)
+    classes = read_labels(name)
     assert len(classes) == len(set(classes)) == n
     assert all(classes)
     assert first is None or classes[0] == first
@@ -297,22 +297,22 @@ def test_vocabularies_are_complete(name: str, n: int, first: str | None, last: s
 
 
 def test_labels_keep_their_blanks_and_unknown_vocabularies_are_refused():
-    assert "BabySound " in labels("liveenv")
-    assert indices("esc50") == tuple(range(50))
+    assert "BabySound " in read_labels("liveenv")
+    assert list_indices("esc50") == tuple(range(50))
     with pytest.raises(ChoiceError, match="unknown label vocabulary: got esc51, expected asvspoof2015, "):
-        labels("esc51")
+        read_labels("esc51")
 
 
 def test_checksums_name_every_shard_of_the_speech_tasks():
-    assert set(checksums.checksums("voxlingua33")) == {"train_subset_2k_0000000.tar", "dev_0000000.tar"}
+    assert set(checksums.read_checksums("voxlingua33")) == {"train_subset_2k_0000000.tar", "dev_0000000.tar"}
     for module in MODULES:
         published = module.TASK.mini.sha256
-        assert published == checksums.checksums(module.NAME)
+        assert published == checksums.read_checksums(module.NAME)
         assert all(len(digest) == 64 for digest in published.values())
         patterns = module.TASK.shards.patterns.values()
         assert {p for p in patterns for shard in published if fnmatch.fnmatch(shard, p)} == set(patterns)
-    assert checksums.checksums("no such task") == {}
-    assert {module.NAME for module in MODULES} <= set(checksums.embedded())
+    assert checksums.read_checksums("no such task") == {}
+    assert {module.NAME for module in MODULES} <= set(checksums.list_synthetic())
 
 
 def test_the_checksum_script_refuses_an_unknown_task():

@@ -19,8 +19,8 @@ from hypothesis import strategies as st
 from bench.datasets.dataset import names
 from bench.evaluation.inputs import read_clusters
 from bench.types import ClassLabel, DataError, Task
-from tasks.labels import labels
-from tasks.mini.scene import rng
+from tasks.labels import read_labels
+from tasks.mini.scene import make_rng
 from tasks.mini.signals import RATE
 from tasks.mini.speech import emotion, prosody, spoof, vocal, voices
 from tasks.speech import asvspoof2015, cremad, ravdess, vocalsound
@@ -95,7 +95,7 @@ def test_every_split_has_the_official_name_and_every_class_equally_often(made, m
     keys: list[str] = []
     for clips in splits(task, made[module.NAME][0]).values():
         counts = Counter(sidecar[task.target.key] for _, _, sidecar in clips)
-        assert set(counts) == set(labels(module.NAME))
+        assert set(counts) == set(read_labels(module.NAME))
         assert len(set(counts.values())) == 1
         assert all(0 <= task.target(sidecar, key) < task.target.n_classes for key, _, sidecar in clips)
         keys += [key for key, _, _ in clips]
@@ -113,7 +113,7 @@ def test_nobody_is_in_two_splits_and_people_are_what_is_resampled(made, module):
 
 @each
 def test_official_sidecars_need_no_speaker_but_some_is_an_error(module):
-    sidecars = [{module.TASK.target.key: label} for label in labels(module.NAME)]
+    sidecars = [{module.TASK.target.key: label} for label in read_labels(module.NAME)]
     assert read_clusters(module.TASK, sidecars) is None
     with pytest.raises(DataError, match="cluster key 'speaker'"):
         read_clusters(module.TASK, [*sidecars, {"speaker": "x"}])
@@ -151,18 +151,20 @@ def test_checksums_name_every_shard():
 
 
 def test_every_label_is_a_style_and_styles_differ():
-    assert set(cremad.EMOTIONS) == set(labels("cremad"))
+    assert set(cremad.EMOTIONS) == set(read_labels("cremad"))
     assert {*cremad.EMOTIONS.values(), *ravdess.EMOTIONS.values()} == set(emotion.STYLES)
     assert len(set(emotion.STYLES.values())) == len(emotion.STYLES)
 
 
 def test_an_actor_keeps_his_habit_and_takes_scatter_around_the_style():
-    assert emotion.actor("cremad", "f2") == emotion.actor("cremad", "f2") != emotion.actor("cremad", "m1")
+    assert (
+        emotion.draw_actor("cremad", "f2") == emotion.draw_actor("cremad", "f2") != emotion.draw_actor("cremad", "m1")
+    )
     angry = emotion.STYLES["angry"]
-    found = [emotion.scattered(angry, rng("x", take), 0.5) for take in range(400)]
+    found = [emotion.scatter_style(angry, make_rng("x", take), 0.5) for take in range(400)]
     assert np.mean([style.tilt for style in found]) == pytest.approx(angry.tilt, abs=0.15)
     assert np.std([style.tilt for style in found]) == pytest.approx(0.5 * emotion.SCATTER.tilt, rel=0.15)
-    assert emotion.plus(angry, emotion.Style()) == angry
+    assert emotion.add_styles(angry, emotion.Style()) == angry
 
 
 def tone(hertz: float, seconds: float = 1.0) -> np.ndarray:
@@ -183,9 +185,9 @@ def test_bending_moves_the_pitch_by_so_many_semitones(semitones):
 
 def test_effort_tilts_by_so_much_an_octave_and_breath_keeps_the_level():
     for hertz in (500, 2000):
-        gain = 20 * np.log10(prosody.effort(tone(hertz), 3.0)[4000:-4000].std() / tone(hertz)[4000:-4000].std())
+        gain = 20 * np.log10(prosody.tilt_spectrum(tone(hertz), 3.0)[4000:-4000].std() / tone(hertz)[4000:-4000].std())
         assert gain == pytest.approx(3.0 * np.log2(hertz / 1000), abs=0.1)
-    whispered = prosody.breathe(tone(3000), rng("b"), 0.8)
+    whispered = prosody.breathe(tone(3000), make_rng("b"), 0.8)
     assert np.std(whispered) == pytest.approx(np.std(tone(3000)), rel=0.15)
     flatness = [np.exp(np.mean(np.log(p))) / np.mean(p) for p in map(power, (tone(3000), whispered))]
     assert flatness[1] > 100 * flatness[0]
@@ -197,11 +199,11 @@ def power(x: np.ndarray) -> np.ndarray:
 
 def test_pauses_fall_where_it_is_quiet_and_lengthen_by_what_they_last():
     x = np.concatenate([tone(300, 0.5), np.zeros(1600), tone(300, 0.5)])
-    paused = prosody.gaps(x, rng("g"), 1, (0.2, 0.2))
+    paused = prosody.insert_gaps(x, make_rng("g"), 1, (0.2, 0.2))
     assert len(paused) == len(x) + round(0.2 * RATE)
     assert np.array_equal(paused[paused != 0], x[x != 0])
-    assert np.array_equal(prosody.gaps(x, rng("g"), 0, (0.2, 0.2)), x)
-    assert len(prosody.gaps(x[:2000], rng("g"), 5, (0.2, 0.2))) == 2000  # no room for any
+    assert np.array_equal(prosody.insert_gaps(x, make_rng("g"), 0, (0.2, 0.2)), x)
+    assert len(prosody.insert_gaps(x[:2000], make_rng("g"), 5, (0.2, 0.2))) == 2000  # no room for any
 
 
 def test_stress_widens_what_is_loud_and_what_is_soft():
@@ -217,7 +219,7 @@ def test_stress_widens_what_is_loud_and_what_is_soft():
 @pytest.mark.parametrize("label", vocal.SOUNDS)
 def test_a_sound_is_repeatable_and_differs_between_people_and_takes(label):
     def once(name: str, take: int) -> np.ndarray:
-        return vocal.SOUNDS[label](vocal.person(name), rng("clip", take))
+        return vocal.SOUNDS[label](vocal.draw_person(name), make_rng("clip", take))
 
     first = once("a", 0)
     assert np.isfinite(first).all()
@@ -229,7 +231,7 @@ def test_a_sound_is_repeatable_and_differs_between_people_and_takes(label):
 
 
 def test_the_sounds_are_those_of_the_vocabulary():
-    assert tuple(vocal.SOUNDS) == labels("vocalsound")
+    assert tuple(vocal.SOUNDS) == read_labels("vocalsound")
 
 
 # ---------------------------------------------------------------------------------------------------------- spoofing
@@ -244,7 +246,7 @@ def test_two_attacks_are_heard_in_the_test_only_and_texts_do_not_tell(made):
     for clips in parts.values():
         said = {
             label: {(s["speaker"], s["text"]) for _, _, s in clips if s["binary_spoof"] == label}
-            for label in labels("asvspoof2015")
+            for label in read_labels("asvspoof2015")
         }
         assert said["human"] == said["spoof"]
         assert all((s["attack"] == "none") == (s["binary_spoof"] == "human") for _, _, s in clips)
@@ -253,28 +255,28 @@ def test_two_attacks_are_heard_in_the_test_only_and_texts_do_not_tell(made):
 @settings(max_examples=25)
 @given(st.integers(1, 20000))
 def test_frames_put_back_are_the_signal(n):
-    x = rng("frames", n).standard_normal(n)
-    np.testing.assert_allclose(spoof.overlap(spoof.frames(x), n), x, atol=1e-9)
+    x = make_rng("frames", n).standard_normal(n)
+    np.testing.assert_allclose(spoof.overlap_add(spoof.split_frames(x), n), x, atol=1e-9)
 
 
 @pytest.mark.parametrize("hertz", [110.0, 180.0, 330.0])
 def test_the_pitch_of_a_buzz_is_found(hertz):
-    x = np.sign(tone(hertz)) + 0.01 * rng("p").standard_normal(RATE)
-    f0, strength = spoof.pitch_track(x)
+    x = np.sign(tone(hertz)) + 0.01 * make_rng("p").standard_normal(RATE)
+    f0, strength = spoof.track_pitch(x)
     assert np.median(f0[5:-5]) == pytest.approx(hertz, rel=0.03)
     assert np.median(strength) > 0.8
 
 
 @pytest.mark.parametrize("name", spoof.ATTACKS)
 def test_an_attack_changes_the_voice_but_keeps_length_and_rough_shape(name):
-    x = sum(tone(150 * k, 1.5) / k for k in range(1, 20)) * (1.2 + tone(3, 1.5)) + 0.01 * rng("n").standard_normal(
+    x = sum(tone(150 * k, 1.5) / k for k in range(1, 20)) * (1.2 + tone(3, 1.5)) + 0.01 * make_rng("n").standard_normal(
         24000
     )
-    forged = spoof.ATTACKS[name](x, rng("a"))
+    forged = spoof.ATTACKS[name](x, make_rng("a"))
     assert np.isfinite(forged).all()
     assert len(forged) == pytest.approx(len(x), rel=0.1)
     assert 0.2 < forged.std() / x.std() < 5
     assert len(forged) != len(x) or (forged - x).std() > 0.02 * x.std()
     bands = [np.log([part.sum() for part in np.array_split(power(y), 12)]) for y in (x, forged)]
     assert np.corrcoef(*bands)[0, 1] > 0.7
-    np.testing.assert_array_equal(forged, spoof.ATTACKS[name](x, rng("a")))
+    np.testing.assert_array_equal(forged, spoof.ATTACKS[name](x, make_rng("a")))

@@ -14,45 +14,45 @@ from pathlib import Path
 import numpy as np
 from numpy.random import Generator
 
-from tasks.labels import labels
+from tasks.labels import read_labels
 from tasks.mini.environment import creatures, household, impacts, machines, textures
-from tasks.mini.environment.recordings import Sound, recorded
-from tasks.mini.scene import Range, place, rng, to_pcm16
-from tasks.mini.signals import RATE, Array, add, samples
+from tasks.mini.environment.recordings import Sound, record_sound
+from tasks.mini.scene import Range, make_rng, place_in_scene, to_pcm16
+from tasks.mini.signals import RATE, Array, count_samples, mix_into
 from tasks.mini.write import Sample, write_shards
 
 FSD50K_SOUNDS: Mapping[str, Sound] = {  # leaves of the ontology only: no class here is a kind of another one
-    "Bark": creatures.dog,
-    "Breathing": textures.breathing,
-    "Chirp_and_tweet": creatures.chirping_birds,
-    "Church_bell": impacts.church_bells,
-    "Clapping": impacts.clapping,
-    "Computer_keyboard": impacts.keyboard_typing,
-    "Crackle": textures.crackling_fire,
-    "Cricket": creatures.crickets,
-    "Crow": creatures.crow,
-    "Crying_and_sobbing": creatures.crying_baby,
-    "Drip": textures.water_drops,
-    "Frog": creatures.frog,
-    "Gunshot_and_gunfire": impacts.gun_shots,
-    "Idling": machines.engine_idling,
-    "Knock": impacts.door_knock,
-    "Laughter": creatures.laughing,
-    "Meow": creatures.cat,
-    "Rain": textures.rain,
-    "Sawing": textures.hand_saw,
-    "Shatter": impacts.glass_breaking,
-    "Siren": machines.siren,
-    "Tick-tock": impacts.clock_tick,
-    "Vehicle_horn_and_car_horn_and_honking": machines.car_horn,
-    "Walk_and_footsteps": impacts.footsteps,
+    "Bark": creatures.synthesise_dog,
+    "Breathing": textures.synthesise_breathing,
+    "Chirp_and_tweet": creatures.synthesise_chirping_birds,
+    "Church_bell": impacts.synthesise_church_bells,
+    "Clapping": impacts.synthesise_clapping,
+    "Computer_keyboard": impacts.synthesise_keyboard_typing,
+    "Crackle": textures.synthesise_crackling_fire,
+    "Cricket": creatures.synthesise_crickets,
+    "Crow": creatures.synthesise_crow,
+    "Crying_and_sobbing": creatures.synthesise_crying_baby,
+    "Drip": textures.synthesise_water_drops,
+    "Frog": creatures.synthesise_frog,
+    "Gunshot_and_gunfire": impacts.synthesise_gun_shots,
+    "Idling": machines.synthesise_engine_idling,
+    "Knock": impacts.synthesise_door_knock,
+    "Laughter": creatures.synthesise_laughing,
+    "Meow": creatures.synthesise_cat,
+    "Rain": textures.synthesise_rain,
+    "Sawing": textures.synthesise_hand_saw,
+    "Shatter": impacts.synthesise_glass_breaking,
+    "Siren": machines.synthesise_siren,
+    "Tick-tock": impacts.synthesise_clock_tick,
+    "Vehicle_horn_and_car_horn_and_honking": machines.synthesise_car_horn,
+    "Walk_and_footsteps": impacts.synthesise_footsteps,
 }
 FSD50K_CLIPS = {"train": 400, "validation": 80, "eval": 200}
 FSD50K_SECONDS = (2.0, 5.0)
 
 
 @dataclass(frozen=True, slots=True)
-class Domestic:
+class DomesticSound:
     """A sound of a home, how long it lasts and how often it may happen in a clip."""
 
     sound: Sound
@@ -60,23 +60,23 @@ class Domestic:
     times: int = 1
 
 
-DESED_SOUNDS: Mapping[str, Domestic] = {
-    "Alarm_bell_ringing": Domestic(machines.clock_alarm, (1.0, 4.0)),
-    "Blender": Domestic(household.blender, (2.0, 6.0)),
-    "Cat": Domestic(creatures.cat, (0.7, 2.0), times=2),
-    "Dishes": Domestic(household.dishes, (0.6, 2.0), times=2),
-    "Dog": Domestic(creatures.dog, (0.6, 2.0), times=2),
-    "Electric_shaver_toothbrush": Domestic(household.shaver, (3.0, 7.0)),
-    "Frying": Domestic(household.frying, (3.0, 8.0)),
-    "Running_water": Domestic(household.running_water, (2.0, 7.0)),
-    "Speech": Domestic(household.speech, (1.0, 3.5), times=2),
-    "Vacuum_cleaner": Domestic(machines.vacuum_cleaner, (3.0, 8.0)),
+DESED_SOUNDS: Mapping[str, DomesticSound] = {
+    "Alarm_bell_ringing": DomesticSound(machines.synthesise_clock_alarm, (1.0, 4.0)),
+    "Blender": DomesticSound(household.synthesise_blender, (2.0, 6.0)),
+    "Cat": DomesticSound(creatures.synthesise_cat, (0.7, 2.0), times=2),
+    "Dishes": DomesticSound(household.synthesise_dishes, (0.6, 2.0), times=2),
+    "Dog": DomesticSound(creatures.synthesise_dog, (0.6, 2.0), times=2),
+    "Electric_shaver_toothbrush": DomesticSound(household.synthesise_shaver, (3.0, 7.0)),
+    "Frying": DomesticSound(household.synthesise_frying, (3.0, 8.0)),
+    "Running_water": DomesticSound(household.synthesise_running_water, (2.0, 7.0)),
+    "Speech": DomesticSound(household.synthesise_speech, (1.0, 3.5), times=2),
+    "Vacuum_cleaner": DomesticSound(machines.synthesise_vacuum_cleaner, (3.0, 8.0)),
 }
 DESED_CLIPS = {"train": 120, "eval": 60}
 DESED_SECONDS = 10.0
 
 
-def dealt(generator: Generator, classes: tuple[str, ...], clips: int, most: int) -> Iterator[tuple[str, ...]]:
+def deal(generator: Generator, classes: tuple[str, ...], clips: int, most: int) -> Iterator[tuple[str, ...]]:
     """For each clip 1 to ``most`` different classes, dealt from a shuffled pack so that all come equally often."""
     pack: list[str] = []
     for _ in range(clips):
@@ -86,28 +86,28 @@ def dealt(generator: Generator, classes: tuple[str, ...], clips: int, most: int)
         yield tuple(pack.pop() for _ in range(count))
 
 
-def sounding(dry: Array) -> Array:
+def trim_silence(dry: Array) -> Array:
     """``dry`` [N] without the silence around it, at unit level while it sounds, its ends faded within 10 ms.
 
     Silent is what lies 30 dB or more below the loudest 20 ms. Whole frames are cut: the result may end up to one
     frame after the sound.
     """
-    size = samples(0.02)
+    size = count_samples(0.02)
     padded = np.pad(dry, (0, -len(dry) % size)).reshape(-1, size)
     power = np.mean(padded * padded, axis=1)
     loud = np.flatnonzero(power >= 1e-3 * power.max())
     heard = dry[loud[0] * size : (loud[-1] + 1) * size] / np.sqrt(np.mean(power[loud]))
-    edge = np.arange(len(heard)) / samples(0.01)
+    edge = np.arange(len(heard)) / count_samples(0.01)
     faded: Array = heard * np.minimum(1.0, np.minimum(edge, edge[::-1]))
     return faded
 
 
-def clip_audio(events: list[tuple[float, Array]], n: int, where: Generator) -> Array:
+def mix_events(events: list[tuple[float, Array]], n: int, where: Generator) -> Array:
     """[n] events (onset in seconds, sound) in one room with one microphone and background noise."""
     dry = np.zeros(n)
     for onset, sound in events:
-        add(dry, onset, sound)
-    return place(
+        mix_into(dry, onset, sound)
+    return place_in_scene(
         dry,
         where,
         RATE,
@@ -120,20 +120,20 @@ def clip_audio(events: list[tuple[float, Array]], n: int, where: Generator) -> A
     )
 
 
-def fsd50k_clips(split: str) -> Iterator[Sample]:
+def make_fsd50k_clips(split: str) -> Iterator[Sample]:
     """The clips of one split: one to three classes each, in any order and overlap."""
-    hands = dealt(rng("fsd50k", split), tuple(FSD50K_SOUNDS), FSD50K_CLIPS[split], 3)
+    hands = deal(make_rng("fsd50k", split), tuple(FSD50K_SOUNDS), FSD50K_CLIPS[split], 3)
     for index, hand in enumerate(hands):
-        clip = rng("fsd50k", split, index)
+        clip = make_rng("fsd50k", split, index)
         seconds = float(clip.uniform(*FSD50K_SECONDS))
         events, sources = [], []
         for turn, name in enumerate(hand):
             source = f"{split}-{index}-{turn}"
-            dry = recorded(FSD50K_SOUNDS[name], "fsd50k", source, 0, 1.2, min(3.0, seconds))
-            heard = sounding(dry) * 10 ** (clip.uniform(-12.0, 0.0) / 20)
+            dry = record_sound(FSD50K_SOUNDS[name], "fsd50k", source, 0, 1.2, min(3.0, seconds))
+            heard = trim_silence(dry) * 10 ** (clip.uniform(-12.0, 0.0) / 20)
             events.append((clip.uniform(0.0, seconds - len(heard) / RATE), heard))
             sources.append(source)
-        wet = clip_audio(events, samples(seconds), rng("fsd50k", split, index, "place"))
+        wet = mix_events(events, count_samples(seconds), make_rng("fsd50k", split, index, "place"))
         sidecar = {"soundevent": ";".join(sorted(hand)), "sources": sources}
         yield Sample(f"{split}{index:04d}", to_pcm16(wet), RATE, sidecar)
 
@@ -141,31 +141,31 @@ def fsd50k_clips(split: str) -> Iterator[Sample]:
 def make_fsd50k(folder: Path) -> None:
     """Writes ``fsd50k_train_0000000.tar``, ``fsd50k_validation_..`` and ``fsd50k_eval_..`` into ``folder``."""
     for split in FSD50K_CLIPS:
-        write_shards(folder, f"fsd50k_{split}", fsd50k_clips(split))
+        write_shards(folder, f"fsd50k_{split}", make_fsd50k_clips(split))
 
 
-def desed_clips(split: str) -> Iterator[Sample]:
+def make_desed_clips(split: str) -> Iterator[Sample]:
     """The ten-second clips of one split: one to three classes, those that are short once or twice.
 
     Onsets and offsets are whole milliseconds of the dry sound; what the room adds is not counted.
     """
-    hands = dealt(rng("desed", split), tuple(DESED_SOUNDS), DESED_CLIPS[split], 3)
+    hands = deal(make_rng("desed", split), tuple(DESED_SOUNDS), DESED_CLIPS[split], 3)
     for index, hand in enumerate(hands):
-        clip = rng("desed", split, index)
+        clip = make_rng("desed", split, index)
         events, sidecar = [], []
         for turn, name in enumerate(hand):
             kind = DESED_SOUNDS[name]
             times = int(clip.integers(1, kind.times + 1))
             for time in range(times):  # each in its part of the clip: two of a class never overlap
                 source = f"{split}-{index}-{turn}-{time}"
-                dry = recorded(kind.sound, "desed", source, 0, *kind.seconds)
-                heard = sounding(dry) * 10 ** (clip.uniform(-10.0, 0.0) / 20)
+                dry = record_sound(kind.sound, "desed", source, 0, *kind.seconds)
+                heard = trim_silence(dry) * 10 ** (clip.uniform(-10.0, 0.0) / 20)
                 part = DESED_SECONDS / times
                 onset = round(clip.uniform(time * part, (time + 1) * part - len(heard) / RATE - 0.001), 3)
                 offset = round(onset + len(heard) / RATE, 3)
                 events.append((onset, heard))
                 sidecar.append({"onset": onset, "offset": offset, "label": name, "source": source})
-        wet = clip_audio(events, samples(DESED_SECONDS), rng("desed", split, index, "place"))
+        wet = mix_events(events, count_samples(DESED_SECONDS), make_rng("desed", split, index, "place"))
         sidecar.sort(key=lambda event: (event["onset"], event["label"]))
         yield Sample(f"{split}{index:04d}", to_pcm16(wet), RATE, sidecar)
 
@@ -173,9 +173,9 @@ def desed_clips(split: str) -> Iterator[Sample]:
 def make_desed(folder: Path) -> None:
     """Writes ``wds-audio-train-000000.tar`` and ``wds-audio-eval-000000.tar`` into ``folder``."""
     for split in DESED_CLIPS:
-        write_shards(folder, f"wds-audio-{split}", desed_clips(split), name="{stem}-{index:06d}.tar")
+        write_shards(folder, f"wds-audio-{split}", make_desed_clips(split), name="{stem}-{index:06d}.tar")
 
 
-def fsd50k_classes() -> tuple[str, ...]:
+def list_fsd50k_classes() -> tuple[str, ...]:
     """The official classes that the small version has, in the official order."""
-    return tuple(name for name in labels("fsd50k") if name in FSD50K_SOUNDS)
+    return tuple(name for name in read_labels("fsd50k") if name in FSD50K_SOUNDS)

@@ -12,20 +12,20 @@ from dataclasses import dataclass, replace
 import numpy as np
 from numpy.random import Generator
 
-from tasks.mini.environment.creatures import glide
+from tasks.mini.environment.creatures import draw_glide
 from tasks.mini.signals import (
     RATE,
     Array,
-    add,
-    band,
-    burst,
-    curve,
-    log_uniform,
-    noise,
-    samples,
-    swell,
-    unit,
-    wander,
+    count_samples,
+    draw_curve,
+    draw_log_uniform,
+    filter_band,
+    interpolate,
+    make_burst,
+    make_noise,
+    make_swell,
+    mix_into,
+    scale_to_unit,
 )
 
 MOUTHS: Mapping[
@@ -41,7 +41,7 @@ MOUTHS: Mapping[
     "w": (900, 1900, 3000),  # lips in a ring: whistled
 }
 LONGEST = 4.0  # s: an imitation is broken off
-EDGE = samples(0.03)
+EDGE = count_samples(0.03)
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,55 +78,55 @@ class Imitator:
     hiss: float  # factor on the hiss bands
 
 
-def imitator(draw: Generator) -> Imitator:
+def draw_imitator(draw: Generator) -> Imitator:
     """A random person: the same for equal generators."""
-    pitch = log_uniform(draw, 95, 260)
+    pitch = draw_log_uniform(draw, 95, 260)
     return Imitator(
         pitch=pitch,
         size=(150 / pitch) ** 0.25 * draw.uniform(0.93, 1.08),
         reach=draw.uniform(0.6, 1.2),
-        pace=log_uniform(draw, 0.75, 1.35),
+        pace=draw_log_uniform(draw, 0.75, 1.35),
         rough=draw.uniform(0.0, 0.05),
         breath=draw.uniform(0.03, 0.3),
         care=draw.uniform(0.04, 0.15),
-        hiss=log_uniform(draw, 0.75, 1.3),
+        hiss=draw_log_uniform(draw, 0.75, 1.3),
     )
 
 
-def _wobbly(clip: Generator, who: Imitator) -> float:
+def _modulate_pitch(clip: Generator, who: Imitator) -> float:
     return float(np.exp(who.care * clip.standard_normal()))
 
 
-def _trilled(sound: Array, clip: Generator, rate: float) -> Array:
+def _apply_trill(sound: Array, clip: Generator, rate: float) -> Array:
     """``sound`` [n] opened and shut ``rate`` times a second, not quite evenly."""
     n = len(sound)
-    turn = np.cumsum(rate * wander(clip, n, 4.0, 0.85, 1.15)) / RATE
+    turn = np.cumsum(rate * draw_curve(clip, n, 4.0, 0.85, 1.15)) / RATE
     cut: Array = sound * (0.08 + 0.92 * (0.5 - 0.5 * np.cos(2 * np.pi * turn)) ** 1.5)
     return cut
 
 
 def perform(who: Imitator, gesture: Gesture, clip: Generator) -> Array:
     """[n] one gesture, once: n varies with pace and care."""
-    n = samples(gesture.seconds / who.pace * _wobbly(clip, who))
+    n = count_samples(gesture.seconds / who.pace * _modulate_pitch(clip, who))
     points = np.asarray(gesture.pitch if len(gesture.pitch) > 1 else gesture.pitch * 2) ** who.reach
-    contour = who.pitch * curve(n, list(zip(np.linspace(0, 1, len(points)), points, strict=True)))
-    contour = np.clip(contour * _wobbly(clip, who) * wander(clip, n, 5.0, 0.97, 1.03), 45.0, 2400.0)
+    contour = who.pitch * interpolate(n, list(zip(np.linspace(0, 1, len(points)), points, strict=True)))
+    contour = np.clip(contour * _modulate_pitch(clip, who) * draw_curve(clip, n, 5.0, 0.97, 1.03), 45.0, 2400.0)
     if gesture.vibrato:
         contour *= 1 + 0.06 * np.sin(2 * np.pi * gesture.vibrato * np.arange(n) / RATE)
-    start, end = ([f * _wobbly(clip, who) / who.size for f in MOUTHS[mouth]] for mouth in gesture.mouth)
+    start, end = ([f * _modulate_pitch(clip, who) / who.size for f in MOUTHS[mouth]] for mouth in gesture.mouth)
     out = np.zeros(n)
     if gesture.voice:
         rough = gesture.rough + who.rough
-        out += gesture.voice * glide(clip, contour, (start, end), rough=rough, breath=who.breath)
+        out += gesture.voice * draw_glide(clip, contour, (start, end), rough=rough, breath=who.breath)
     if gesture.hiss:
-        low, high = (edge * who.hiss * _wobbly(clip, who) for edge in gesture.hiss_band)
-        out += gesture.hiss * unit(band(noise(clip, n), low, min(high, 7900.0), 1))
+        low, high = (edge * who.hiss * _modulate_pitch(clip, who) for edge in gesture.hiss_band)
+        out += gesture.hiss * scale_to_unit(filter_band(make_noise(clip, n), low, min(high, 7900.0), 1))
     if gesture.trill:
-        out = _trilled(out, clip, gesture.trill * who.pace)
-    out *= swell(n, gesture.attack, gesture.release)
+        out = _apply_trill(out, clip, gesture.trill * who.pace)
+    out *= make_swell(n, gesture.attack, gesture.release)
     if gesture.pop:
-        click = burst(clip, 0.05 * _wobbly(clip, who), 0.0008)
-        add(out, 0.0, unit(band(click, 0.5 * start[0], start[1] * 1.5, 1)), gesture.pop)
+        click = make_burst(clip, 0.05 * _modulate_pitch(clip, who), 0.0008)
+        mix_into(out, 0.0, scale_to_unit(filter_band(click, 0.5 * start[0], start[1] * 1.5, 1)), gesture.pop)
     return out
 
 
@@ -136,17 +136,17 @@ def imitate(who: Imitator, score: tuple[Gesture, ...], clip: Generator) -> Array
     Some take their time, some are brief, and some begin again: how long it takes says little about the sound.
     """
     parts: list[tuple[float, Array]] = []
-    now, enough, hurry = 0.0, log_uniform(clip, 0.5, 3.0), log_uniform(clip, 0.7, 1.4)
+    now, enough, hurry = 0.0, draw_log_uniform(clip, 0.5, 3.0), draw_log_uniform(clip, 0.7, 1.4)
     hasty = replace(who, pace=who.pace * hurry)
     while not parts or now < enough:
         for gesture in score:
             for _ in range(int(clip.integers(gesture.times[0], gesture.times[1] + 1))):
                 sound = perform(hasty, gesture, clip) * clip.uniform(0.7, 1.0)
                 parts.append((now, sound))
-                now += len(sound) / RATE + gesture.gap / hasty.pace * _wobbly(clip, who)
+                now += len(sound) / RATE + gesture.gap / hasty.pace * _modulate_pitch(clip, who)
         now += clip.uniform(0.05, 0.4)
-    out = np.zeros(samples(min(now, LONGEST)))
+    out = np.zeros(count_samples(min(now, LONGEST)))
     for start, sound in parts:
-        add(out, start, sound)
+        mix_into(out, start, sound)
     out[-EDGE:] *= np.linspace(1.0, 0.0, len(out[-EDGE:]))
     return out

@@ -9,9 +9,9 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 
-from tasks.labels import labels
-from tasks.mini.environment.gestures import Gesture, imitate, imitator
-from tasks.mini.scene import place, rng, to_pcm16
+from tasks.labels import read_labels
+from tasks.mini.environment.gestures import Gesture, draw_imitator, imitate
+from tasks.mini.scene import make_rng, place_in_scene, to_pcm16
 from tasks.mini.signals import RATE
 from tasks.mini.write import Sample, write_shards
 
@@ -63,19 +63,19 @@ SCORES: Mapping[str, tuple[Gesture, ...]] = {  # by the number with which the la
 }
 
 
-def classes() -> tuple[str, ...]:
+def list_classes() -> tuple[str, ...]:
     """The official labels that the small version has, in the official order."""
-    return tuple(label for label in labels(NAME) if label[:3] in SCORES)
+    return tuple(label for label in read_labels(NAME) if label[:3] in SCORES)
 
 
-def clips(fold: str) -> Iterator[Sample]:
+def make_clips(fold: str) -> Iterator[Sample]:
     """The clips of one fold: every imitator performs every sound once."""
     for index in range(IMITATORS):
         person = f"{fold}-{index}"
-        who = imitator(rng(NAME, person))
-        for label in classes():
-            draw = rng(NAME, person, label)
-            wet = place(
+        who = draw_imitator(make_rng(NAME, person))
+        for label in list_classes():
+            draw = make_rng(NAME, person, label)
+            wet = place_in_scene(
                 imitate(who, SCORES[label[:3]], draw),
                 draw,
                 RATE,
@@ -91,4 +91,4 @@ def clips(fold: str) -> Iterator[Sample]:
 def make_vocalimitations(folder: Path) -> None:
     """Writes ``vocal_imitations_fold<kk>_0000000.tar`` for the three folds into ``folder``."""
     for fold in FOLDS:
-        write_shards(folder, f"vocal_imitations_fold{int(fold):02d}", clips(fold))
+        write_shards(folder, f"vocal_imitations_fold{int(fold):02d}", make_clips(fold))

@@ -12,42 +12,42 @@ from pathlib import Path
 import numpy as np
 from numpy.random import Generator
 
-from tasks.labels import labels
+from tasks.labels import read_labels
 from tasks.mini.environment import creatures, found, impacts, textures
-from tasks.mini.environment.recordings import Sound, recorded
+from tasks.mini.environment.recordings import Sound, record_sound
 from tasks.mini.music import percussion
-from tasks.mini.music.instruments import Sides, groups, plays, shared_out
-from tasks.mini.music.soundfont import Event, note, render
-from tasks.mini.scene import place, rng, to_pcm16
-from tasks.mini.signals import RATE, Array, band, log_uniform
+from tasks.mini.music.instruments import Sides, group_recordings, list_playing, share_out
+from tasks.mini.music.soundfont import Event, make_note, render
+from tasks.mini.scene import make_rng, place_in_scene, to_pcm16
+from tasks.mini.signals import RATE, Array, draw_log_uniform, filter_band
 from tasks.mini.write import Sample, write_shards
 
 NAME = "fsdkaggle2018"
 LICENCE = "CC0-1.0 (synthetic), instruments played from the TimGM6mb bank (GPL-2.0, not distributed)"
 
 SOUNDS: Mapping[str, Sound] = {
-    "Applause": impacts.clapping,
-    "Bark": creatures.dog,
-    "Bass_drum": percussion.bass_drum,
-    "Chime": percussion.chime,
-    "Computer_keyboard": impacts.keyboard_typing,
-    "Cough": found.cough,
-    "Cowbell": percussion.cowbell,
-    "Finger_snapping": percussion.finger_snapping,
-    "Fireworks": impacts.fireworks,
-    "Gong": percussion.gong,
-    "Gunshot_or_gunfire": impacts.gun_shots,
-    "Hi-hat": percussion.hi_hat,
-    "Keys_jangling": found.keys_jangling,
-    "Knock": impacts.door_knock,
-    "Laughter": creatures.laughing,
-    "Meow": creatures.cat,
-    "Shatter": impacts.glass_breaking,
-    "Snare_drum": percussion.snare_drum,
-    "Squeak": textures.door_creak,
-    "Tambourine": percussion.tambourine,
-    "Tearing": found.tearing,
-    "Telephone": found.telephone,
+    "Applause": impacts.synthesise_clapping,
+    "Bark": creatures.synthesise_dog,
+    "Bass_drum": percussion.synthesise_bass_drum,
+    "Chime": percussion.synthesise_chime,
+    "Computer_keyboard": impacts.synthesise_keyboard_typing,
+    "Cough": found.synthesise_cough,
+    "Cowbell": percussion.synthesise_cowbell,
+    "Finger_snapping": percussion.synthesise_finger_snapping,
+    "Fireworks": impacts.synthesise_fireworks,
+    "Gong": percussion.synthesise_gong,
+    "Gunshot_or_gunfire": impacts.synthesise_gun_shots,
+    "Hi-hat": percussion.synthesise_hi_hat,
+    "Keys_jangling": found.synthesise_keys_jangling,
+    "Knock": impacts.synthesise_door_knock,
+    "Laughter": creatures.synthesise_laughing,
+    "Meow": creatures.synthesise_cat,
+    "Shatter": impacts.synthesise_glass_breaking,
+    "Snare_drum": percussion.synthesise_snare_drum,
+    "Squeak": textures.synthesise_door_creak,
+    "Tambourine": percussion.synthesise_tambourine,
+    "Tearing": found.synthesise_tearing,
+    "Telephone": found.synthesise_telephone,
 }
 INSTRUMENTS: Mapping[str, tuple[int, ...]] = {  # General MIDI programs, from 0
     "Acoustic_guitar": (24, 25),
@@ -67,13 +67,13 @@ CLIPS = {"train": (0, 11), "test": (1, 5)}  # split: which side of the recording
 SECONDS = (0.9, 2.6)
 
 
-def keys(instrument: str) -> range:
+def list_keys(instrument: str) -> range:
     """The pitches at which an instrument is heard."""
     low, high = RANGES.get(instrument, RANGE)
     return range(low, high + 1)
 
 
-def phrase(program: int, pitches: list[int], clip: Generator) -> tuple[list[int], Array]:
+def play_phrase(program: int, pitches: list[int], clip: Generator) -> tuple[list[int], Array]:
     """One to three notes of a program and how they sound, with a recorder of their own."""
     count, held = int(clip.integers(1, 4)), clip.uniform(0.25, 0.9)
     first = int(clip.integers(len(pitches)))
@@ -81,37 +81,37 @@ def phrase(program: int, pitches: list[int], clip: Generator) -> tuple[list[int]
     chosen = [near[int(clip.integers(len(near)))] for _ in range(count)]
     events, now = [Event(0.0, 0, "program_change", (program,))], 0.02
     for pitch in chosen:
-        events += note(0, now, held, pitch, int(clip.integers(60, 121)))
+        events += make_note(0, now, held, pitch, int(clip.integers(60, 121)))
         now += held * clip.uniform(0.95, 1.1)
     audio = render(events, now + clip.uniform(0.1, 0.5))
     fade = np.minimum(1.0, np.arange(len(audio), 0, -1) / (0.05 * RATE))
-    return chosen, band(audio * fade, log_uniform(clip, 20, 250), log_uniform(clip, 2200, 9000), 1)
+    return chosen, filter_band(audio * fade, draw_log_uniform(clip, 20, 250), draw_log_uniform(clip, 2200, 9000), 1)
 
 
-def dry_sounds(split: str) -> Iterator[tuple[str, str, int, Array]]:
+def synthesise_dry_sounds(split: str) -> Iterator[tuple[str, str, int, Array]]:
     """(class, source, number, dry sound) of every clip of a split."""
     side, count = CLIPS[split]
     for label, sound in SOUNDS.items():
         for take in range(count):
             source = f"{split}-{label}-{take}"
-            yield label, source, take, recorded(sound, NAME, source, 0, *SECONDS)
-    sides: Mapping[str, Sides] = shared_out(INSTRUMENTS, keys)
-    heard = plays(INSTRUMENTS, keys)
-    group = groups(heard)
+            yield label, source, take, record_sound(sound, NAME, source, 0, *SECONDS)
+    sides: Mapping[str, Sides] = share_out(INSTRUMENTS, list_keys)
+    heard = list_playing(INSTRUMENTS, list_keys)
+    group = group_recordings(heard)
     for label in INSTRUMENTS:
         programs = sorted(sides[label][side])
         for take in range(count):
-            program, clip = programs[take % len(programs)], rng(NAME, split, label, take)
-            pitches, dry = phrase(program, sides[label][side][program], clip)
+            program, clip = programs[take % len(programs)], make_rng(NAME, split, label, take)
+            pitches, dry = play_phrase(program, sides[label][side][program], clip)
             yield label, f"recording-{group[min(heard[program, pitches[0]])]}", take, dry
 
 
-def clips(split: str) -> Iterator[Sample]:
+def make_clips(split: str) -> Iterator[Sample]:
     """The clips of one split, equally many of each class."""
-    for label, source, take, dry in dry_sounds(split):
-        wet = place(
+    for label, source, take, dry in synthesise_dry_sounds(split):
+        wet = place_in_scene(
             dry,
-            rng(NAME, split, label, "place", take),
+            make_rng(NAME, split, label, "place", take),
             RATE,
             rt60_range=(0.05, 0.6),
             snr_range_in_db=(3.0, 28.0),
@@ -127,9 +127,9 @@ def make_fsdkaggle2018(folder: Path) -> None:
     Raises DataError when the packages that play the instruments are missing.
     """
     for split in CLIPS:
-        write_shards(folder, f"fsd18_{split}", clips(split))
+        write_shards(folder, f"fsd18_{split}", make_clips(split))
 
 
-def fsdkaggle2018_classes() -> tuple[str, ...]:
+def list_fsdkaggle2018_classes() -> tuple[str, ...]:
     """The official classes that the small version has, in the official order."""
-    return tuple(name for name in labels(NAME) if name in SOUNDS or name in INSTRUMENTS)
+    return tuple(name for name in read_labels(NAME) if name in SOUNDS or name in INSTRUMENTS)

@@ -22,7 +22,7 @@ class Names:
 
 
 @dataclass(frozen=True, slots=True)
-class Told:
+class SceneSound:
     """One sound of a scene."""
 
     sound: str  # a key of NAMES
@@ -34,8 +34,8 @@ class Told:
 class Scene:
     """Events one after another, over a background or not; at least one sound."""
 
-    events: tuple[Told, ...]
-    background: Told | None
+    events: tuple[SceneSound, ...]
+    background: SceneSound | None
     place: str  # a key of PLACES
     loud: bool
 
@@ -85,80 +85,91 @@ MENTIONED = 0.6  # how often an attribute is said at all
 Style = Callable[[Generator, Scene], str]
 
 
-def one_of(draw: Generator, choices: Sequence[str]) -> str:
+def pick(draw: Generator, choices: Sequence[str]) -> str:
     return choices[int(draw.integers(len(choices)))]
 
 
-def _maybe(draw: Generator, choices: Sequence[str]) -> str:
-    return one_of(draw, choices) if draw.random() < MENTIONED else ""
+def _pick_or_omit(draw: Generator, choices: Sequence[str]) -> str:
+    return pick(draw, choices) if draw.random() < MENTIONED else ""
 
 
-def _joined(*parts: str) -> str:
+def _join_parts(*parts: str) -> str:
     return " ".join(part for part in parts if part)
 
 
-def _clause(draw: Generator, told: Told) -> str:
-    times, far = _maybe(draw, TIMES[told.times]), _maybe(draw, FAR[told.far])
-    return _joined(one_of(draw, NAMES[told.sound].clauses), times, far)
+def _word_clause(draw: Generator, told: SceneSound) -> str:
+    times, far = _pick_or_omit(draw, TIMES[told.times]), _pick_or_omit(draw, FAR[told.far])
+    return _join_parts(pick(draw, NAMES[told.sound].clauses), times, far)
 
 
-def _noun(draw: Generator, told: Told) -> str:
-    return _joined(one_of(draw, NAMES[told.sound].nouns), _maybe(draw, FAR[told.far]))
+def _word_noun(draw: Generator, told: SceneSound) -> str:
+    return _join_parts(pick(draw, NAMES[told.sound].nouns), _pick_or_omit(draw, FAR[told.far]))
 
 
-def _happening(draw: Generator, scene: Scene) -> str:
+def _word_events(draw: Generator, scene: Scene) -> str:
     """Clauses in order, the background beside them."""
-    events = one_of(draw, (", then ", " and then ", " before ")).join(_clause(draw, told) for told in scene.events)
+    events = pick(draw, (", then ", " and then ", " before ")).join(_word_clause(draw, told) for told in scene.events)
     if scene.background is None:
         return events
-    behind = _clause(draw, scene.background)
-    return f"{events} {one_of(draw, ('while', 'as'))} {behind}" if events else behind
+    behind = _word_clause(draw, scene.background)
+    return f"{events} {pick(draw, ('while', 'as'))} {behind}" if events else behind
 
 
-def plainly(draw: Generator, scene: Scene) -> str:
-    return _joined(_happening(draw, scene), _maybe(draw, PLACES[scene.place]))
+def word_plainly(draw: Generator, scene: Scene) -> str:
+    return _join_parts(_word_events(draw, scene), _pick_or_omit(draw, PLACES[scene.place]))
 
 
-def place_first(draw: Generator, scene: Scene) -> str:
-    return f"{one_of(draw, PLACES[scene.place])}, {_happening(draw, scene)}"
+def word_place_first(draw: Generator, scene: Scene) -> str:
+    return f"{pick(draw, PLACES[scene.place])}, {_word_events(draw, scene)}"
 
 
-def in_nouns(draw: Generator, scene: Scene) -> str:
-    events = one_of(draw, (" followed by ", " and afterwards ")).join(_noun(draw, told) for told in scene.events)
-    place = _maybe(draw, PLACES[scene.place])
+def word_in_nouns(draw: Generator, scene: Scene) -> str:
+    events = pick(draw, (" followed by ", " and afterwards ")).join(_word_noun(draw, told) for told in scene.events)
+    place = _pick_or_omit(draw, PLACES[scene.place])
     if scene.background is None:
-        return _joined(events, place)
-    behind = _noun(draw, scene.background)
-    return _joined(f"{events} with {behind} in the background" if events else behind, place)
+        return _join_parts(events, place)
+    behind = _word_noun(draw, scene.background)
+    return _join_parts(f"{events} with {behind} in the background" if events else behind, place)
 
 
-def by_a_listener(draw: Generator, scene: Scene) -> str:
-    who = one_of(draw, ("you can hear", "one hears", "there is the sound of"))
-    events = one_of(draw, (" and later ", ", next ")).join(_noun(draw, told) for told in scene.events)
-    behind = "" if scene.background is None else _noun(draw, scene.background)
-    return _joined(who, " over ".join(part for part in (events, behind) if part), _maybe(draw, PLACES[scene.place]))
+def word_as_listener(draw: Generator, scene: Scene) -> str:
+    who = pick(draw, ("you can hear", "one hears", "there is the sound of"))
+    events = pick(draw, (" and later ", ", next ")).join(_word_noun(draw, told) for told in scene.events)
+    behind = "" if scene.background is None else _word_noun(draw, scene.background)
+    return _join_parts(
+        who, " over ".join(part for part in (events, behind) if part), _pick_or_omit(draw, PLACES[scene.place])
+    )
 
 
-def as_a_recording(draw: Generator, scene: Scene) -> str:
+def word_as_recording(draw: Generator, scene: Scene) -> str:
     """What sounds, in any order, and how loud it is."""
-    sounds = [_noun(draw, told) for told in (*scene.events, *filter(None, [scene.background]))]
+    sounds = [_word_noun(draw, told) for told in (*scene.events, *filter(None, [scene.background]))]
     listed = " and ".join(sounds[place] for place in draw.permutation(len(sounds)))
-    return _joined("a", one_of(draw, LEVEL[scene.loud]), "recording of", listed, _maybe(draw, PLACES[scene.place]))
+    return _join_parts(
+        "a", pick(draw, LEVEL[scene.loud]), "recording of", listed, _pick_or_omit(draw, PLACES[scene.place])
+    )
 
 
-def in_a_scene(draw: Generator, scene: Scene) -> str:
+def word_background_first(draw: Generator, scene: Scene) -> str:
     """The background first."""
-    events = _happening(draw, Scene(scene.events, None, scene.place, scene.loud))
+    events = _word_events(draw, Scene(scene.events, None, scene.place, scene.loud))
     if scene.background is None:
-        return f"in a {one_of(draw, LEVEL[scene.loud])} scene {events}"
-    behind = f"behind it all {_clause(draw, scene.background)}"
-    return _joined(f"{behind}, and {events}" if events else behind, _maybe(draw, PLACES[scene.place]))
+        return f"in a {pick(draw, LEVEL[scene.loud])} scene {events}"
+    behind = f"behind it all {_word_clause(draw, scene.background)}"
+    return _join_parts(f"{behind}, and {events}" if events else behind, _pick_or_omit(draw, PLACES[scene.place]))
 
 
-STYLES: tuple[Style, ...] = (plainly, place_first, in_nouns, by_a_listener, as_a_recording, in_a_scene)
+STYLES: tuple[Style, ...] = (
+    word_plainly,
+    word_place_first,
+    word_in_nouns,
+    word_as_listener,
+    word_as_recording,
+    word_background_first,
+)
 
 
-def captions(draw: Generator, scene: Scene, count: int) -> tuple[str, ...]:
+def write_captions(draw: Generator, scene: Scene, count: int) -> tuple[str, ...]:
     """``count`` captions in different wordings, of at most as many styles as there are."""
     chosen = draw.permutation(len(STYLES))[:count]
     sentences = [STYLES[int(style)](draw, scene) for style in chosen]

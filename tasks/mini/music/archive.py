@@ -11,11 +11,11 @@ from pathlib import Path
 
 import numpy as np
 
-from tasks.labels import labels
-from tasks.mini.music.genre import Artist, formed, piece
+from tasks.labels import read_labels
+from tasks.mini.music.genre import Artist, draw_artist, play_piece
 from tasks.mini.music.genres import DORIAN, MAJOR, MINOR, PENTATONIC, SILENT, STYLES, Style
 from tasks.mini.music.soundfont import RATE
-from tasks.mini.scene import Range, place, rng, to_pcm16
+from tasks.mini.scene import Range, make_rng, place_in_scene, to_pcm16
 from tasks.mini.write import Sample, write_shards
 
 NAME = "freemusicarchive"
@@ -144,21 +144,21 @@ GENRES: Mapping[str, tuple[Style, ...]] = {
 }
 
 
-def artist(genre: str, split: str, number: int) -> Artist:
+def find_artist(genre: str, split: str, number: int) -> Artist:
     """An artist of a split, always the same one; the styles of a genre take turns."""
     styles = GENRES[genre]
-    return formed(styles[number % len(styles)], rng(NAME, genre, split, number))
+    return draw_artist(styles[number % len(styles)], make_rng(NAME, genre, split, number))
 
 
-def clips(split: str) -> Iterator[Sample]:
+def make_clips(split: str) -> Iterator[Sample]:
     """The clips of one split, equally many of each genre, each by another artist."""
-    for genre in labels(NAME):
+    for genre in read_labels(NAME):
         for number in range(ARTISTS[split]):
             name = f"{genre}-{split}-{number}"
-            dry = piece(artist(genre, split, number), rng(NAME, name, "piece"), SECONDS)
-            wet = place(
+            dry = play_piece(find_artist(genre, split, number), make_rng(NAME, name, "piece"), SECONDS)
+            wet = place_in_scene(
                 np.resize(dry, round(LONG * RATE)) if number % LONG_EVERY == 1 else dry,
-                rng(NAME, name, "place"),
+                make_rng(NAME, name, "place"),
                 RATE,
                 rt60_range=(0.05, 0.4),
                 snr_range_in_db=(18.0, 40.0),
@@ -176,4 +176,4 @@ def make_freemusicarchive(folder: Path) -> None:
     Raises DataError when the packages that play the instruments are missing.
     """
     for split in ARTISTS:
-        write_shards(folder, f"fma_small_{split}", clips(split))
+        write_shards(folder, f"fma_small_{split}", make_clips(split))

@@ -16,8 +16,8 @@ import numpy as np
 from numpy.random import Generator
 
 from tasks.mini.music.genres import STYLES, Style
-from tasks.mini.music.soundfont import RATE, Array, Event, note, render
-from tasks.mini.scene import Range, place, rng, to_pcm16
+from tasks.mini.music.soundfont import RATE, Array, Event, make_note, render
+from tasks.mini.scene import Range, make_rng, place_in_scene, to_pcm16
 from tasks.mini.write import Sample, write_shards
 
 T = TypeVar("T")
@@ -53,12 +53,12 @@ class Artist:
     mix: tuple[float, ...]  # loudness of drums, bass, comp, lead
 
 
-def artist(genre: str, fold: str, which: int) -> Artist:
+def find_artist(genre: str, fold: str, which: int) -> Artist:
     """The artist of a genre, fold and number: always the same one."""
-    return formed(STYLES[genre], rng("gtzan", genre, fold, which))
+    return draw_artist(STYLES[genre], make_rng("gtzan", genre, fold, which))
 
 
-def formed(style: Style, draw: Generator) -> Artist:
+def draw_artist(style: Style, draw: Generator) -> Artist:
     """A random artist of a style: the same for equal generators."""
 
     def pick(options: tuple[T, ...]) -> T:
@@ -105,7 +105,7 @@ class Bar:
         return int(np.clip(STRENGTH[mark] * gain * self.draw.uniform(0.85, 1.1), 1, 127))
 
 
-def _drums(bar: Bar) -> Iterator[Event]:
+def _play_drums(bar: Bar) -> Iterator[Event]:
     style = bar.artist.style
     if style.drums == 0:
         return
@@ -114,20 +114,20 @@ def _drums(bar: Bar) -> Iterator[Event]:
         for step, mark in enumerate(grid):
             if mark != "." and bar.draw.random() < 0.97:
                 quiet = 0.7 if drum == style.hat_note else 1.0
-                yield from note(DRUMS, bar.at(step), 0.08, drum, max(1, int(quiet * bar.loud(mark, 0))))
+                yield from make_note(DRUMS, bar.at(step), 0.08, drum, max(1, int(quiet * bar.loud(mark, 0))))
 
 
-def _bass(bar: Bar) -> Iterator[Event]:
+def _play_bass(bar: Bar) -> Iterator[Event]:
     third = TRIADS[bar.chord[-1]][1]
     steps = {"r": 0, "f": 7, "o": 12, "t": third, "a": int(bar.draw.choice(np.array([-1, 1, 5, 10])))}
     for step, mark in enumerate(bar.artist.bass):
         if mark != ".":
             following = next((k for k in range(step + 1, 17) if k == 16 or bar.artist.bass[k] != "."), 16)
             length = min(4, following - step) * bar.step * 0.9
-            yield from note(BASS, bar.at(step), length, bar.root() - 5 + steps[mark], bar.loud("x", 1))
+            yield from make_note(BASS, bar.at(step), length, bar.root() - 5 + steps[mark], bar.loud("x", 1))
 
 
-def _comp(bar: Bar) -> Iterator[Event]:
+def _play_comp(bar: Bar) -> Iterator[Event]:
     tones = (
         (0, 7, 12) if bar.artist.style.guitar_power and bar.artist.programs[1] in {29, 30} else TRIADS[bar.chord[-1]]
     )
@@ -135,15 +135,15 @@ def _comp(bar: Bar) -> Iterator[Event]:
     for step, mark in enumerate(bar.artist.comp):
         if mark == "b":
             tone = tones[step // (2 if ".b" in bar.artist.comp else 1) % len(tones)]
-            yield from note(COMP, bar.at(step), bar.step * 1.8, low + 12 + tone, bar.loud("b", 2))
+            yield from make_note(COMP, bar.at(step), bar.step * 1.8, low + 12 + tone, bar.loud("b", 2))
         elif mark != ".":
             following = next((k for k in range(step + 1, 17) if k == 16 or bar.artist.comp[k] != "."), 16)
             length = bar.step * ((following - step) * 0.95 if mark == "X" else 0.8)
             for tone in tones:
-                yield from note(COMP, bar.at(step), length, low + tone, int(0.8 * bar.loud(mark, 2)))
+                yield from make_note(COMP, bar.at(step), length, low + tone, int(0.8 * bar.loud(mark, 2)))
 
 
-def _lead(bar: Bar, degree: int) -> tuple[list[Event], int]:
+def _play_lead(bar: Bar, degree: int) -> tuple[list[Event], int]:
     """The melody of a bar: a walk over the scale that starts at ``degree``; returns where it ended."""
     scale = bar.artist.style.scale
     events: list[Event] = []
@@ -153,11 +153,11 @@ def _lead(bar: Bar, degree: int) -> tuple[list[Event], int]:
         octave, position = divmod(degree, len(scale))
         pitch = bar.key + 24 + 12 * octave + scale[position]
         length = (following - step) * bar.step * 0.92
-        events += note(LEAD, bar.at(step), length, pitch, bar.loud("x", 3))
+        events += make_note(LEAD, bar.at(step), length, pitch, bar.loud("x", 3))
     return events, degree
 
 
-def piece(who: Artist, draw: Generator, seconds_range: Range = (2.4, 3.8)) -> Array:
+def play_piece(who: Artist, draw: Generator, seconds_range: Range = (2.4, 3.8)) -> Array:
     """Dry music by an artist from anywhere in a four-bar phrase, its length drawn in seconds: [N] float64."""
     seconds = float(draw.uniform(*seconds_range))
     step = 60.0 / (who.tempo * draw.uniform(0.96, 1.04)) / 4
@@ -167,22 +167,22 @@ def piece(who: Artist, draw: Generator, seconds_range: Range = (2.4, 3.8)) -> Ar
     degree, bars = int(draw.integers(0, 8)), int(np.ceil((seconds + skipped) / (16 * step)))
     for index in range(bars):
         bar = Bar(who, index * 16 * step, step, key, who.chords[(first + index) % len(who.chords)], draw)
-        events += [*_drums(bar), *_bass(bar), *_comp(bar)]
-        melody, degree = _lead(bar, degree)
+        events += [*_play_drums(bar), *_play_bass(bar), *_play_comp(bar)]
+        melody, degree = _play_lead(bar, degree)
         events += melody
     audio = render(events, skipped + seconds)[round(skipped * RATE) :]
     edge = np.minimum(1.0, np.minimum(np.arange(len(audio)), np.arange(len(audio))[::-1]) / (0.02 * RATE))
     return audio * edge
 
 
-def pieces(fold: str) -> Iterator[Sample]:
+def make_clips(fold: str) -> Iterator[Sample]:
     """The clips of one fold, 3 of each genre."""
     for genre in STYLES:
         for take, which in enumerate(TAKES):
-            who = artist(genre, fold, which)
-            wet = place(
-                piece(who, rng("gtzan", genre, fold, which, "piece", take)),
-                rng("gtzan", genre, fold, which, "place", take),
+            who = find_artist(genre, fold, which)
+            wet = place_in_scene(
+                play_piece(who, make_rng("gtzan", genre, fold, which, "piece", take)),
+                make_rng("gtzan", genre, fold, which, "place", take),
                 RATE,
                 rt60_range=(0.05, 0.6),
                 snr_range_in_db=(10.0, 35.0),
@@ -201,4 +201,4 @@ def make_gtzan_genre(folder: Path) -> None:
     Raises DataError when the packages that play the instruments are missing.
     """
     for fold in FOLDS:
-        write_shards(folder, f"gtzan_fold_{fold}", pieces(fold))
+        write_shards(folder, f"gtzan_fold_{fold}", make_clips(fold))

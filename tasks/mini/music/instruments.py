@@ -11,7 +11,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from functools import cache
 
-from tasks.mini.music.soundfont import bank_bytes, zones
+from tasks.mini.music.soundfont import read_bank, read_zones
 
 # General MIDI programs, from 0. The bank's organs are three unrelated instruments (drawbars, percussive, reed), too few
 # to learn the family from some and recognise it in another: they are left out.
@@ -36,13 +36,13 @@ Sides = tuple[dict[int, list[int]], dict[int, list[int]]]
 """(training, test): program -> pitches."""
 
 
-def span(family: str) -> range:
+def list_pitches(family: str) -> range:
     """The pitches at which a family is heard."""
     low, high = RANGES.get(family, RANGE)
     return range(low, high + 1)
 
 
-def groups(sounding: Mapping[tuple[int, int], frozenset[int]]) -> dict[int, int]:
+def group_recordings(sounding: Mapping[tuple[int, int], frozenset[int]]) -> dict[int, int]:
     """Recording -> the lowest-numbered recording of its group; ``sounding`` says what (program, key) plays."""
     leader: dict[int, int] = {}
 
@@ -58,9 +58,9 @@ def groups(sounding: Mapping[tuple[int, int], frozenset[int]]) -> dict[int, int]
     return {sample: lead(sample) for sample in list(leader)}
 
 
-def plays(families: Mapping[str, tuple[int, ...]], keys: Span) -> dict[tuple[int, int], frozenset[int]]:
+def list_playing(families: Mapping[str, tuple[int, ...]], keys: Span) -> dict[tuple[int, int], frozenset[int]]:
     """(program, pitch) -> the recordings it plays, for every program and pitch in use. Raises DataError: no bank."""
-    known = zones(bank_bytes())
+    known = read_zones(read_bank())
     out = {}
     for family, programs in families.items():
         for program in programs:
@@ -71,10 +71,10 @@ def plays(families: Mapping[str, tuple[int, ...]], keys: Span) -> dict[tuple[int
     return out
 
 
-def shared_out(families: Mapping[str, tuple[int, ...]], keys: Span) -> dict[str, Sides]:
+def share_out(families: Mapping[str, tuple[int, ...]], keys: Span) -> dict[str, Sides]:
     """Family -> (training, test): program -> pitches. No recording is in both, in whatever families."""
-    heard = plays(families, keys)
-    group = groups(heard)
+    heard = list_playing(families, keys)
+    group = group_recordings(heard)
     side: dict[int, int] = {}  # of a group: 0 training, 1 test
     out: dict[str, Sides] = {}
     for family, programs in families.items():
@@ -92,6 +92,6 @@ def shared_out(families: Mapping[str, tuple[int, ...]], keys: Span) -> dict[str,
 
 
 @cache
-def notes() -> dict[str, Sides]:
+def share_out_notes() -> dict[str, Sides]:
     """How the families above are shared out. Raises DataError where there is no bank."""
-    return shared_out(FAMILIES, span)
+    return share_out(FAMILIES, list_pitches)

@@ -14,9 +14,9 @@ from pathlib import Path
 import numpy as np
 from numpy.random import Generator
 
-from tasks.mini.music.instruments import notes
-from tasks.mini.music.soundfont import RATE, Array, Event, note, render
-from tasks.mini.scene import place, rng, to_pcm16
+from tasks.mini.music.instruments import share_out_notes
+from tasks.mini.music.soundfont import RATE, Array, Event, make_note, render
+from tasks.mini.scene import make_rng, place_in_scene, to_pcm16
 from tasks.mini.write import Sample, write_shards
 
 SPLITS: Mapping[str, tuple[int, int]] = {"nsynth_train": (0, 84), "nsynth_valid": (0, 10), "nsynth_test": (1, 36)}
@@ -50,7 +50,7 @@ class Tone:
     rate: float = 5.5  # of the vibrato, Hz
 
 
-def _events(tone: Tone, start: float, channel: int) -> Iterator[Event]:
+def _iterate_events(tone: Tone, start: float, channel: int) -> Iterator[Event]:
     """The tone at ``start`` seconds: pitch wheel (in steps of 20 ms where there is vibrato), note, then silence."""
     yield Event(start, channel, "control_change", (EXPRESSION, 127))
     steps = int(tone.held / 0.02) if tone.vibrato else 1
@@ -58,7 +58,7 @@ def _events(tone: Tone, start: float, channel: int) -> Iterator[Event]:
         grown = min(1.0, step * 0.02 / 0.3)
         bend = tone.detune + tone.vibrato * grown * float(np.sin(2 * np.pi * tone.rate * step * 0.02))
         yield Event(start + 0.02 * step, channel, "pitchwheel", (int(np.clip(round(bend * BEND), -8192, 8191)),))
-    yield from note(channel, start + 0.005, tone.held, tone.pitch, tone.velocity)
+    yield from make_note(channel, start + 0.005, tone.held, tone.pitch, tone.velocity)
     yield Event(start + tone.heard, channel, "control_change", (EXPRESSION, 0))
 
 
@@ -69,7 +69,7 @@ def play(tones: Sequence[Tone]) -> Iterator[tuple[Tone, Array]]:
         starts = np.cumsum([0.1, *(tone.heard + 0.05 for tone in mine)])
         events = [Event(0.0, channel, "program_change", (program,)) for channel in CHANNELS]
         for index, (tone, start) in enumerate(zip(mine, starts, strict=False)):
-            events += _events(tone, float(start), CHANNELS[index % len(CHANNELS)])
+            events += _iterate_events(tone, float(start), CHANNELS[index % len(CHANNELS)])
         audio = render(events, float(starts[-1]))
         for tone, start in zip(mine, starts, strict=False):
             n, at = round(tone.heard * RATE), round(float(start) * RATE)
@@ -77,7 +77,9 @@ def play(tones: Sequence[Tone]) -> Iterator[tuple[Tone, Array]]:
             yield tone, audio[at : at + n] * fade
 
 
-def _tone(key: str, draw: Generator, program: int, pitch: int, *, held: tuple[float, float], vibrato: float) -> Tone:
+def _draw_tone(
+    key: str, draw: Generator, program: int, pitch: int, *, held: tuple[float, float], vibrato: float
+) -> Tone:
     seconds = float(draw.uniform(*held))
     return Tone(
         key=key,
@@ -92,8 +94,8 @@ def _tone(key: str, draw: Generator, program: int, pitch: int, *, held: tuple[fl
     )
 
 
-def _wet(dry: Array, draw: Generator, *, rt60: float, snr: tuple[float, float], microphone: float) -> Array:
-    return place(
+def _add_room(dry: Array, draw: Generator, *, rt60: float, snr: tuple[float, float], microphone: float) -> Array:
+    return place_in_scene(
         dry,
         draw,
         RATE,
@@ -106,19 +108,19 @@ def _wet(dry: Array, draw: Generator, *, rt60: float, snr: tuple[float, float], 
     )
 
 
-def instrument_tones(split: str) -> Iterator[tuple[str, Tone]]:
+def draw_instrument_tones(split: str) -> Iterator[tuple[str, Tone]]:
     """(family, tone) of every clip of a split; the programs of a family take turns."""
     side, count = SPLITS[split]
-    for family, sides in notes().items():
+    for family, sides in share_out_notes().items():
         programs = sorted(sides[side])
         for take in range(count):
-            draw = rng("nsynth", split, family, take)
+            draw = make_rng("nsynth", split, family, take)
             program = programs[take % len(programs)]
             pitches = sides[side][program]
             pitch = pitches[int(draw.integers(0, len(pitches)))]
             yield (
                 family,
-                _tone(
+                _draw_tone(
                     f"{family}_{program:03d}-{pitch:03d}-{take:03d}", draw, program, pitch, held=(0.4, 1.1), vibrato=0.0
                 ),
             )
@@ -127,11 +129,11 @@ def instrument_tones(split: str) -> Iterator[tuple[str, Tone]]:
 def make_nsynthinstument(folder: Path) -> None:
     """Writes ``nsynth_{train,valid,test}_0000000.tar`` into ``folder``. Raises DataError when packages are missing."""
     for split in SPLITS:
-        chosen = list(instrument_tones(split))
+        chosen = list(draw_instrument_tones(split))
         families = {tone.key: family for family, tone in chosen}
         samples = []
         for tone, dry in play([tone for _, tone in chosen]):
-            wet = _wet(dry, rng("nsynth", split, tone.key), rt60=0.4, snr=(15.0, 40.0), microphone=2.0)
+            wet = _add_room(dry, make_rng("nsynth", split, tone.key), rt60=0.4, snr=(15.0, 40.0), microphone=2.0)
             sidecar = {
                 "instrument_family_str": families[tone.key],
                 "instrument_str": f"{families[tone.key]}_{tone.program:03d}",
@@ -143,15 +145,15 @@ def make_nsynthinstument(folder: Path) -> None:
         write_shards(folder, split, samples)
 
 
-def pitch_tones(split: str) -> Iterator[Tone]:
+def draw_pitch_tones(split: str) -> Iterator[Tone]:
     """The tone of every clip of a split; instruments take turns over the pitches."""
     side, count = PITCH_SPLITS[split]
     programs = PITCH_PROGRAMS[side]
     for pitch in PITCHES:
         for take in range(count):
-            draw = rng("nsynthpitch", split, pitch, take)
+            draw = make_rng("nsynthpitch", split, pitch, take)
             program = programs[(take + 5 * pitch) % len(programs)]
-            yield _tone(
+            yield _draw_tone(
                 f"note_{program:03d}-{pitch:03d}-{take:03d}", draw, program, pitch, held=(0.25, 0.9), vibrato=0.35
             )
 
@@ -160,8 +162,8 @@ def make_nsynthpitch(folder: Path) -> None:
     """Writes ``nsynth_{train,valid,test}_0000000.tar`` into ``folder``. Raises DataError when packages are missing."""
     for split in PITCH_SPLITS:
         samples = []
-        for tone, dry in play(list(pitch_tones(split))):
-            wet = _wet(dry, rng("nsynthpitch", split, tone.key), rt60=1.0, snr=(-8.0, 12.0), microphone=10.0)
+        for tone, dry in play(list(draw_pitch_tones(split))):
+            wet = _add_room(dry, make_rng("nsynthpitch", split, tone.key), rt60=1.0, snr=(-8.0, 12.0), microphone=10.0)
             sidecar = {
                 "pitch": tone.pitch,
                 "instrument_str": f"gm_{tone.program:03d}",

@@ -18,8 +18,8 @@ from pathlib import Path
 
 from numpy.random import Generator
 
-from tasks.mini.music.soundfont import RATE, Array, Event, note, render
-from tasks.mini.scene import place, rng, to_pcm16
+from tasks.mini.music.soundfont import RATE, Array, Event, make_note, render
+from tasks.mini.scene import make_rng, place_in_scene, to_pcm16
 from tasks.mini.write import Sample, write_shards
 
 PROGRAMS = ((0, 5, 2, 7, 1, 5, 3, 7), (4, 6))  # General MIDI, from 0: training and test, in turn
@@ -74,7 +74,7 @@ class Style:
         return self.tonic + 12 * octave + self.scale[step]
 
 
-def style(draw: Generator, tonic: int) -> Style:
+def draw_style(draw: Generator, tonic: int) -> Style:
     loud = float(draw.uniform(50, 100))
     return Style(
         beat=60.0 / float(draw.uniform(66, 132)),
@@ -90,12 +90,12 @@ def style(draw: Generator, tonic: int) -> Style:
     )
 
 
-def folded(pitch: int, low: int, high: int) -> int:
+def fold_pitch(pitch: int, low: int, high: int) -> int:
     """The pitch moved by octaves to between ``low`` and ``high`` (inclusive, at least an octave apart)."""
     return low + (pitch - low) % 12 if pitch < low else high - (high - pitch) % 12 if pitch > high else pitch
 
 
-def _struck(draw: Generator, who: Style, hand: int, start: float, length: float, pitch: int) -> Note:
+def _draw_note(draw: Generator, who: Style, hand: int, start: float, length: float, pitch: int) -> Note:
     """A note of ``length`` beats at ``start`` beats, as a hand of flesh plays it."""
     onset = max(0.0, start * who.beat + 0.006 * float(draw.standard_normal()))
     held = max(SHORTEST, length * who.beat * who.legato[hand] * float(draw.uniform(0.85, 1.0)))
@@ -104,18 +104,18 @@ def _struck(draw: Generator, who: Style, hand: int, start: float, length: float,
     return Note(onset, onset + held, pitch, min(120, max(25, round(velocity))))
 
 
-def _left(draw: Generator, who: Style, bar: int, chord: int) -> Iterator[Note]:
+def _play_left_hand(draw: Generator, who: Style, bar: int, chord: int) -> Iterator[Note]:
     top, first = who.high, bar * who.beats
-    bass = folded(who.pitch(chord), who.low, who.low + 11)
+    bass = fold_pitch(who.pitch(chord), who.low, who.low + 11)
     upper = [top - (top - who.pitch(chord + step)) % 12 for step in (0, 2, 4)]
-    close = sorted(folded(bass + who.pitch(chord + step) - who.pitch(chord), bass, top) for step in (0, 2, 4))
+    close = sorted(fold_pitch(bass + who.pitch(chord + step) - who.pitch(chord), bass, top) for step in (0, 2, 4))
     played: list[tuple[float, float, Iterable[int]]] = []  # beat, length, pitches
     for beat in range(who.beats):
         match who.left:
             case "chords":
                 played += [(beat, 2, [bass, *upper])] if beat % 2 == 0 else []
             case "broken":
-                tones = (*close, folded(bass + 12, bass, top))
+                tones = (*close, fold_pitch(bass + 12, bass, top))
                 played += [(beat + half / 2, 1.0, [tones[(2 * beat + half) % 4]]) for half in (0, 1)]
             case "alberti":
                 tones = (close[0], close[2], close[1], close[2])
@@ -123,13 +123,13 @@ def _left(draw: Generator, who: Style, bar: int, chord: int) -> Iterator[Note]:
             case "stride":
                 played += [(beat, 1, [bass] if beat == 0 else upper)]
             case _:
-                played += [(beat, 1, [bass, folded(bass + 12, bass, top)])]
+                played += [(beat, 1, [bass, fold_pitch(bass + 12, bass, top)])]
     for at, length, pitches in played:
         for pitch in pitches:
-            yield _struck(draw, who, 0, first + at, length, pitch)
+            yield _draw_note(draw, who, 0, first + at, length, pitch)
 
 
-def _right(draw: Generator, who: Style, bars: int) -> Iterator[Note]:
+def _play_right_hand(draw: Generator, who: Style, bars: int) -> Iterator[Note]:
     """A walk over the scale in changing rhythms, here and there a rest."""
     at, degree = 0.0, len(who.scale) * 5 + int(draw.integers(0, 14))
     while at < bars * who.beats:
@@ -139,14 +139,14 @@ def _right(draw: Generator, who: Style, bars: int) -> Iterator[Note]:
                 degree -= 5
             while who.pitch(degree) < MIDDLE:
                 degree += 5
-            voices = {who.pitch(degree), folded(who.pitch(degree + who.doubled), MIDDLE, KEYS[-1])}
+            voices = {who.pitch(degree), fold_pitch(who.pitch(degree + who.doubled), MIDDLE, KEYS[-1])}
             if draw.random() < 0.92:
                 for pitch in sorted(voices):
-                    yield _struck(draw, who, 1, at, length, pitch)
+                    yield _draw_note(draw, who, 1, at, length, pitch)
             at += length
 
 
-def released(notes: Iterable[Note]) -> list[Note]:
+def release_repeated(notes: Iterable[Note]) -> list[Note]:
     """By start; a key is let go before it is struck again, and not struck twice within ``SHORTEST`` and a bit."""
     out: list[Note] = []
     last: dict[int, int] = {}  # pitch: where its latest note is
@@ -163,15 +163,18 @@ def released(notes: Iterable[Note]) -> list[Note]:
 
 def compose(draw: Generator, tonic: int) -> tuple[list[Note], float]:
     """The notes of a piece, by start, and the length of its clip in seconds (5 to 8). ``tonic``: 0 (C) to 11."""
-    who, seconds = style(draw, tonic), float(draw.uniform(5.0, 8.0))
+    who, seconds = draw_style(draw, tonic), float(draw.uniform(5.0, 8.0))
     lead, tail = float(draw.uniform(0.1, 0.5)), float(draw.uniform(0.2, 0.7))
     bars, chord = int(seconds / (who.beat * who.beats)) + 1, 0
-    notes = list(_right(draw, who, bars))
+    notes = list(_play_right_hand(draw, who, bars))
     for bar in range(bars):
-        notes += _left(draw, who, bar, chord)
+        notes += _play_left_hand(draw, who, bar, chord)
         chord = FOLLOWING[chord][int(draw.integers(0, len(FOLLOWING[chord])))]
     last = seconds - tail
-    moved = [replace(n, start=round(n.start + lead, 3), end=round(min(n.end + lead, last), 3)) for n in released(notes)]
+    moved = [
+        replace(n, start=round(n.start + lead, 3), end=round(min(n.end + lead, last), 3))
+        for n in release_repeated(notes)
+    ]
     return [n for n in moved if n.end - n.start >= SHORTEST - 0.001], seconds
 
 
@@ -179,24 +182,24 @@ def play(notes: Iterable[Note], program: int, seconds: float) -> Array:
     """Dry audio [seconds * RATE]; strings ring on as their instrument lets them after a key is released."""
     events = [Event(0.0, 0, "program_change", (program,))]
     for each in notes:
-        events += note(0, each.start, each.end - each.start, each.pitch, each.velocity)
+        events += make_note(0, each.start, each.end - each.start, each.pitch, each.velocity)
     return render([*events, Event(seconds, 0, "program_change", (program,))], seconds)  # it stops at the last event
 
 
-def piece(split: str, take: int) -> tuple[int, list[Note], float]:
+def compose_take(split: str, take: int) -> tuple[int, list[Note], float]:
     """Program, notes and length in seconds of one piece of a split: always the same ones."""
     programs = PROGRAMS[SPLITS[split][0]]
-    notes, seconds = compose(rng("maestro", split, take), 7 * take % 12)  # every key signature, equally often
+    notes, seconds = compose(make_rng("maestro", split, take), 7 * take % 12)  # every key signature, equally often
     return programs[take % len(programs)], notes, seconds
 
 
-def pieces(split: str) -> Iterator[Sample]:
+def make_clips(split: str) -> Iterator[Sample]:
     """The clips of a split; its instruments take turns. Sidecars are lists of ``{start, end, note}``, by start."""
     for take in range(SPLITS[split][1]):
-        program, notes, seconds = piece(split, take)
-        wet = place(
+        program, notes, seconds = compose_take(split, take)
+        wet = place_in_scene(
             play(notes, program, seconds),
-            rng("maestro", split, take, "place"),
+            make_rng("maestro", split, take, "place"),
             RATE,
             rt60_range=(0.1, 0.4),
             snr_range_in_db=(15.0, 40.0),
@@ -212,4 +215,4 @@ def pieces(split: str) -> Iterator[Sample]:
 def make_maestro(folder: Path) -> None:
     """Writes ``maestro_{train,valid,test}_0000000.tar`` into ``folder``. Raises DataError when packages are missing."""
     for split in SPLITS:
-        write_shards(folder, split, pieces(split))
+        write_shards(folder, split, make_clips(split))

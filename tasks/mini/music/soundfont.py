@@ -43,13 +43,13 @@ class Event:
     values: tuple[int, ...]
 
 
-def note(channel: int, start: float, length: float, pitch: int, velocity: int) -> tuple[Event, Event]:
+def make_note(channel: int, start: float, length: float, pitch: int, velocity: int) -> tuple[Event, Event]:
     """A note as its two events, in seconds."""
     on = Event(start, channel, "note_on", (pitch, velocity))
     return on, Event(start + length, channel, "note_off", (pitch, 0))
 
 
-def _module(name: str) -> Any:
+def _import_module(name: str) -> Any:
     try:
         return import_module(name)
     except ImportError as error:
@@ -57,7 +57,7 @@ def _module(name: str) -> Any:
 
 
 @cache
-def bank_bytes() -> bytes:
+def read_bank() -> bytes:
     """The sound bank. Raises DataError, with what to install, when it is not there."""
     spec = find_spec("pretty_midi")  # found, not imported: its own imports are of no use here
     for folder in (spec.submodule_search_locations or ()) if spec else ():
@@ -67,9 +67,9 @@ def bank_bytes() -> bytes:
     raise DataError("sampled instruments", got=f"no {BANK}", expected=_NEEDED, where="mini")
 
 
-def midi_bytes(events: Sequence[Event]) -> bytes:
+def write_midi(events: Sequence[Event]) -> bytes:
     """A type-0 MIDI file; simultaneous events keep note_off before the rest, then the given order."""
-    mido = _module("mido")
+    mido = _import_module("mido")
     names = {
         "note_on": ("note", "velocity"),
         "note_off": ("note", "velocity"),
@@ -102,8 +102,8 @@ def render(events: Sequence[Event], seconds: float) -> Array:
     end = seconds + 0.1  # what comes later is not heard: it would only cost time, and all the more the shorter the cut
     events = [replace(e, seconds=min(e.seconds, end)) for e in events if e.seconds <= end or e.kind != "note_on"]
     dry = [Event(0.0, channel, "control_change", (effect, 0)) for channel in range(16) for effect in (91, 93)]
-    wave = bytes(_module("midirenderer").render_wave_from(bank_bytes(), midi_bytes([*dry, *events])))
-    rate, stereo = _pcm16(wave)
+    wave = bytes(_import_module("midirenderer").render_wave_from(read_bank(), write_midi([*dry, *events])))
+    rate, stereo = _parse_pcm16(wave)
     mono = stereo.astype(np.float64).mean(axis=1) / 32768.0
     divisor = int(np.gcd(rate, RATE))
     low: Array = signal.resample_poly(mono, RATE // divisor, rate // divisor)
@@ -111,7 +111,7 @@ def render(events: Sequence[Event], seconds: float) -> Array:
     return np.pad(low, (0, max(0, n - len(low))))[:n]
 
 
-def _pcm16(wave: bytes) -> tuple[int, NDArray[np.int16]]:
+def _parse_pcm16(wave: bytes) -> tuple[int, NDArray[np.int16]]:
     """Sampling rate and samples [N, channels] of a 16-bit RIFF file; sizes of a streamed header are not trusted."""
     at, rate, channels = 12, 0, 0
     while at + 8 <= len(wave):
@@ -128,7 +128,7 @@ def _pcm16(wave: bytes) -> tuple[int, NDArray[np.int16]]:
     raise DataError("rendered music", got="no audio", expected="a RIFF file", where="midirenderer")
 
 
-def _chunks(data: bytes) -> Iterator[tuple[bytes, bytes]]:
+def _iterate_chunks(data: bytes) -> Iterator[tuple[bytes, bytes]]:
     at = 0
     while at + 8 <= len(data):
         size = struct.unpack_from("<I", data, at + 4)[0]
@@ -136,7 +136,7 @@ def _chunks(data: bytes) -> Iterator[tuple[bytes, bytes]]:
         at += 8 + size + size % 2
 
 
-def _records(data: bytes, layout: str) -> list[tuple[Any, ...]]:
+def _parse_records(data: bytes, layout: str) -> list[tuple[Any, ...]]:
     return list(struct.iter_unpack(layout, data))
 
 
@@ -149,23 +149,23 @@ class Zone:
     sample: int
 
 
-def zones(bank: bytes) -> dict[tuple[int, int], tuple[Zone, ...]]:
+def read_zones(bank: bytes) -> dict[tuple[int, int], tuple[Zone, ...]]:
     """(bank, program) -> which recordings its keys play, at any velocity (SoundFont 2 preset data, ``pdta``)."""
     pdta: dict[bytes, bytes] = {}
-    for tag, body in _chunks(bank[12:]):
+    for tag, body in _iterate_chunks(bank[12:]):
         if tag == b"LIST" and body[:4] == b"pdta":
-            pdta = dict(_chunks(body[4:]))
+            pdta = dict(_iterate_chunks(body[4:]))
     if not {b"phdr", b"pbag", b"pgen", b"inst", b"ibag", b"igen"} <= set(pdta):
         raise DataError("sound bank", got=sorted(pdta), expected="SoundFont 2 preset data", where=BANK)
-    presets = _records(pdta[b"phdr"], "<20sHHHIII")
-    instruments = [first for _, first in _records(pdta[b"inst"], "<20sH")]
-    outer = _spans(_records(pdta[b"pbag"], "<HH"), _records(pdta[b"pgen"], "<HH"))
-    inner = _spans(_records(pdta[b"ibag"], "<HH"), _records(pdta[b"igen"], "<HH"))
+    presets = _parse_records(pdta[b"phdr"], "<20sHHHIII")
+    instruments = [first for _, first in _parse_records(pdta[b"inst"], "<20sH")]
+    outer = _merge_generators(_parse_records(pdta[b"pbag"], "<HH"), _parse_records(pdta[b"pgen"], "<HH"))
+    inner = _merge_generators(_parse_records(pdta[b"ibag"], "<HH"), _parse_records(pdta[b"igen"], "<HH"))
     out = {}
     for preset, following in pairwise(presets):
         found = []
-        for whole in _pointing(outer[preset[3] : following[3]], _INSTRUMENT):
-            for part in _pointing(inner[instruments[whole.sample] : instruments[whole.sample + 1]], _SAMPLE):
+        for whole in _select_zones(outer[preset[3] : following[3]], _INSTRUMENT):
+            for part in _select_zones(inner[instruments[whole.sample] : instruments[whole.sample + 1]], _SAMPLE):
                 low, high = max(whole.low, part.low), min(whole.high, part.high)
                 if low <= high:
                     found.append(Zone(low, high, part.sample))
@@ -173,12 +173,12 @@ def zones(bank: bytes) -> dict[tuple[int, int], tuple[Zone, ...]]:
     return out
 
 
-def _spans(bags: Sequence[Any], generators: Sequence[Any]) -> list[dict[int, int]]:
+def _merge_generators(bags: Sequence[Any], generators: Sequence[Any]) -> list[dict[int, int]]:
     """The generators of each bag: number -> amount."""
     return [dict(generators[bag[0] : after[0]]) for bag, after in pairwise(bags)]
 
 
-def _pointing(bags: Sequence[dict[int, int]], kind: int) -> list[Zone]:
+def _select_zones(bags: Sequence[dict[int, int]], kind: int) -> list[Zone]:
     """The bags that point at something, with its number as ``sample``; a first bag that does not holds the defaults."""
     default = bags[0].get(_KEYS, _ALL_KEYS) if bags and kind not in bags[0] else _ALL_KEYS
     keys = ((bag.get(_KEYS, default), bag[kind]) for bag in bags if kind in bag)

@@ -13,7 +13,7 @@ from pathlib import Path
 from numpy.random import Generator
 
 from tasks.mini import scene
-from tasks.mini.speech.synthesis import RATE, Say, Voice, synthesiser
+from tasks.mini.speech.synthesis import RATE, Say, Voice, open_synthesiser
 from tasks.mini.speech.voices import ACCENTS
 from tasks.mini.write import Sample, write_shards
 
@@ -48,13 +48,13 @@ class Speaker:
     voice: Voice
 
 
-def speakers(split: str) -> tuple[Speaker, ...]:
+def list_speakers(split: str) -> tuple[Speaker, ...]:
     """The readers of a split, women and men in turn."""
-    return tuple(_speaker(split, index) for index in range(SPEAKERS[split]))
+    return tuple(_draw_speaker(split, index) for index in range(SPEAKERS[split]))
 
 
-def _speaker(split: str, index: int) -> Speaker:
-    generator = scene.rng(NAME, split, "speaker", index)
+def _draw_speaker(split: str, index: int) -> Speaker:
+    generator = scene.make_rng(NAME, split, "speaker", index)
     gender = "FM"[index % 2]
     timbres = TIMBRES[split][gender]
     voice = Voice(
@@ -67,20 +67,20 @@ def _speaker(split: str, index: int) -> Speaker:
     return Speaker(f"{split}-{index:02d}", gender, voice)
 
 
-def sentence(generator: Generator) -> str:
+def draw_sentence(generator: Generator) -> str:
     """Two to five words."""
     size = int(generator.integers(2, len(SENTENCE) + 1))
     parts = sorted(generator.permutation(len(SENTENCE))[:size].tolist())
     return " ".join(str(generator.choice(SENTENCE[part])) for part in parts)
 
 
-def samples(say: Say, split: str, per_speaker: int) -> Iterator[Sample]:
+def make_samples(say: Say, split: str, per_speaker: int) -> Iterator[Sample]:
     """``per_speaker`` sentences of every speaker of a split."""
-    for speaker in speakers(split):
+    for speaker in list_speakers(split):
         for index in range(per_speaker):
-            generator = scene.rng(NAME, split, speaker.name, index)
-            text = sentence(generator)
-            wet = scene.place(
+            generator = scene.make_rng(NAME, split, speaker.name, index)
+            text = draw_sentence(generator)
+            wet = scene.place_in_scene(
                 say(text.lower(), speaker.voice),
                 generator,
                 RATE,
@@ -95,6 +95,6 @@ def samples(say: Say, split: str, per_speaker: int) -> Iterator[Sample]:
 
 def make(folder: Path) -> None:
     """The embedded version of both tasks."""
-    with synthesiser() as say:
+    with open_synthesiser() as say:
         for split, per_speaker in PER_SPEAKER.items():
-            write_shards(folder, SPLITS[split], samples(say, split, per_speaker))
+            write_shards(folder, SPLITS[split], make_samples(say, split, per_speaker))

@@ -12,9 +12,9 @@ from pathlib import Path
 import numpy as np
 from numpy.random import Generator
 
-from tasks.mini.scene import Float, microphone, place, rng, to_pcm16
-from tasks.mini.speech.synthesis import RATE, Say, Voice, synthesiser
-from tasks.mini.speech.texts import sentences
+from tasks.mini.scene import Float, apply_microphone, make_rng, place_in_scene, to_pcm16
+from tasks.mini.speech.synthesis import RATE, Say, Voice, open_synthesiser
+from tasks.mini.speech.texts import draw_sentences
 from tasks.mini.speech.voices import ACCENTS, VARIANTS
 from tasks.mini.write import Sample, write_shards
 
@@ -26,22 +26,22 @@ PER_VOICE = 4  # sentences
 SECONDS = 2.5
 
 
-def cast(fold: str) -> tuple[str, ...]:
+def list_voices(fold: str) -> tuple[str, ...]:
     """The voice variants of a fold, twelve or more; of the two that are near copies of one another one is left out."""
     everyone = sorted({name for part in VARIANTS.values() for name in part} - {"edward2"})
-    order = rng(NAME, "cast").permutation(len(everyone))
+    order = make_rng(NAME, "cast").permutation(len(everyone))
     return tuple(everyone[place] for place in order[FOLDS.index(fold) :: len(FOLDS)])
 
 
-def recordings(say: Say, fold: str) -> Mapping[str, list[Float]]:
+def record_voices(say: Say, fold: str) -> Mapping[str, list[Float]]:
     """Voice variant to its ``PER_VOICE`` sentences [N] of unit power, in moods, accents and sizes of their own."""
-    voices = cast(fold)
+    voices = list_voices(fold)
     at, count = FOLDS.index(fold), len(voices) * PER_VOICE
-    most = PER_VOICE * max(len(cast(other)) for other in FOLDS)
-    texts = sentences("train", most * len(FOLDS), rng(NAME, "texts"))[at * most : at * most + count]
+    most = PER_VOICE * max(len(list_voices(other)) for other in FOLDS)
+    texts = draw_sentences("train", most * len(FOLDS), make_rng(NAME, "texts"))[at * most : at * most + count]
     spoken: dict[str, list[Float]] = {name: [] for name in voices}
     for index, text in enumerate(texts):
-        name, draw = voices[index % len(voices)], rng(NAME, fold, "voice", index)
+        name, draw = voices[index % len(voices)], make_rng(NAME, fold, "voice", index)
         accent = ACCENTS[int(draw.integers(len(ACCENTS)))]
         voice = Voice(
             name=f"{accent}+{name}",
@@ -55,14 +55,14 @@ def recordings(say: Say, fold: str) -> Mapping[str, list[Float]]:
     return spoken
 
 
-def stretch(sentence: Float, n: int, draw: Generator) -> Float:
+def cut_stretch(sentence: Float, n: int, draw: Generator) -> Float:
     """[n] samples from anywhere in a sentence, which starts again where it ends too soon."""
     looped = np.resize(sentence, max(len(sentence), n) + n)
     at = int(draw.integers(0, len(looped) - n + 1))
     return np.asarray(looped[at : at + n])
 
 
-def mixture(spoken: Mapping[str, list[Float]], count: int, draw: Generator) -> tuple[tuple[str, ...], Float]:
+def mix_talkers(spoken: Mapping[str, list[Float]], count: int, draw: Generator) -> tuple[tuple[str, ...], Float]:
     """``count`` different talkers of a fold at once: (who they are, [N] samples, silent where nobody speaks)."""
     n = round(SECONDS * RATE)
     names = sorted(spoken)
@@ -71,17 +71,17 @@ def mixture(spoken: Mapping[str, list[Float]], count: int, draw: Generator) -> t
     for name in who:
         sentence = spoken[name][int(draw.integers(len(spoken[name])))]
         near = 10 ** (draw.uniform(-3.0, 3.0) / 20)
-        dry += near * microphone(stretch(sentence, n, draw), draw, RATE, 3.0)
+        dry += near * apply_microphone(cut_stretch(sentence, n, draw), draw, RATE, 3.0)
     return who, dry
 
 
-def clips(say: Say, fold: str) -> Iterator[Sample]:
+def make_clips(say: Say, fold: str) -> Iterator[Sample]:
     """The clips of one fold, ``PER_COUNT`` for every number of talkers."""
-    spoken = recordings(say, fold)
+    spoken = record_voices(say, fold)
     for index in range(len(COUNTS) * PER_COUNT):
-        count, draw = COUNTS[index % len(COUNTS)], rng(NAME, fold, index)
-        who, dry = mixture(spoken, count, draw)
-        wet = place(
+        count, draw = COUNTS[index % len(COUNTS)], make_rng(NAME, fold, index)
+        who, dry = mix_talkers(spoken, count, draw)
+        wet = place_in_scene(
             dry,
             draw,
             RATE,
@@ -99,6 +99,6 @@ def make_libricount(folder: Path) -> None:
 
     Raises DataError when the package that speaks is missing.
     """
-    with synthesiser() as say:
+    with open_synthesiser() as say:
         for fold in FOLDS:
-            write_shards(folder, f"libricount_fold{int(fold):02d}", clips(say, fold), name="{stem}.tar")
+            write_shards(folder, f"libricount_fold{int(fold):02d}", make_clips(say, fold), name="{stem}.tar")

@@ -17,7 +17,7 @@ from tasks.mini import scene
 from tasks.mini.signals import Array
 from tasks.mini.speech import prosody
 from tasks.mini.speech.synthesis import RATE, Say, Voice
-from tasks.mini.speech.voices import resident
+from tasks.mini.speech.voices import draw_resident
 from tasks.mini.write import Sample
 
 
@@ -61,19 +61,19 @@ class Actor:
     style: Style
 
 
-def actor(name: str, variant: str) -> Actor:
+def draw_actor(name: str, variant: str) -> Actor:
     """The one actor who has this variant of espeak-ng's voices in the task ``name``."""
-    generator = scene.rng(name, "actor", variant)
-    return Actor(resident(generator, variant), scattered(Style(), generator, 0.5))
+    generator = scene.make_rng(name, "actor", variant)
+    return Actor(draw_resident(generator, variant), scatter_style(Style(), generator, 0.5))
 
 
-def scattered(style: Style, generator: Generator, share: float, intensity: float = 1.0) -> Style:
+def scatter_style(style: Style, generator: Generator, share: float, intensity: float = 1.0) -> Style:
     """``intensity`` times ``style``, plus normal deviations of ``share`` times :data:`SCATTER`."""
     pairs = zip(astuple(style), astuple(SCATTER), strict=True)
     return Style(*(intensity * mean + share * spread * float(generator.standard_normal()) for mean, spread in pairs))
 
 
-def plus(a: Style, b: Style) -> Style:
+def add_styles(a: Style, b: Style) -> Style:
     return Style(*(x + y for x, y in zip(astuple(a), astuple(b), strict=True)))
 
 
@@ -87,7 +87,7 @@ def act(say: Say, text: str, voice: Voice, style: Style, generator: Generator) -
         tract=voice.tract,
     )
     x = say(text, spoken)
-    moves = prosody.melody(
+    moves = prosody.draw_melody(
         generator,
         len(x),
         slope=style.slope,
@@ -98,17 +98,17 @@ def act(say: Say, text: str, voice: Voice, style: Style, generator: Generator) -
     )
     x = prosody.bend(x, moves)
     x = prosody.stress(x, float(np.clip(1.0 + style.stress, 0.4, 2.2)))
-    x = prosody.effort(x, style.tilt)
+    x = prosody.tilt_spectrum(x, style.tilt)
     x = prosody.breathe(x, generator, float(np.clip(style.breath, 0.0, 0.8)))
-    return prosody.gaps(x, generator, max(0, round(style.pauses)), (0.08, 0.3))
+    return prosody.insert_gaps(x, generator, max(0, round(style.pauses)), (0.08, 0.3))
 
 
-def take(say: Say, text: str, player: Actor, emotion: str, generator: Generator) -> Array:
+def record_take(say: Say, text: str, player: Actor, emotion: str, generator: Generator) -> Array:
     """A recording [N] of an ``emotion``: more or less intense, over the noise of some room."""
-    wanted = scattered(STYLES[emotion], generator, 0.6, float(generator.uniform(0.7, 1.3)))
-    style = plus(player.style, wanted)
+    wanted = scatter_style(STYLES[emotion], generator, 0.6, float(generator.uniform(0.7, 1.3)))
+    style = add_styles(player.style, wanted)
     dry = act(say, text, player.voice, style, generator)
-    return scene.place(
+    return scene.place_in_scene(
         dry,
         generator,
         RATE,
@@ -121,7 +121,7 @@ def take(say: Say, text: str, player: Actor, emotion: str, generator: Generator)
     )
 
 
-def takes(
+def make_takes(
     say: Say,
     task: str,
     key: str,
@@ -135,11 +135,11 @@ def takes(
     ``emotions``: label in the task to name in :data:`STYLES`; ``key``: where the sidecar says the label.
     """
     for variant in variants:
-        player = actor(task, variant)
+        player = draw_actor(task, variant)
         for label, emotion in emotions.items():
             for which in range(per_actor):
-                generator = scene.rng(task, variant, label, which)
+                generator = scene.make_rng(task, variant, label, which)
                 text = statements[int(generator.integers(len(statements)))]
-                wet = take(say, text, player, emotion, generator)
+                wet = record_take(say, text, player, emotion, generator)
                 sidecar = {key: label, "speaker": variant, "text": text}
                 yield Sample(f"{variant}-{label}-{which}", scene.to_pcm16(wet), RATE, sidecar)

@@ -21,8 +21,8 @@ from bench.verification.pair_lists import PairList, Recording
 from bench.verification.phrase_pairs import phrase_pairs
 from tasks.mini import scene
 from tasks.mini.scene import Float
-from tasks.mini.speech.synthesis import RATE, Say, Voice, synthesiser
-from tasks.mini.speech.texts import languages
+from tasks.mini.speech.synthesis import RATE, Say, Voice, open_synthesiser
+from tasks.mini.speech.texts import read_languages
 from tasks.mini.write import Sample, write_shards
 
 SPEAKERS, PHRASES = "speakers", "phrases"  # folders
@@ -71,7 +71,7 @@ class Person:
         )
 
 
-class Wanted(NamedTuple):
+class PlannedRecording(NamedTuple):
     """A recording to be made."""
 
     person: Person
@@ -80,11 +80,11 @@ class Wanted(NamedTuple):
     text: str
 
 
-def people(kind: str, high: Sequence[str], low: Sequence[str]) -> tuple[Person, ...]:
+def draw_people(kind: str, high: Sequence[str], low: Sequence[str]) -> tuple[Person, ...]:
     """One person for each of the voice variants."""
     made = []
     for index, (gender, variant) in enumerate([*(("f", name) for name in high), *(("m", name) for name in low)]):
-        generator = scene.rng(SPEAKERS, kind, index)
+        generator = scene.make_rng(SPEAKERS, kind, index)
         made.append(
             Person(
                 name=f"{kind}{index:02d}",
@@ -99,20 +99,20 @@ def people(kind: str, high: Sequence[str], low: Sequence[str]) -> tuple[Person, 
     return tuple(made)
 
 
-def heard(dry: Float, device: str, distance: str, generator: Generator) -> Float:
+def record_speech(dry: Float, device: str, distance: str, generator: Generator) -> Float:
     """A recording of speech [N]: the device's own colour, then room and noise, more of both from afar."""
     from scipy.fft import irfft, next_fast_len, rfft, rfftfreq
 
     size = next_fast_len(len(dry) + RATE // 20, real=True)
     frequency = np.maximum(rfftfreq(size, 1 / RATE), 20.0)
     knots = 62.5 * 2.0 ** np.arange(9)
-    colour = scene.rng(SPEAKERS, "device", device).uniform(-9.0, 9.0, len(knots))
+    colour = scene.make_rng(SPEAKERS, "device", device).uniform(-9.0, 9.0, len(knots))
     gain = 10 ** (np.interp(np.log2(frequency), np.log2(knots), colour) / 20)
     if device == "phone":
         gain *= 1 / np.sqrt(1 + (300 / frequency) ** 4) / np.sqrt(1 + (frequency / 3600) ** 8)
     coloured = irfft(rfft(dry, size) * gain, size)[: len(dry)]
     near = distance == "near"
-    return scene.place(
+    return scene.place_in_scene(
         np.asarray(coloured, dtype=np.float64),
         generator,
         RATE,
@@ -124,37 +124,37 @@ def heard(dry: Float, device: str, distance: str, generator: Generator) -> Float
     )
 
 
-def polyglots(kind: str, everybody: Iterable[Person], takes: int = TAKES) -> Iterator[Wanted]:
+def plan_polyglots(kind: str, everybody: Iterable[Person], takes: int = TAKES) -> Iterator[PlannedRecording]:
     """Every person in every language with every device, ``takes`` times: one phrase or two."""
-    spoken = languages()
+    spoken = read_languages()
     index = 0
     for person in everybody:
         for language in LANGUAGES:
             said = [phrase for part in spoken[language][1:] for phrase in part]
             for device in DEVICES:
                 for _ in range(takes):
-                    generator = scene.rng(SPEAKERS, kind, "text", index)
+                    generator = scene.make_rng(SPEAKERS, kind, "text", index)
                     chosen = generator.choice(len(said), 1 + int(generator.integers(2)), replace=False)
-                    yield Wanted(person, language, device, ", ".join(said[place] for place in chosen))
+                    yield PlannedRecording(person, language, device, ", ".join(said[place] for place in chosen))
                     index += 1
 
 
-def repeaters(everybody: Iterable[Person]) -> Iterator[Wanted]:
+def plan_repeaters(everybody: Iterable[Person]) -> Iterator[PlannedRecording]:
     """Every person with every phrase, ``REPEATS`` times, with one device or another."""
     for person in everybody:
         for phrase in SAID:
             for take in range(REPEATS):
-                yield Wanted(person, "en", DEVICES[(take + len(phrase)) % len(DEVICES)], phrase)
+                yield PlannedRecording(person, "en", DEVICES[(take + len(phrase)) % len(DEVICES)], phrase)
 
 
-def samples(say: Say, kind: str, wanted: Iterable[Wanted]) -> Iterator[Sample]:
+def make_samples(say: Say, kind: str, wanted: Iterable[PlannedRecording]) -> Iterator[Sample]:
     """The recordings, with all that is known of them."""
-    spoken = languages()
+    spoken = read_languages()
     for index, (person, language, device, text) in enumerate(wanted):
-        generator = scene.rng(SPEAKERS, kind, index)
+        generator = scene.make_rng(SPEAKERS, kind, index)
         distance = "near" if generator.random() < 0.6 else "far"
         dry = say(text, person.voice(spoken[language][0], generator))
-        wet = heard(dry, device, distance, generator)
+        wet = record_speech(dry, device, distance, generator)
         sidecar = {
             "speaker": person.name,
             "gender": person.gender,
@@ -168,14 +168,14 @@ def samples(say: Say, kind: str, wanted: Iterable[Wanted]) -> Iterator[Sample]:
 
 def make_speakers(folder: Path) -> None:
     """Shards ``speakers_{train,test}_*.tar`` and the trial lists of all tasks about them, named as the real ones."""
-    test = people("p", HIGH, LOW)
+    test = draw_people("p", HIGH, LOW)
     variants = {gender: [names[at % len(names)] for at in range(TRAINING // 2)] for gender, names in OTHERS.items()}
-    with synthesiser() as say:
-        made = list(samples(say, "test", polyglots("test", test)))
+    with open_synthesiser() as say:
+        made = list(make_samples(say, "test", plan_polyglots("test", test)))
         write_shards(folder, "speakers_test", made)
-        train = polyglots("train", people("t", variants["f"], variants["m"]), takes=1)
-        write_shards(folder, "speakers_train", samples(say, "train", train))
-    known = recordings(made)
+        train = plan_polyglots("train", draw_people("t", variants["f"], variants["m"]), takes=1)
+        write_shards(folder, "speakers_train", make_samples(say, "train", train))
+    known = list_recordings(made)
     lists: Mapping[str, PairList] = {
         "random": random_pairs(known, targets=TARGETS, nontargets=NONTARGETS, seed=0),
         "veri_test2": random_pairs(known, targets=TARGETS, nontargets=TARGETS, seed=1),
@@ -190,15 +190,15 @@ def make_speakers(folder: Path) -> None:
 
 def make_phrases(folder: Path) -> None:
     """Shards ``phrases_test_*.tar`` and ``phrases.txt``, in which only the right person with the right words counts."""
-    everybody = people("q", HIGH[:REPEATING], LOW[:REPEATING])
-    with synthesiser() as say:
-        made = list(samples(say, "phrase", repeaters(everybody)))
+    everybody = draw_people("q", HIGH[:REPEATING], LOW[:REPEATING])
+    with open_synthesiser() as say:
+        made = list(make_samples(say, "phrase", plan_repeaters(everybody)))
         write_shards(folder, "phrases_test", made)
-    pairs = phrase_pairs(recordings(made), PHRASE_TRIALS, seed=0)  # type: ignore[arg-type]
+    pairs = phrase_pairs(list_recordings(made), PHRASE_TRIALS, seed=0)  # type: ignore[arg-type]
     write_trials(folder / "phrases.txt", pairs, lambda pairs, at: bool(pairs.target[at]))
 
 
-def recordings(made: Iterable[Sample]) -> list[Recording]:
+def list_recordings(made: Iterable[Sample]) -> list[Recording]:
     """What pairs are drawn from."""
     return [
         Recording(one.key, one.sidecar["speaker"], {k: v for k, v in one.sidecar.items() if k != "speaker"})

@@ -8,7 +8,7 @@ from __future__ import annotations
 import numpy as np
 from numpy.random import Generator
 
-from tasks.mini.signals import RATE, Array, samples, wander
+from tasks.mini.signals import RATE, Array, count_samples, draw_curve
 
 FRAME = RATE // 50
 
@@ -27,7 +27,7 @@ def bend(x: Array, semitones: Array) -> Array:
     return out
 
 
-def melody(
+def draw_melody(
     generator: Generator, n: int, *, slope: float, final: float, arch: float, tremor: float, jitter: float
 ) -> Array:
     """[n] semitones: a line that rises by ``slope``, an ``arch``, a ``final`` turn, and what is not under control.
@@ -36,14 +36,14 @@ def melody(
     """
     place = np.linspace(0.0, 1.0, n)
     line = slope * (place - 0.5) + arch * np.sin(np.pi * place) + final * np.clip((place - 0.75) / 0.25, 0.0, 1.0)
-    rate = generator.uniform(5.0, 9.0) * (1.0 + 0.1 * wander(generator, n, 2.0, -1.0, 1.0))
+    rate = generator.uniform(5.0, 9.0) * (1.0 + 0.1 * draw_curve(generator, n, 2.0, -1.0, 1.0))
     shake = np.sin(2 * np.pi * np.cumsum(rate) / RATE + generator.uniform(0.0, 2 * np.pi))
-    depth = wander(generator, n, 1.5, 0.4, 1.0)
-    out: Array = line + tremor * shake * depth + jitter * wander(generator, n, 45.0, -1.0, 1.0)
+    depth = draw_curve(generator, n, 1.5, 0.4, 1.0)
+    out: Array = line + tremor * shake * depth + jitter * draw_curve(generator, n, 45.0, -1.0, 1.0)
     return out
 
 
-def envelope(x: Array) -> Array:
+def compute_envelope(x: Array) -> Array:
     """[N] the local level, at most 1: RMS over 20 ms."""
     from scipy.ndimage import uniform_filter1d
 
@@ -53,10 +53,10 @@ def envelope(x: Array) -> Array:
 
 def stress(x: Array, expand: float) -> Array:
     """[N] loud parts louder (``expand`` above 1) or levelled out (below 1)."""
-    return x * (envelope(x) + 0.02) ** (expand - 1.0)
+    return x * (compute_envelope(x) + 0.02) ** (expand - 1.0)
 
 
-def effort(x: Array, tilt: float) -> Array:
+def tilt_spectrum(x: Array, tilt: float) -> Array:
     """[N] the spectrum between 300 Hz and 5 kHz tilted by ``tilt`` dB per octave: a pressed or a soft voice."""
     from scipy.fft import irfft, next_fast_len, rfft, rfftfreq
 
@@ -82,9 +82,9 @@ def breathe(x: Array, generator: Generator, amount: float) -> Array:
     return out
 
 
-def gaps(x: Array, generator: Generator, count: int, seconds: tuple[float, float]) -> Array:
+def insert_gaps(x: Array, generator: Generator, count: int, seconds: tuple[float, float]) -> Array:
     """``x`` with ``count`` pauses where it is quietest, 0.2 s or more from one another and from both ends."""
-    level = envelope(x)[:: FRAME // 4]
+    level = compute_envelope(x)[:: FRAME // 4]
     away = round(0.2 * RATE / (FRAME // 4))
     free = np.zeros(len(level), dtype=bool)
     free[away : max(away, len(level) - away)] = True
@@ -98,6 +98,6 @@ def gaps(x: Array, generator: Generator, count: int, seconds: tuple[float, float
     parts: list[Array] = []
     start = 0
     for cut in sorted(cuts):
-        parts += [x[start:cut], np.zeros(samples(generator.uniform(*seconds)))]
+        parts += [x[start:cut], np.zeros(count_samples(generator.uniform(*seconds)))]
         start = cut
     return np.concatenate([*parts, x[start:]])

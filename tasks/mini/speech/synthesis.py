@@ -40,7 +40,7 @@ Say = Callable[[str, Voice], Float]
 """Text and voice to speech [N] at ``RATE``, peak 1, without leading and trailing silence."""
 
 
-def _read(process: subprocess.Popen[bytes], errors: IO[bytes], where: str) -> bytes:
+def _read_reply(process: subprocess.Popen[bytes], errors: IO[bytes], where: str) -> bytes:
     out = process.stdout
     assert out is not None
     head = out.read(4)
@@ -83,7 +83,7 @@ def trim(x: Float, floor_in_db: float = -45.0) -> Float:
 
 
 @contextmanager
-def synthesiser() -> Iterator[Say]:
+def open_synthesiser() -> Iterator[Say]:
     """Start the engine; it ends with the block. Equal sequences of calls give equal samples.
 
     (Its vibrato runs on from one utterance to the next, so a single call is not a function of its arguments alone.)
@@ -103,7 +103,7 @@ def synthesiser() -> Iterator[Say]:
             command, cwd=root, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=errors
         )  # fmt: skip
         try:
-            engine_rate = int(_read(process, errors, "start"))
+            engine_rate = int(_read_reply(process, errors, "start"))
 
             def say(text: str, voice: Voice) -> Float:
                 rate = min(450, max(80, round(voice.rate / voice.tract)))
@@ -114,7 +114,7 @@ def synthesiser() -> Iterator[Say]:
                     process.stdin.flush()
                 except BrokenPipeError:
                     pass  # the reader reports why it ended
-                pcm = np.frombuffer(_read(process, errors, f"{voice.name}: {text!r}"), "<i2").astype(np.float64)
+                pcm = np.frombuffer(_read_reply(process, errors, f"{voice.name}: {text!r}"), "<i2").astype(np.float64)
                 if not pcm.any():
                     raise DataError("speech synthesis", got="silence", expected="speech", where=f"{voice}: {text!r}")
                 return trim(resample(pcm / 32768.0, RATE / (engine_rate * voice.tract)))

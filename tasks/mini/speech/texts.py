@@ -13,18 +13,18 @@ FOLDER = Path(__file__).parent / "texts"
 SHARES = {"train": (0, 8), "valid": (8, 12), "test": (12, 18)}  # alternatives of english.txt by split
 
 
-def _rows(name: str) -> list[list[str]]:
+def _read_rows(name: str) -> list[list[str]]:
     lines = (FOLDER / name).read_text(encoding="utf-8").splitlines()
     return [line.split("|") for line in lines if line and not line.startswith("#")]
 
 
-def sentences(split: str, n: int, generator: Generator) -> list[str]:
+def draw_sentences(split: str, n: int, generator: Generator) -> list[str]:
     """``n`` different English sentences; those of two splits have no part in common.
 
     Raises DataError where the split has fewer.
     """
     start, stop = SHARES[split]
-    parts = [row[1:][start:stop] for row in _rows("english.txt")]
+    parts = [row[1:][start:stop] for row in _read_rows("english.txt")]
     possible = math.prod(len(part) for part in parts)
     if n > possible:
         raise DataError("sentences", got=n, expected=f"at most {possible} different ones", where=split)
@@ -34,6 +34,8 @@ def sentences(split: str, n: int, generator: Generator) -> list[str]:
     return list(chosen)
 
 
-def languages() -> dict[str, tuple[str, tuple[str, ...], tuple[str, ...]]]:
+def read_languages() -> dict[str, tuple[str, tuple[str, ...], tuple[str, ...]]]:
     """Language code to (espeak-ng voice, phrases for training, phrases for testing)."""
-    return {code: (voice, tuple(phrases[:-4]), tuple(phrases[-4:])) for code, voice, *phrases in _rows("languages.txt")}
+    return {
+        code: (voice, tuple(phrases[:-4]), tuple(phrases[-4:])) for code, voice, *phrases in _read_rows("languages.txt")
+    }

@@ -14,9 +14,21 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.random import Generator
 
-from tasks.mini.environment.creatures import glide
-from tasks.mini.scene import place, rng, to_pcm16
-from tasks.mini.signals import RATE, Array, add, burst, curve, log_uniform, noise, resonate, samples, swell, unit
+from tasks.mini.environment.creatures import draw_glide
+from tasks.mini.scene import make_rng, place_in_scene, to_pcm16
+from tasks.mini.signals import (
+    RATE,
+    Array,
+    count_samples,
+    draw_log_uniform,
+    interpolate,
+    make_burst,
+    make_noise,
+    make_swell,
+    mix_into,
+    resonate,
+    scale_to_unit,
+)
 from tasks.mini.write import Sample
 
 LICENCE = "CC0-1.0 (synthetic)"
@@ -45,190 +57,205 @@ class Person:
 Sound = Callable[[Person, Generator], Array]
 
 
-def person(name: str) -> Person:
+def draw_person(name: str) -> Person:
     """The one person of that name."""
-    generator = rng("vocalsound", "person", name)
+    generator = make_rng("vocalsound", "person", name)
     deep = generator.random() < 0.5
     return Person(
-        pitch=log_uniform(generator, 85, 150) if deep else log_uniform(generator, 160, 290),
+        pitch=draw_log_uniform(generator, 85, 150) if deep else draw_log_uniform(generator, 160, 290),
         size=float(generator.uniform(0.98, 1.22) if deep else generator.uniform(0.8, 1.02)),
-        breath=log_uniform(generator, 0.1, 0.5),
-        rough=log_uniform(generator, 0.01, 0.06),
-        tempo=log_uniform(generator, 0.75, 1.35),
+        breath=draw_log_uniform(generator, 0.1, 0.5),
+        rough=draw_log_uniform(generator, 0.01, 0.06),
+        tempo=draw_log_uniform(generator, 0.75, 1.35),
         voiced=float(generator.uniform(0.3, 0.9)),
     )
 
 
-def lasting(who: Person, clip: Generator, low: float, high: float) -> int:
+def draw_length(who: Person, clip: Generator, low: float, high: float) -> int:
     """Samples of something that takes ``low`` to ``high`` seconds."""
-    return samples(log_uniform(clip, low, high) / who.tempo)
+    return count_samples(draw_log_uniform(clip, low, high) / who.tempo)
 
 
-def air(who: Person, clip: Generator, n: int, first: Tract, last: Tract, slope: float = -2.0) -> Array:
+def synthesise_air(who: Person, clip: Generator, n: int, first: Tract, last: Tract, slope: float = -2.0) -> Array:
     """[n] turbulent air through a tract that moves from ``first`` to ``last``, of unit power."""
-    source, mix, out = noise(clip, n, slope), np.linspace(0.0, 1.0, n), np.zeros(n)
+    source, mix, out = make_noise(clip, n, slope), np.linspace(0.0, 1.0, n), np.zeros(n)
     bend = clip.uniform(0.9, 1.1, 3) / who.size
     for weight, tract in ((1.0 - mix, first), (mix, last)):
         centres = np.array(tract) * bend
         out += weight * resonate(source, list(centres), list(0.3 * centres + 120), [1.0, 0.8, 0.6])
-    return unit(out + 0.08 * source)
+    return scale_to_unit(out + 0.08 * source)
 
 
-def voice(who: Person, clip: Generator, pitch: Array, first: Tract, last: Tract, rough: float, breath: float) -> Array:
+def synthesise_voice(
+    who: Person, clip: Generator, pitch: Array, first: Tract, last: Tract, rough: float, breath: float
+) -> Array:
     """[n] the glottis on a ``pitch`` contour in multiples of the habit, of unit power."""
     bend = clip.uniform(0.92, 1.08, 3) / who.size
     tracts = [list(np.array(tract) * bend) for tract in (first, last)]
-    return glide(
+    return draw_glide(
         clip, np.maximum(who.pitch * pitch, 30.0), (tracts[0], tracts[1]), rough=rough, breath=breath + who.breath
     )
 
 
-def joined(parts: list[tuple[float, Array]], tail: float = 0.02) -> Array:
+def join_parts(parts: list[tuple[float, Array]], tail: float = 0.02) -> Array:
     """[n] (seconds, sound) pairs mixed, from the first beginning to the last end."""
     first = min(start for start, _ in parts)
     end = max(start + len(sound) / RATE for start, sound in parts)
-    out = np.zeros(samples(end - first + tail))
+    out = np.zeros(count_samples(end - first + tail))
     for start, sound in parts:
-        add(out, start - first, sound)
+        mix_into(out, start - first, sound)
     return out
 
 
-def laughter(who: Person, clip: Generator) -> Array:
+def synthesise_laughter(who: Person, clip: Generator) -> Array:
     """Three to nine calls, voiced, panted or hummed, that sink; air drawn in at the end now and then."""
     vowel = [OPEN, MIDDLE, SPREAD, ROUND, HUM][int(clip.integers(5))]
-    voiced, high = clip.random() < 0.25 + 0.7 * who.voiced, log_uniform(clip, 1.1, 2.3)
+    voiced, high = clip.random() < 0.25 + 0.7 * who.voiced, draw_log_uniform(clip, 1.1, 2.3)
     rate, filled, count = who.tempo * clip.uniform(3.8, 6.0), clip.uniform(0.4, 0.7), int(clip.integers(3, 9))
     parts, now = [], 0.0
     for k in range(count):
-        n = samples(filled / rate)
-        puff = air(who, clip, n, vowel, vowel) * swell(n, 0.25, 0.6)
+        n = count_samples(filled / rate)
+        puff = synthesise_air(who, clip, n, vowel, vowel) * make_swell(n, 0.25, 0.6)
         sink = 1.0 - 0.4 * k / count
         if voiced:
-            pitch = high * sink * curve(n, [(0, 0.95), (0.3, clip.uniform(1.0, 1.2)), (1, 0.85)])
-            sung = voice(who, clip, pitch, vowel, vowel, who.rough, 0.3) * swell(n, 0.2, 0.5)
+            pitch = high * sink * interpolate(n, [(0, 0.95), (0.3, clip.uniform(1.0, 1.2)), (1, 0.85)])
+            sung = synthesise_voice(who, clip, pitch, vowel, vowel, who.rough, 0.3) * make_swell(n, 0.2, 0.5)
             puff = sung + clip.uniform(0.1, 0.4) * puff
         parts.append((now, puff * sink**1.5 * clip.uniform(0.7, 1.0)))
         now += clip.uniform(0.85, 1.15) / rate
     if clip.random() < 0.4:
-        n = lasting(who, clip, 0.2, 0.5)
-        parts.append((now, 0.4 * air(who, clip, n, MIDDLE, OPEN) * swell(n, 0.6, 0.3)))
-    return joined(parts)
+        n = draw_length(who, clip, 0.2, 0.5)
+        parts.append((now, 0.4 * synthesise_air(who, clip, n, MIDDLE, OPEN) * make_swell(n, 0.6, 0.3)))
+    return join_parts(parts)
 
 
-def sigh(who: Person, clip: Generator) -> Array:
+def synthesise_sigh(who: Person, clip: Generator) -> Array:
     """A breath drawn in, as a rule, and a long one let go, with the voice sinking in it or not."""
     parts, now = [], 0.0
     if clip.random() < 0.6:
-        n = lasting(who, clip, 0.35, 0.8)
-        parts.append((0.0, clip.uniform(0.15, 0.6) * air(who, clip, n, NOSE, MIDDLE) * swell(n, 0.7, 0.25)))
+        n = draw_length(who, clip, 0.35, 0.8)
+        parts.append(
+            (0.0, clip.uniform(0.15, 0.6) * synthesise_air(who, clip, n, NOSE, MIDDLE) * make_swell(n, 0.7, 0.25))
+        )
         now = n / RATE + clip.uniform(0.0, 0.15)
-    n = lasting(who, clip, 0.6, 1.5)
+    n = draw_length(who, clip, 0.6, 1.5)
     first = [OPEN, MIDDLE][int(clip.integers(2))]
-    shape = swell(n, clip.uniform(0.1, 0.3), clip.uniform(0.6, 0.85))
-    parts.append((now, air(who, clip, n, first, ROUND) * shape))
+    shape = make_swell(n, clip.uniform(0.1, 0.3), clip.uniform(0.6, 0.85))
+    parts.append((now, synthesise_air(who, clip, n, first, ROUND) * shape))
     if clip.random() < who.voiced:
-        pitch = clip.uniform(1.0, 1.7) * curve(n, [(0, 1.0), (0.15, 1.1), (1, clip.uniform(0.5, 0.75))])
-        parts.append((now, clip.uniform(0.3, 1.5) * voice(who, clip, pitch, first, ROUND, who.rough, 0.4) * shape))
-    return joined(parts)
+        pitch = clip.uniform(1.0, 1.7) * interpolate(n, [(0, 1.0), (0.15, 1.1), (1, clip.uniform(0.5, 0.75))])
+        parts.append(
+            (now, clip.uniform(0.3, 1.5) * synthesise_voice(who, clip, pitch, first, ROUND, who.rough, 0.4) * shape)
+        )
+    return join_parts(parts)
 
 
-def throatclearing(who: Person, clip: Generator) -> Array:
+def synthesise_throatclearing(who: Person, clip: Generator) -> Array:
     """One to three rasps of a pressed, irregular glottis, the last one often hummed."""
     parts, now = [], 0.0
     for k in range(count := int(clip.integers(1, 4))):
-        n = lasting(who, clip, 0.14, 0.4 if k < count - 1 else 0.6)
+        n = draw_length(who, clip, 0.14, 0.4 if k < count - 1 else 0.6)
         last = [HUM, MIDDLE][int(clip.integers(2))]
-        pitch = clip.uniform(0.45, 1.0) * curve(n, [(0, 1.1), (0.4, 1.0), (1, clip.uniform(0.6, 0.9))])
-        rasp = voice(who, clip, pitch, MIDDLE, last, clip.uniform(0.12, 0.3), 0.5)
-        hiss = clip.uniform(0.3, 1.2) * air(who, clip, n, MIDDLE, last)
-        parts.append((now, (rasp + hiss) * swell(n, clip.uniform(0.05, 0.3), clip.uniform(0.3, 0.6))))
+        pitch = clip.uniform(0.45, 1.0) * interpolate(n, [(0, 1.1), (0.4, 1.0), (1, clip.uniform(0.6, 0.9))])
+        rasp = synthesise_voice(who, clip, pitch, MIDDLE, last, clip.uniform(0.12, 0.3), 0.5)
+        hiss = clip.uniform(0.3, 1.2) * synthesise_air(who, clip, n, MIDDLE, last)
+        parts.append((now, (rasp + hiss) * make_swell(n, clip.uniform(0.05, 0.3), clip.uniform(0.3, 0.6))))
         now += n / RATE + clip.uniform(0.02, 0.2)
-    return joined(parts)
+    return join_parts(parts)
 
 
-def cough(who: Person, clip: Generator) -> Array:
+def synthesise_cough(who: Person, clip: Generator) -> Array:
     """One to four explosions, each with a noisy middle and sometimes a voiced end."""
     voiced, parts, now = clip.random() < who.voiced, [], 0.0
     if clip.random() < 0.3:
-        n = lasting(who, clip, 0.2, 0.4)
-        parts.append((now, clip.uniform(0.1, 0.3) * air(who, clip, n, NOSE, OPEN) * swell(n, 0.7, 0.2)))
+        n = draw_length(who, clip, 0.2, 0.4)
+        parts.append((now, clip.uniform(0.1, 0.3) * synthesise_air(who, clip, n, NOSE, OPEN) * make_swell(n, 0.7, 0.2)))
         now += n / RATE + 0.05
     for k in range(int(clip.integers(1, 4))):
-        n, loud = lasting(who, clip, 0.18, 0.4), clip.uniform(0.6, 1.0) * 0.85**k
-        blast = burst(clip, clip.uniform(0.04, 0.12), 0.002)
+        n, loud = draw_length(who, clip, 0.18, 0.4), clip.uniform(0.6, 1.0) * 0.85**k
+        blast = make_burst(clip, clip.uniform(0.04, 0.12), 0.002)
         parts.append((now, 0.8 * loud * resonate(blast, list(np.array(OPEN) / who.size), [400, 600, 900], [2, 2, 2])))
-        decay = np.exp(-np.arange(n) / RATE * clip.uniform(6.0, 14.0)) * swell(n, 0.03, 0.3)
-        parts.append((now, 2 * loud * air(who, clip, n, OPEN, MIDDLE, clip.uniform(-3.0, 0.0)) * decay))
+        decay = np.exp(-np.arange(n) / RATE * clip.uniform(6.0, 14.0)) * make_swell(n, 0.03, 0.3)
+        parts.append((now, 2 * loud * synthesise_air(who, clip, n, OPEN, MIDDLE, clip.uniform(-3.0, 0.0)) * decay))
         if voiced:
-            m = samples(n / RATE * clip.uniform(0.4, 0.9))
-            pitch = clip.uniform(0.9, 1.8) * curve(m, [(0, 1.1), (1, 0.7)])
-            bark = voice(who, clip, pitch, OPEN, MIDDLE, 3 * who.rough + 0.03, 0.6) * swell(m, 0.2, 0.6)
+            m = count_samples(n / RATE * clip.uniform(0.4, 0.9))
+            pitch = clip.uniform(0.9, 1.8) * interpolate(m, [(0, 1.1), (1, 0.7)])
+            bark = synthesise_voice(who, clip, pitch, OPEN, MIDDLE, 3 * who.rough + 0.03, 0.6) * make_swell(m, 0.2, 0.6)
             parts.append((now + clip.uniform(0.02, 0.1), loud * clip.uniform(0.3, 1.0) * bark))
         now += n / RATE + clip.uniform(0.03, 0.25)
-    return joined(parts)
+    return join_parts(parts)
 
 
-def sneeze(who: Person, clip: Generator) -> Array:
+def synthesise_sneeze(who: Person, clip: Generator) -> Array:
     """Air gasped in, up to twice, a moment of nothing, and all of it out through the teeth."""
     parts, now = [], 0.0
     for k in range(int(clip.integers(0, 3))):
-        n = lasting(who, clip, 0.2, 0.5)
-        gasp = air(who, clip, n, MIDDLE, OPEN)
+        n = draw_length(who, clip, 0.2, 0.5)
+        gasp = synthesise_air(who, clip, n, MIDDLE, OPEN)
         if clip.random() < 0.5 * who.voiced:
-            pitch = clip.uniform(1.2, 2.0) * curve(n, [(0, 0.9), (1, 1.3)])
-            gasp = 0.5 * gasp + voice(who, clip, pitch, MIDDLE, OPEN, who.rough, 0.5)
-        parts.append((now, clip.uniform(0.15, 0.45) * (1 + 0.4 * k) * gasp * swell(n, 0.8, 0.15)))
+            pitch = clip.uniform(1.2, 2.0) * interpolate(n, [(0, 0.9), (1, 1.3)])
+            gasp = 0.5 * gasp + synthesise_voice(who, clip, pitch, MIDDLE, OPEN, who.rough, 0.5)
+        parts.append((now, clip.uniform(0.15, 0.45) * (1 + 0.4 * k) * gasp * make_swell(n, 0.8, 0.15)))
         now += n / RATE + clip.uniform(0.03, 0.3)
     if clip.random() < who.voiced:
-        n = lasting(who, clip, 0.06, 0.18)
-        pitch = clip.uniform(1.3, 2.3) * curve(n, [(0, 1.1), (1, 0.9)])
-        parts.append((now, voice(who, clip, pitch, OPEN, SPREAD, 2 * who.rough, 0.6) * swell(n, 0.1, 0.3)))
-        now += 0.8 * n / RATE
-    n, teeth = lasting(who, clip, 0.15, 0.45), [TEETH, SPREAD][int(clip.random() < 0.3)]
-    decay = np.exp(-np.arange(n) / RATE * clip.uniform(4.0, 12.0)) * swell(n, 0.04, 0.4)
-    parts.append((now, 1.6 * air(who, clip, n, teeth, [ROUND, MIDDLE, teeth][int(clip.integers(3))], 0.0) * decay))
-    if clip.random() < 0.6 * who.voiced:
-        m = lasting(who, clip, 0.12, 0.35)
-        pitch = clip.uniform(1.0, 1.7) * curve(m, [(0, 1.1), (1, 0.6)])
+        n = draw_length(who, clip, 0.06, 0.18)
+        pitch = clip.uniform(1.3, 2.3) * interpolate(n, [(0, 1.1), (1, 0.9)])
         parts.append(
-            (now + 0.5 * n / RATE, 0.7 * voice(who, clip, pitch, ROUND, ROUND, who.rough, 0.5) * swell(m, 0.2, 0.6))
+            (now, synthesise_voice(who, clip, pitch, OPEN, SPREAD, 2 * who.rough, 0.6) * make_swell(n, 0.1, 0.3))
         )
-    return joined(parts)
+        now += 0.8 * n / RATE
+    n, teeth = draw_length(who, clip, 0.15, 0.45), [TEETH, SPREAD][int(clip.random() < 0.3)]
+    decay = np.exp(-np.arange(n) / RATE * clip.uniform(4.0, 12.0)) * make_swell(n, 0.04, 0.4)
+    parts.append(
+        (now, 1.6 * synthesise_air(who, clip, n, teeth, [ROUND, MIDDLE, teeth][int(clip.integers(3))], 0.0) * decay)
+    )
+    if clip.random() < 0.6 * who.voiced:
+        m = draw_length(who, clip, 0.12, 0.35)
+        pitch = clip.uniform(1.0, 1.7) * interpolate(m, [(0, 1.1), (1, 0.6)])
+        parts.append(
+            (
+                now + 0.5 * n / RATE,
+                0.7 * synthesise_voice(who, clip, pitch, ROUND, ROUND, who.rough, 0.5) * make_swell(m, 0.2, 0.6),
+            )
+        )
+    return join_parts(parts)
 
 
-def sniff(who: Person, clip: Generator) -> Array:
+def synthesise_sniff(who: Person, clip: Generator) -> Array:
     """One to four short breaths drawn in through a nose that is more or less free."""
     blocked, parts, now = clip.uniform(0.7, 1.4), [], 0.0
     for _ in range(int(clip.integers(1, 5))):
-        n = lasting(who, clip, 0.12, 0.45)
+        n = draw_length(who, clip, 0.12, 0.45)
         start = (NOSE[0] * blocked, NOSE[1] * blocked, NOSE[2] * blocked)
         rise = clip.uniform(1.0, 1.35)
         stop = (start[0] * rise, start[1] * rise, start[2] * rise)
-        puff = air(who, clip, n, start, stop, clip.uniform(-2.0, 1.0))
-        parts.append((now, clip.uniform(0.5, 1.0) * puff * swell(n, clip.uniform(0.4, 0.8), clip.uniform(0.1, 0.4))))
+        puff = synthesise_air(who, clip, n, start, stop, clip.uniform(-2.0, 1.0))
+        parts.append(
+            (now, clip.uniform(0.5, 1.0) * puff * make_swell(n, clip.uniform(0.4, 0.8), clip.uniform(0.1, 0.4)))
+        )
         now += n / RATE + clip.uniform(0.05, 0.45)
-    return joined(parts)
+    return join_parts(parts)
 
 
 SOUNDS: Mapping[str, Sound] = {
-    "laughter": laughter,
-    "sigh": sigh,
-    "throatclearing": throatclearing,
-    "cough": cough,
-    "sneeze": sneeze,
-    "sniff": sniff,
+    "laughter": synthesise_laughter,
+    "sigh": synthesise_sigh,
+    "throatclearing": synthesise_throatclearing,
+    "cough": synthesise_cough,
+    "sneeze": synthesise_sneeze,
+    "sniff": synthesise_sniff,
 }
 
 
-def recordings(split: str, people: int, per_sound: int) -> Iterator[Sample]:
+def make_recordings(split: str, people: int, per_sound: int) -> Iterator[Sample]:
     """``per_sound`` recordings of every sound by each of ``people`` whom no other split knows, at home or elsewhere."""
     for number in range(people):
         name = f"{split}{number:03d}"
         for label, sound in SOUNDS.items():
             for take in range(per_sound):
-                clip = rng("vocalsound", name, label, take)
-                wet = place(
-                    unit(sound(person(name), clip)),
+                clip = make_rng("vocalsound", name, label, take)
+                wet = place_in_scene(
+                    scale_to_unit(sound(draw_person(name), clip)),
                     clip,
                     RATE,
                     rt60_range=(0.1, 0.6),

@@ -24,7 +24,7 @@ VARIANTS = {
 ACCENTS = ("en-us", "en-gb-x-rp", "en-gb-scotland", "en-029", "en-gb-x-gbclan", "en-gb-x-gbcwmd", "en-us-nyc")
 
 
-def stranger(generator: Generator, language: str, split: str, spread: float = 1.0) -> Voice:
+def draw_stranger(generator: Generator, language: str, split: str, spread: float = 1.0) -> Voice:
     """A talker of ``language`` whom no other split knows; ``spread`` (0..1): how far pitch and vocal tract vary."""
     return Voice(
         name=f"{language}+{generator.choice(VARIANTS[split])}",
@@ -35,7 +35,7 @@ def stranger(generator: Generator, language: str, split: str, spread: float = 1.
     )
 
 
-def resident(generator: Generator, variant: str) -> Voice:
+def draw_resident(generator: Generator, variant: str) -> Voice:
     """A talker who has a variant to himself: some English accent and a moderate habit of speaking."""
     accent = ACCENTS[int(generator.integers(len(ACCENTS)))]
     return Voice(

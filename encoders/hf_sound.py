@@ -6,11 +6,11 @@ run). Microsoft's CLAP is in ``msclap.py``.
 
 from __future__ import annotations
 
-from encoders.parts.hf_published import published
+from encoders.parts.hf_published import build_published_spec
 
 CLAP = ("audioset", "clotho", "audiocaps", "freesound", "bbc sound effects")  # LAION-Audio-630K, among others
 
-ast = published(
+ast = build_published_spec(
     "ast",
     "MIT/ast-finetuned-audioset-10-10-0.4593",
     revision="f826b80d28226b62986cc218e5cec390b1096902",
@@ -19,7 +19,7 @@ ast = published(
     licence="BSD-3-Clause",
     trained_on=("imagenet", "audioset"),
 )
-clap_htsat = published(
+clap_htsat = build_published_spec(
     "clap-htsat-unfused",
     "laion/clap-htsat-unfused",
     revision="8fa0f1c6d0433df6e97c127f64b2a1d6c0dcda8a",
@@ -29,7 +29,7 @@ clap_htsat = published(
     licence="Apache-2.0",
     trained_on=CLAP,
 )
-clap_larger = published(
+clap_larger = build_published_spec(
     "larger-clap-general",
     "laion/larger_clap_general",
     revision="ada0c23a36c4e8582805bb38fec3905903f18b41",
@@ -39,7 +39,7 @@ clap_larger = published(
     licence="Apache-2.0",
     trained_on=CLAP,
 )
-mert_95m = published(
+mert_95m = build_published_spec(
     "mert-v1-95m",
     "m-a-p/MERT-v1-95M",
     revision="12af15fef9d0ac838c3f475bfbbf26d2060dd4f5",
@@ -49,7 +49,7 @@ mert_95m = published(
     licence="CC-BY-NC-4.0",
     trained_on=("20,000 hours of music, not published",),
 )
-mert_330m = published(
+mert_330m = build_published_spec(
     "mert-v1-330m",
     "m-a-p/MERT-v1-330M",
     revision="0e06c986db0527c0fd1b47181c40f006805e3de0",
