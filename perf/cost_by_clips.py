@@ -71,7 +71,7 @@ def measure_extraction(clips: int, threads: int, folder: Path) -> dict[str, Any]
     frozen = Frozen("light", workloads.load_encoder(model), "0" * 64, model.certificate, "cpu", "fp32")
     store = Store(folder / "cache")
     start = time.perf_counter()
-    found = shards.all_verified(sorted((folder / "shards").glob("*.tar")), {}, threads)
+    found = shards.verify_shards(sorted((folder / "shards").glob("*.tar")), {}, threads)
     encoded_at, while_encoding = start, 0.0
 
     def progress(clips: int, encoded: bool) -> None:

@@ -147,7 +147,7 @@ def copy_shards(paths: list[Path], copies: int) -> list[Path]:
 
 def decode_shard(path: Path, rate: int) -> list[np.ndarray[Any, Any]]:
     """The clips of a shard as the encoder gets them."""
-    samples = shards.samples(shards.verified(path))
+    samples = shards.read_samples(shards.verify_shard(path))
     return [decode.heard(sample.audio, rate, where=sample.where)[0] for sample in samples]
 
 
@@ -155,7 +155,7 @@ def time_extraction(frozen: Frozen, work: Workload) -> float:
     """Seconds from shards on disk to embeddings, nothing of them being in the store."""
     shutil.rmtree(work.cache, ignore_errors=True)
     start = time.perf_counter()
-    found = shards.all_verified(work.paths, {}, work.threads)
+    found = shards.verify_shards(work.paths, {}, work.threads)
     extract(
         found,
         frozen,

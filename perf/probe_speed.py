@@ -147,7 +147,7 @@ def score_task(task: Task, folder: Path) -> list[float]:
     """From shards to the scores of a task's probes, as a run computes them."""
     import os
 
-    from bench.datasets.dataset import dataset
+    from bench.datasets.dataset import prepare_dataset
     from bench.evaluation.clips import embed_clips, evaluate_clips
     from bench.extraction.load_encoder import freeze
     from encoders.logmel import logmel
@@ -155,7 +155,7 @@ def score_task(task: Task, folder: Path) -> list[float]:
     cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
     settings = Settings("full", "strict", "cpu", "fp32", (0,), folder / "cache", folder / "shards", cores)
     frozen = freeze(logmel, device="cpu", precision="fp32", cache=settings.cache)
-    data = dataset(task, "full", cache=settings.cache, data=settings.data)
+    data = prepare_dataset(task, "full", cache=settings.cache, data=settings.data)
     labelled = embed_clips(task, data, frozen, settings, lambda clips, computed: None)
     return [evaluate_clips(labelled, frozen, probe, settings).score.value for probe in task.probes]
 
@@ -169,8 +169,8 @@ def score_as_published(task: Task, folder: Path) -> list[float]:
     encoder, folds = load("cpu"), tuple(range(len(task.shards.patterns)))
     tars = xares_loops.Tars(folder / "frames", task.target.n_classes, folds)
     for fold, pattern in enumerate(task.shards.patterns.values()):
-        found = [Shard(path, "", 0) for path in shards.find(folder / "shards", pattern)]
-        samples = (one for shard in found for one in shards.samples(shard))
+        found = [Shard(path, "", 0) for path in shards.find_shards(folder / "shards", pattern)]
+        samples = (one for shard in found for one in shards.read_samples(shard))
         clips = ((one.key, decode.decode(one.audio, where=one.where)[0], one.sidecar["label"]) for one in samples)
         xares_loops.encode(encoder, clips, fold, tars)
     return [xares_loops.train_linear(tars), xares_loops.run_knn(tars)]

@@ -8,7 +8,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from bench.discovery.environment import machine, versions
+from bench.discovery.environment import collect_versions, describe_machine
 
 Row = Mapping[str, Any]
 
@@ -31,9 +31,9 @@ def _format_cell(value: object) -> str:
 
 def print_and_save(name: str, rows: Sequence[Row], path: Path | None) -> None:
     """Print the table and, if asked, write the JSON."""
-    date, here = datetime.now(UTC).isoformat(timespec="seconds"), machine()
+    date, here = datetime.now(UTC).isoformat(timespec="seconds"), describe_machine()
     print(f"\n{here['processor']}, {here['cores']} cores, {date[:10]}")
     print(render_table(rows), flush=True)
     if path is not None:
         about = {"benchmark": name, "date": date, "machine": here}
-        path.write_text(json.dumps({**about, "versions": versions(), "rows": list(rows)}, indent=1))
+        path.write_text(json.dumps({**about, "versions": collect_versions(), "rows": list(rows)}, indent=1))

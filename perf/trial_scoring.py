@@ -21,7 +21,7 @@ from bench.leaderboard.files import predictions
 from bench.probes import Cosine, SNorm
 from bench.scoring.trials import TrialAnswers, numbers
 from bench.types import Pairs, Problem, Trials
-from bench.verification.trial_lists import TrialList, lines_of, read
+from bench.verification.trial_lists import TrialList, format_trial_list, read_trial_list
 
 V = TypeVar("V")
 UTTERANCES = 59_443
@@ -102,8 +102,8 @@ def main(arguments: list[str]) -> int:
         if chosen.list:
             text = Path(folder) / "trials.txt"
             with text.open("w") as file:
-                file.writelines(lines_of(TrialList(enrol, test, labels), names, "label first"))
-            time_call("trial list read and checked", lambda: read(text, names, "label first"))
+                file.writelines(format_trial_list(TrialList(enrol, test, labels), names, "label first"))
+            time_call("trial list read and checked", lambda: read_trial_list(text, names, "label first"))
     return 0
 
 

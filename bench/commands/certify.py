@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 import sys
 
-from bench.discovery.bundled import bundled_encoders, hugging_face
+from bench.discovery.bundled import find_bundled_encoders, find_hugging_face_factory
 from bench.loading.adapt import adapt
 from bench.loading.certificate import certify, table
 from bench.loading.sources import resolve
@@ -19,7 +19,7 @@ def main(arguments: list[str] | None = None) -> int:
     parser.add_argument("--device", default="cpu")
     options = parser.parse_args(arguments)
     try:
-        spec = resolve(options.encoder, bundled_encoders(), hugging_face())
+        spec = resolve(options.encoder, find_bundled_encoders(), find_hugging_face_factory())
         certificate = certify(adapt(spec.load(options.device), options.device), device=options.device)
     except BenchError as error:
         print(error, file=sys.stderr)

@@ -22,7 +22,7 @@ PAGE = bundled.ROOT / "docs" / "encoders.md"
 BASELINE = "logmel"
 
 
-def specs_table(specs: Iterable[EncoderSpec]) -> str:
+def format_specs_table(specs: Iterable[EncoderSpec]) -> str:
     """One row per encoder."""
     rows = [
         "| encoder | dim | kHz | hop [ms] | weights | licence | trained on | verified |",
@@ -33,7 +33,7 @@ def specs_table(specs: Iterable[EncoderSpec]) -> str:
         cells = (
             f"[{spec.name}]({spec.source.partition(', ')[0]})" if spec.source.startswith("https://") else spec.name,
             *(f"{number:.6g}" if number else "" for number in numbers),
-            listing.weights(spec) + (f", extra `{spec.extra}`" if spec.extra else ""),
+            listing.describe_weights(spec) + (f", extra `{spec.extra}`" if spec.extra else ""),
             spec.licence,
             ", ".join(spec.trained_on),
             spec.verified,
@@ -42,7 +42,7 @@ def specs_table(specs: Iterable[EncoderSpec]) -> str:
     return "\n".join(rows)
 
 
-def scores_table(scores: Sequence[Score]) -> str:
+def format_scores_table(scores: Sequence[Score]) -> str:
     """One row per task and probe, one column per encoder, ``logmel`` first; bold where the intervals do not touch."""
     names = sorted({score.encoder for score in scores} - {BASELINE})
     rows = [f"| task | probe | chance | {BASELINE} | {' | '.join(names)} |", "|---" * (4 + len(names)) + "|"]
@@ -56,7 +56,7 @@ def scores_table(scores: Sequence[Score]) -> str:
     return "\n".join(rows)
 
 
-def layers_table(scores: Sequence[Score]) -> str:
+def format_layers_table(scores: Sequence[Score]) -> str:
     """One row per encoder, task and probe, one column per hidden layer; last the row itself: the layer, its score."""
     deepest = max(len(_layers(score)) for score in scores)
     head = ["encoder", "task", "probe", *map(str, range(deepest)), "chosen", "score"]
@@ -80,7 +80,7 @@ def _cell(score: Score | None, base: Score) -> str:
     return f"**{text}**" if score.ci95[0] > base.ci95[1] else text
 
 
-def replaced(page: str, name: str, content: str) -> str:
+def replace_section(page: str, name: str, content: str) -> str:
     """``page`` with new ``content`` between the marks ``<!-- name -->`` and ``<!-- end name -->``."""
     marks = re.escape(f"<!-- {name} -->"), re.escape(f"<!-- end {name} -->")
     between = re.compile(f"({marks[0]}\n).*?({marks[1]})", flags=re.DOTALL)
@@ -89,16 +89,20 @@ def replaced(page: str, name: str, content: str) -> str:
 
 def main(files: Sequence[str]) -> None:
     """Rewrite the page."""
-    page = replaced(PAGE.read_text(encoding="utf-8"), "specs", specs_table(bundled.bundled_encoders().values()))
+    page = replace_section(
+        PAGE.read_text(encoding="utf-8"), "specs", format_specs_table(bundled.find_bundled_encoders().values())
+    )
     if files:
-        untrained = {spec.name for spec in bundled.bundled_encoders().values() if spec.load_weights is None}
+        untrained = {spec.name for spec in bundled.find_bundled_encoders().values() if spec.load_weights is None}
         scores = [score for file in files for score in board_json.read(Path(file)).scores]
         scores = [score for score in scores if score.encoder == BASELINE or score.encoder not in untrained]
         layered = [score for score in scores if CHOSEN in score.secondary]
         if layered:
-            page = replaced(page, "layers", layers_table(layered))
+            page = replace_section(page, "layers", format_layers_table(layered))
         if len(layered) < len(scores):
-            page = replaced(page, "scores", scores_table([score for score in scores if CHOSEN not in score.secondary]))
+            page = replace_section(
+                page, "scores", format_scores_table([score for score in scores if CHOSEN not in score.secondary])
+            )
     with written(PAGE) as temporary:
         temporary.write_text(page, encoding="utf-8")
 

@@ -21,21 +21,21 @@ from numpy.typing import NDArray
 
 from bench.audio import decode
 from bench.datasets import shards
-from bench.datasets.dataset import Dataset, dataset
+from bench.datasets.dataset import Dataset, prepare_dataset
 from bench.discovery import bundled
-from bench.discovery.environment import cache
+from bench.discovery.environment import get_cache_folder
 from bench.extraction.engine.local import Engine, Frozen, engine
 from bench.extraction.load_encoder import freeze
 from bench.language import fine_tuning
-from bench.language.pair_head import Embed, trained
+from bench.language.pair_head import Embed, train_pair_scorer
 from bench.language.pair_layouts import LAYOUTS, Audio
-from bench.language.pair_metrics import measures
-from bench.language.pair_questions import ask
+from bench.language.pair_metrics import compute_measures
+from bench.language.pair_questions import ask_pair_questions
 from bench.loading.sources import resolve
 from bench.store.files import written
 from bench.types import BenchError, ChoiceError, DataError, Splits, Task, Trials
 from bench.verification import trial_lists
-from bench.verification.hard_pairs import KINDS, HardPairSampler, random_pairs
+from bench.verification.hard_pairs import KINDS, HardPairSampler, draw_random_pairs
 from bench.verification.pair_lists import PairList, Recording
 
 LESSON = 2000  # pairs of each kind that a head is trained on, at most
@@ -85,7 +85,7 @@ def _list(chosen: argparse.Namespace) -> None:
     labels = pairs.target.astype(np.uint8)
     listed = trial_lists.TrialList(pairs.enrol, pairs.test, labels)
     with written(chosen.out) as temporary, temporary.open("w", encoding="utf-8") as file:
-        file.writelines(trial_lists.lines_of(listed, pairs.keys, "label first"))
+        file.writelines(trial_lists.format_trial_list(listed, pairs.keys, "label first"))
     print(json.dumps({"counts": dict(pairs.counts), "unknown": pairs.unknown}, indent=1))
 
 
@@ -101,7 +101,7 @@ def _write(chosen: argparse.Namespace) -> None:
         return decode.heard(data, chosen.rate, where=str(paths[key]))[0]
 
     pairs = _drawn(chosen, [recording for recording, _ in table])
-    made = fine_tuning.write(
+    made = fine_tuning.write_training_set(
         chosen.out,
         pairs,
         audio,
@@ -139,7 +139,7 @@ def _table(path: Path) -> list[tuple[Recording, str]]:
 
 
 def _ask(chosen: argparse.Namespace) -> None:
-    task = {one.name: one for one in bundled.bundled_tasks()}.get(chosen.task)
+    task = {one.name: one for one in bundled.find_bundled_tasks()}.get(chosen.task)
     if (
         task is None
         or not isinstance(task.target, Trials)
@@ -149,9 +149,9 @@ def _ask(chosen: argparse.Namespace) -> None:
         raise ChoiceError(
             "no trials to ask about", got=chosen.task, expected="trials, a training split", where="--task"
         )
-    root = (chosen.cache or cache()).expanduser().resolve()
-    data = dataset(task, "full" if chosen.data else "mini", cache=root, data=chosen.data)
-    spec = resolve(chosen.encoder, bundled.bundled_encoders(), hf=bundled.hugging_face())
+    root = (chosen.cache or get_cache_folder()).expanduser().resolve()
+    data = prepare_dataset(task, "full" if chosen.data else "mini", cache=root, data=chosen.data)
+    spec = resolve(chosen.encoder, bundled.find_bundled_encoders(), hf=bundled.find_hugging_face_factory())
     frozen = freeze(spec, device="cpu", precision="fp32", cache=root)
     known, asked_about = (_heard(data, name, task.target, frozen) for name in (task.split.train, task.split.test))
     lesson, trials = _lesson(known), _trials(data, task, asked_about, chosen.trials)
@@ -159,9 +159,9 @@ def _ask(chosen: argparse.Namespace) -> None:
     how: dict[str, Any] = {"sampling_rate": frozen.encoder.sampling_rate, "most_in_s": chosen.most}
     for layout in [chosen.layout] if chosen.layout else LAYOUTS:
         with engine(frozen, 1) as running:
-            scorer = trained(spec.name, _embedder(running), lesson, lessons.__getitem__, layout=layout, **how)
-            asked = ask(scorer, trials, clips.__getitem__, layout=layout)
-        told = {name: None if value is None else round(value, 4) for name, value in measures(asked).items()}
+            scorer = train_pair_scorer(spec.name, _embedder(running), lesson, lessons.__getitem__, layout=layout, **how)
+            asked = ask_pair_questions(scorer, trials, clips.__getitem__, layout=layout)
+        told = {name: None if value is None else round(value, 4) for name, value in compute_measures(asked).items()}
         about = {"layout": layout, "pairs": len(trials), "cut": asked.cut, "prompt": asked.prompt_sha256[:12]}
         print(json.dumps(about | told))
 
@@ -170,7 +170,7 @@ def _heard(data: Dataset, split: str, target: Trials, frozen: Frozen) -> Mapping
     """Id of every utterance of a split to its audio, at the encoder's rate, and its speaker."""
     found = {}
     for shard in data.splits[split]:
-        for sample in shards.samples(shard):
+        for sample in shards.read_samples(shard):
             told = target(sample.sidecar, sample.where)
             audio, _ = decode.heard(sample.audio, frozen.encoder.sampling_rate, where=sample.where)
             found[told.id or sample.key] = audio, told.speaker or ""
@@ -182,7 +182,7 @@ def _lesson(heard: Mapping[str, tuple[Audio, str]]) -> PairList:
     people = [Recording(key, speaker) for key, (_, speaker) in heard.items()]
     each = np.unique([one.speaker for one in people], return_counts=True)[1]
     targets = min(LESSON, int((each * (each - 1) // 2).sum()))
-    return random_pairs(people, targets=targets, nontargets=targets, seed=0)
+    return draw_random_pairs(people, targets=targets, nontargets=targets, seed=0)
 
 
 def _trials(data: Dataset, task: Task, heard: Mapping[str, object], other: str | None) -> PairList:
@@ -190,7 +190,7 @@ def _trials(data: Dataset, task: Task, heard: Mapping[str, object], other: str |
         raise DataError("no trials", got=task.name, expected="a trial list", where="bench.commands.pairs")
     ids = tuple(heard)
     path = data.trials.parent / other if other else data.trials
-    listed = trial_lists.read(path, ids, task.target.form, repeats=True)
+    listed = trial_lists.read_trial_list(path, ids, task.target.form, repeats=True)
     if listed.labels is None:
         raise DataError("trials without labels", got=path.name, expected="labels", where="bench.commands.pairs")
     target = listed.labels == 1

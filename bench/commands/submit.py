@@ -12,15 +12,15 @@ from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 
-from bench.datasets.dataset import dataset
+from bench.datasets.dataset import prepare_dataset
 from bench.discovery import bundled
-from bench.discovery.environment import cache
+from bench.discovery.environment import get_cache_folder
 from bench.evaluation.trials import embed_trials, score_trials
 from bench.extraction.load_encoder import freeze
 from bench.loading.sources import resolve
 from bench.store.files import written
 from bench.types import BenchError, ChoiceError, Settings, Task, Trials
-from bench.verification.trial_lists import submission
+from bench.verification.trial_lists import build_submission
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -46,25 +46,25 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 def _run(chosen: argparse.Namespace) -> None:
-    known = [task for file in chosen.tasks for task in bundled.tasks_of(file)] or bundled.bundled_tasks()
+    known = [task for file in chosen.tasks for task in bundled.load_tasks(file)] or bundled.find_bundled_tasks()
     own = {task.name: task for task in known if isinstance(task.target, Trials) and task.target.form == "unlabelled"}
     for name in chosen.names:
         if name not in own:
             raise ChoiceError("no such task", got=name, expected=", ".join(own) or "none here", where="bench.submit")
-    spec = resolve(chosen.encoder, bundled.bundled_encoders(), hf=bundled.hugging_face())
-    root = (chosen.cache or cache()).expanduser().resolve()
+    spec = resolve(chosen.encoder, bundled.find_bundled_encoders(), hf=bundled.find_hugging_face_factory())
+    root = (chosen.cache or get_cache_folder()).expanduser().resolve()
     settings = Settings("full", "strict", chosen.device, "fp32", (0,), root, chosen.data, threads=1)
     scores = {}
     for name in chosen.names:
         task = _with(own[name], chosen.backend)
         frozen = freeze(spec, device=chosen.device, precision="fp32", cache=root)
-        data = dataset(task, "full", cache=root, data=chosen.data)
+        data = prepare_dataset(task, "full", cache=root, data=chosen.data)
         labelled = embed_trials(task, data, frozen, settings, lambda clips, now: None)
         (result,) = score_trials(labelled, frozen, task.probes[0], settings)
         scores[Path(labelled.asked.file).name] = result.predictions[0]
         print(f"{name}: {len(result.predictions[0])} trials scored by {spec.name}, {chosen.backend}")
     with written(chosen.out) as temporary:
-        temporary.write_bytes(submission(scores))
+        temporary.write_bytes(build_submission(scores))
 
 
 def _with(task: Task, backend: str) -> Task:

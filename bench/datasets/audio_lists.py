@@ -16,7 +16,7 @@ from bench.types import DataError, Sidecar
 SUFFIX = ".files"
 
 
-class Loose(NamedTuple):
+class ListedAudio(NamedTuple):
     """A file of a list."""
 
     key: str
@@ -25,7 +25,7 @@ class Loose(NamedTuple):
     sidecar: Sidecar
 
 
-def files(path: Path) -> Iterator[Loose]:
+def read_audio_list(path: Path) -> Iterator[ListedAudio]:
     """Every file of the list at ``path``. Raises DataError for one that is gone or has no longer the size it had."""
     told = json.loads(path.read_text(encoding="utf-8"))
     for key, name, size, sidecar in told["files"]:
@@ -36,4 +36,4 @@ def files(path: Path) -> Iterator[Loose]:
             raise DataError("cannot read", got=error.strerror, expected="an audio file", where=where) from error
         if found != size:
             raise DataError("file has changed", got=f"{found} bytes", expected=size, where=where)
-        yield Loose(key, where, size, sidecar)
+        yield ListedAudio(key, where, size, sidecar)

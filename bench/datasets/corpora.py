@@ -18,25 +18,25 @@ from bench.store.files import address, locked, written
 from bench.types import AudioFile, DataError, Shard, Task, Trials
 
 
-def located(task: Task, names: Sequence[str], root: Path) -> Path | None:
+def locate_corpus(task: Task, names: Sequence[str], root: Path) -> Path | None:
     """The folder, one of ``names`` below ``root`` or ``root`` itself, that has the task's trial list; None if none."""
     places = (*(root / name for name in names), root)
     return next((place for place in places if (place / _list(task)).is_file()), None)
 
 
-def found(task: Task, names: Sequence[str], root: Path | None) -> Path:
+def require_corpus(task: Task, names: Sequence[str], root: Path | None) -> Path:
     """As ``located``. Raises DataError, saying where the trial list was looked for."""
     if root is None:
         expected = f"--data DIR with {names[0]}/{_list(task)}"
         raise DataError(f"no data for {task.name}", got="no --data", expected=expected, where="--suite full")
-    folder = located(task, names, root)
+    folder = locate_corpus(task, names, root)
     if folder is None:
         expected = " or ".join(f"{name}/{_list(task)}" for name in names)
         raise DataError(f"no trial list of {task.name}", got="no such file", expected=expected, where=root)
     return folder
 
 
-def indexed(task: Task, folder: Path, split: str, cache: Path) -> tuple[Shard, ...]:
+def index_groups(task: Task, folder: Path, split: str, cache: Path) -> tuple[Shard, ...]:
     """The groups of a split as shards, by name.
 
     Raises DataError for a split without files, a key that comes twice and a file that cannot be read.
@@ -83,7 +83,7 @@ def _digests(known: Path, folder: Path, files: Sequence[AudioFile]) -> Mapping[s
         try:
             stat = path.stat()
             if noted.get(file.path, [])[:2] != [stat.st_size, stat.st_mtime_ns]:
-                noted[file.path] = [stat.st_size, stat.st_mtime_ns, shards.checksum(path)]
+                noted[file.path] = [stat.st_size, stat.st_mtime_ns, shards.compute_sha256(path)]
         except OSError as error:
             raise DataError("cannot read", got=error.strerror, expected="an audio file", where=path) from error
     if noted != before:

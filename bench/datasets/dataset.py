@@ -8,10 +8,10 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from bench.datasets import corpora, hugging_face, manifest, shards
-from bench.datasets.fetch import fetch, silent
+from bench.datasets.fetch import fetch_files, ignore_progress
 from bench.datasets.hugging_face import Mirror
-from bench.datasets.records import complete, gone
-from bench.datasets.synthetic import generated
+from bench.datasets.records import is_complete, list_missing_files
+from bench.datasets.synthetic import make_synthetic_shards
 from bench.types import ClassLabel, Data, DataError, Events, Folds, MultiLabel, Shard, Task, Trials
 
 
@@ -32,7 +32,7 @@ class Dataset:
         return Data(self.id, self.sha256, self.licence, self.synthetic, self.reference, hours, classes)
 
 
-def dataset(
+def prepare_dataset(
     task: Task,
     suite: str,
     *,
@@ -40,7 +40,7 @@ def dataset(
     data: Path | None,
     offline: bool = False,
     mirror: str = "",
-    progress: Callable[[int], None] = silent,
+    progress: Callable[[int], None] = ignore_progress,
     threads: int = 1,
 ) -> Dataset:
     """Find a task's shards and verify every byte; they are made first for the embedded suite, fetched for the full one.
@@ -53,22 +53,22 @@ def dataset(
     if suite != "mini" and task.shards.corpus is not None:
         return _of_corpus(task, cache, data)
     if suite == "mini":
-        folder, digests = generated(task, cache)
+        folder, digests = make_synthetic_shards(task, cache)
     else:
-        folder, digests = _given(task, cache, data, source(task, mirror), offline, progress)
+        folder, digests = _given(task, cache, data, choose_source(task, mirror), offline, progress)
     splits = {
-        name: shards.all_verified(shards.find(folder, task.shards.patterns[name]), digests, threads)
-        for name in names(task)
+        name: shards.verify_shards(shards.find_shards(folder, task.shards.patterns[name]), digests, threads)
+        for name in list_splits(task)
     }
     _refuse_overlap(task, splits)
     samples = {}
     if suite != "mini" and _pinned(task):
-        manifest.pin(folder, [shard for found in splits.values() for shard in found])
+        manifest.pin_shards(folder, [shard for found in splits.values() for shard in found])
         samples = _recorded_samples(folder, splits)
     everything = sorted({shard.sha256 for found in splits.values() for shard in found})
     trials = _trials(task, folder)
     if trials is not None:
-        everything.append(shards.checksum(trials))
+        everything.append(shards.compute_sha256(trials))
     mini = task.mini if suite == "mini" else None
     return Dataset(
         splits,
@@ -90,12 +90,12 @@ def dataset(
 
 def _of_corpus(task: Task, cache: Path, data: Path | None) -> Dataset:
     """A corpus in its own layout; its files are no shards, but are grouped, digested and stored like them."""
-    folder = corpora.found(task, folders(task), data)
-    splits = {name: corpora.indexed(task, folder, name, cache) for name in names(task)}
+    folder = corpora.require_corpus(task, list_folders(task), data)
+    splits = {name: corpora.index_groups(task, folder, name, cache) for name in list_splits(task)}
     everything = sorted({shard.sha256 for found in splits.values() for shard in found})
     trials = _trials(task, folder)
     if trials is not None:
-        everything.append(shards.checksum(trials))
+        everything.append(shards.compute_sha256(trials))
     digest = hashlib.sha256("".join(everything).encode()).hexdigest()
     return Dataset(splits, _named(task), digest, task.licence, synthetic=False, reference=None, trials=trials)
 
@@ -115,7 +115,7 @@ def _named(task: Task) -> str:
     return "+".join(task.target.corpora if isinstance(task.target, Trials) else ()) or task.name
 
 
-def in_suite(task: Task, suite: str) -> Task:
+def adapt_to_suite(task: Task, suite: str) -> Task:
     """The task as a suite asks it: its embedded version may have fewer classes and other probe hyperparameters."""
     mini = task.mini
     if suite != "mini" or mini is None:
@@ -131,40 +131,40 @@ def in_suite(task: Task, suite: str) -> Task:
     raise DataError("reduced classes", got=got, expected="ClassLabel, MultiLabel or Events", where=task.name)
 
 
-def folders(task: Task) -> tuple[str, ...]:
+def list_folders(task: Task) -> tuple[str, ...]:
     """Names that the folder of a task's shards may have; what has to be fetched or recorded goes into the first."""
     return tuple(dict.fromkeys((task.shards.folder or task.name, task.name, *task.shards.also)))
 
 
-def sharing(tasks: Sequence[Task], known: Sequence[Task]) -> tuple[Task, ...]:
+def share_folders(tasks: Sequence[Task], known: Sequence[Task]) -> tuple[Task, ...]:
     """The tasks, each told the folders of those, and of the ``known``, that ask about the same record."""
     return tuple(
         replace(task, shards=replace(task.shards, also=tuple(dict.fromkeys((*task.shards.also, *also)))))
-        if (also := [name for other in (*tasks, *known) if _same_record(task, other) for name in folders(other)])
+        if (also := [name for other in (*tasks, *known) if _same_record(task, other) for name in list_folders(other)])
         else task
         for task in tasks
     )
 
 
-def located(task: Task, root: Path) -> Path | None:
+def locate_folder(task: Task, root: Path) -> Path | None:
     """Where below ``root`` the shards of a task lie, ``root`` included; None when there is not one of them.
 
     A complete folder goes before one that lacks some. Of a corpus in its own layout: where its trial list is.
     """
     if task.shards.corpus is not None:
-        return corpora.located(task, folders(task), root)
-    patterns = tuple(task.shards.patterns[name] for name in names(task))
-    places = [root / name for name in folders(task)]
-    whole = (place for place in (*places, root) if complete(patterns, place))
+        return corpora.locate_corpus(task, list_folders(task), root)
+    patterns = tuple(task.shards.patterns[name] for name in list_splits(task))
+    places = [root / name for name in list_folders(task)]
+    whole = (place for place in (*places, root) if is_complete(patterns, place))
     some = (place for place in places if any(next(place.glob(pattern), None) for pattern in patterns))
-    return next(whole, None) or next(some, None) or (root if gone(patterns, root) else None)
+    return next(whole, None) or next(some, None) or (root if list_missing_files(patterns, root) else None)
 
 
 def _same_record(task: Task, other: Task) -> bool:
     return task.shards.zenodo is not None and task.shards.zenodo == other.shards.zenodo
 
 
-def names(task: Task) -> tuple[str, ...]:
+def list_splits(task: Task) -> tuple[str, ...]:
     """The splits or folds that a task needs, each once."""
     if isinstance(task.split, Folds):
         return task.split.names
@@ -181,7 +181,7 @@ def check_complete(task: Task, data: Dataset, split: str, clips: int, suite: str
             raise DataError(f"split {split} is incomplete", got=got, expected=f"{expected}{said}", where=task.name)
 
 
-def source(task: Task, mirror: str = "") -> str | Mirror | None:
+def choose_source(task: Task, mirror: str = "") -> str | Mirror | None:
     """Where a task's shards are fetched from: its Zenodo record, or a mirror; None for what is published nowhere.
 
     ``mirror`` is ``hf`` for the mirrors that tasks name, or ``OWNER/REPO[@REVISION]`` with a folder for each task.
@@ -189,9 +189,9 @@ def source(task: Task, mirror: str = "") -> str | Mirror | None:
     if not _pinned(task):
         return None
     if mirror and mirror != "hf":
-        return replace(hugging_face.mirror(mirror), folders=folders(task))
+        return replace(hugging_face.parse_mirror(mirror), folders=list_folders(task))
     if task.shards.hugging_face and (mirror or task.shards.zenodo is None):
-        return hugging_face.mirror(task.shards.hugging_face)
+        return hugging_face.parse_mirror(task.shards.hugging_face)
     return task.shards.zenodo
 
 
@@ -208,19 +208,19 @@ def _given(
     That is one of the task's folders below ``data`` (or ``data`` itself, if the shards lie there), else in the cache.
     """
     root = data or cache / "full"
-    folder = located(task, root) or root / folders(task)[0]
-    patterns = tuple(task.shards.patterns[name] for name in names(task))
+    folder = locate_folder(task, root) or root / list_folders(task)[0]
+    patterns = tuple(task.shards.patterns[name] for name in list_splits(task))
     if record is None and data is None:
         expected = "--data DIR with the dataset's shards"
         raise DataError(f"no data for {task.name}", got="no --data", expected=expected, where="--suite full")
-    if record is not None and not complete(patterns, folder):
-        fetch(record, patterns, folder, offline=offline, progress=progress, deep=False)
+    if record is not None and not is_complete(patterns, folder):
+        fetch_files(record, patterns, folder, offline=offline, progress=progress, deep=False)
     if not _pinned(task):
         return folder if folder.is_dir() or data is None else data, {}
-    if absent := gone(patterns, folder):
+    if absent := list_missing_files(patterns, folder):
         expected = "every shard that was there at first use"
         raise DataError("shards missing", got=f"no {', '.join(absent)}", expected=expected, where=folder)
-    known = manifest.recorded(folder)
+    known = manifest.read_manifest(folder)
     return folder, {name: entry.sha256 for name, entry in known.items() if entry.sha256 is not None}
 
 
@@ -231,7 +231,7 @@ def _pinned(task: Task) -> bool:
 
 def _recorded_samples(folder: Path, splits: Mapping[str, Sequence[Shard]]) -> dict[str, int]:
     """How many clips each split had at first use, where all of its shards are recorded."""
-    counts = {name: entry.samples for name, entry in manifest.recorded(folder).items()}
+    counts = {name: entry.samples for name, entry in manifest.read_manifest(folder).items()}
     each = {split: [counts.get(shard.path.name) for shard in found] for split, found in splits.items()}
     return {split: sum(filter(None, found)) for split, found in each.items() if None not in found}
 

@@ -23,37 +23,44 @@ from filelock import FileLock, Timeout
 
 from bench.datasets import manifest
 from bench.datasets.hugging_face import Mirror
-from bench.datasets.records import asked, forbidden, listed, megabytes, picked, remember
-from bench.datasets.web import Manners, Session
-from bench.datasets.zenodo import FileToFetch, download, held
+from bench.datasets.records import (
+    build_offline_error,
+    format_megabytes,
+    list_record_files,
+    request_record_files,
+    save_listing,
+    select_files,
+)
+from bench.datasets.web import RetryPolicy, Session
+from bench.datasets.zenodo import RemoteFile, count_part_bytes, download
 from bench.types import DataError
 
 Progress = Callable[[int], None]
 
 
-def silent(_: int) -> None:
+def ignore_progress(_: int) -> None:
     """No progress shown."""
 
 
-def plan(
+def plan_downloads(
     record: str | Mirror,
     patterns: Sequence[str],
     folder: Path,
     *,
     base_url: str | None = None,
     offline: bool = False,
-    manners: Manners | None = None,
-) -> tuple[FileToFetch, ...]:
+    manners: RetryPolicy | None = None,
+) -> tuple[RemoteFile, ...]:
     """What ``fetch`` would bring, sorted by name; writes nothing. The server is asked unless the manifest knows.
 
     Raises DataError as ``fetch`` does; ``offline`` alone is none as long as the manifest knows the record.
     """
-    found = listed(record, patterns, folder, base_url, offline, Session(manners or Manners()))
-    files = picked(found, patterns, f"record {record}")
+    found = list_record_files(record, patterns, folder, base_url, offline, Session(manners or RetryPolicy()))
+    files = select_files(found, patterns, f"record {record}")
     return tuple(file for file in files if not (folder / file.name).exists())
 
 
-def fetch(
+def fetch_files(
     record: str | Mirror,
     patterns: Sequence[str],
     folder: Path,
@@ -61,9 +68,9 @@ def fetch(
     base_url: str | None = None,
     offline: bool = False,
     parallel: int = 4,
-    progress: Progress = silent,
+    progress: Progress = ignore_progress,
     deep: bool = True,
-    manners: Manners | None = None,
+    manners: RetryPolicy | None = None,
 ) -> list[Path]:
     """The files of a record that match ``patterns``, in ``folder``: kept where right, fetched where missing.
 
@@ -74,17 +81,17 @@ def fetch(
     Returns paths sorted by name. Raises DataError when a file is missing and ``offline``, differs from the record or
     from the manifest, does not arrive, or would not fit on the disk; what has arrived is kept and gone on from.
     """
-    session = Session(manners or Manners())
-    found = listed(record, patterns, folder, base_url, offline, session)
-    files = picked(found, patterns, f"record {record}")
+    session = Session(manners or RetryPolicy())
+    found = list_record_files(record, patterns, folder, base_url, offline, session)
+    files = select_files(found, patterns, f"record {record}")
     missing = [file for file in files if not (folder / file.name).exists()]
     if missing and offline:
-        raise forbidden(missing, folder)
+        raise build_offline_error(missing, folder)
     if any(not file.url for file in missing) or (not offline and _unverifiable(files, folder)):
-        found = asked(record, folder, base_url, session)
-        files = picked(found, patterns, f"record {record}")
+        found = request_record_files(record, folder, base_url, session)
+        files = select_files(found, patterns, f"record {record}")
     if any(file.url for file in found):
-        remember(found, patterns, folder)
+        save_listing(found, patterns, folder)
     _check_room(missing, folder)
     lock = threading.Lock()
 
@@ -97,13 +104,13 @@ def fetch(
     return [folder / file.name for file in files]
 
 
-def _unverifiable(files: Sequence[FileToFetch], folder: Path) -> bool:
+def _unverifiable(files: Sequence[RemoteFile], folder: Path) -> bool:
     """Whether a file is here of which nobody, not even the manifest, has told a checksum yet."""
-    known = {name for name, entry in manifest.recorded(folder).items() if entry.sha256}
+    known = {name for name, entry in manifest.read_manifest(folder).items() if entry.sha256}
     return any(not (file.md5 or file.sha256 or file.name in known) for file in files)
 
 
-def _check_room(missing: Sequence[FileToFetch], folder: Path) -> None:
+def _check_room(missing: Sequence[RemoteFile], folder: Path) -> None:
     if not missing:
         return
     try:
@@ -112,18 +119,18 @@ def _check_room(missing: Sequence[FileToFetch], folder: Path) -> None:
     except OSError as error:
         got = error.strerror or str(error)
         raise DataError("cannot write", got=got, expected="a folder for shards", where=folder) from error
-    needed = sum(file.bytes - min(file.bytes, held(_part(folder, file))) for file in missing)
+    needed = sum(file.bytes - min(file.bytes, count_part_bytes(_part(folder, file))) for file in missing)
     if needed > free:
-        got, expected = f"{megabytes(free)} free", f"{megabytes(needed)} for {len(missing)} files"
+        got, expected = f"{format_megabytes(free)} free", f"{format_megabytes(needed)} for {len(missing)} files"
         raise DataError("disk is too full", got=got, expected=expected, where=folder)
 
 
-def _part(folder: Path, file: FileToFetch) -> Path:
+def _part(folder: Path, file: RemoteFile) -> Path:
     return folder / f".{file.name}.part"
 
 
 def _together(
-    settle: Callable[[FileToFetch], None], files: Sequence[FileToFetch], session: Session, parallel: int
+    settle: Callable[[RemoteFile], None], files: Sequence[RemoteFile], session: Session, parallel: int
 ) -> None:
     """Settle files in threads; the first failure (or an interrupt) stops the others and is raised."""
     with ThreadPoolExecutor(max(1, parallel)) as pool:
@@ -138,7 +145,7 @@ def _together(
             raise
 
 
-def _settle(file: FileToFetch, folder: Path, session: Session, progress: Progress, deep: bool) -> None:
+def _settle(file: RemoteFile, folder: Path, session: Session, progress: Progress, deep: bool) -> None:
     """Check the file if it is here, else bring it, unless another process did while this one waited for the lock."""
     path = folder / file.name
     if not path.exists():
@@ -165,23 +172,23 @@ def _held(path: Path, session: Session) -> Iterator[None]:
         lock.release()
 
 
-def _check(file: FileToFetch, path: Path, session: Session, deep: bool) -> None:
+def _check(file: RemoteFile, path: Path, session: Session, deep: bool) -> None:
     session.check()
     size = path.stat().st_size
     if size != file.bytes:
         expected = f"{file.bytes} bytes; remove it to fetch it again"
         raise DataError("file differs from the record", got=f"{size} bytes", expected=expected, where=path)
-    before = manifest.recorded(path.parent).get(file.name)
+    before = manifest.read_manifest(path.parent).get(file.name)
     if not deep and before is not None and before.sha256 is not None:
         return
-    facts = manifest.facts(path, known=before)
+    facts = manifest.measure_file(path, known=before)
     if different := file.difference(facts.md5, facts.sha256):
         expected = f"{different[1]}; remove it to fetch it again"
         raise DataError("file differs from the record", got=different[0], expected=expected, where=path)
-    manifest.note(path.parent, {file.name: facts})
+    manifest.update_manifest(path.parent, {file.name: facts})
 
 
-def _bring(file: FileToFetch, folder: Path, session: Session, progress: Progress) -> None:
+def _bring(file: RemoteFile, folder: Path, session: Session, progress: Progress) -> None:
     part, shown = _part(folder, file), 0
 
     def at(size: int) -> None:
@@ -191,7 +198,7 @@ def _bring(file: FileToFetch, folder: Path, session: Session, progress: Progress
 
     for last in (False, True):
         download(file, part, session, at)
-        facts = manifest.facts(part, name=file.name)
+        facts = manifest.measure_file(part, name=file.name)
         different = file.difference(facts.md5, facts.sha256)
         if different is None:
             break
@@ -199,8 +206,8 @@ def _bring(file: FileToFetch, folder: Path, session: Session, progress: Progress
         at(0)
         if last:
             raise DataError("download is corrupt", got=different[0], expected=different[1], where=file.url)
-    manifest.agree(folder, {file.name: facts})
+    manifest.merge_entries(folder, {file.name: facts})
     with part.open("rb") as written:
         os.fsync(written.fileno())
     part.replace(folder / file.name)
-    manifest.note(folder, {file.name: facts})
+    manifest.update_manifest(folder, {file.name: facts})

@@ -16,7 +16,7 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from bench.datasets.web import RefusedError, Session
-from bench.datasets.zenodo import FileToFetch, safe_name
+from bench.datasets.zenodo import RemoteFile, is_safe_name
 from bench.types import ChoiceError, DataError
 
 HUB = "https://huggingface.co"
@@ -42,7 +42,7 @@ class Mirror:
         return f"hf:{self.repo}@{self.revision}:{'|'.join(self.folders)}"
 
 
-def mirror(text: str) -> Mirror:
+def parse_mirror(text: str) -> Mirror:
     """The mirror that ``OWNER/REPO[@REVISION][:FOLDER]`` names. Raises ChoiceError when it names none."""
     match = _TEXT.fullmatch(text)
     parts = (match[2] or "", match[3] or "") if match else ()
@@ -52,12 +52,12 @@ def mirror(text: str) -> Mirror:
     return Mirror(match[1], match[2] or "main", ((match[3] or "").strip("/"),))
 
 
-def hub() -> str:
+def get_hub_url() -> str:
     """Address of the hub: HF_ENDPOINT where that is set, as for its own client."""
     return (os.environ.get("HF_ENDPOINT") or HUB).rstrip("/")
 
 
-def listing(where: Mirror, base_url: str, session: Session, records: Iterable[str]) -> tuple[FileToFetch, ...]:
+def list_files(where: Mirror, base_url: str, session: Session, records: Iterable[str]) -> tuple[RemoteFile, ...]:
     """The files of the first of the mirror's folders that exists, as the server says.
 
     ``records`` are those that a manifest names: a commit that it took from this mirror is taken again. Raises DataError
@@ -72,7 +72,7 @@ def listing(where: Mirror, base_url: str, session: Session, records: Iterable[st
             if error.status == 404:
                 continue
             raise
-        return parsed(entries, replace(where, folders=(folder,)), base_url)
+        return parse_files(entries, replace(where, folders=(folder,)), base_url)
     got = f"none of the folders {', '.join(where.folders)}"
     expected = "a folder of shards named as the task"
     raise DataError("mirror has no such folder", got=got, expected=expected, where=f"{base_url}/datasets/{where.repo}")
@@ -104,7 +104,7 @@ def _pages(url: str, session: Session) -> list[Any]:
     raise DataError("folder without an end", got=f"{MOST_PAGES} pages", expected="fewer", where=url)
 
 
-def parsed(entries: list[Any], where: Mirror, base_url: str) -> tuple[FileToFetch, ...]:
+def parse_files(entries: list[Any], where: Mirror, base_url: str) -> tuple[RemoteFile, ...]:
     """The files of a pinned mirror's one folder. Raises DataError for entries that are not what the hub describes."""
     (folder,), found = where.folders, []
     for entry in entries:
@@ -112,12 +112,12 @@ def parsed(entries: list[Any], where: Mirror, base_url: str) -> tuple[FileToFetc
             case {"type": "file", "path": str(path), "size": int(size)} if size >= 0:
                 name, lfs = path.rpartition("/")[2], entry.get("lfs")
                 digest = str(lfs.get("oid", "")) if isinstance(lfs, dict) else ""
-                if path != f"{folder}/{name}".lstrip("/") or not safe_name(name):
+                if path != f"{folder}/{name}".lstrip("/") or not is_safe_name(name):
                     expected = f"a name in {folder or 'the root'}"
                     raise DataError("unsafe file name", got=repr(path), expected=expected, where=str(where))
                 url = f"{base_url}/datasets/{urllib.parse.quote(f'{where.repo}/resolve/{where.revision}/{path}')}"
                 sha256 = digest if re.fullmatch(r"[0-9a-f]{64}", digest) else ""
-                found.append(FileToFetch(name, size, "", url, sha256, str(where)))
+                found.append(RemoteFile(name, size, "", url, sha256, str(where)))
             case {"type": "directory"}:
                 continue
             case _:

@@ -26,7 +26,7 @@ _CHUNK = 1 << 20  # bytes
 
 
 @dataclass(frozen=True, slots=True)
-class Recorded:
+class ManifestEntry:
     """What is known of one file."""
 
     bytes: int
@@ -36,11 +36,11 @@ class Recorded:
     record: str | None = None  # who listed it first: Zenodo's id of the record, or hf:OWNER/REPO@COMMIT:FOLDER
 
 
-def recorded(folder: Path) -> dict[str, Recorded]:
+def read_manifest(folder: Path) -> dict[str, ManifestEntry]:
     """The manifest of a folder, empty when there is none. Raises DataError when it is not a manifest."""
     path = folder / NAME
     try:
-        return {str(name): Recorded(**entry) for name, entry in json.loads(path.read_text()).items()}
+        return {str(name): ManifestEntry(**entry) for name, entry in json.loads(path.read_text()).items()}
     except FileNotFoundError:
         return {}
     except (OSError, ValueError, TypeError, AttributeError) as error:
@@ -48,9 +48,9 @@ def recorded(folder: Path) -> dict[str, Recorded]:
         raise DataError("manifest is broken", got=error, expected=expected, where=path) from error
 
 
-def note(folder: Path, said: Mapping[str, Recorded]) -> None:
+def update_manifest(folder: Path, said: Mapping[str, ManifestEntry]) -> None:
     """Add what is now known of files to the manifest. Raises DataError when it contradicts what is there."""
-    if agree(folder, said) == recorded(folder):
+    if merge_entries(folder, said) == read_manifest(folder):
         return
     if folder.is_dir() and not os.access(folder, os.W_OK):
         warnings.warn(f"checksums cannot be recorded in {folder}: a later change stays unnoticed", stacklevel=2)
@@ -58,7 +58,7 @@ def note(folder: Path, said: Mapping[str, Recorded]) -> None:
     try:
         (folder / LOCKS).mkdir(parents=True, exist_ok=True)
         with FileLock(str(folder / LOCKS / f"{NAME}.lock")):
-            merged = agree(folder, said)
+            merged = merge_entries(folder, said)
             temporary = folder / f".{NAME}.{os.getpid()}.tmp"
             temporary.write_text(json.dumps({name: _plain(merged[name]) for name in sorted(merged)}, indent=1))
             temporary.replace(folder / NAME)
@@ -67,26 +67,26 @@ def note(folder: Path, said: Mapping[str, Recorded]) -> None:
         raise DataError("cannot write", got=got, expected="room on the disk", where=folder / NAME) from error
 
 
-def agree(folder: Path, said: Mapping[str, Recorded]) -> dict[str, Recorded]:
+def merge_entries(folder: Path, said: Mapping[str, ManifestEntry]) -> dict[str, ManifestEntry]:
     """The manifest with ``said`` added. Raises DataError when they contradict each other."""
-    merged = recorded(folder)
+    merged = read_manifest(folder)
     for name, new in said.items():
         merged[name] = _merged(merged[name], new, folder / name) if name in merged else new
     return merged
 
 
-def pin(folder: Path, found: Sequence[Shard]) -> None:
+def pin_shards(folder: Path, found: Sequence[Shard]) -> None:
     """Record verified shards at first use, and compare them from then on. Raises DataError for any difference."""
-    before = recorded(folder)
+    before = read_manifest(folder)
     said = {}
     for shard in found:
         known = before.get(shard.path.name)
-        samples = known.samples if known is not None and known.samples is not None else shards.count(shard)
-        said[shard.path.name] = Recorded(shard.size, sha256=shard.sha256, samples=samples)
-    note(folder, said)
+        samples = known.samples if known is not None and known.samples is not None else shards.count_samples(shard)
+        said[shard.path.name] = ManifestEntry(shard.size, sha256=shard.sha256, samples=samples)
+    update_manifest(folder, said)
 
 
-def facts(path: Path, *, name: str = "", known: Recorded | None = None) -> Recorded:
+def measure_file(path: Path, *, name: str = "", known: ManifestEntry | None = None) -> ManifestEntry:
     """What a complete file is, read once; the samples of a shard are counted unless ``known``. Raises DataError."""
     md5, sha256 = hashlib.md5(usedforsecurity=False), hashlib.sha256()
     with path.open("rb") as file:
@@ -96,13 +96,13 @@ def facts(path: Path, *, name: str = "", known: Recorded | None = None) -> Recor
     size, samples = path.stat().st_size, known.samples if known is not None else None
     if samples is None and (name or path.name).endswith(".tar"):
         try:
-            samples = shards.count(Shard(path, sha256.hexdigest(), size))
+            samples = shards.count_samples(Shard(path, sha256.hexdigest(), size))
         except tarfile.TarError:
             samples = None  # whoever reads the shard says what is wrong with it
-    return Recorded(size, md5.hexdigest(), sha256.hexdigest(), samples)
+    return ManifestEntry(size, md5.hexdigest(), sha256.hexdigest(), samples)
 
 
-def _merged(old: Recorded, new: Recorded, where: Path) -> Recorded:
+def _merged(old: ManifestEntry, new: ManifestEntry, where: Path) -> ManifestEntry:
     added = {}
     for key, value in asdict(new).items():
         before = getattr(old, key)
@@ -114,5 +114,5 @@ def _merged(old: Recorded, new: Recorded, where: Path) -> Recorded:
     return replace(old, **added)
 
 
-def _plain(entry: Recorded) -> dict[str, int | str]:
+def _plain(entry: ManifestEntry) -> dict[str, int | str]:
     return {key: value for key, value in asdict(entry).items() if value is not None}

@@ -38,7 +38,7 @@ class Sample:
         return len(self.audio)
 
 
-class Place(NamedTuple):
+class ByteRange(NamedTuple):
     """Where the bytes of an audio file are."""
 
     path: str
@@ -47,11 +47,11 @@ class Place(NamedTuple):
 
 
 @dataclass(frozen=True, slots=True)
-class Entry:
+class SampleRef:
     """A sample of a shard whose audio is still there."""
 
     key: str
-    place: Place
+    place: ByteRange
     sidecar: Sidecar
     where: str
 
@@ -61,7 +61,7 @@ class Entry:
         return self.place.size
 
 
-def find(folder: Path, pattern: str) -> list[Path]:
+def find_shards(folder: Path, pattern: str) -> list[Path]:
     """The shards of ``folder`` that match ``pattern``, sorted by name. Raises DataError when there are none."""
     if not folder.is_dir():
         raise DataError("folder of shards missing", got="no such folder", expected=pattern, where=folder)
@@ -72,13 +72,13 @@ def find(folder: Path, pattern: str) -> list[Path]:
     return found
 
 
-def checksum(path: Path) -> str:
+def compute_sha256(path: Path) -> str:
     """sha256 of a file's bytes, in hex."""
     with path.open("rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()
 
 
-def verified(path: Path, sha256: str | None = None) -> Shard:
+def verify_shard(path: Path, sha256: str | None = None) -> Shard:
     """A shard whose bytes are what they should be: complete as a tar and, where a digest is known, equal to it.
 
     Raises DataError for a truncated or different file.
@@ -89,41 +89,41 @@ def verified(path: Path, sha256: str | None = None) -> Shard:
         tail = file.read()
     if size == 0 or size % _BLOCK or tail.strip(b"\0"):
         raise DataError("shard is cut short", got=f"{size} bytes", expected="a tar with its end mark", where=path)
-    digest = checksum(path)
+    digest = compute_sha256(path)
     if sha256 is not None and digest != sha256:
         raise DataError("shard is corrupt", got=f"sha256 {digest[:16]}", expected=sha256[:16], where=path)
     return Shard(path, digest, size)
 
 
-def all_verified(paths: Sequence[Path], digests: Mapping[str, str], threads: int) -> tuple[Shard, ...]:
+def verify_shards(paths: Sequence[Path], digests: Mapping[str, str], threads: int) -> tuple[Shard, ...]:
     """The shards of these paths, as ``verified``, with the digests known by file name; so many are read at a time."""
     with ThreadPoolExecutor(threads) as pool:
-        return tuple(pool.map(lambda path: verified(path, digests.get(path.name)), paths))
+        return tuple(pool.map(lambda path: verify_shard(path, digests.get(path.name)), paths))
 
 
-def samples(shard: Shard) -> Iterator[Sample]:
+def read_samples(shard: Shard) -> Iterator[Sample]:
     """Every sample of a shard, in its order; also of a list of loose files (see ``bench.datasets.audio_lists``).
 
     Raises DataError for a broken tar, a sample without audio or sidecar, a sidecar that is no JSON, or a key that
     comes twice.
     """
     if shard.path.suffix == audio_lists.SUFFIX:
-        for entry in entries(shard):
-            yield Sample(entry.key, audio_of(entry.place), entry.sidecar, entry.where)
+        for entry in read_sample_refs(shard):
+            yield Sample(entry.key, read_byte_range(entry.place), entry.sidecar, entry.where)
     else:
         yield from (Sample(*each) for each in _each(shard.path, _content))
 
 
-def entries(shard: Shard) -> Iterator[Entry]:
+def read_sample_refs(shard: Shard) -> Iterator[SampleRef]:
     """As ``samples``, the audio being left where it is."""
     if shard.path.suffix == audio_lists.SUFFIX:
-        for key, path, size, sidecar in audio_lists.files(shard.path):
-            yield Entry(key, Place(str(path), 0, size), sidecar, str(path))
+        for key, path, size, sidecar in audio_lists.read_audio_list(shard.path):
+            yield SampleRef(key, ByteRange(str(path), 0, size), sidecar, str(path))
     else:
-        yield from (Entry(*each) for each in _each(shard.path, _place))
+        yield from (SampleRef(*each) for each in _each(shard.path, _place))
 
 
-def audio_of(place: Place) -> bytes:
+def read_byte_range(place: ByteRange) -> bytes:
     """The bytes at a place. Raises DataError where there are fewer."""
     try:
         with Path(place.path).open("rb") as file:
@@ -153,7 +153,7 @@ def _each(path: Path, content: Callable[[BinaryIO, tarfile.TarInfo], T]) -> Iter
         raise DataError("shard is corrupt", got=str(error), expected="a readable tar", where=path) from error
 
 
-def count(shard: Shard) -> int:
+def count_samples(shard: Shard) -> int:
     """Number of sidecars of a shard, read from its headers alone."""
     with tarfile.open(shard.path) as archive:
         return sum(member.name.endswith(".json") for member in archive)
@@ -186,8 +186,8 @@ def _content(file: BinaryIO, info: tarfile.TarInfo) -> bytes:
     return content
 
 
-def _place(file: BinaryIO, info: tarfile.TarInfo) -> Place:
-    return Place(file.name, info.offset_data, info.size)
+def _place(file: BinaryIO, info: tarfile.TarInfo) -> ByteRange:
+    return ByteRange(file.name, info.offset_data, info.size)
 
 
 def _sample(group: dict[str, Any], where: str) -> tuple[str, Any, Sidecar]:

@@ -23,12 +23,12 @@ from typing import IO, Any, TypeVar
 from bench.types import DataError
 
 T = TypeVar("T")
-RETRIED = (429, 500, 502, 503, 504)
+RETRIED_STATUSES = (429, 500, 502, 503, 504)
 _PROGRESS = 1 << 24  # bytes; so much more on the disk than ever before, and failures are counted afresh
 
 
 @dataclass(frozen=True, slots=True)
-class Manners:
+class RetryPolicy:
     """How often and how patiently a server is asked."""
 
     tries: int = 6
@@ -43,7 +43,7 @@ class StoppedError(Exception):
     """The session was ended from another thread."""
 
 
-class PassingError(Exception):
+class TransientError(Exception):
     """A failure that another try may not meet; ``wait_in_s`` is what the server asked for."""
 
     def __init__(self, reason: object, wait_in_s: float | None = None) -> None:
@@ -78,7 +78,7 @@ class _Redirects(urllib.request.HTTPRedirectHandler):
 class Session:
     """The requests of one fetch: retried, pausing together when the server asks for it, ended together by ``stop``."""
 
-    def __init__(self, manners: Manners) -> None:
+    def __init__(self, manners: RetryPolicy) -> None:
         self.manners = manners
         self._ended = threading.Event()
         self._sleep = manners.sleep or self._ended.wait
@@ -113,7 +113,7 @@ class Session:
             reason = getattr(error, "reason", error)
             if isinstance(reason, ssl.SSLCertVerificationError):
                 raise DataError("server not trusted", got=reason, expected="a valid certificate", where=url) from error
-            raise PassingError(reason) from error
+            raise TransientError(reason) from error
         except ValueError as error:
             raise DataError("bad address", got=error, expected="http or https", where=url) from error
         with response:
@@ -127,7 +127,7 @@ class Session:
                 try:
                     return response.read(), response.headers
                 except (OSError, http.client.HTTPException) as error:
-                    raise PassingError(error) from error
+                    raise TransientError(error) from error
 
         body, headers = self.retry(ask, where=url)
         try:
@@ -144,7 +144,7 @@ class Session:
         while True:
             try:
                 return do()
-            except PassingError as failure:
+            except TransientError as failure:
                 failures += 1
                 if reached() >= best + _PROGRESS:
                     failures, best = 1, reached()
@@ -153,7 +153,7 @@ class Session:
                     raise DataError("download failed", got=got, expected="an answer", where=where) from failure
                 self._pause(failure, failures, where)
 
-    def _pause(self, failure: PassingError, failures: int, where: str) -> None:
+    def _pause(self, failure: TransientError, failures: int, where: str) -> None:
         manners = self.manners
         if failure.wait_in_s is None:
             self._sleep(min(60.0, manners.backoff_in_s * 2 ** (failures - 1)) * random.uniform(0.75, 1.25))
@@ -167,14 +167,14 @@ class Session:
 
     def _judged(self, error: urllib.error.HTTPError, url: str) -> Exception:
         got = f"HTTP {error.code} {error.reason}".strip()
-        if error.code in RETRIED:
-            return PassingError(got, retry_after(error.headers.get("Retry-After"), self.manners.now()))
+        if error.code in RETRIED_STATUSES:
+            return TransientError(got, parse_retry_after(error.headers.get("Retry-After"), self.manners.now()))
         refused = RefusedError("server refuses", got=got, expected="HTTP 200", where=url)
         refused.status = error.code
         return refused
 
 
-def retry_after(header: str | None, now: float) -> float | None:
+def parse_retry_after(header: str | None, now: float) -> float | None:
     """Seconds to wait by a Retry-After header (RFC 9110, 10.2.3: seconds or a date); None when it says neither."""
     text = (header or "").strip()
     if re.fullmatch(r"[0-9]{1,9}", text):

@@ -14,7 +14,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from bench.datasets.web import PassingError, RefusedError, Session
+from bench.datasets.web import RefusedError, Session, TransientError
 from bench.types import DataError
 
 ZENODO = "https://zenodo.org"
@@ -23,7 +23,7 @@ _LONGEST_NAME = 200  # bytes; leaves room for what a temporary name adds
 
 
 @dataclass(frozen=True, slots=True)
-class FileToFetch:
+class RemoteFile:
     """One file of a record or of a mirror."""
 
     name: str
@@ -42,16 +42,16 @@ class FileToFetch:
         return None
 
 
-def listing(record: str, base_url: str, session: Session) -> tuple[FileToFetch, ...]:
+def list_files(record: str, base_url: str, session: Session) -> tuple[RemoteFile, ...]:
     """The files of a record, as the server says. Raises DataError."""
     if not re.fullmatch(r"[0-9]+", record):
         raise DataError("bad record id", got=repr(record), expected="digits", where=base_url)
     url = f"{base_url.rstrip('/')}/api/records/{record}"
     answer, _ = session.json(url, "not a record")
-    return tuple(replace(file, record=record) for file in parsed(answer, record, url))
+    return tuple(replace(file, record=record) for file in parse_files(answer, record, url))
 
 
-def parsed(payload: object, record: str, where: str) -> tuple[FileToFetch, ...]:
+def parse_files(payload: object, record: str, where: str) -> tuple[RemoteFile, ...]:
     """The files of a record's JSON, ``files`` being a list or ``{"entries": list | mapping}``. Raises DataError."""
     files = payload.get("files", payload.get("entries")) if isinstance(payload, dict) else None
     if isinstance(payload, dict) and str(payload.get("id", record)) != record:
@@ -69,20 +69,20 @@ def parsed(payload: object, record: str, where: str) -> tuple[FileToFetch, ...]:
     return found
 
 
-def _file(entry: object, where: str) -> FileToFetch:
+def _file(entry: object, where: str) -> RemoteFile:
     match entry:
         case {"key": str(name), "size": int(size), "checksum": str(checksum), "links": dict(links)} if size >= 0:
             digest = re.fullmatch(r"(?:md5:)?([0-9a-fA-F]{32})", checksum)
             url = links.get("content") or links.get("self")  # where there are both, ``self`` is about the file
             if digest is not None and isinstance(url, str):
-                if not safe_name(name):
+                if not is_safe_name(name):
                     raise DataError("unsafe file name", got=repr(name), expected="a name without a path", where=where)
-                return FileToFetch(name, size, digest[1].lower(), urllib.parse.quote(url, safe="%/:?&=#+,;@!$'()*[]~"))
+                return RemoteFile(name, size, digest[1].lower(), urllib.parse.quote(url, safe="%/:?&=#+,;@!$'()*[]~"))
     expected = "key, size, checksum md5:... and links.self"
     raise DataError("bad file of a record", got=repr(entry)[:120], expected=expected, where=where)
 
 
-def safe_name(name: str) -> bool:
+def is_safe_name(name: str) -> bool:
     """Whether a name that a server sent stays in the folder it is joined to."""
     if name in {"", ".", ".."} or re.search(r"[/\\\x00-\x1f\x7f]|^[A-Za-z]:", name):
         return False
@@ -92,22 +92,22 @@ def safe_name(name: str) -> bool:
         return False
 
 
-def download(file: FileToFetch, part: Path, session: Session, at: Callable[[int], None]) -> None:
+def download(file: RemoteFile, part: Path, session: Session, at: Callable[[int], None]) -> None:
     """Bring ``part`` to the file's length, going on from what it holds where the server can; content is not checked.
 
     ``at`` is told how many bytes the part holds. Raises DataError when the server or the disk fails for good.
     """
-    session.retry(lambda: _attempt(file, part, session, at), where=file.url, reached=lambda: held(part))
+    session.retry(lambda: _attempt(file, part, session, at), where=file.url, reached=lambda: count_part_bytes(part))
 
 
-def held(part: Path) -> int:
+def count_part_bytes(part: Path) -> int:
     """Bytes of an unfinished file, 0 when there is none."""
     return part.stat().st_size if part.exists() else 0
 
 
-def _attempt(file: FileToFetch, part: Path, session: Session, at: Callable[[int], None]) -> None:
+def _attempt(file: RemoteFile, part: Path, session: Session, at: Callable[[int], None]) -> None:
     try:
-        start = held(part)
+        start = count_part_bytes(part)
         if start > file.bytes:
             part.unlink()
             start = 0
@@ -120,14 +120,14 @@ def _attempt(file: FileToFetch, part: Path, session: Session, at: Callable[[int]
         if error.status != 416 or not part.exists():
             raise
         part.unlink()
-        raise PassingError(error.got) from error
+        raise TransientError(error.got) from error
     except OSError as error:  # the network's are gone by here, this is the disk
         got = error.strerror or str(error)
         raise DataError("cannot write", got=got, expected="room on the disk", where=part) from error
 
 
 def _receive(
-    file: FileToFetch,
+    file: RemoteFile,
     part: Path,
     start: int,
     response: http.client.HTTPResponse,
@@ -140,24 +140,24 @@ def _receive(
         match = re.fullmatch(r"bytes ([0-9]+)-[0-9]+/([0-9]+|\*)", said)
         if not start or match is None or int(match[1]) != start or match[2] not in {"*", str(file.bytes)}:
             part.unlink(missing_ok=True)
-            raise PassingError(f"Content-Range {said!r} for bytes {start} to {file.bytes}")
+            raise TransientError(f"Content-Range {said!r} for bytes {start} to {file.bytes}")
     elif response.headers.get("Content-Length", str(file.bytes)) != str(file.bytes):
-        raise PassingError(f"wrong length: {response.headers['Content-Length']} bytes, the record says {file.bytes}")
+        raise TransientError(f"wrong length: {response.headers['Content-Length']} bytes, the record says {file.bytes}")
     with part.open("ab" if reached else "wb") as out:
         while chunk := _read(response):
             session.check()
             reached += len(chunk)
             if reached > file.bytes:
                 out.truncate(0)
-                raise PassingError(f"wrong length: more than the {file.bytes} bytes of the record")
+                raise TransientError(f"wrong length: more than the {file.bytes} bytes of the record")
             out.write(chunk)
             at(reached)
     if reached < file.bytes:
-        raise PassingError(f"cut short at {reached} of {file.bytes} bytes")
+        raise TransientError(f"cut short at {reached} of {file.bytes} bytes")
 
 
 def _read(response: http.client.HTTPResponse) -> bytes:
     try:
         return response.read1(_CHUNK)
     except (OSError, http.client.HTTPException) as error:
-        raise PassingError(error) from error
+        raise TransientError(error) from error

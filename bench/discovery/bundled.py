@@ -15,34 +15,34 @@ from bench.types import ChoiceError, EncoderSpec, Task
 ROOT = Path(__file__).parents[2]
 
 
-def bundled_tasks() -> tuple[Task, ...]:
+def find_bundled_tasks() -> tuple[Task, ...]:
     """The tasks of ``tasks/``."""
     return _unique(_task_values())
 
 
-def bundled_encoders() -> dict[str, EncoderSpec]:
+def find_bundled_encoders() -> dict[str, EncoderSpec]:
     """The encoders of ``encoders/`` by name."""
     from bench.loading.sources import discover
 
     return discover(ROOT / "encoders")[0]
 
 
-def hugging_face() -> Callable[[str], EncoderSpec]:
+def find_hugging_face_factory() -> Callable[[str], EncoderSpec]:
     """What makes a spec of a transformers id or folder."""
     from bench.loading.sources import discover
 
     return discover(ROOT / "encoders")[1]["hf"]
 
 
-def tasks_of(path: Path) -> tuple[Task, ...]:
+def load_tasks(path: Path) -> tuple[Task, ...]:
     """The tasks that a user's file defines. Raises ChoiceError when it defines none."""
-    found = [value for value in vars(imported(path)).values() if isinstance(value, Task)]
+    found = [value for value in vars(import_file(path)).values() if isinstance(value, Task)]
     if not found:
         raise ChoiceError("no task", got="no module-level Task", expected="name = Task(...)", where=path)
     return _unique(iter(found))
 
 
-def imported(path: Path) -> ModuleType:
+def import_file(path: Path) -> ModuleType:
     """Import a Python file under a name of its own."""
     name = f"otoscope_tasks_{sha256(str(path).encode()).hexdigest()[:12]}"
     if name in sys.modules:

@@ -15,14 +15,14 @@ PACKAGES = (
 )  # fmt: skip
 
 
-def cache() -> Path:
+def get_cache_folder() -> Path:
     """Where embeddings and shards are kept unless the user says otherwise."""
     from platformdirs import user_cache_path
 
     return user_cache_path("otoscope", appauthor=False)
 
 
-def versions() -> dict[str, str | None]:
+def collect_versions() -> dict[str, str | None]:
     """Python's and the main packages' versions; None for one that is not installed."""
     found: dict[str, str | None] = {"python": sys.version.split()[0]}
     for package in PACKAGES:
@@ -33,7 +33,7 @@ def versions() -> dict[str, str | None]:
     return found
 
 
-def machine() -> dict[str, Any]:
+def describe_machine() -> dict[str, Any]:
     """Processor, cores, memory in GB and GPUs."""
     import psutil
     import torch

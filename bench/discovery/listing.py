@@ -11,7 +11,7 @@ RIGHT = {2, 3, 4}  # columns of numbers
 WEIGHTS = "pinned: at a commit or by digest; latest: what the hub has; own copy: --encoder NAME=PATH, which any takes"
 
 
-def encoders(specs: Iterable[EncoderSpec]) -> str:
+def format_encoder_table(specs: Iterable[EncoderSpec]) -> str:
     """A table: width of a frame, sampling rate, distance of frames (blank where not said), what is needed."""
     rows = [HEAD, *(_row(spec) for spec in specs)]
     widths = [max(len(row[i]) for row in rows) for i in range(len(HEAD) - 1)]
@@ -22,7 +22,7 @@ def encoders(specs: Iterable[EncoderSpec]) -> str:
     return "\n".join([*lines, "", f"weights: {WEIGHTS}"])
 
 
-def weights(spec: EncoderSpec) -> str:
+def describe_weights(spec: EncoderSpec) -> str:
     """Where the weights come from, in a word; empty where there are none to be had."""
     if spec.load_weights is None:
         return ""
@@ -38,7 +38,7 @@ def _row(spec: EncoderSpec) -> tuple[str, ...]:
         spec.name,
         "default" if spec.default else "",
         *(f"{number:.6g}" if number else "" for number in numbers),
-        weights(spec),
+        describe_weights(spec),
         spec.extra,
         spec.licence,
         source,

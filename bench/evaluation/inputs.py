@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from bench.datasets import shards
-from bench.datasets.dataset import Dataset, check_complete, names
+from bench.datasets.dataset import Dataset, check_complete, list_splits
 from bench.extraction.engine.local import Frozen
 from bench.extraction.frames import extract_frames
 from bench.extraction.pcm_cache import KeptAudio
@@ -48,7 +48,7 @@ def collect_embeddings(
     """Pooled embeddings of all clips of a task. Raises as ``extraction.pooled.extract`` does, and for missing clips."""
     how: dict[str, Any] = {"store": Store(settings.cache), "threads": settings.threads, "progress": progress}
     parts: dict[str, Embeddings] = {}
-    for name in names(task):
+    for name in list_splits(task):
         if task.protocol == "xares":
             parts[name] = extraction.extract(data.splits[name], frozen, build_crop_options(task), **how)
         else:
@@ -70,7 +70,7 @@ def collect_frames(
     """Frames of all clips of a task. Raises as ``bench.extraction.pooled.extract`` does, and for missing clips."""
     how: dict[str, Any] = {"store": Store(settings.cache), "threads": settings.threads, "progress": progress}
     clips, sizes = [], {}
-    for name in names(task):
+    for name in list_splits(task):
         if task.protocol == "xares":
             parts = [extraction.extract_frames(data.splits[name], frozen, build_crop_options(task), **how)]
         else:
@@ -98,7 +98,7 @@ def build_crop_options(task: Task) -> CropOptions:
 
 def _count_clips(task: Task, data: Dataset, name: str, keys: Sequence[str]) -> int:
     """The clips of a split: in protocol xares also those that do not decode, of which ``lost`` tells."""
-    return len(keys) if task.protocol == "strict" else sum(map(shards.count, data.splits[name]))
+    return len(keys) if task.protocol == "strict" else sum(map(shards.count_samples, data.splits[name]))
 
 
 def compute_missing_rate(task: Task, data: Dataset, rows: SplitRows, keys: Sequence[str]) -> float:

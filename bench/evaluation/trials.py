@@ -54,7 +54,7 @@ class LabelledTrials:
 def embed_trials(task: Task, data: Dataset, frozen: Frozen, settings: Settings, progress: Progress) -> LabelledTrials:
     """Embeddings, trials and training rows of a task.
 
-    Raises DataError for a trial list as ``bench.verification.trial_lists.read`` does, and for an utterance that is in
+    Raises DataError for a trial list as ``trial_lists.read_trial_list`` does, and for an utterance that is in
     training and in a trial.
     """
     asked, split = task.target, task.split
@@ -65,7 +65,7 @@ def embed_trials(task: Task, data: Dataset, frozen: Frozen, settings: Settings, 
     told = read_labels(task, of_split, embeddings.keys, embeddings.sidecars, asked)
     ids = tuple(own.id or key for own, key in zip(told, embeddings.keys, strict=True))
     test, none = of_split[split.test], np.zeros(0, dtype=np.int64)
-    trials = trial_lists.read(data.trials, [ids[row] for row in test], asked.form, repeats=asked.repeats)
+    trials = trial_lists.read_trial_list(data.trials, [ids[row] for row in test], asked.form, repeats=asked.repeats)
     train = of_split[split.train] if split.train is not None and split.train != split.test else none
     pairs = _build_pairs(trials, test, told)
     _refuse_training_utterances(

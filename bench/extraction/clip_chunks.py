@@ -33,7 +33,7 @@ MOST_GROUPS = 32  # read and not yet part of a window
 ASKED_GROUPS = 3  # likewise, for each process that decodes
 
 T = TypeVar("T")
-S = TypeVar("S", shards.Sample, shards.Entry)
+S = TypeVar("S", shards.Sample, shards.SampleRef)
 Audio = tuple[NDArray[np.float32], float]
 """Mono samples at the encoder's rate, and the clip's seconds."""
 
@@ -135,10 +135,10 @@ def _clips(shard: Shard, running: Engine, decoded: KeptAudio | None) -> Iterator
             yield clip
 
 
-def _heard(shard: Shard, running: Engine, rate: int) -> Iterator[tuple[shards.Sample | shards.Entry, Audio]]:
+def _heard(shard: Shard, running: Engine, rate: int) -> Iterator[tuple[shards.Sample | shards.SampleRef, Audio]]:
     """The samples of a shard with their audio, decoded on this process's threads or by other processes."""
     if running.decoders is None:
-        groups = in_groups(shards.samples(shard), GROUP_IN_BYTES)
+        groups = in_groups(shards.read_samples(shard), GROUP_IN_BYTES)
         return _by_groups(groups, functools.partial(_hear, rate=rate), running.pool, MOST_GROUPS)
     asked = in_groups(running.decoders.entries(shard), ASKED_IN_BYTES)
     hear = functools.partial(running.decoders.heard, rate=rate)
@@ -158,7 +158,7 @@ def _hear(samples: Sequence[shards.Sample], rate: int) -> list[Audio]:
     return [decode.heard(sample.audio, rate, where=sample.where) for sample in samples]
 
 
-def _clip_of(sample: shards.Sample | shards.Entry, audio: NDArray[np.float32], rate: int, seconds: float) -> Clip:
+def _clip_of(sample: shards.Sample | shards.SampleRef, audio: NDArray[np.float32], rate: int, seconds: float) -> Clip:
     return Clip(sample.key, audio, rate, sample.sidecar, sample.where, seconds)
 
 

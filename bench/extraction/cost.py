@@ -20,10 +20,10 @@ from numpy.typing import NDArray
 
 from bench.audio import decode
 from bench.datasets import fetch, manifest, shards
-from bench.datasets.dataset import folders, located, names, source
-from bench.datasets.records import complete
-from bench.datasets.synthetic import digests_of, place
-from bench.datasets.web import Manners
+from bench.datasets.dataset import choose_source, list_folders, list_splits, locate_folder
+from bench.datasets.records import is_complete
+from bench.datasets.synthetic import get_synthetic_folder, read_digests
+from bench.datasets.web import RetryPolicy
 from bench.extraction.engine.local import Engine, Frozen, engine
 from bench.extraction.frames import frames_stored_as
 from bench.extraction.pooled import stored_as
@@ -37,7 +37,7 @@ FIRST_CLIPS = 32  # of a shard, whose durations speak for the rest
 MOST_TO_DIGEST = 1 << 30  # bytes of shards without a recorded digest that are read to look them up in the store
 CALIBRATION_IN_S = (2.0, 10.0)
 CALIBRATION_RATE = 44100  # Hz; reading and resampling count too
-IMPATIENT = Manners(tries=2, timeout_in_s=20.0)
+IMPATIENT = RetryPolicy(tries=2, timeout_in_s=20.0)
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,8 +102,8 @@ def materials(tasks: Iterable[Task], settings: Settings) -> list[Material]:
 
 
 def _generated(task: Task, settings: Settings) -> Material:
-    folder = place(task, settings.cache)
-    digests = digests_of(folder)
+    folder = get_synthetic_folder(task, settings.cache)
+    digests = read_digests(folder)
     if not digests:
         return Material(task.name, folder, generated=True)
     made = {name: digest for name, digest in digests.items() if name.endswith(".tar")}
@@ -112,23 +112,23 @@ def _generated(task: Task, settings: Settings) -> Material:
 
 def _official(task: Task, settings: Settings, silence: str) -> Material:
     root = settings.data or settings.cache / "full"
-    folder = located(task, root) or root / folders(task)[0]
+    folder = locate_folder(task, root) or root / list_folders(task)[0]
     if task.shards.corpus is not None:
         return _corpus(task, folder if folder.is_dir() else None)
-    patterns = tuple(dict.fromkeys(task.shards.patterns[name] for name in names(task)))
-    known = manifest.recorded(folder)
+    patterns = tuple(dict.fromkeys(task.shards.patterns[name] for name in list_splits(task)))
+    known = manifest.read_manifest(folder)
     paths = sorted({path for pattern in patterns for path in folder.glob(pattern) if path.is_file()})
     here = []
     for path in paths:
         entry = known.get(path.name)
         here.append(_here(path, entry.sha256 if entry else None, entry.samples if entry else None))
-    record = source(task, settings.mirror)
-    if record is None or complete(patterns, folder):
+    record = choose_source(task, settings.mirror)
+    if record is None or is_complete(patterns, folder):
         return Material(task.name, folder, tuple(here), unknown="" if here else "not in --data")
     if silence and not known:
         return Material(task.name, folder, tuple(here), unknown=silence)
     try:
-        coming = fetch.plan(record, patterns, folder, offline=settings.offline, manners=IMPATIENT)
+        coming = fetch.plan_downloads(record, patterns, folder, offline=settings.offline, manners=IMPATIENT)
     except DataError as error:
         why = "offline" if settings.offline else f"{error.what}: got {error.got}"
         return Material(task.name, folder, tuple(here), unknown=why)
@@ -139,9 +139,9 @@ def _official(task: Task, settings: Settings, silence: str) -> Material:
 
 def _corpus(task: Task, folder: Path | None) -> Material:
     """Of a corpus in its own layout the first files' durations are known; nothing is digested for a plan."""
-    if folder is None or task.shards.corpus is None or located(task, folder) is None:
+    if folder is None or task.shards.corpus is None or locate_folder(task, folder) is None:
         return Material(task.name, folder or Path(), unknown="not in --data")
-    found = [file for name in names(task) for file in task.shards.corpus(folder, name)]
+    found = [file for name in list_splits(task) for file in task.shards.corpus(folder, name)]
     first = [soundfile.info(str(folder / file.path)).duration for file in found[:FIRST_CLIPS]]
     part = Part(None, len(found), float(np.mean(first)) * len(found) if first else 0.0, exact=len(first) == len(found))
     return Material(task.name, folder, (part,))
@@ -155,8 +155,8 @@ def _to_come(size: int, here: Sequence[Part]) -> Part:
 
 def _here(path: Path, sha256: str | None, samples: int | None) -> Part:
     shard = Shard(path, sha256 or "", path.stat().st_size)
-    clips = samples if samples is not None else shards.count(shard)
-    first = [_duration(sample.audio) for sample in itertools.islice(shards.samples(shard), FIRST_CLIPS)]
+    clips = samples if samples is not None else shards.count_samples(shard)
+    first = [_duration(sample.audio) for sample in itertools.islice(shards.read_samples(shard), FIRST_CLIPS)]
     return Part(shard, clips, sum(first) / max(1, len(first)) * clips, exact=len(first) == clips)
 
 
@@ -217,7 +217,7 @@ def _stored(task: Task, shard: Shard, frozen: Frozen, settings: Settings, afford
     if not shard.sha256:
         if not affordable:
             return False
-        shard = Shard(shard.path, shards.checksum(shard.path), shard.size)
+        shard = Shard(shard.path, shards.compute_sha256(shard.path), shard.size)
     store, dtype = Store(settings.cache), FRAMES[settings.frames]
     pooled = store.path(stored_as(shard, frozen, task.crop_in_s)).exists() and not isinstance(task.target, Events)
     return pooled or stored_at(store, frames_stored_as(shard, frozen, task.crop_in_s, dtype)).exists()

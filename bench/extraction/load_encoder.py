@@ -11,7 +11,7 @@ from typing import Any, cast
 import bench.loading.adapt
 import bench.loading.certificate
 import bench.loading.frame_rule
-from bench.datasets.shards import checksum
+from bench.datasets.shards import compute_sha256
 from bench.extraction.engine.budget import Budget, calibrated
 from bench.extraction.engine.local import Frozen, single_threaded
 from bench.extraction.engine.measures import equivalence, timer
@@ -48,7 +48,7 @@ def freeze(spec: EncoderSpec, *, device: str, precision: str, cache: Path, compi
         encoder=print_of_weights,
         device=device.partition(":")[0],
         certifier=[
-            checksum(Path(str(module.__file__)))
+            compute_sha256(Path(str(module.__file__)))
             for module in (bench.loading.certificate, bench.loading.frame_rule, bench.loading.adapt)
         ],
     )

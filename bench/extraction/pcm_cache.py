@@ -44,7 +44,7 @@ class KeptAudio:
         if not _digest(path).exists() or not path.exists():
             return None
         try:
-            return shards.verified(path, _digest(path).read_text())
+            return shards.verify_shard(path, _digest(path).read_text())
         except DataError as error:
             warnings.warn(f"kept audio is damaged and is decoded again: {error}", stacklevel=2)
             return None
@@ -67,14 +67,14 @@ class KeptAudio:
             with written(path) as temporary:
                 with tarfile.open(temporary, "w", format=tarfile.PAX_FORMAT) as out:
                     yield lambda clip: _add(out, clip)
-                digest = shards.checksum(temporary)
+                digest = shards.compute_sha256(temporary)
             with written(_digest(path)) as temporary:
                 temporary.write_text(digest)
         finally:
             lock.release()
 
 
-def clip_of(sample: shards.Sample | shards.Entry, audio: NDArray[np.float32], rate: int, seconds: float) -> Clip:
+def clip_of(sample: shards.Sample | shards.SampleRef, audio: NDArray[np.float32], rate: int, seconds: float) -> Clip:
     """The clip that a sample of a kept shard was, given its audio."""
     told = sample.sidecar
     return Clip(sample.key, audio, rate, told["sidecar"], told["where"], told["seconds"])

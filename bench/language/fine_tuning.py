@@ -22,18 +22,18 @@ import numpy as np
 import soundfile
 from numpy.typing import NDArray
 
-from bench.language.pair_layouts import Audio, arrange, cropped
-from bench.language.pair_questions import WORDS, prompt, prompt_sha256
+from bench.language.pair_layouts import Audio, arrange_pair, crop_pair
+from bench.language.pair_questions import WORDS, build_prompt, hash_prompt
 from bench.store.files import written
 from bench.types import DataError
-from bench.verification.pair_lists import PairList, generator
+from bench.verification.pair_lists import PairList, make_generator
 
 SIZES = {"text-independent": 9_000_000, "text-dependent": 280_000, "text-dependent test": 5_560}
 INDEX = "pairs.json"
 NAMES = {1: ("flac",), 2: ("enrol.flac", "test.flac")}
 
 
-def write(
+def write_training_set(
     folder: Path,
     pairs: PairList,
     audio: Callable[[str], Audio],
@@ -52,7 +52,7 @@ def write(
     """
     if not len(pairs) or per_shard < 1:
         raise DataError("nothing to write", got=f"{len(pairs)} pairs", expected="at least one", where=folder)
-    reversed_answers = generator(seed, "answers", layout).random(len(pairs)) < 0.5
+    reversed_answers = make_generator(seed, "answers", layout).random(len(pairs)) < 0.5
     about = _about(pairs, sampling_rate, layout, words, most_in_s, per_shard, seed)
     _claim(folder, about)
     paths = []
@@ -65,7 +65,7 @@ def write(
         with written(path) as temporary, tarfile.open(temporary, "w", format=tarfile.USTAR_FORMAT) as archive:
             for row in rows:
                 sides = audio(pairs.keys[pairs.enrol[row]]), audio(pairs.keys[pairs.test[row]])
-                kept = arrange(layout, *cropped(layout, *sides, sampling_rate, most_in_s), sampling_rate)
+                kept = arrange_pair(layout, *crop_pair(layout, *sides, sampling_rate, most_in_s), sampling_rate)
                 text = _text(pairs, row, layout, words, bool(reversed_answers[row]))
                 _add(archive, f"{row:08d}", kept, sampling_rate, text)
     with written(folder / INDEX) as temporary:
@@ -91,7 +91,7 @@ def _about(
         "list_sha256": _digest(pairs.keys, listed),
         "layout": layout,
         "answers": list(words),
-        "prompt_sha256": prompt_sha256(layout, words),
+        "prompt_sha256": hash_prompt(layout, words),
         "sampling_rate": sampling_rate,
         "most_in_s": most_in_s,
         "per_shard": per_shard,
@@ -127,7 +127,7 @@ def _claim(folder: Path, about: Mapping[str, Any]) -> None:
 def _text(pairs: PairList, row: int, layout: str, words: tuple[str, str], reversed_answers: bool) -> dict[str, Any]:
     target = bool(pairs.target[row])
     return {
-        "prompt": prompt(layout, words, reversed_answers=reversed_answers),
+        "prompt": build_prompt(layout, words, reversed_answers=reversed_answers),
         "answer": words[0] if target else words[1],
         "answers": list(words),
         "layout": layout,

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from bench.language.pair_layouts import Audio, arrange, cropped
+from bench.language.pair_layouts import Audio, arrange_pair, crop_pair
 from bench.language.pair_questions import Answer, Question
 from bench.types import DataError
 from bench.verification.pair_lists import PairList
@@ -53,11 +53,11 @@ class EncoderPairScorer:
 
     def ask(self, questions: Sequence[Question]) -> list[Answer]:
         """Log-probabilities of both answers of every question."""
-        odds = self.head.log_odds(features(self.embed, [question.audio for question in questions]))
+        odds = self.head.log_odds(compute_features(self.embed, [question.audio for question in questions]))
         return [Answer((float(-np.logaddexp(0, -value)), float(-np.logaddexp(0, value)))) for value in odds]
 
 
-def trained(
+def train_pair_scorer(
     name: str,
     embed: Embed,
     pairs: PairList,
@@ -76,12 +76,14 @@ def trained(
         raise DataError("nothing to train on", got=got, expected="targets and non-targets", where=WHERE)
     shown = []
     for enrol, test in zip(pairs.enrol, pairs.test, strict=True):
-        sides = cropped(layout, audio(pairs.keys[enrol]), audio(pairs.keys[test]), sampling_rate, most_in_s)
-        shown.append(arrange(layout, *sides, sampling_rate))
-    return EncoderPairScorer(name, sampling_rate, embed, fitted(features(embed, shown), pairs.target), most_in_s)
+        sides = crop_pair(layout, audio(pairs.keys[enrol]), audio(pairs.keys[test]), sampling_rate, most_in_s)
+        shown.append(arrange_pair(layout, *sides, sampling_rate))
+    return EncoderPairScorer(
+        name, sampling_rate, embed, fit_head(compute_features(embed, shown), pairs.target), most_in_s
+    )
 
 
-def features(embed: Embed, shown: Sequence[tuple[Audio, ...]]) -> Floats:
+def compute_features(embed: Embed, shown: Sequence[tuple[Audio, ...]]) -> Floats:
     """[P, F] of P times one or two audios; an audio that comes again is encoded once."""
     distinct: dict[bytes, int] = {}
     places: list[int] = []
@@ -101,7 +103,7 @@ def features(embed: Embed, shown: Sequence[tuple[Audio, ...]]) -> Floats:
     return np.concatenate([np.abs(a - b), a * b, np.sum(a * b, axis=1, keepdims=True)], axis=1)
 
 
-def fitted(values: Floats, target: NDArray[np.bool_]) -> Head:
+def fit_head(values: Floats, target: NDArray[np.bool_]) -> Head:
     """The head of features [P, F]: ridge logistic regression in which both kinds of pairs weigh alike."""
     from scipy.optimize import minimize
 

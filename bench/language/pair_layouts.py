@@ -53,7 +53,7 @@ LAYOUTS: dict[Layout, Callable[[Audio, Audio, int], tuple[Audio, ...]]] = {
 }
 
 
-def arrange(layout: str, enrol: Audio, test: Audio, rate: int) -> tuple[Audio, ...]:
+def arrange_pair(layout: str, enrol: Audio, test: Audio, rate: int) -> tuple[Audio, ...]:
     """Two audios of ``separate``, one of the others. Raises ChoiceError for another layout, DataError for no audio."""
     if layout not in LAYOUTS:
         raise ChoiceError("layout", got=layout, expected=", ".join(LAYOUTS), where="pair question")
@@ -63,7 +63,7 @@ def arrange(layout: str, enrol: Audio, test: Audio, rate: int) -> tuple[Audio, .
     return LAYOUTS[layout](enrol, test, rate)
 
 
-def cropped(layout: str, enrol: Audio, test: Audio, rate: int, most_in_s: float | None) -> tuple[Audio, Audio]:
+def crop_pair(layout: str, enrol: Audio, test: Audio, rate: int, most_in_s: float | None) -> tuple[Audio, Audio]:
     """Both sides cut so that the layout fits into ``most_in_s``: a model that cuts for itself drops the test side.
 
     What is over is taken from the ends of both sides alike; a side that is shorter than its share is left whole. Raises

@@ -16,14 +16,14 @@ from collections.abc import Mapping
 import numpy as np
 from numpy.typing import NDArray
 
-from bench.language.pair_questions import REFUSED, UNREADABLE, Asked
+from bench.language.pair_questions import REFUSED, UNREADABLE, PairAnswers
 from bench.metrics.detection import eer, min_dcf, ranked
 from bench.types import DataError
 
 PRIOR = 0.01  # of a target, for minDCF
 
 
-def measures(asked: Asked) -> Mapping[str, float | None]:
+def compute_measures(asked: PairAnswers) -> Mapping[str, float | None]:
     """Every measure by name; None where it does not exist. Raises DataError without targets or without non-targets."""
     target, said = asked.target, asked.said
     if not 0 < np.count_nonzero(target) < len(target):
@@ -51,7 +51,7 @@ def measures(asked: Asked) -> Mapping[str, float | None]:
     return found
 
 
-def _majority(asked: Asked) -> NDArray[np.int8]:
+def _majority(asked: PairAnswers) -> NDArray[np.int8]:
     """[P] the answer of all orders together: 1, 0, or UNREADABLE where as many say one as say two."""
     if asked.scores is not None:
         return np.asarray(asked.scores.mean(axis=1) > 0, dtype=np.int8)

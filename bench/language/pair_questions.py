@@ -20,8 +20,8 @@ from typing import Protocol, runtime_checkable
 import numpy as np
 from numpy.typing import NDArray
 
-from bench.language.pair_layouts import Audio, arrange, cropped
-from bench.language.yes_no import VERSION, read
+from bench.language.pair_layouts import Audio, arrange_pair, crop_pair
+from bench.language.yes_no import VERSION, read_answer
 from bench.types import DataError
 from bench.verification.pair_lists import PairList
 
@@ -82,7 +82,7 @@ class PairScorer(Protocol):
 
 
 @dataclass(frozen=True, slots=True)
-class Asked:
+class PairAnswers:
     """Answers of P pairs to the four orders of the question, [P, 4] each, and what they were about."""
 
     target: NDArray[np.bool_]  # [P]
@@ -96,30 +96,30 @@ class Asked:
 
 
 REFUSED, UNREADABLE = -1, -2
-SAID = {"first": 1, "second": 0, "refusal": REFUSED, "unreadable": UNREADABLE}
+ANSWER_CODES = {"first": 1, "second": 0, "refusal": REFUSED, "unreadable": UNREADABLE}
 
 
-def answer_log_probability(tokens: Sequence[float]) -> float:
+def average_log_probability(tokens: Sequence[float]) -> float:
     """The mean log-probability of an answer's tokens. Raises DataError for no token."""
     if not tokens:
         raise DataError("no token", got="an empty answer", expected="at least one", where=WHERE)
     return float(np.mean(tokens))
 
 
-def prompt(layout: str, words: tuple[str, str], *, reversed_answers: bool) -> str:
+def build_prompt(layout: str, words: tuple[str, str], *, reversed_answers: bool) -> str:
     """The question in words; ``reversed_answers`` names the second answer first."""
     first, second = words[::-1] if reversed_answers else words
     about_identity = words[0].lower() == "yes"
     return PROMPTS[about_identity].format(audio=AUDIO[layout], first=first, second=second)
 
 
-def prompt_sha256(layout: str, words: tuple[str, str]) -> str:
+def hash_prompt(layout: str, words: tuple[str, str]) -> str:
     """A digest of everything that is said to the model."""
-    said = [prompt(layout, words, reversed_answers=way) for way in (False, True)]
+    said = [build_prompt(layout, words, reversed_answers=way) for way in (False, True)]
     return hashlib.sha256(json.dumps([said, words, VERSION]).encode()).hexdigest()
 
 
-def ask(
+def ask_pair_questions(
     scorer: PairScorer,
     pairs: PairList,
     audio: Callable[[str], Audio],
@@ -127,7 +127,7 @@ def ask(
     layout: str,
     words: tuple[str, str] = WORDS,
     together: int = 16,
-) -> Asked:
+) -> PairAnswers:
     """Ask about every pair in all four orders, ``together`` pairs at a time.
 
     ``audio`` gives the samples of a recording's key at the scorer's rate. Raises DataError where the scorer gives other
@@ -139,14 +139,14 @@ def ask(
         questions = []
         for row in rows:
             sides = audio(pairs.keys[pairs.enrol[row]]), audio(pairs.keys[pairs.test[row]])
-            kept = cropped(layout, *sides, scorer.sampling_rate, scorer.most_in_s)
+            kept = crop_pair(layout, *sides, scorer.sampling_rate, scorer.most_in_s)
             cut += sum(map(len, kept)) < sum(map(len, sides))
             questions += list(_questions(kept, scorer.sampling_rate, layout, words))
         answers = list(scorer.ask(questions))
         if len(answers) != len(questions):
             raise DataError("answers", got=len(answers), expected=len(questions), where=scorer.name)
         scores += [_score(answer, scorer.name) for answer in answers]
-        said += [SAID[read(answer.text, words)] for answer in answers]
+        said += [ANSWER_CODES[read_answer(answer.text, words)] for answer in answers]
     shape = (len(pairs), len(ORDERS))
     known = [score is not None for score in scores]
     if any(known) and not all(known):
@@ -156,14 +156,14 @@ def ask(
     answered = np.array(said, dtype=np.int8).reshape(shape)
     if continuous is not None:
         answered = (continuous > 0).astype(np.int8)
-    return Asked(pairs.target, continuous, answered, cut, layout, prompt_sha256(layout, words))
+    return PairAnswers(pairs.target, continuous, answered, cut, layout, hash_prompt(layout, words))
 
 
 def _questions(sides: tuple[Audio, Audio], rate: int, layout: str, words: tuple[str, str]) -> Iterator[Question]:
     """The four orders of one question, as in ``ORDERS``."""
-    both_ways = [arrange(layout, *sides, rate), arrange(layout, *sides[::-1], rate)]
+    both_ways = [arrange_pair(layout, *sides, rate), arrange_pair(layout, *sides[::-1], rate)]
     for swapped, reversed_answers in ORDERS:
-        said = prompt(layout, words, reversed_answers=reversed_answers)
+        said = build_prompt(layout, words, reversed_answers=reversed_answers)
         yield Question(both_ways[swapped], rate, said, words)
 
 

@@ -26,7 +26,7 @@ _DECLINED = re.compile(r"\b(?:i|we)\s+(?:\w+\s+)?(?:must decline|have to decline
 Reading = Literal["first", "second", "refusal", "unreadable"]
 
 
-def read(text: str, words: tuple[str, str]) -> Reading:
+def read_answer(text: str, words: tuple[str, str]) -> Reading:
     """Which of the two ``words`` a text answers with; case and punctuation do not count.
 
     Exactly one of them must occur as a word of its own: a text with both, or with neither, is unreadable, unless it is
@@ -35,9 +35,9 @@ def read(text: str, words: tuple[str, str]) -> Reading:
     first, second = (re.search(_WORD.format(re.escape(word)), text, re.I) is not None for word in words)
     if first != second:
         return "first" if first else "second"
-    return "refusal" if not first and refuses(text) else "unreadable"
+    return "refusal" if not first and is_refusal(text) else "unreadable"
 
 
-def refuses(text: str) -> bool:
+def is_refusal(text: str) -> bool:
     """Whether somebody says of himself that he cannot or will not do what was asked."""
     return _REFUSAL.search(text) is not None or _DECLINED.search(text) is not None

@@ -13,9 +13,9 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from bench.datasets.dataset import in_suite, located, sharing
+from bench.datasets.dataset import adapt_to_suite, locate_folder, share_folders
 from bench.discovery import bundled, listing
-from bench.discovery.environment import cache
+from bench.discovery.environment import get_cache_folder
 from bench.plugin import scheduling
 from bench.plugin.model_choice import replace_language_model, replace_text_encoder
 from bench.plugin.options import is_benchmark_run
@@ -154,7 +154,7 @@ def _build_plan(config: pytest.Config) -> Plan:
         device=device,
         precision=option("precision"),
         seeds=tuple(range(option("seeds"))),
-        cache=(option("cache") or cache()).expanduser().resolve(),
+        cache=(option("cache") or get_cache_folder()).expanduser().resolve(),
         data=option("data"),
         threads=scheduling.count_threads(config),
         offline=option("offline"),
@@ -184,8 +184,8 @@ def _check_compile(asked: bool, device: str) -> bool:
 
 
 def _select_tasks(files: list[Path], suite: str) -> tuple[Task, ...]:
-    known = bundled.bundled_tasks()
-    tasks = tuple(task for file in files for task in bundled.tasks_of(file)) or known
+    known = bundled.find_bundled_tasks()
+    tasks = tuple(task for file in files for task in bundled.load_tasks(file)) or known
     if suite == "mini":
         without = [task.name for task in tasks if task.mini is None]
         tasks = tuple(task for task in tasks if task.mini is not None)
@@ -197,7 +197,7 @@ def _select_tasks(files: list[Path], suite: str) -> tuple[Task, ...]:
     names = [task.name for task in tasks]
     if len(set(names)) < len(names):
         raise ChoiceError("task named twice", got=", ".join(names), expected="unique names", where="--tasks")
-    return sharing([in_suite(task, suite) for task in tasks], known)
+    return share_folders([adapt_to_suite(task, suite) for task in tasks], known)
 
 
 def _find_absent(tasks: Sequence[Task], suite: str, data: Path | None, keyword: str) -> tuple[str, ...]:
@@ -208,15 +208,17 @@ def _find_absent(tasks: Sequence[Task], suite: str, data: Path | None, keyword: 
     own = [task for task in tasks if task.private or (suite == "full" and task.shards.corpus is not None)]
     own = [task for task in own if is_scored(task, "strict")]
     unnamed = [task for task in own if not re.search(rf"\b{task.name}\b", keyword)]
-    return tuple(task.name for task in unnamed if data is None or located(task, data) is None)
+    return tuple(task.name for task in unnamed if data is None or locate_folder(task, data) is None)
 
 
 def _select_encoders(wanted_encoders: list[str], layer: str | None) -> tuple[EncoderSpec, ...]:
     from bench.loading.layers import at_layer
     from bench.loading.sources import resolve
 
-    known = bundled.bundled_encoders()
-    specs = tuple(resolve(text, known, hf=bundled.hugging_face()) for text in dict.fromkeys(wanted_encoders))
+    known = bundled.find_bundled_encoders()
+    specs = tuple(
+        resolve(text, known, hf=bundled.find_hugging_face_factory()) for text in dict.fromkeys(wanted_encoders)
+    )
     specs = specs or tuple(spec for spec in known.values() if spec.default)
     names = [spec.name for spec in specs]
     if len(set(names)) < len(names):
@@ -256,10 +258,10 @@ def pytest_cmdline_main(config: pytest.Config) -> int | None:
     if not (is_benchmark_run(config) and (config.getoption("list_encoders") or config.getoption("list_tasks"))):
         return None
     if config.getoption("list_encoders"):
-        sys.stdout.write(listing.encoders(bundled.bundled_encoders().values()) + "\n")
+        sys.stdout.write(listing.format_encoder_table(bundled.find_bundled_encoders().values()) + "\n")
     if config.getoption("list_tasks"):
         files = config.getoption("tasks")
-        for task in [t for file in files for t in bundled.tasks_of(file)] or bundled.bundled_tasks():
+        for task in [t for file in files for t in bundled.load_tasks(file)] or bundled.find_bundled_tasks():
             kind = "mini" if task.mini else "private" if task.private else ""
             sys.stdout.write(f"{task.name:22} {task.domain:12} {kind:8} {task.metric.name:17} {task.description}\n")
     return 0

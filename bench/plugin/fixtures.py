@@ -10,7 +10,7 @@ from typing import Any, TypeVar
 
 import pytest
 
-from bench.datasets.dataset import Dataset, dataset
+from bench.datasets.dataset import Dataset, prepare_dataset
 from bench.evaluation.pipelines import choose_pipeline
 from bench.extraction.engine.local import Frozen
 from bench.extraction.load_encoder import frozen_by
@@ -71,7 +71,7 @@ class Bench:
 
         def make() -> Dataset:
             with self.progress.stage(f"preparing the shards of {task.name}") as arrived:
-                return dataset(
+                return prepare_dataset(
                     task,
                     settings.suite,
                     cache=settings.cache,

@@ -188,7 +188,7 @@ def _parse_device(value: str) -> str:
 def _parse_mirror(value: str) -> str:
     expected = "expected hf or OWNER/REPO[@REVISION]"
     try:
-        if value != "hf" and hugging_face.mirror(value).folders != ("",):
+        if value != "hf" and hugging_face.parse_mirror(value).folders != ("",):
             raise argparse.ArgumentTypeError(f"{value!r} names a folder; {expected}, with a folder for each task")
     except ChoiceError as error:
         raise argparse.ArgumentTypeError(f"{value!r} is no mirror; {expected}") from error

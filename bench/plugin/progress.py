@@ -56,7 +56,11 @@ class Progress:
     def encoding(self, label: str, data: Dataset) -> Iterator[Callable[[int, bool], None]]:
         """Show a bar over the clips of a dataset; yields what to call with each finished number of clips."""
         with self._terminal() as visible:
-            total = sum(shards.count(shard) for found in data.splits.values() for shard in found) if visible else None
+            total = (
+                sum(shards.count_samples(shard) for found in data.splits.values() for shard in found)
+                if visible
+                else None
+            )
         with self._drawing(f"encoding {label}", total) as advance:
             yield advance
 

@@ -253,6 +253,6 @@ def _describe_run(reporter: Reporter, config: pytest.Config) -> dict[str, Any]:
         "deselected": sorted(reporter.deselected),
         "throughput": reporter.throughput,
         "speed": reporter.speed,
-        "machine": environment.machine(),
-        "versions": environment.versions(),
+        "machine": environment.describe_machine(),
+        "versions": environment.collect_versions(),
     }

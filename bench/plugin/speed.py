@@ -33,7 +33,7 @@ def resolve_baseline(text: str) -> EncoderSpec:
     from bench.discovery import bundled
     from bench.loading.sources import resolve
 
-    return resolve(text, bundled.bundled_encoders(), hf=bundled.hugging_face())
+    return resolve(text, bundled.find_bundled_encoders(), hf=bundled.find_hugging_face_factory())
 
 
 def get_baseline(config: pytest.Config) -> EncoderSpec | None:

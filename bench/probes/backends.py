@@ -26,8 +26,8 @@ from bench.probes.input_checks import check_finite
 from bench.types import DataError, Pairs, ProbeResult
 from bench.types.trials import UNKNOWN
 from bench.verification import plda
-from bench.verification.calibration import Line, calibration
-from bench.verification.pair_scores import Fitted, scored
+from bench.verification.calibration import CalibrationLine, fit_calibration
+from bench.verification.pair_scores import ScoringParts, score_pairs
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -49,7 +49,7 @@ class Backend(Protocol):
 
     def fit(
         self, vectors: NDArray[np.float32], train: NDArray[np.int64], speakers: NDArray[np.int64]
-    ) -> tuple[Fitted, dict[str, Any]]: ...  # what scores all N rows, and plain facts of what was learnt
+    ) -> tuple[ScoringParts, dict[str, Any]]: ...  # what scores all N rows, and plain facts of what was learnt
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,10 +69,10 @@ class Cosine:
 
     def fit(
         self, vectors: NDArray[np.float32], train: NDArray[np.int64], speakers: NDArray[np.int64]
-    ) -> tuple[Fitted, dict[str, Any]]:
+    ) -> tuple[ScoringParts, dict[str, Any]]:
         """Raises DataError where a mean is asked for and there is nothing to train on."""
         unit = scale_to_unit_length(vectors, train if self.centred else None)
-        return Fitted(unit, np.full(len(unit), 0.5), np.zeros(len(unit))), {"mean_of": len(train) * self.centred}
+        return ScoringParts(unit, np.full(len(unit), 0.5), np.zeros(len(unit))), {"mean_of": len(train) * self.centred}
 
     def run(
         self, vectors: Any, targets: Any, problems: Sequence[Problem], *, n_classes: int, seeds: Any, device: str = ""
@@ -103,7 +103,7 @@ class SNorm:
 
     def fit(
         self, vectors: NDArray[np.float32], train: NDArray[np.int64], speakers: NDArray[np.int64]
-    ) -> tuple[Fitted, dict[str, Any]]:
+    ) -> tuple[ScoringParts, dict[str, Any]]:
         """Raises DataError for no training utterances and a ``top_n`` that is below 2 or above the cohort."""
         unit = scale_to_unit_length(vectors, train if self.centred else None)
         cohort = build_cohort(unit, train, speakers, self.cohort)
@@ -113,7 +113,7 @@ class SNorm:
         mean, spread = compute_cohort_statistics(unit, cohort, self.top_n)
         weight = np.where(spread > LEAST_SPREAD, 0.5 / np.maximum(spread, LEAST_SPREAD), 0.0)
         about = {"cohort_size": len(cohort)}
-        return Fitted(unit, weight, -mean * weight), about | {"mean_of": len(train) * self.centred}
+        return ScoringParts(unit, weight, -mean * weight), about | {"mean_of": len(train) * self.centred}
 
     def run(
         self, vectors: Any, targets: Any, problems: Sequence[Problem], *, n_classes: int, seeds: Any, device: str = ""
@@ -140,10 +140,10 @@ class PLDA:
 
     def fit(
         self, vectors: NDArray[np.float32], train: NDArray[np.int64], speakers: NDArray[np.int64]
-    ) -> tuple[Fitted, dict[str, Any]]:
+    ) -> tuple[ScoringParts, dict[str, Any]]:
         """Raises DataError for fewer than two training speakers and none with two utterances."""
         unit = scale_to_unit_length(vectors, train)
-        model = plda.fitted(unit[train], speakers[train], self.iterations, self.ridge)
+        model = plda.fit_plda(unit[train], speakers[train], self.iterations, self.ridge)
         return model.fitted(unit), {"mean_of": len(train), "speakers": len(np.unique(speakers[train]))}
 
     def run(
@@ -167,16 +167,16 @@ def run_backend(
     (problem,) = problems
     _check_trials(pairs, problem.train, len(vectors))
     speakers, train = pairs.speakers, problem.train
-    line = Line(1.0, 0.0)
+    line = CalibrationLine(1.0, 0.0)
     if backend.calibrate:
         second = np.isin(speakers[train], np.unique(speakers[train])[1::2])
         train, held_out = train[~second], train[second]
         fitted, about = backend.fit(vectors, train, speakers)
-        line = calibration(fitted, held_out, speakers)
+        line = fit_calibration(fitted, held_out, speakers)
         about |= {"calibrated_on": len(held_out), "scale": line.scale, "offset": line.offset}
     else:
         fitted, about = backend.fit(vectors, train, speakers)
-    found = scored(fitted, pairs.enrol, pairs.test)
+    found = score_pairs(fitted, pairs.enrol, pairs.test)
     settings = asdict(backend)  # type: ignore[call-overload]
     return [ProbeResult(line(found)[None], {"backend": settings | about})]
 

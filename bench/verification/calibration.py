@@ -17,12 +17,12 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from bench.types import DataError
-from bench.verification.pair_scores import scored
+from bench.verification.pair_scores import score_pairs
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-    from bench.verification.pair_scores import Fitted
+    from bench.verification.pair_scores import ScoringParts
 
 MOST_UTTERANCES = 1500  # whose pairs calibrate: about a million
 RIDGE = 1e-4  # on the slope of standardised scores
@@ -32,7 +32,7 @@ WHERE = "calibration"
 
 
 @dataclass(frozen=True, slots=True)
-class Line:
+class CalibrationLine:
     """The log-likelihood ratio of a score."""
 
     scale: float
@@ -44,7 +44,7 @@ class Line:
         return (scores.astype(np.float64) * self.scale + self.offset).astype(np.float32)
 
 
-def calibration(fitted: Fitted, rows: NDArray[np.int64], speakers: NDArray[np.int64]) -> Line:
+def fit_calibration(fitted: ScoringParts, rows: NDArray[np.int64], speakers: NDArray[np.int64]) -> CalibrationLine:
     """The line of all pairs of the utterances ``rows``, or of evenly spaced ones where they are many.
 
     Raises DataError where these are not of two speakers or none has two utterances.
@@ -58,14 +58,14 @@ def calibration(fitted: Fitted, rows: NDArray[np.int64], speakers: NDArray[np.in
     if not same.any() or same.all():
         got = f"{np.count_nonzero(same)} of {len(same)} pairs of one speaker"
         raise DataError("nothing to calibrate on", got=got, expected="some, not all", where=WHERE)
-    return line(scored(fitted, rows[first].astype(np.int32), rows[second].astype(np.int32)), same)
+    return fit_line(score_pairs(fitted, rows[first].astype(np.int32), rows[second].astype(np.int32)), same)
 
 
-def line(scores: NDArray[np.float32], same: NDArray[np.bool_]) -> Line:
+def fit_line(scores: NDArray[np.float32], same: NDArray[np.bool_]) -> CalibrationLine:
     """The line of scores [n] of which ``same`` [n] are targets, by Newton's method."""
     mean, spread = float(scores.mean(dtype=np.float64)), float(scores.std(dtype=np.float64))
     if spread == 0:
-        return Line(1.0, -mean)
+        return CalibrationLine(1.0, -mean)
     x = (scores.astype(np.float64) - mean) / spread
     weight = np.where(same, 0.5 / np.count_nonzero(same), 0.5 / np.count_nonzero(~same))
     slope, offset = 1.0, 0.0
@@ -82,4 +82,4 @@ def line(scores: NDArray[np.float32], same: NDArray[np.bool_]) -> Line:
             break
     if slope < LEAST_SLOPE:
         slope, offset = LEAST_SLOPE, 0.0
-    return Line(slope / spread, offset - slope * mean / spread)
+    return CalibrationLine(slope / spread, offset - slope * mean / spread)

@@ -18,7 +18,17 @@ from typing import Literal
 import numpy as np
 
 from bench.types import ChoiceError
-from bench.verification.pair_lists import WHERE, PairList, Recording, Side, both, codes, in_order, labels, listed
+from bench.verification.pair_lists import (
+    WHERE,
+    PairList,
+    Recording,
+    Side,
+    combine_labels,
+    draw_pair_list,
+    encode_labels,
+    label_recordings,
+    sort_recordings,
+)
 
 Kind = Literal["hard", "random", "easy"]
 KINDS: tuple[Kind, ...] = ("hard", "random", "easy")
@@ -26,12 +36,12 @@ ATTRIBUTES = ("gender", "language", "age", "device", "dialect", "distance", "dur
 SHORT_IN_S, LONG_IN_S = 2.0, 6.0  # the first from the source, the second our choice
 
 
-def duration_band(seconds: float) -> str:
+def get_duration_band(seconds: float) -> str:
     """``short`` (below 2 s), ``medium`` or ``long`` (from 6 s)."""
     return "short" if seconds < SHORT_IN_S else "long" if seconds >= LONG_IN_S else "medium"
 
 
-def age_band(years: float, width: int = 10) -> str:
+def get_age_band(years: float, width: int = 10) -> str:
     """The decade, or another ``width``: 37 -> ``30-39``."""
     low = int(years // width) * width
     return f"{low}-{low + width - 1}"
@@ -64,25 +74,25 @@ class HardPairSampler:
         if ruled and not (self.fix and self.flip):
             raise ChoiceError(f"{kind} pairs", got=f"fix {self.fix}, flip {self.flip}", expected="both", where=WHERE)
         fix_by, flip_by = (self.fix, self.flip) if ruled else ((), ())
-        ordered = in_order(recordings)
+        ordered = sort_recordings(recordings)
         speaker, (fix, fix_known), (flip, flip_known) = (
-            codes([one.speaker for one in ordered]),
-            labels(ordered, fix_by),
-            labels(ordered, flip_by),
+            encode_labels([one.speaker for one in ordered]),
+            label_recordings(ordered, fix_by),
+            label_recordings(ordered, flip_by),
         )
         each, everyone = np.arange(len(ordered)), np.zeros(len(ordered), dtype=np.int64)
         same, others = {  # agree, differ, differ too
             "hard": ((speaker, flip, None), (fix, speaker, None)),
             "random": ((speaker, each, None), (everyone, speaker, None)),
-            "easy": ((both(speaker, flip), each, None), (everyone, speaker, fix)),
+            "easy": ((combine_labels(speaker, flip), each, None), (everyone, speaker, fix)),
         }[kind]
         sides = (
             Side("target", True, targets, *same, flip_known, flip_by),
             Side("nontarget", False, nontargets, *others, fix_known, fix_by),
         )
-        return listed(ordered, sides, kind, seed)
+        return draw_pair_list(ordered, sides, kind, seed)
 
 
-def random_pairs(recordings: Sequence[Recording], *, targets: int, nontargets: int, seed: int) -> PairList:
+def draw_random_pairs(recordings: Sequence[Recording], *, targets: int, nontargets: int, seed: int) -> PairList:
     """Pairs without a rule: any two recordings of one speaker, any two of two. Raises as :class:`HardPairSampler`."""
     return HardPairSampler((), ())(recordings, targets=targets, nontargets=nontargets, seed=seed, kind="random")

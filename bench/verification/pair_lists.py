@@ -16,7 +16,7 @@ from numpy.random import PCG64, Generator
 from numpy.typing import NDArray
 
 from bench.types import DataError
-from bench.verification.pair_space import drawn, space
+from bench.verification.pair_space import draw_pairs, index_pairs
 
 Int = NDArray[np.int64]
 WHERE = "pair sampling"
@@ -67,12 +67,12 @@ class Side:
     attributes: tuple[str, ...] = ()  # that pairs are counted by
 
 
-def generator(seed: int, *names: str) -> Generator:
+def make_generator(seed: int, *names: str) -> Generator:
     """Random numbers that depend on ``seed`` and ``names`` alone."""
     return Generator(PCG64([seed, *(byte for name in names for byte in name.encode())]))
 
 
-def in_order(recordings: Sequence[Recording]) -> list[Recording]:
+def sort_recordings(recordings: Sequence[Recording]) -> list[Recording]:
     """The recordings by key, so that nothing depends on how they came. Raises DataError for a repeated key."""
     ordered = sorted(recordings, key=lambda one: one.key)
     for one, other in pairwise(ordered):
@@ -81,18 +81,18 @@ def in_order(recordings: Sequence[Recording]) -> list[Recording]:
     return ordered
 
 
-def codes(values: Sequence[str]) -> Int:
+def encode_labels(values: Sequence[str]) -> Int:
     """[N] whole numbers, equal where values are equal."""
     return np.unique(np.array(values, dtype=str), return_inverse=True)[1].astype(np.int64)
 
 
-def both(a: Int, b: Int) -> Int:
+def combine_labels(a: Int, b: Int) -> Int:
     """[N] one label for two: equal where both are equal."""
     inverse = np.unique(a * (int(b.max(initial=0)) + 1) + b, return_inverse=True)[1]
     return np.asarray(inverse, dtype=np.int64)
 
 
-def labels(ordered: Sequence[Recording], attributes: tuple[str, ...]) -> tuple[Int, NDArray[np.bool_]]:
+def label_recordings(ordered: Sequence[Recording], attributes: tuple[str, ...]) -> tuple[Int, NDArray[np.bool_]]:
     """One label [N] for the values of all ``attributes``, and of which recordings they are all known.
 
     Raises DataError for an attribute that no recording has.
@@ -105,23 +105,23 @@ def labels(ordered: Sequence[Recording], attributes: tuple[str, ...]) -> tuple[I
             there = sorted({key for one in ordered for key in one.metadata})
             raise DataError("no metadata", got=name, expected=f"one of {', '.join(there) or 'none'}", where=WHERE)
         known &= np.array([value is not None for value in values])
-        label = both(label, codes([str(value) for value in values]))
+        label = combine_labels(label, encode_labels([str(value) for value in values]))
     return label, known
 
 
-def listed(ordered: Sequence[Recording], sides: Sequence[Side], what: str, seed: int) -> PairList:
+def draw_pair_list(ordered: Sequence[Recording], sides: Sequence[Side], what: str, seed: int) -> PairList:
     """The pairs of all sides, in an order drawn by ``seed``; every speaker owns about as many of a side as the others.
 
     Raises DataError where a side has fewer pairs than are wanted; ``what`` names the list there.
     """
-    speaker = codes([one.speaker for one in ordered])
-    parts = [_draw(side, speaker, generator(seed, what, side.name), what) for side in sides]
+    speaker = encode_labels([one.speaker for one in ordered])
+    parts = [_draw(side, speaker, make_generator(seed, what, side.name), what) for side in sides]
     counts: Counter[str] = Counter()
     for side, (enrol, test) in zip(sides, parts, strict=True):
         counts.update(_buckets(ordered, side, enrol, test))
     enrol, test = (np.concatenate([part[at] for part in parts]) for at in (0, 1))
     of_side = np.repeat(np.arange(len(sides)), [side.n for side in sides])
-    order = generator(seed, what, "order").permutation(len(of_side))
+    order = make_generator(seed, what, "order").permutation(len(of_side))
     known = np.all([side.known for side in sides], axis=0)
     return PairList(
         tuple(one.key for one in ordered),
@@ -139,12 +139,12 @@ def _draw(side: Side, speaker: Int, draw: Generator, what: str) -> tuple[Int, In
     """PairList of recordings of one side, either of the two first."""
     rows = np.flatnonzero(side.known)
     third = None if side.differ_too is None else side.differ_too[rows]
-    found = space(side.agree[rows], side.differ[rows], third)
+    found = index_pairs(side.agree[rows], side.differ[rows], third)
     there = int(found.exact.sum())
     if not 0 <= side.n <= there:
         rule = f"{what} {side.name} pairs" + (f" by {', '.join(side.attributes)}" if side.attributes else "")
         raise DataError(f"too few {rule}", got=there, expected=f"{side.n} or more", where=WHERE)
-    mine, theirs = drawn(found, speaker[rows], side.n, draw)
+    mine, theirs = draw_pairs(found, speaker[rows], side.n, draw)
     swap = draw.random(side.n) < 0.5
     return rows[np.where(swap, theirs, mine)], rows[np.where(swap, mine, theirs)]
 

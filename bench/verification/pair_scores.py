@@ -18,7 +18,7 @@ BLOCK = 1 << 19  # values of one side held at a time: 2 MiB, so that a block sta
 
 
 @dataclass(frozen=True, slots=True)
-class Fitted:
+class ScoringParts:
     """N utterances ready to be paired."""
 
     vectors: NDArray[np.float32]  # [N, K]
@@ -26,7 +26,7 @@ class Fitted:
     biases: NDArray[np.float64]  # [N]
 
 
-def scored(fitted: Fitted, enrol: NDArray[np.int32], test: NDArray[np.int32]) -> NDArray[np.float32]:
+def score_pairs(fitted: ScoringParts, enrol: NDArray[np.int32], test: NDArray[np.int32]) -> NDArray[np.float32]:
     """[n] scores of the pairs of rows ``enrol`` [n] and ``test`` [n]; the same for either order of a pair."""
     found = np.empty(len(enrol), dtype=np.float32)
     size = max(1, BLOCK // fitted.vectors.shape[1])

@@ -19,7 +19,7 @@ Int = NDArray[np.int64]
 
 
 @dataclass(frozen=True, slots=True)
-class Space:
+class PairSpace:
     """The pairs of N recordings that have equal ``block`` and unequal ``run``, and unequal ``third`` where given.
 
     Arrays are [N], in the order of places; places are named 0..N-1.
@@ -64,7 +64,7 @@ class Space:
         return within(self.run_stop, self.stop, places) + within(self.start, self.run_start, places + 1)
 
 
-def space(block: Int, run: Int, third: Int | None = None) -> Space:
+def index_pairs(block: Int, run: Int, third: Int | None = None) -> PairSpace:
     """The pairs of recordings with labels ``block``, ``run`` and ``third``, whole numbers [N] from 0."""
     order = np.lexsort((np.arange(len(block)), run, block))
     block, run = block[order], run[order]
@@ -74,10 +74,10 @@ def space(block: Int, run: Int, third: Int | None = None) -> Space:
     run_start, run_stop = _borders(new_run)
     places = np.arange(len(block))
     owned = _alike(start, run_start, places + 1) + _alike(run_stop, stop, places)
-    return Space(order, start, run_start, run_stop, stop, None if third is None else third[order], owned)
+    return PairSpace(order, start, run_start, run_stop, stop, None if third is None else third[order], owned)
 
 
-def drawn(pairs: Space, owner: Int, n: int, generator: Generator) -> tuple[Int, Int]:
+def draw_pairs(pairs: PairSpace, owner: Int, n: int, generator: Generator) -> tuple[Int, Int]:
     """``n`` different pairs (recordings [n], recordings [n]) in no order, as evenly over owners as there are pairs.
 
     ``owner`` [N] says whom each recording belongs to (its speaker); the first of a pair is the owner's recording. There
@@ -91,7 +91,7 @@ def drawn(pairs: Space, owner: Int, n: int, generator: Generator) -> tuple[Int, 
     borders = np.flatnonzero(np.diff(of_place[by_owner], prepend=-1, append=-1))
     exact = np.add.reduceat(pairs.exact[by_owner], borders[:-1])
     first, second = [empty], [empty]
-    for index, quota in enumerate(quotas(exact, n, generator)):
+    for index, quota in enumerate(allot_quotas(exact, n, generator)):
         if quota:
             places = by_owner[borders[index] : borders[index + 1]]
             mine, theirs = _of_one(pairs, places, int(quota), generator)
@@ -100,7 +100,7 @@ def drawn(pairs: Space, owner: Int, n: int, generator: Generator) -> tuple[Int, 
     return pairs.order[np.concatenate(first)], pairs.order[np.concatenate(second)]
 
 
-def quotas(capacity: Int, n: int, generator: Generator) -> Int:
+def allot_quotas(capacity: Int, n: int, generator: Generator) -> Int:
     """How many of ``n`` each gets, [G] at most ``capacity`` and otherwise equal; a rest of ones goes to drawn ones."""
     high, low = int(capacity.max(initial=0)), 0
     while low < high:  # the highest level that does not pour more than n
@@ -112,7 +112,7 @@ def quotas(capacity: Int, n: int, generator: Generator) -> Int:
     return shares
 
 
-def _of_one(pairs: Space, places: Int, quota: int, generator: Generator) -> tuple[Int, Int]:
+def _of_one(pairs: PairSpace, places: Int, quota: int, generator: Generator) -> tuple[Int, Int]:
     """``quota`` different pairs that ``places`` own; pairs with equal third label are drawn, too, and dropped."""
     ends = np.cumsum(pairs.owned[places])
     total, wanted = int(ends[-1]), quota

@@ -15,13 +15,22 @@ from typing import Literal
 
 import numpy as np
 
-from bench.verification.pair_lists import PairList, Recording, Side, both, codes, in_order, labels, listed
+from bench.verification.pair_lists import (
+    PairList,
+    Recording,
+    Side,
+    combine_labels,
+    draw_pair_list,
+    encode_labels,
+    label_recordings,
+    sort_recordings,
+)
 
 TrialType = Literal["TC", "TW", "IC", "IW"]
 TYPES: tuple[TrialType, ...] = ("TC", "TW", "IC", "IW")
 
 
-def phrase_pairs(
+def draw_phrase_pairs(
     recordings: Sequence[Recording], counts: Mapping[TrialType, int], *, seed: int, text: str = "text"
 ) -> PairList:
     """``counts[type]`` pairs of each type (0 where a type is not named); ``PairList.side`` are places in ``TYPES``.
@@ -29,14 +38,14 @@ def phrase_pairs(
     ``text`` names the metadata that says what is said. Raises DataError for a repeated key, recordings of which no text
     is known, and where there are fewer pairs of a type.
     """
-    ordered = in_order(recordings)
-    speaker, (said, known) = codes([one.speaker for one in ordered]), labels(ordered, (text,))
+    ordered = sort_recordings(recordings)
+    speaker, (said, known) = encode_labels([one.speaker for one in ordered]), label_recordings(ordered, (text,))
     each, everyone = np.arange(len(ordered)), np.zeros(len(ordered), dtype=np.int64)
     rules = {
-        "TC": (both(speaker, said), each, None),
+        "TC": (combine_labels(speaker, said), each, None),
         "TW": (speaker, said, None),
         "IC": (said, speaker, None),
         "IW": (everyone, speaker, said),
     }
     sides = [Side(name, name == "TC", counts.get(name, 0), *rules[name], known) for name in TYPES]
-    return listed(ordered, sides, "phrase", seed)
+    return draw_pair_list(ordered, sides, "phrase", seed)

@@ -20,7 +20,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from bench.types import DataError
-from bench.verification.pair_scores import Fitted
+from bench.verification.pair_scores import ScoringParts
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -31,24 +31,24 @@ WHERE = "PLDA"
 
 
 @dataclass(frozen=True, slots=True)
-class Model:
+class PldaModel:
     """The basis of the two covariances."""
 
     mean: Matrix  # [D]
     basis: Matrix  # [D, D]: columns that make W the identity and B diagonal
     psi: Matrix  # [D] variances between speakers there
 
-    def fitted(self, vectors: NDArray[np.float32]) -> Fitted:
+    def fitted(self, vectors: NDArray[np.float32]) -> ScoringParts:
         """The parts of the log-likelihood ratio of vectors [N, D]."""
         inside = (vectors.astype(np.float64) - self.mean) @ self.basis
         both = (1 + self.psi) * (1 + 2 * self.psi)
         alone = -0.5 * (inside**2) @ (self.psi**2 / both)
         constant = 0.25 * float(np.log((1 + self.psi) ** 2 / (1 + 2 * self.psi)).sum())  # half of it on each side
         shared = inside * np.sqrt(self.psi / (1 + 2 * self.psi))
-        return Fitted(shared.astype(np.float32), np.full(len(vectors), 0.5), alone + constant)
+        return ScoringParts(shared.astype(np.float32), np.full(len(vectors), 0.5), alone + constant)
 
 
-def fitted(vectors: NDArray[np.float32], speakers: NDArray[np.int64], iterations: int, ridge: float) -> Model:
+def fit_plda(vectors: NDArray[np.float32], speakers: NDArray[np.int64], iterations: int, ridge: float) -> PldaModel:
     """The model of vectors [N, D] of ``speakers`` [N].
 
     ``ridge``, as a share of the mean variance, is added to W, which few utterances leave singular. Raises DataError for
@@ -67,7 +67,7 @@ def fitted(vectors: NDArray[np.float32], speakers: NDArray[np.int64], iterations
     scatter = data.T @ data  # of all utterances
     average = float(np.trace(scatter)) / scatter.size**0.5 / len(data)
     if average == 0:
-        return Model(mean, np.zeros_like(scatter), np.zeros(len(scatter)))
+        return PldaModel(mean, np.zeros_like(scatter), np.zeros(len(scatter)))
     floor = ridge * average * np.eye(len(scatter))
     residual = data - (sums / counts[:, None])[own]
     within = residual.T @ residual / max(1, len(data) - len(counts)) + floor
@@ -76,10 +76,10 @@ def fitted(vectors: NDArray[np.float32], speakers: NDArray[np.int64], iterations
     for _ in range(iterations):
         within, between = _step(within, between, sums, counts, scatter)
         within = within + floor
-    return Model(mean, *basis_of(within, between))
+    return PldaModel(mean, *diagonalize_covariances(within, between))
 
 
-def basis_of(within: Matrix, between: Matrix) -> tuple[Matrix, Matrix]:
+def diagonalize_covariances(within: Matrix, between: Matrix) -> tuple[Matrix, Matrix]:
     """The basis [D, D] and the variances [D] between speakers in it, none negative."""
     from scipy.linalg import eigh
 
@@ -91,7 +91,7 @@ def _step(
     within: Matrix, between: Matrix, sums: Matrix, counts: NDArray[np.int64], scatter: Matrix
 ) -> tuple[Matrix, Matrix]:
     """One step of expectation-maximisation, in the basis where both covariances are diagonal."""
-    basis, psi = basis_of(within, between)
+    basis, psi = diagonalize_covariances(within, between)
     inside = sums @ basis
     shrunk = psi / (1 + counts[:, None] * psi)  # [S, D] posterior variance of each speaker's mean
     centres = shrunk * inside

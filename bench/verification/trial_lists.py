@@ -49,7 +49,7 @@ class TrialList:
         return len(self.enrol)
 
 
-def read(path: Path, ids: Sequence[str], form: Form, *, repeats: bool = False) -> TrialList:
+def read_trial_list(path: Path, ids: Sequence[str], form: Form, *, repeats: bool = False) -> TrialList:
     """The trials of a file about the utterances ``ids``, which are all that there are embeddings of.
 
     Raises DataError, naming list and line, for a line of other columns, an unknown label, an utterance that is none of
@@ -92,7 +92,7 @@ def check_pairs(trials: TrialList, ids: Sequence[str], where: object, *, repeats
     raise DataError("a pair twice", got=got, expected="each pair once", where=_line(where, again + 1))
 
 
-def lines_of(trials: TrialList, ids: Sequence[str], form: Form) -> Iterator[str]:
+def format_trial_list(trials: TrialList, ids: Sequence[str], form: Form) -> Iterator[str]:
     """The list as text, line by line with its end. Raises DataError for a form with labels and a list without."""
     if form == "unlabelled" or trials.labels is None:
         if form != "unlabelled":
@@ -106,7 +106,7 @@ def lines_of(trials: TrialList, ids: Sequence[str], form: Form) -> Iterator[str]
             yield f"{ids[e]} {ids[t]} {'target' if label else 'nontarget'}\n"
 
 
-def submission(scores: Mapping[str, NDArray[np.float32]]) -> bytes:
+def build_submission(scores: Mapping[str, NDArray[np.float32]]) -> bytes:
     """A zip of score files by name, one score a line in the order of the list, higher for the same speaker.
 
     The same scores give the same bytes, and every score reads back as the float32 that it was. Source: the rules of

@@ -86,7 +86,7 @@ def _iterate_crops(found: Iterable[Shard], running: Engine, how: CropOptions) ->
             for place, part in enumerate(parts)
         ]
 
-    samples = chain.from_iterable(shards.samples(shard) for shard in found)
+    samples = chain.from_iterable(shards.read_samples(shard) for shard in found)
     while group := list(islice(samples, CLIPS_AT_ONCE)):
         yield from chain.from_iterable(running.pool.map(heard, group))
 

@@ -13,7 +13,7 @@ import pytest
 import soundfile
 
 from bench.commands import submit
-from bench.datasets.dataset import dataset, located
+from bench.datasets.dataset import locate_folder, prepare_dataset
 from bench.discovery import bundled
 from bench.evaluation.trials import embed_trials, evaluate_trials
 from bench.extraction.cost import materials
@@ -22,7 +22,7 @@ from bench.types import DataError, EncoderSpec, Settings, Task
 from tests.helpers.toys import RATE
 from tests.helpers.verification_toys import Oracle
 
-TASKS = {task.name: task for task in bundled.bundled_tasks()}
+TASKS = {task.name: task for task in bundled.find_bundled_tasks()}
 
 
 def hum(speaker: int, take: int) -> np.ndarray:
@@ -135,7 +135,7 @@ def settings(tmp_path: Path) -> Settings:
 
 def scored(task: Task, tmp_path: Path):  # type: ignore[no-untyped-def]
     how = settings(tmp_path)
-    data = dataset(task, "full", cache=how.cache, data=how.data)
+    data = prepare_dataset(task, "full", cache=how.cache, data=how.data)
     frozen = freeze(SPEC, device="cpu", precision="fp32", cache=how.cache)
     labelled = embed_trials(task, data, frozen, how, lambda clips, now: None)
     return labelled, evaluate_trials(labelled, frozen, task.probes[0], how)
@@ -185,12 +185,12 @@ def test_lists_of_one_corpus_share_embeddings(tmp_path: Path) -> None:
 def test_a_changed_file_is_another_one_and_a_missing_one_an_error(tmp_path: Path) -> None:
     voxceleb(tmp_path / "data")
     task, how = TASKS["voxceleb1_o"], settings(tmp_path)
-    before = dataset(task, "full", cache=how.cache, data=how.data)
+    before = prepare_dataset(task, "full", cache=how.cache, data=how.data)
     path = tmp_path / "data/voxceleb1/wav/id10270/vid0AbCdE/00000.wav"
     stamp = path.stat().st_mtime_ns
     put(path, 0, 77)
     os.utime(path, ns=(stamp, stamp + 10**9))
-    after = dataset(task, "full", cache=how.cache, data=how.data)
+    after = prepare_dataset(task, "full", cache=how.cache, data=how.data)
     assert after.sha256 != before.sha256
     assert sum(a.sha256 != b.sha256 for a, b in zip(before.splits["test"], after.splits["test"], strict=True)) == 1
     path.unlink()
@@ -202,17 +202,17 @@ def test_what_is_missing_is_named(tmp_path: Path) -> None:
     how = settings(tmp_path)
     task = TASKS["tidyvoice"]
     with pytest.raises(DataError, match="no data for tidyvoice"):
-        dataset(task, "full", cache=how.cache, data=None)
+        prepare_dataset(task, "full", cache=how.cache, data=None)
     (tmp_path / "data").mkdir()
     with pytest.raises(DataError, match=r"no trial list of tidyvoice.*tidyvoice/TidyVoiceX_Dev.txt"):
-        dataset(task, "full", cache=how.cache, data=how.data)
-    assert located(task, tmp_path / "data") is None
+        prepare_dataset(task, "full", cache=how.cache, data=how.data)
+    assert locate_folder(task, tmp_path / "data") is None
     tidyvoice(tmp_path / "data")
-    assert located(task, tmp_path / "data/tidyvoice") == tmp_path / "data/tidyvoice"  # the folder itself will do
+    assert locate_folder(task, tmp_path / "data/tidyvoice") == tmp_path / "data/tidyvoice"  # the folder itself will do
     lines(tmp_path / "data/hardpairs/recordings.csv", ["key,path,speaker", "a,,s"])
     lines(tmp_path / "data/hardpairs/hard.txt", ["1 a b"])
     with pytest.raises(DataError, match=r"no recording.*line 2"):
-        dataset(TASKS["hardpairs"], "full", cache=how.cache, data=how.data)
+        prepare_dataset(TASKS["hardpairs"], "full", cache=how.cache, data=how.data)
 
 
 def test_the_submission_of_the_evaluation_lists(tmp_path: Path) -> None:

@@ -22,10 +22,10 @@ from hypothesis import strategies as st
 
 from bench.datasets import fetch as module
 from bench.datasets import manifest, shards
-from bench.datasets.fetch import fetch, plan
-from bench.datasets.records import complete
-from bench.datasets.web import Manners, retry_after
-from bench.datasets.zenodo import FileToFetch, parsed, safe_name
+from bench.datasets.fetch import fetch_files, plan_downloads
+from bench.datasets.records import is_complete
+from bench.datasets.web import RetryPolicy, parse_retry_after
+from bench.datasets.zenodo import RemoteFile, is_safe_name, parse_files
 from bench.types import DataError
 from tests.helpers.loopback import RECORD, Fault, Loopback, serving
 
@@ -58,8 +58,8 @@ class Clock:
         self.slept.append(seconds)
         self.time += seconds
 
-    def manners(self, **changes: Any) -> Manners:
-        return replace(Manners(tries=4, timeout_in_s=5.0, sleep=self.sleep, now=lambda: self.time), **changes)
+    def manners(self, **changes: Any) -> RetryPolicy:
+        return replace(RetryPolicy(tries=4, timeout_in_s=5.0, sleep=self.sleep, now=lambda: self.time), **changes)
 
 
 @pytest.fixture(autouse=True)
@@ -80,7 +80,7 @@ def clock() -> Clock:
 
 def get(server: Loopback, folder: Path, *patterns: str, clock: Clock | None = None, **options: Any) -> list[Path]:
     options.setdefault("manners", (clock or Clock()).manners())
-    return fetch(RECORD, patterns or (NAME,), folder, base_url=server.base_url, **{"offline": False} | options)
+    return fetch_files(RECORD, patterns or (NAME,), folder, base_url=server.base_url, **{"offline": False} | options)
 
 
 def brief(value: object) -> str:
@@ -118,7 +118,7 @@ def test_brings_what_matches_and_says_what_it_is(server: Loopback, tmp_path: Pat
 
 
 def test_progress_adds_up_to_the_plan(server: Loopback, tmp_path: Path) -> None:
-    files = plan(RECORD, ALL, tmp_path, base_url=server.base_url)
+    files = plan_downloads(RECORD, ALL, tmp_path, base_url=server.base_url)
     assert [(file.name, file.bytes) for file in files] == [(name, len(FILES[name])) for name in TARS]
     assert files[0].md5 == hashlib.md5(CONTENT).hexdigest()
     assert list(tmp_path.iterdir()) == []  # a plan writes nothing
@@ -148,7 +148,7 @@ def test_what_is_here_is_not_asked_for_again(server: Loopback, tmp_path: Path) -
     server.requests.clear()
     assert len(get(server, tmp_path, "train*.tar")) == 2
     assert server.requests == []
-    assert plan(RECORD, ("train*.tar",), tmp_path, base_url=OFFLINE) == ()
+    assert plan_downloads(RECORD, ("train*.tar",), tmp_path, base_url=OFFLINE) == ()
     get(server, tmp_path, *ALL)
     assert [key for key, _ in server.requests] == ["record", NAME]
 
@@ -161,7 +161,7 @@ def test_keeps_shards_that_somebody_else_fetched(server: Loopback, tmp_path: Pat
     get(server, tmp_path, *ALL)
     assert [key for key, _ in server.requests] == ["record", NAME]
     assert (tmp_path / TARS[1]).stat().st_mtime_ns == before
-    assert manifest.recorded(tmp_path)[TARS[1]].samples == 4
+    assert manifest.read_manifest(tmp_path)[TARS[1]].samples == 4
 
 
 # ------------------------------------------------------------------------------------------------- a bad server
@@ -276,7 +276,7 @@ def test_a_silent_server_times_out(server: Loopback, tmp_path: Path, clock: Cloc
 
 def test_nobody_there(tmp_path: Path, clock: Clock) -> None:
     with pytest.raises(DataError, match="refused"):
-        fetch(RECORD, (NAME,), tmp_path, base_url=OFFLINE, offline=False, manners=clock.manners())
+        fetch_files(RECORD, (NAME,), tmp_path, base_url=OFFLINE, offline=False, manners=clock.manners())
     assert len(clock.slept) == 3
 
 
@@ -354,7 +354,7 @@ def test_a_line_that_breaks_often_still_ends(server: Loopback, tmp_path: Path, m
 
 
 def _fetch(base_url: str, folder: Path) -> None:
-    fetch(RECORD, (NAME,), folder, base_url=base_url, offline=False)
+    fetch_files(RECORD, (NAME,), folder, base_url=base_url, offline=False)
 
 
 def test_goes_on_after_a_kill(server: Loopback, tmp_path: Path) -> None:
@@ -410,7 +410,7 @@ def test_offline_names_what_is_missing(server: Loopback, tmp_path: Path) -> None
     server.requests.clear()
     with pytest.raises(DataError, match=r"no test_0\.tar \(0\.0 MB\)"):  # the record was listed
         get(server, tmp_path, *ALL, offline=True)
-    assert [file.name for file in plan(RECORD, ALL, tmp_path, offline=True)] == [NAME]
+    assert [file.name for file in plan_downloads(RECORD, ALL, tmp_path, offline=True)] == [NAME]
     assert len(get(server, tmp_path, "train*.tar", offline=True)) == 2
     assert server.requests == []
 
@@ -418,7 +418,7 @@ def test_offline_names_what_is_missing(server: Loopback, tmp_path: Path) -> None
 def test_offline_takes_a_folder_as_it_is(server: Loopback, tmp_path: Path) -> None:
     (tmp_path / NAME).write_bytes(CONTENT)
     assert get(server, tmp_path, offline=True) == [tmp_path / NAME]
-    assert manifest.recorded(tmp_path)[NAME].sha256 == hashlib.sha256(CONTENT).hexdigest()
+    assert manifest.read_manifest(tmp_path)[NAME].sha256 == hashlib.sha256(CONTENT).hexdigest()
     (tmp_path / NAME).write_bytes(FILES["train_0.tar"])
     with pytest.raises(DataError, match="has changed"):
         get(server, tmp_path, offline=True)
@@ -426,14 +426,14 @@ def test_offline_takes_a_folder_as_it_is(server: Loopback, tmp_path: Path) -> No
 
 
 def test_complete_needs_no_server(server: Loopback, tmp_path: Path) -> None:
-    assert not complete(ALL, tmp_path / "nowhere")
+    assert not is_complete(ALL, tmp_path / "nowhere")
     for name in ("train_0.tar", "test_0.tar"):
         (tmp_path / name).write_bytes(FILES[name])
-    assert complete(ALL, tmp_path)  # as far as anybody knows
+    assert is_complete(ALL, tmp_path)  # as far as anybody knows
     get(server, tmp_path, "test*.tar")
-    assert not complete(ALL, tmp_path)  # the record has another one
+    assert not is_complete(ALL, tmp_path)  # the record has another one
     get(server, tmp_path, *ALL)
-    assert complete(ALL, tmp_path)
+    assert is_complete(ALL, tmp_path)
 
 
 def test_no_room(server: Loopback, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -495,17 +495,17 @@ def test_a_record_that_changed_is_an_error(server: Loopback, tmp_path: Path, cha
 
 def test_pins_shards_of_no_record(tmp_path: Path) -> None:
     (tmp_path / NAME).write_bytes(CONTENT)
-    shard = shards.verified(tmp_path / NAME)
-    manifest.pin(tmp_path, [shard])
-    assert manifest.recorded(tmp_path) == {
-        NAME: manifest.Recorded(len(CONTENT), sha256=hashlib.sha256(CONTENT).hexdigest(), samples=2)
+    shard = shards.verify_shard(tmp_path / NAME)
+    manifest.pin_shards(tmp_path, [shard])
+    assert manifest.read_manifest(tmp_path) == {
+        NAME: manifest.ManifestEntry(len(CONTENT), sha256=hashlib.sha256(CONTENT).hexdigest(), samples=2)
     }
     before = (tmp_path / "manifest.json").stat().st_mtime_ns
-    manifest.pin(tmp_path, [shard])
+    manifest.pin_shards(tmp_path, [shard])
     assert (tmp_path / "manifest.json").stat().st_mtime_ns == before
     (tmp_path / NAME).write_bytes(FILES["train_0.tar"])
     with pytest.raises(DataError, match="has changed"):
-        manifest.pin(tmp_path, [shards.verified(tmp_path / NAME)])
+        manifest.pin_shards(tmp_path, [shards.verify_shard(tmp_path / NAME)])
 
 
 def test_a_folder_that_cannot_be_written_is_read_with_a_warning(
@@ -514,7 +514,7 @@ def test_a_folder_that_cannot_be_written_is_read_with_a_warning(
     (tmp_path / NAME).write_bytes(CONTENT)
     monkeypatch.setattr(os, "access", lambda *_: False)
     with pytest.warns(UserWarning, match="cannot be recorded"):
-        manifest.pin(tmp_path, [shards.verified(tmp_path / NAME)])
+        manifest.pin_shards(tmp_path, [shards.verify_shard(tmp_path / NAME)])
     assert not (tmp_path / "manifest.json").exists()
 
 
@@ -522,7 +522,7 @@ def test_a_folder_that_cannot_be_written_is_read_with_a_warning(
 def test_a_broken_manifest_is_an_error(tmp_path: Path, text: str) -> None:
     (tmp_path / "manifest.json").write_text(text)
     with pytest.raises(DataError, match="manifest is broken"):
-        manifest.recorded(tmp_path)
+        manifest.read_manifest(tmp_path)
 
 
 # ------------------------------------------------------------------------------------------------------ bad records
@@ -551,12 +551,12 @@ GOOD = {"key": "a.tar", "size": 3, "checksum": "md5:" + "0" * 32, "links": {"sel
 )
 def test_a_bad_record_is_an_error(record: object) -> None:
     with pytest.raises(DataError):
-        parsed(record, "1", "here")
+        parse_files(record, "1", "here")
 
 
 def test_a_good_record() -> None:
-    assert parsed({"id": 1, "files": [GOOD]}, "1", "") == (
-        FileToFetch("a.tar", 3, "0" * 32, "https://zenodo.org/a%20b"),
+    assert parse_files({"id": 1, "files": [GOOD]}, "1", "") == (
+        RemoteFile("a.tar", 3, "0" * 32, "https://zenodo.org/a%20b"),
     )
 
 
@@ -570,7 +570,7 @@ def test_not_json_and_not_there(server: Loopback, tmp_path: Path) -> None:
         get(server, tmp_path, "dev*.tar")
     for record, message in (("1", "404"), ("../1", "bad record id")):
         with pytest.raises(DataError, match=message):
-            fetch(record, (NAME,), tmp_path / "other", base_url=server.base_url, offline=False)
+            fetch_files(record, (NAME,), tmp_path / "other", base_url=server.base_url, offline=False)
 
 
 @pytest.mark.parametrize(
@@ -588,7 +588,7 @@ def test_only_web_addresses(server: Loopback, tmp_path: Path, url: str) -> None:
     "name", ["../x.tar", "a/b.tar", "/x.tar", "..", ".", "", "a\\b.tar", "C:x.tar", "a\0.tar", "\ud800"]
 )
 def test_unsafe_names_are_errors(server: Loopback, tmp_path: Path, name: str) -> None:
-    assert not safe_name(name)
+    assert not is_safe_name(name)
     server.record = {"id": RECORD, "files": [GOOD | {"key": name}]}
     with pytest.raises(DataError, match="unsafe file name"):
         get(server, tmp_path / "in", "*")
@@ -599,7 +599,7 @@ def test_unsafe_names_are_errors(server: Loopback, tmp_path: Path, name: str) ->
 def test_reserved_names_are_errors_only_when_wanted(server: Loopback, tmp_path: Path, name: str) -> None:
     server.files[name] = b"x"
     assert len(get(server, tmp_path)) == 1
-    assert name not in manifest.recorded(tmp_path)
+    assert name not in manifest.read_manifest(tmp_path)
     with pytest.raises(DataError, match=r"reserved|no such file"):
         get(server, tmp_path, name)
 
@@ -607,7 +607,7 @@ def test_reserved_names_are_errors_only_when_wanted(server: Loopback, tmp_path: 
 @given(st.text(max_size=30))
 def test_a_safe_name_stays_in_its_folder(name: str) -> None:
     folder = Path("/data/esc50")
-    if safe_name(name):
+    if is_safe_name(name):
         joined = Path(os.path.normpath(folder / name))
         assert joined.parent == folder
         assert joined.name == name
@@ -615,12 +615,12 @@ def test_a_safe_name_stays_in_its_folder(name: str) -> None:
 
 @given(st.text(max_size=40), st.floats(0, 2e9))
 def test_retry_after_is_no_time_or_some(header: str, now: float) -> None:
-    waited = retry_after(header, now)
+    waited = parse_retry_after(header, now)
     assert waited is None or waited >= 0
 
 
 @given(st.integers(0, 999_999), st.integers(0, 2_000_000_000))
 def test_retry_after_says_the_same_both_ways(seconds: int, now: int) -> None:
-    assert retry_after(str(seconds), now) == seconds
-    assert retry_after(email.utils.formatdate(now + seconds, usegmt=True), now) == seconds
-    assert retry_after(email.utils.formatdate(now - seconds, usegmt=True), now) == 0
+    assert parse_retry_after(str(seconds), now) == seconds
+    assert parse_retry_after(email.utils.formatdate(now + seconds, usegmt=True), now) == seconds
+    assert parse_retry_after(email.utils.formatdate(now - seconds, usegmt=True), now) == 0

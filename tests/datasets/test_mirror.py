@@ -14,10 +14,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from bench.datasets import hugging_face, manifest
-from bench.datasets.dataset import dataset, source
-from bench.datasets.fetch import fetch, plan
-from bench.datasets.hugging_face import Mirror, mirror, parsed
-from bench.datasets.records import complete
+from bench.datasets.dataset import choose_source, prepare_dataset
+from bench.datasets.fetch import fetch_files, plan_downloads
+from bench.datasets.hugging_face import Mirror, parse_files, parse_mirror
+from bench.datasets.records import is_complete
 from bench.types import ChoiceError, DataError, ShardSet
 from tests.datasets.test_fetch import ALL, CONTENT, FILES, NAME, OFFLINE, TARS, Clock, brief, flipped, leftovers
 from tests.helpers import toys
@@ -45,11 +45,11 @@ def clock() -> Clock:
 
 def get(server: Loopback, folder: Path, *patterns: str, clock: Clock | None = None, **options: Any) -> list[Path]:
     options = {"manners": (clock or Clock()).manners(), "base_url": server.base_url} | options
-    return fetch(options.pop("record", MIRROR), patterns or (NAME,), folder, **options)
+    return fetch_files(options.pop("record", MIRROR), patterns or (NAME,), folder, **options)
 
 
 def test_brings_what_matches_of_one_commit(server: Loopback, tmp_path: Path) -> None:
-    coming = plan(MIRROR, ALL, tmp_path, base_url=server.base_url)
+    coming = plan_downloads(MIRROR, ALL, tmp_path, base_url=server.base_url)
     assert [(file.name, file.bytes, file.md5) for file in coming] == [(name, len(FILES[name]), "") for name in TARS]
     assert list(tmp_path.iterdir()) == []
     paths = get(server, tmp_path, *ALL)
@@ -72,7 +72,7 @@ def test_brings_what_matches_of_one_commit(server: Loopback, tmp_path: Path) -> 
 
 def test_what_is_here_is_not_asked_for_again(server: Loopback, tmp_path: Path) -> None:
     get(server, tmp_path, *ALL)
-    assert complete(ALL, tmp_path)
+    assert is_complete(ALL, tmp_path)
     server.requests.clear()
     assert len(get(server, tmp_path, *ALL, base_url=OFFLINE)) == 3
     assert server.requests == []
@@ -139,8 +139,8 @@ def test_a_mirror_stands_in_for_the_record_and_the_record_for_it(
     second = MIRROR if first == RECORD else RECORD
     get(server, tmp_path, "train*.tar", record=first)
     assert len(get(server, tmp_path, *ALL, record=second)) == 3
-    assert complete(ALL, tmp_path)
-    assert manifest.recorded(tmp_path)["train_0.tar"].record == (RECORD if first == RECORD else LISTED)
+    assert is_complete(ALL, tmp_path)
+    assert manifest.read_manifest(tmp_path)["train_0.tar"].record == (RECORD if first == RECORD else LISTED)
 
 
 @pytest.mark.parametrize("change", ["bytes", "content", "more", "less"])
@@ -195,15 +195,15 @@ GOOD = {"type": "file", "path": "a/b.tar", "size": 3, "lfs": {"oid": "0" * 64}}
 )
 def test_a_bad_listing_is_an_error(entries: list[Any]) -> None:
     with pytest.raises(DataError):
-        parsed(entries, Mirror("o/r", COMMIT, ("a",)), "https://hub")
+        parse_files(entries, Mirror("o/r", COMMIT, ("a",)), "https://hub")
 
 
 def test_a_good_listing() -> None:
     root = Mirror("o/r", COMMIT)
-    assert parsed([GOOD], replace(root, folders=("a",)), "https://hub")[0].url.endswith(
+    assert parse_files([GOOD], replace(root, folders=("a",)), "https://hub")[0].url.endswith(
         f"/o/r/resolve/{COMMIT}/a/b.tar"
     )
-    (file,) = parsed([GOOD | {"path": "b c.tar", "lfs": {"oid": "?"}}], root, "https://hub")
+    (file,) = parse_files([GOOD | {"path": "b c.tar", "lfs": {"oid": "?"}}], root, "https://hub")
     assert (file.name, file.sha256, file.url) == (
         "b c.tar",
         "",
@@ -235,7 +235,7 @@ NAMES = st.from_regex(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,12}", fullmatch=True)
 @given(NAMES, NAMES, NAMES | st.none(), NAMES | st.none())
 def test_the_text_of_a_mirror(owner: str, repo: str, revision: str | None, folder: str | None) -> None:
     text = f"{owner}/{repo}" + (f"@{revision}" if revision else "") + (f":{folder}" if folder else "")
-    assert mirror(text) == Mirror(f"{owner}/{repo}", revision or "main", (folder or "",))
+    assert parse_mirror(text) == Mirror(f"{owner}/{repo}", revision or "main", (folder or "",))
 
 
 @pytest.mark.parametrize(
@@ -243,20 +243,20 @@ def test_the_text_of_a_mirror(owner: str, repo: str, revision: str | None, folde
 )
 def test_no_mirror(text: str) -> None:
     with pytest.raises(ChoiceError, match=r"OWNER/REPO\[@REVISION\]\[:FOLDER\]"):
-        mirror(text)
+        parse_mirror(text)
 
 
 def test_where_a_task_is_fetched_from() -> None:
     both = toys.task(shards=ShardSet({}, "one", "14", hugging_face="o/r@v1:sub", also=("two",)))
     own, named = Mirror("o/r", "v1", ("sub",)), Mirror("a/b", "main", ("one", "tones", "two"))
-    assert (source(both), source(both, "hf"), source(both, "a/b")) == ("14", own, named)
+    assert (choose_source(both), choose_source(both, "hf"), choose_source(both, "a/b")) == ("14", own, named)
     only = replace(both, shards=replace(both.shards, zenodo=None))
-    assert (source(only), source(only, "hf"), source(only, "a/b")) == (own, own, named)
+    assert (choose_source(only), choose_source(only, "hf"), choose_source(only, "a/b")) == (own, own, named)
     record = replace(both, shards=replace(both.shards, hugging_face=None))
-    assert (source(record), source(record, "hf")) == ("14", "14")
-    assert source(toys.task(), "a/b") is None  # data of one's own is nobody's to fetch
-    assert source(toys.task(private=True)) is None
-    assert source(toys.task(private=True), "a/b") == Mirror("a/b", "main", ("tones",))
+    assert (choose_source(record), choose_source(record, "hf")) == ("14", "14")
+    assert choose_source(toys.task(), "a/b") is None  # data of one's own is nobody's to fetch
+    assert choose_source(toys.task(private=True)) is None
+    assert choose_source(toys.task(private=True), "a/b") == Mirror("a/b", "main", ("tones",))
 
 
 def test_a_dataset_comes_from_a_mirror(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -264,6 +264,6 @@ def test_a_dataset_comes_from_a_mirror(tmp_path: Path, monkeypatch: pytest.Monke
     task = toys.task(shards=ShardSet({split: f"{split}_*.tar" for split in toys.SPLIT_SIZES}, zenodo=RECORD))
     with serving({path.name: path.read_bytes() for path in shards.glob("*.tar")}) as server:
         monkeypatch.setenv("HF_ENDPOINT", server.base_url)
-        mirrored = dataset(task, "full", cache=tmp_path / "a", data=None, mirror=REPO)
-    there = dataset(task, "full", cache=tmp_path / "b", data=shards)
+        mirrored = prepare_dataset(task, "full", cache=tmp_path / "a", data=None, mirror=REPO)
+    there = prepare_dataset(task, "full", cache=tmp_path / "b", data=shards)
     assert (mirrored.sha256, mirrored.id, mirrored.samples) == (there.sha256, there.id, toys.SPLIT_SIZES)

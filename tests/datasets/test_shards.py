@@ -32,13 +32,13 @@ LABEL = json.dumps({"label": "low"}).encode()
 
 def test_reads_what_was_written(tmp_path: Path) -> None:
     folder = toys.write_dataset(tmp_path / "tones")
-    (found,) = shards.find(folder, "test_*.tar")
-    shard = shards.verified(found)
-    read = list(shards.samples(shard))
+    (found,) = shards.find_shards(folder, "test_*.tar")
+    shard = shards.verify_shard(found)
+    read = list(shards.read_samples(shard))
     assert [sample.key for sample in read] == [f"test-{i:03d}" for i in range(12)]
-    assert shards.count(shard) == 12
+    assert shards.count_samples(shard) == 12
     assert read[4].sidecar == {"label": "middle", "speaker": "test2"}
-    assert len(shards.find(folder, "train_*.tar")) == 2
+    assert len(shards.find_shards(folder, "train_*.tar")) == 2
 
 
 @pytest.mark.parametrize(
@@ -54,9 +54,9 @@ def test_reads_what_was_written(tmp_path: Path) -> None:
     ],
 )
 def test_malformed_samples(tmp_path: Path, members: list[tuple[str, bytes]], message: str) -> None:
-    shard = shards.verified(tar(tmp_path / "x.tar", members))
+    shard = shards.verify_shard(tar(tmp_path / "x.tar", members))
     with pytest.raises(DataError, match=message):
-        list(shards.samples(shard))
+        list(shards.read_samples(shard))
 
 
 def test_a_sparse_member_is_an_error(tmp_path: Path) -> None:
@@ -66,21 +66,21 @@ def test_a_sparse_member_is_an_error(tmp_path: Path) -> None:
         info.pax_headers = {"GNU.sparse.map": f"0,{len(SOUND)}", "GNU.sparse.size": str(2 * len(SOUND))}
         out.addfile(info, io.BytesIO(SOUND))
     with pytest.raises(DataError, match=r"shard is corrupt: got a\.flac is sparse"):
-        list(shards.samples(shards.verified(tmp_path / "x.tar")))
+        list(shards.read_samples(shards.verify_shard(tmp_path / "x.tar")))
 
 
 def test_verified_in_their_order_by_any_number_of_threads(tmp_path: Path) -> None:
     folder = toys.write_dataset(tmp_path / "tones")
-    paths = shards.find(folder, "*.tar")
-    one = shards.all_verified(paths, {}, 1)
-    assert one == tuple(shards.verified(path) for path in paths) == shards.all_verified(paths, {}, 3)
+    paths = shards.find_shards(folder, "*.tar")
+    one = shards.verify_shards(paths, {}, 1)
+    assert one == tuple(shards.verify_shard(path) for path in paths) == shards.verify_shards(paths, {}, 3)
     with pytest.raises(DataError, match=rf"shard is corrupt.*{paths[1].name}"):
-        shards.all_verified(paths, {paths[0].name: one[0].sha256, paths[1].name: one[0].sha256}, 3)
+        shards.verify_shards(paths, {paths[0].name: one[0].sha256, paths[1].name: one[0].sha256}, 3)
 
 
 def test_a_member_name_never_becomes_a_path(tmp_path: Path) -> None:
-    shard = shards.verified(tar(tmp_path / "x.tar", [("../../evil.flac", SOUND), ("../../evil.json", LABEL)]))
-    (sample,) = shards.samples(shard)
+    shard = shards.verify_shard(tar(tmp_path / "x.tar", [("../../evil.flac", SOUND), ("../../evil.json", LABEL)]))
+    (sample,) = shards.read_samples(shard)
     assert sample.key == "../../evil"
     assert [path.name for path in tmp_path.iterdir()] == ["x.tar"]
 
@@ -93,22 +93,22 @@ def test_every_truncation_is_noticed(tmp_path: Path, cut: float) -> None:
     content = len(data.rstrip(b"\0"))
     (tmp_path / "cut.tar").write_bytes(data[: int(content * cut)])
     with pytest.raises(DataError, match="cut short"):
-        shards.verified(tmp_path / "cut.tar")
+        shards.verify_shard(tmp_path / "cut.tar")
 
 
 def test_a_flipped_bit_is_noticed(tmp_path: Path) -> None:
     path = tar(tmp_path / "x.tar", [("a.flac", SOUND), ("a.json", LABEL)])
-    digest = shards.verified(path).sha256
+    digest = shards.verify_shard(path).sha256
     data = bytearray(path.read_bytes())
     data[600] ^= 1
     path.write_bytes(data)
     with pytest.raises(DataError, match="shard is corrupt"):
-        shards.verified(path, digest)
+        shards.verify_shard(path, digest)
 
 
 def test_no_folder_and_no_shard_name_what_is_there(tmp_path: Path) -> None:
     with pytest.raises(DataError, match="no such folder"):
-        shards.find(tmp_path / "nowhere", "*.tar")
+        shards.find_shards(tmp_path / "nowhere", "*.tar")
     (tmp_path / "other.tar").touch()
     with pytest.raises(DataError, match=r"other\.tar.*train_\*\.tar"):
-        shards.find(tmp_path, "train_*.tar")
+        shards.find_shards(tmp_path, "train_*.tar")

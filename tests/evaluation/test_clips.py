@@ -10,8 +10,8 @@ import numpy as np
 import pytest
 from sklearn.metrics import average_precision_score
 
-from bench.datasets.dataset import dataset, in_suite
-from bench.discovery.bundled import bundled_encoders
+from bench.datasets.dataset import adapt_to_suite, prepare_dataset
+from bench.discovery.bundled import find_bundled_encoders
 from bench.evaluation.clips import embed_clips, evaluate_clips
 from bench.evaluation.inputs import build_fit_splits
 from bench.evaluation.scores import Evaluation
@@ -58,8 +58,8 @@ def ready(spec: EncoderSpec, cache: Path) -> Frozen:
 
 def run(task: Task, data: Path, cache: Path, spec: EncoderSpec | None = None) -> list[Evaluation]:
     chosen = settings(data, cache)
-    frozen = ready(spec or bundled_encoders()["logmel"], cache)
-    found = dataset(task, "full", cache=cache, data=data)
+    frozen = ready(spec or find_bundled_encoders()["logmel"], cache)
+    found = prepare_dataset(task, "full", cache=cache, data=data)
     labelled = embed_clips(task, found, frozen, chosen, lambda clips, encoded: None)
     return [evaluate_clips(labelled, frozen, probe, chosen) for probe in task.probes]
 
@@ -120,7 +120,7 @@ def test_several_labels_per_clip_from_shards_to_proof(chords: Path, tmp_path: Pa
 
 
 def test_the_floor_of_several_labels_is_its_majority(chords: Path, tmp_path: Path) -> None:
-    (found,) = run(toys.many(), chords, tmp_path, bundled_encoders()["constant"])
+    (found,) = run(toys.many(), chords, tmp_path, find_bundled_encoders()["constant"])
     assert found.score.value == pytest.approx(found.score.majority, abs=0.02)  # pooling rounds by length
 
 
@@ -192,19 +192,19 @@ def test_a_mini_task_is_made_once_checked_and_made_again_when_damaged(tmp_path: 
         toys.write_dataset(folder)
 
     task = toys.task(mini=Mini(make=make, version=3, sha256={}, classes=("low", "middle", "high")))
-    first = dataset(in_suite(task, "mini"), "mini", cache=tmp_path, data=None)
-    again = dataset(in_suite(task, "mini"), "mini", cache=tmp_path, data=None)
+    first = prepare_dataset(adapt_to_suite(task, "mini"), "mini", cache=tmp_path, data=None)
+    again = prepare_dataset(adapt_to_suite(task, "mini"), "mini", cache=tmp_path, data=None)
     assert len(made) == 1
     assert first == again
     assert first.synthetic
     assert first.reference is False
     digests = {shard.path.name: shard.sha256 for found in first.splits.values() for shard in found}
     known = replace(task, mini=replace(task.mini, sha256=digests))
-    assert dataset(known, "mini", cache=tmp_path, data=None).reference is True
+    assert prepare_dataset(known, "mini", cache=tmp_path, data=None).reference is True
     shard = first.splits["test"][0].path
     shard.write_bytes(shard.read_bytes()[:-600])
     with pytest.warns(UserWarning, match="made again"):
-        repaired = dataset(task, "mini", cache=tmp_path, data=None)
+        repaired = prepare_dataset(task, "mini", cache=tmp_path, data=None)
     assert len(made) == 2
     assert repaired == first
     assert sorted(path.name for path in (tmp_path / "mini").iterdir()) == ["tones-v3"]
@@ -212,9 +212,9 @@ def test_a_mini_task_is_made_once_checked_and_made_again_when_damaged(tmp_path: 
 
 def test_reduced_classes_of_the_embedded_version() -> None:
     task = toys.task(mini=Mini(make=lambda folder: None, version=1, sha256={}, classes=("low", "high")))
-    assert in_suite(task, "mini").target.n_classes == 2
-    assert in_suite(task, "full").target.n_classes == 3
-    several = in_suite(replace(task, target=MultiLabel("tags", toys.CLASSES)), "mini").target
+    assert adapt_to_suite(task, "mini").target.n_classes == 2
+    assert adapt_to_suite(task, "full").target.n_classes == 3
+    several = adapt_to_suite(replace(task, target=MultiLabel("tags", toys.CLASSES)), "mini").target
     assert several({"tags": "high"}, "x").tolist() == [0, 1]
 
 
@@ -302,9 +302,9 @@ def test_names_of_files() -> None:
 
 def test_full_suite_without_data_says_what_to_do(tmp_path: Path) -> None:
     with pytest.raises(DataError, match="--data DIR"):
-        dataset(toys.task(), "full", cache=tmp_path, data=None)
+        prepare_dataset(toys.task(), "full", cache=tmp_path, data=None)
     with pytest.raises(DataError, match="no embedded version of tones"):
-        dataset(toys.task(), "mini", cache=tmp_path, data=None)
+        prepare_dataset(toys.task(), "mini", cache=tmp_path, data=None)
 
 
 def test_labels_are_checked() -> None:

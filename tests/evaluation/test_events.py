@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 import torch
 
-from bench.datasets.dataset import dataset, in_suite
+from bench.datasets.dataset import adapt_to_suite, prepare_dataset
 from bench.evaluation.events import CEILING, LabelledEvents, embed_events, evaluate_events
 from bench.evaluation.scores import Evaluation
 from bench.extraction.engine.local import Frozen
@@ -105,7 +105,7 @@ def embedded(
     ready = freeze(toys.spec("ear", encoder), device="cpu", precision="fp32", cache=cache)
     if policy:
         ready = replace(ready, certificate=replace(ready.certificate, policy=policy))
-    found = dataset(chosen, "full", cache=cache, data=data)
+    found = prepare_dataset(chosen, "full", cache=cache, data=data)
     return embed_events(chosen, found, ready, how, lambda clips, encoded: None), ready, how
 
 
@@ -138,7 +138,7 @@ def test_a_good_ear_finds_the_tones(heard: Evaluation) -> None:
 def test_frames_in_single_precision_are_told_and_score_the_same(heard: Evaluation, data: Path, tmp_path: Path) -> None:
     labelled, ready, how = embedded(task(), data, tmp_path, Spectrum())
     assert {frames.dtype for frames in labelled.frames} == {np.dtype(np.float16)}
-    found = dataset(task(), "full", cache=tmp_path, data=data)
+    found = prepare_dataset(task(), "full", cache=tmp_path, data=data)
     whole = embed_events(task(), found, ready, replace(how, frames="fp32"), lambda clips, encoded: None)
     assert {frames.dtype for frames in whole.frames} == {np.dtype(np.float32)}
     score = evaluate_events(whole, ready, task().probes[0], how).score
@@ -290,7 +290,7 @@ def test_what_is_no_event_task(data: Path, tmp_path: Path) -> None:
 
 def test_reduced_classes_of_the_embedded_version() -> None:
     small = task(mini=Mini(make=lambda folder: None, version=1, sha256={}, classes=NAMES[:2]))
-    assert in_suite(small, "mini").target.n_classes == 2
+    assert adapt_to_suite(small, "mini").target.n_classes == 2
 
 
 def test_the_plugin_scores_an_event_task(data: Path, tmp_path: Path, request: pytest.FixtureRequest) -> None:

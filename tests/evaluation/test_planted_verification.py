@@ -7,14 +7,14 @@ from pathlib import Path
 import pytest
 import torch
 
-from bench.datasets.dataset import dataset
+from bench.datasets.dataset import prepare_dataset
 from bench.evaluation.trials import embed_trials, evaluate_trials
 from bench.extraction.load_encoder import freeze
 from bench.probes import Cosine
 from bench.types import EncoderSpec, Score, Settings, Splits, Trials
 from bench.verification.hard_pairs import HardPairSampler
 from bench.verification.pair_lists import PairList, Recording
-from bench.verification.phrase_pairs import phrase_pairs
+from bench.verification.phrase_pairs import draw_phrase_pairs
 from tests.helpers import verification_toys as hums
 
 
@@ -67,7 +67,7 @@ def scored(encoder: str, listed: list[str], tmp_path: Path, **asked: object) -> 
     how = Settings("full", "strict", "cpu", "fp32", (0,), tmp_path / "cache", tmp_path / "data", threads=1)
     spec = EncoderSpec(encoder, lambda device: ENCODERS[encoder]())  # type: ignore[arg-type, return-value]
     frozen = freeze(spec, device="cpu", precision="fp32", cache=how.cache)
-    data = dataset(task, "full", cache=how.cache, data=how.data)
+    data = prepare_dataset(task, "full", cache=how.cache, data=how.data)
     labelled = embed_trials(task, data, frozen, how, lambda clips, now: None)
     return evaluate_trials(labelled, frozen, task.probes[0], how).score
 
@@ -88,7 +88,7 @@ NEITHER = "non-targets of other speaker, other language"  # IW
 def test_the_types_of_trials_say_what_an_encoder_lacks(
     encoder: str, fails: tuple[str, ...], passes: tuple[str, ...], tmp_path: Path
 ) -> None:
-    pairs = phrase_pairs(PEOPLE, {"TC": 32, "TW": 48, "IC": 96, "IW": 96}, seed=0)
+    pairs = draw_phrase_pairs(PEOPLE, {"TC": 32, "TW": 48, "IC": 96, "IW": 96}, seed=0)
     score = scored(encoder, lines(pairs, ("TC",)), tmp_path, nontargets=("speaker", "language"))
     for name in fails:
         assert score.subsets[name] > 0.35, name
@@ -98,7 +98,7 @@ def test_the_types_of_trials_say_what_an_encoder_lacks(
 
 
 def test_a_confounded_encoder_shows_in_the_buckets(tmp_path: Path) -> None:
-    pairs = phrase_pairs(PEOPLE, {"TC": 32, "TW": 48, "IC": 96, "IW": 96}, seed=1)
+    pairs = draw_phrase_pairs(PEOPLE, {"TC": 32, "TW": 48, "IC": 96, "IW": 96}, seed=1)
     listed = lines(pairs, ("TC", "TW"))
     confounded = scored("confounded", listed, tmp_path / "c", agree=("language",)).subsets
     hardest, easiest = (

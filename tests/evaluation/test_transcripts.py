@@ -12,7 +12,7 @@ import jiwer
 import numpy as np
 import pytest
 
-from bench.datasets.dataset import dataset, in_suite
+from bench.datasets.dataset import adapt_to_suite, prepare_dataset
 from bench.evaluation.pipelines import choose_pipeline
 from bench.evaluation.scores import Evaluation
 from bench.evaluation.transcripts import CUT, embed_transcripts, evaluate_transcripts
@@ -73,7 +73,7 @@ def run(chosen: Task, data: Path, cache: Path, seeds: tuple[int, ...] = (0, 1)) 
     ready = freeze(toys.spec("ear", Spectrum()), device="cpu", precision="fp32", cache=cache)
     told = choose_pipeline(chosen)
     assert told == (embed_transcripts, evaluate_transcripts)
-    found = dataset(chosen, "full", cache=cache, data=data)
+    found = prepare_dataset(chosen, "full", cache=cache, data=data)
     return told.evaluate(told.embed(chosen, found, ready, how, SILENT), ready, chosen.probes[0], how)
 
 
@@ -182,7 +182,7 @@ def test_two_tasks_share_the_generated_shards(tmp_path: Path, monkeypatch: pytes
             write_shards(folder, stem, [toys.samples(stem, 1)[0]])
 
     found = [
-        dataset(replace(task, mini=replace(task.mini, make=make)), "mini", cache=tmp_path, data=None)
+        prepare_dataset(replace(task, mini=replace(task.mini, make=make)), "mini", cache=tmp_path, data=None)
         for task in (librispeech.TASK, librispeechmalefemale.TASK)
     ]
     assert len(calls) == 1
@@ -194,6 +194,6 @@ def test_two_tasks_share_the_generated_shards(tmp_path: Path, monkeypatch: pytes
 
 
 def test_the_embedded_suite_needs_no_language_model() -> None:
-    probes = in_suite(librispeech.TASK, "mini").probes
+    probes = adapt_to_suite(librispeech.TASK, "mini").probes
     assert [type(probe.language_model) for probe in probes] == [SmallLM]
     assert [probe.name for probe in probes] == [probe.name for probe in librispeech.TASK.probes] == ["linear"]

@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from bench.datasets.dataset import dataset
+from bench.datasets.dataset import prepare_dataset
 from bench.evaluation.pipelines import choose_pipeline
 from bench.evaluation.scores import Evaluation
 from bench.extraction.load_encoder import freeze
@@ -34,7 +34,9 @@ def run(task: Task, name: str, data: Path, cache: Path) -> list[Evaluation]:
     settings = Settings("full", "strict", "cpu", "fp32", (0,), cache, data, threads=1)
     frozen = freeze(toys.spec(name, ENCODERS[name]()), device="cpu", precision="fp32", cache=cache)
     own = choose_pipeline(task)
-    labelled = own.embed(task, dataset(task, "full", cache=cache, data=data), frozen, settings, lambda n, now: None)
+    labelled = own.embed(
+        task, prepare_dataset(task, "full", cache=cache, data=data), frozen, settings, lambda n, now: None
+    )
     return [own.evaluate(labelled, frozen, probe, settings) for probe in task.probes]
 
 

@@ -33,18 +33,18 @@ pytestmark = pytest.mark.usefixtures("no_thread_is_left")
 @pytest.fixture
 def three(tmp_path: Path) -> list[Shard]:
     folder = toys.write_dataset(tmp_path / "tones", {"train": 24, "test": 12})
-    return [shards.verified(path) for path in sorted(folder.glob("*.tar"))]
+    return [shards.verify_shard(path) for path in sorted(folder.glob("*.tar"))]
 
 
 def reading(monkeypatch: pytest.MonkeyPatch, log: list[str]) -> None:
     """Note in ``log`` which shards are read."""
-    samples = shards.samples
+    samples = shards.read_samples
 
     def noted(shard: Shard) -> Iterator[shards.Sample]:
         log.append(shard.path.name)
         return samples(shard)
 
-    monkeypatch.setattr("bench.datasets.shards.samples", noted)
+    monkeypatch.setattr("bench.datasets.shards.read_samples", noted)
 
 
 def test_a_shard_that_is_stored_is_not_read_ahead(
@@ -121,7 +121,7 @@ def test_large_batches_have_large_windows() -> None:
 def test_a_broken_shard_does_not_cost_the_one_before_it(three: list[Shard], tmp_path: Path) -> None:
     from tests.datasets.test_shards import tar
 
-    bad = shards.verified(tar(tmp_path / "x.tar", [("0.flac", b"junk"), ("0.json", b"{}")]))
+    bad = shards.verify_shard(tar(tmp_path / "x.tar", [("0.flac", b"junk"), ("0.json", b"{}")]))
     store, counts = Store(tmp_path / "cache"), list[tuple[int, bool]]()
     how = {"crop_in_s": None, "store": store, "threads": 2, "progress": lambda *what: counts.append(what)}
     with pytest.raises(DataError, match=r"clip does not decode.*x\.tar:0"):

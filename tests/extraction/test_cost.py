@@ -13,8 +13,8 @@ import pytest
 import torch
 
 from bench.datasets import zenodo
-from bench.datasets.dataset import dataset
-from bench.discovery.bundled import bundled_encoders
+from bench.datasets.dataset import prepare_dataset
+from bench.discovery.bundled import find_bundled_encoders
 from bench.evaluation.clips import embed_clips
 from bench.extraction import cost as module
 from bench.extraction.cost import Speed, calibrate, encoding_in_s, materials
@@ -76,14 +76,14 @@ def test_what_would_be_fetched(server: Loopback, shards: Path, tmp_path: Path, m
 
 def test_what_is_here_is_measured_and_what_is_stored_costs_nothing(shards: Path, tmp_path: Path) -> None:
     here = settings(tmp_path / "cache", shards, offline=True)
-    frozen = freeze(bundled_encoders()["constant"], device="cpu", precision="fp32", cache=here.cache)
+    frozen = freeze(find_bundled_encoders()["constant"], device="cpu", precision="fp32", cache=here.cache)
     for task in (published(), toys.task()):  # with a manifest and without
         (found,) = materials([task], here)
         assert (found.clips, found.exact, found.missing, found.unknown) == (45, True, (), "")
         assert found.seconds == pytest.approx(seconds())
         expected = 0 if task == toys.task() else seconds()
         assert encoding_in_s(task, found, frozen, here, UNIT) == pytest.approx(expected)
-        data = dataset(task, "full", cache=here.cache, data=shards, offline=True)
+        data = prepare_dataset(task, "full", cache=here.cache, data=shards, offline=True)
         embed_clips(task, data, frozen, here, lambda clips, encoded: None)
         assert encoding_in_s(task, found, frozen, here, UNIT) == 0
         cropped = replace(task, crop_in_s=0.1)
@@ -134,7 +134,7 @@ def test_what_would_be_generated(tmp_path: Path) -> None:
     mini = settings(tmp_path, suite="mini")
     (found,) = materials([task], mini)
     assert (found.generated, found.parts) == (True, ())
-    dataset(task, "mini", cache=tmp_path, data=None)
+    prepare_dataset(task, "mini", cache=tmp_path, data=None)
     (found,) = materials([task], mini)
     assert (found.generated, found.clips) == (False, 45)
     assert found.seconds == pytest.approx(seconds())

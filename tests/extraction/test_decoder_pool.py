@@ -54,7 +54,7 @@ def _none_is_left() -> Iterator[None]:
 
 def shard_of(folder: Path, members: list[tuple[str, bytes]]) -> Shard:
     folder.mkdir(exist_ok=True)
-    return shards.verified(tar(folder / "x.tar", members))
+    return shards.verify_shard(tar(folder / "x.tar", members))
 
 
 @pytest.fixture
@@ -73,7 +73,7 @@ def mixed(tmp_path: Path) -> Shard:
 
 def test_embeddings_do_not_depend_on_who_decodes(mixed: Shard, tmp_path: Path) -> None:
     folder = toys.write_dataset(tmp_path / "tones")
-    found = [mixed, *(shards.verified(path) for path in sorted(folder.glob("*.tar")))]
+    found = [mixed, *(shards.verify_shard(path) for path in sorted(folder.glob("*.tar")))]
     how = {"crop_in_s": 0.2, "threads": 2, "progress": nothing}
     seen = []
     for count in (0, 1, 2):
@@ -103,7 +103,7 @@ def test_loose_files_are_read_where_they_lie(decoders: Decoders, tmp_path: Path)
     listed = tmp_path / f"corpus{audio_lists.SUFFIX}"
     listed.write_text(json.dumps(told))
     shard = Shard(listed, "0" * 64, 1)
-    (entry,), (sample,) = list(decoders.entries(shard)), list(shards.samples(shard))
+    (entry,), (sample,) = list(decoders.entries(shard)), list(shards.read_samples(shard))
     assert (entry.key, entry.sidecar, entry.where) == (sample.key, sample.sidecar, sample.where)
     ((audio, seconds),) = decoders.heard([entry], toys.RATE)
     assert audio.tobytes() == decode.decode(SOUND, where="x")[0].tobytes()
@@ -123,8 +123,10 @@ def test_places_are_where_the_samples_are(made: list[tuple[bytes, dict[str, int]
         for index, (audio, sidecar) in enumerate(made):
             members += [(f"{index}.wav", audio), (f"{index}.json", json.dumps(sidecar).encode())]
         shard = shard_of(Path(folder), members)
-        there = [(e.key, shards.audio_of(e.place), e.size, e.sidecar, e.where) for e in shards.entries(shard)]
-        assert there == [(s.key, s.audio, s.size, s.sidecar, s.where) for s in shards.samples(shard)]
+        there = [
+            (e.key, shards.read_byte_range(e.place), e.size, e.sidecar, e.where) for e in shards.read_sample_refs(shard)
+        ]
+        assert there == [(s.key, s.audio, s.size, s.sidecar, s.where) for s in shards.read_samples(shard)]
 
 
 def test_more_audio_than_last_time(decoders: Decoders, tmp_path: Path) -> None:
@@ -188,7 +190,7 @@ def test_a_listing_that_ends_in_an_error_or_early_is_not_mixed_up_with_the_next(
 
 @pytest.mark.parametrize("what", ["heard", "entries"])
 def test_one_that_dies_is_one_clear_error_and_is_replaced(what: str, mixed: Shard) -> None:
-    entries = list(shards.entries(mixed))
+    entries = list(shards.read_sample_refs(mixed))
     decoder = Decoder()
     ask = {"heard": lambda: decoder.heard(entries, toys.RATE), "entries": lambda: list(decoder.entries(mixed))}[what]
     try:

@@ -38,7 +38,7 @@ def folder(tmp_path: Path) -> Path:
 
 @pytest.fixture
 def found(folder: Path) -> list[Shard]:
-    return [shards.verified(path) for path in sorted(folder.glob("*.tar"))]
+    return [shards.verify_shard(path) for path in sorted(folder.glob("*.tar"))]
 
 
 def extracted(found: list[Shard], ready: Frozen, cache: Path, crop_in_s: float | None = None) -> list[Frames]:
@@ -80,7 +80,7 @@ def test_resampling_does_not_move_the_end(tmp_path: Path) -> None:
 
     audio = np.zeros(22051, dtype=np.int16)
     write_shards(tmp_path, "test", [Sample("a", audio, 22050, {"label": "low"})])
-    part = extracted([shards.verified(tmp_path / "test_0000000.tar")], frozen(Mean()), tmp_path / "cache")[0]
+    part = extracted([shards.verify_shard(tmp_path / "test_0000000.tar")], frozen(Mean()), tmp_path / "cache")[0]
     assert part.seconds[0] == 22051 / 22050
     assert part.spans[-1, 1] == part.seconds[0]
 
@@ -242,7 +242,7 @@ def test_an_empty_shard_is_an_error(tmp_path: Path) -> None:
     from tests.datasets.test_shards import tar
 
     with pytest.raises(DataError, match="shard is empty"):
-        extracted([shards.verified(tar(tmp_path / "x.tar", []))], frozen(Mean()), tmp_path)
+        extracted([shards.verify_shard(tar(tmp_path / "x.tar", []))], frozen(Mean()), tmp_path)
     with pytest.raises(DataError, match="no frames to store"):
         frame_files.frames(Store(tmp_path), "ab12", lambda writer: None)
 

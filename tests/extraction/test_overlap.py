@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 
 from bench.audio import decode
 from bench.datasets import shards
-from bench.discovery.bundled import bundled_encoders
+from bench.discovery.bundled import find_bundled_encoders
 from bench.extraction import batching
 from bench.extraction import load_encoder as freeze_module
 from bench.extraction.engine import budget
@@ -37,7 +37,7 @@ pytestmark = pytest.mark.usefixtures("no_thread_is_left")
 @pytest.fixture
 def shard(tmp_path: Path) -> Shard:
     folder = toys.write_dataset(tmp_path / "tones", {"test": 12})
-    return shards.verified(folder / "test_0000000.tar")
+    return shards.verify_shard(folder / "test_0000000.tar")
 
 
 # ------------------------------------------------------------------------------------------------- the two stages
@@ -89,7 +89,7 @@ def test_what_making_an_item_raises_is_raised_where_it_is_asked_for() -> None:
 
 def one_after_another(shard: Shard, ready: Frozen, window: int) -> np.ndarray:
     """Pooled embeddings without any overlap: the windows and batches that the protocol says, in a plain loop."""
-    samples, rate, rows = list(shards.samples(shard)), ready.encoder.sampling_rate, []
+    samples, rate, rows = list(shards.read_samples(shard)), ready.encoder.sampling_rate, []
     for start in range(0, len(samples), window):
         clips = []
         for sample in samples[start : start + window]:
@@ -118,14 +118,14 @@ def test_overlap_does_not_change_a_bit(
     monkeypatch.setattr("bench.extraction.clip_chunks.GROUP_IN_BYTES", 1 << 14)
     monkeypatch.setattr("bench.extraction.clip_chunks.MOST_GROUPS", 2)
     torch.set_num_threads(1)
-    ready = freeze(bundled_encoders()["logmel"], device="cpu", precision="fp32", cache=tmp_path / "cache")
+    ready = freeze(find_bundled_encoders()["logmel"], device="cpu", precision="fp32", cache=tmp_path / "cache")
     found = encode(shard, ready, crop_in_s=None, threads=threads, progress=nothing)
     assert found.vectors.tobytes() == one_after_another(shard, ready, window).tobytes()
 
 
 def test_shards_come_back_in_their_order_stored_or_not(tmp_path: Path) -> None:
     folder = toys.write_dataset(tmp_path / "tones", {"train": 24, "test": 12})
-    found = [shards.verified(path) for path in sorted(folder.glob("*.tar"))]
+    found = [shards.verify_shard(path) for path in sorted(folder.glob("*.tar"))]
     store = Store(tmp_path / "cache")
     how = {"crop_in_s": None, "store": store, "threads": 2, "progress": nothing}
     second = extract(found[1:2], frozen_mean(Mean()), **how)  # type: ignore[arg-type]
@@ -149,7 +149,7 @@ def test_a_clip_that_fails_in_a_later_window_ends_all_stages(
     monkeypatch.setattr("bench.extraction.clip_chunks.WINDOW_IN_CLIPS", 2)
     members = [(f"{i}.{kind}", what) for i in range(9) for kind, what in (("flac", SOUND), ("json", LABEL))]
     members[14] = ("7.flac", b"junk")
-    bad = shards.verified(tar(tmp_path / "x.tar", members))
+    bad = shards.verify_shard(tar(tmp_path / "x.tar", members))
     with pytest.raises(DataError, match=r"clip does not decode.*x\.tar:7"):
         encode(bad, frozen_mean(Mean()), crop_in_s=None, threads=threads, progress=nothing)
 
@@ -261,7 +261,7 @@ def test_a_batch_grows_while_it_pays(walls: dict[float, float | None], batch_in_
 
 
 def test_half_precision_is_compared_with_fp32(tmp_path: Path) -> None:
-    spec = bundled_encoders()["random_conv"]
+    spec = find_bundled_encoders()["random_conv"]
     plain = freeze(spec, device="cpu", precision="fp32", cache=tmp_path)
     half = freeze(spec, device="cpu", precision="bf16", cache=tmp_path)
     (check,) = half.certificate.checks[len(plain.certificate.checks) :]
@@ -297,7 +297,7 @@ def test_a_compiled_encoder_is_compared_and_stored_apart(
     shard: Shard, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(torch, "compile", lambda encoder, dynamic: encoder)
-    spec = bundled_encoders()["random_conv"]
+    spec = find_bundled_encoders()["random_conv"]
     plain = freeze(spec, device="cpu", precision="fp32", cache=tmp_path)
     compiled = freeze(spec, device="cpu", precision="fp32", cache=tmp_path, compiled=True)
     check = compiled.certificate.checks[-1]

@@ -48,7 +48,7 @@ def shard(tmp_path: Path) -> Shard:
         for i, clip in enumerate(clips)
         for kind, content in (("flac", clip), ("json", b'{"label": "a", "of": [1, 2.5, null]}'))
     ]
-    return shards.verified(tar(tmp_path / "x.tar", members))
+    return shards.verify_shard(tar(tmp_path / "x.tar", members))
 
 
 def embedded(shard: Shard, cache: Path, decoded: KeptAudio | None) -> tuple[bytes, object, object, object]:
@@ -116,7 +116,7 @@ def test_damaged_audio_is_decoded_again(shard: Shard, tmp_path: Path) -> None:
 
 def test_nothing_is_kept_of_a_shard_that_fails(tmp_path: Path) -> None:
     members = [("0.flac", SOUND), ("0.json", LABEL), ("1.flac", b"junk"), ("1.json", LABEL)]
-    bad, kept = shards.verified(tar(tmp_path / "x.tar", members)), KeptAudio(tmp_path / "audio")
+    bad, kept = shards.verify_shard(tar(tmp_path / "x.tar", members)), KeptAudio(tmp_path / "audio")
     with pytest.raises(DataError, match=r"clip does not decode.*x\.tar:1"):
         embedded(bad, tmp_path / "cache", kept)
     assert [path.suffix for path in kept.folder.iterdir()] == [".lock"]
@@ -134,7 +134,7 @@ def test_one_keeps_at_a_time(shard: Shard, tmp_path: Path) -> None:
         first(clip)
     found = kept.find(shard, RATE)
     assert found is not None
-    assert [read(sample).audio.tolist() for sample in shards.samples(found)] == [[0.0] * 5]
+    assert [read(sample).audio.tolist() for sample in shards.read_samples(found)] == [[0.0] * 5]
 
 
 def test_a_killed_run_leaves_nothing_that_is_used(shard: Shard, tmp_path: Path) -> None:

@@ -11,7 +11,7 @@ import pytest
 import torch
 
 from bench.datasets import shards
-from bench.discovery.bundled import bundled_encoders
+from bench.discovery.bundled import find_bundled_encoders
 from bench.extraction.engine import local
 from bench.extraction.engine.local import Frozen
 from bench.extraction.pooled import Progress, extract, stored_as
@@ -52,7 +52,7 @@ def encode(shard: Shard, ready: Frozen, *, crop_in_s: float | None, threads: int
 @pytest.fixture
 def shard(tmp_path: Path) -> Shard:
     folder = toys.write_dataset(tmp_path / "tones", {"test": 12})
-    return shards.verified(folder / "test_0000000.tar")
+    return shards.verify_shard(folder / "test_0000000.tar")
 
 
 @pytest.mark.parametrize("policy", ["padded", "equal_length", "single"])
@@ -83,7 +83,7 @@ def test_an_unsafe_encoder_never_sees_padding(shard: Shard) -> None:
     assert max(size for size, _ in encoder.calls) == 12
 
 
-@pytest.mark.parametrize("name", sorted(bundled_encoders()))
+@pytest.mark.parametrize("name", sorted(find_bundled_encoders()))
 def test_every_bundled_encoder_agrees_alone_and_in_any_batch(
     name: str, shard: Shard, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -92,7 +92,7 @@ def test_every_bundled_encoder_agrees_alone_and_in_any_batch(
     monkeypatch.setenv("HF_HUB_OFFLINE", "1")
 
     try:
-        ready = freeze(bundled_encoders()[name], device="cpu", precision="fp32", cache=tmp_path / "cache")
+        ready = freeze(find_bundled_encoders()[name], device="cpu", precision="fp32", cache=tmp_path / "cache")
     except UnavailableError as error:
         pytest.skip(f"cannot be had here: {error}")
     failed = {check.name for check in ready.certificate.checks if not check.passed}
@@ -108,7 +108,7 @@ def test_threads_do_not_change_a_bit(shard: Shard, tmp_path: Path) -> None:
     from bench.extraction.load_encoder import freeze
 
     for name in ("logmel", "random_conv"):
-        ready = freeze(bundled_encoders()[name], device="cpu", precision="fp32", cache=tmp_path / "cache")
+        ready = freeze(find_bundled_encoders()[name], device="cpu", precision="fp32", cache=tmp_path / "cache")
         one, four = (encode(shard, ready, crop_in_s=None, threads=n, progress=nothing).vectors for n in (1, 4))
         assert one.tobytes() == four.tobytes()
 
@@ -165,7 +165,7 @@ def test_a_clip_that_does_not_decode_stops_its_shard(tmp_path: Path) -> None:
 
     path = tar(tmp_path / "x.tar", [("a.flac", SOUND), ("a.json", LABEL), ("b.flac", b"junk"), ("b.json", LABEL)])
     with pytest.raises(DataError, match=r"clip does not decode.*x\.tar:b"):
-        encode(shards.verified(path), frozen(Mean()), crop_in_s=None, threads=1, progress=nothing)
+        encode(shards.verify_shard(path), frozen(Mean()), crop_in_s=None, threads=1, progress=nothing)
 
 
 def test_an_empty_shard_is_an_error(tmp_path: Path) -> None:
@@ -173,7 +173,11 @@ def test_an_empty_shard_is_an_error(tmp_path: Path) -> None:
 
     with pytest.raises(DataError, match="shard is empty"):
         encode(
-            shards.verified(tar(tmp_path / "x.tar", [])), frozen(Mean()), crop_in_s=None, threads=1, progress=nothing
+            shards.verify_shard(tar(tmp_path / "x.tar", [])),
+            frozen(Mean()),
+            crop_in_s=None,
+            threads=1,
+            progress=nothing,
         )
 
 

@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from bench.datasets.dataset import names
+from bench.datasets.dataset import list_splits
 from bench.types import Captions, ClassLabel, Events, Folds, MultiLabel, Target, Task, Transcript
 from tasks.mini.write import Sample, write_shards
 from tests.helpers.toys import RATE
@@ -103,7 +103,7 @@ def write_official(root: Path, tasks: Iterable[Task]) -> Path:
     for folder, sharing in by_folder.items():
         (root / folder).mkdir(parents=True)
         split_of = sharing[0].split
-        for split in names(sharing[0]):
+        for split in list_splits(sharing[0]):
             trained_on = not isinstance(split_of, Folds) and split == split_of.train
             pattern, count = sharing[0].shards.patterns[split], CLIPS["train" if trained_on else "test"]
             per_shard = -(-count // 2) if "*" in pattern else None  # two shards where the pattern allows it

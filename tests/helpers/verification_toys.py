@@ -12,7 +12,7 @@ import torch
 from bench.metrics import equal_error_rate
 from bench.probes import PLDA, Cosine, SNorm
 from bench.types import ShardSet, Splits, Task, Trials
-from bench.verification.trial_lists import TrialList, lines_of
+from bench.verification.trial_lists import TrialList, format_trial_list
 from tasks.mini.write import Sample, write_shards
 from tests.helpers.toys import RATE
 
@@ -93,7 +93,7 @@ def write(folder: Path, lines: Sequence[str] | None = None) -> None:
     speakers = np.arange(len(ids)) // TAKES
     first, second = (side.astype(np.int32) for side in np.triu_indices(len(ids), k=1))
     pairs = TrialList(first, second, (speakers[first] == speakers[second]).astype(np.uint8))
-    (folder / "trials.txt").write_text("".join(lines or lines_of(pairs, ids, "label first")))
+    (folder / "trials.txt").write_text("".join(lines or format_trial_list(pairs, ids, "label first")))
 
 
 def task(**changes: object) -> Task:

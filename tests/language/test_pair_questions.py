@@ -18,23 +18,23 @@ from hypothesis.extra import numpy as arrays
 
 from bench.datasets import shards
 from bench.language import fine_tuning
-from bench.language.pair_head import EncoderPairScorer, trained
-from bench.language.pair_layouts import LAYOUTS, arrange, cropped
-from bench.language.pair_metrics import measures
+from bench.language.pair_head import EncoderPairScorer, train_pair_scorer
+from bench.language.pair_layouts import LAYOUTS, arrange_pair, crop_pair
+from bench.language.pair_metrics import compute_measures
 from bench.language.pair_questions import (
     ORDERS,
     WORDS,
     Answer,
     PairScorer,
     Question,
-    answer_log_probability,
-    ask,
-    prompt,
-    prompt_sha256,
+    ask_pair_questions,
+    average_log_probability,
+    build_prompt,
+    hash_prompt,
 )
-from bench.language.yes_no import read, refuses
+from bench.language.yes_no import is_refusal, read_answer
 from bench.types import ChoiceError, DataError
-from bench.verification.hard_pairs import random_pairs
+from bench.verification.hard_pairs import draw_random_pairs
 from bench.verification.pair_lists import PairList, Recording
 
 RATE = 8000
@@ -43,7 +43,7 @@ SOUND = arrays.arrays(np.float32, st.integers(1, 3 * RATE), elements=st.floats(-
 
 @given(SOUND, SOUND, st.sampled_from(list(LAYOUTS)))
 def test_layouts(enrol: np.ndarray, test: np.ndarray, layout: str) -> None:
-    shown = arrange(layout, enrol, test, RATE)
+    shown = arrange_pair(layout, enrol, test, RATE)
     assert all(one.dtype == np.float32 and np.isfinite(one).all() for one in shown)
     if layout == "separate":
         assert shown[0] is enrol
@@ -52,7 +52,7 @@ def test_layouts(enrol: np.ndarray, test: np.ndarray, layout: str) -> None:
         (one,) = shown
         assert len(one) == max(len(enrol), len(test))
         assert np.abs(one).max() <= 0.991
-        np.testing.assert_allclose(one, arrange(layout, test, enrol, RATE)[0], atol=1e-6)  # neither comes first
+        np.testing.assert_allclose(one, arrange_pair(layout, test, enrol, RATE)[0], atol=1e-6)  # neither comes first
     else:
         (one,) = shown
         between = one[len(enrol) : len(one) - len(test)]
@@ -67,33 +67,33 @@ def test_a_mixture_has_both_at_one_level() -> None:
     loud, soft = (
         gain * np.sin(2 * np.pi * pitch * time).astype(np.float32) for gain, pitch in ((0.9, 300), (0.01, 500))
     )
-    spectrum = np.abs(np.fft.rfft(arrange("mix", loud, soft, RATE)[0]))
+    spectrum = np.abs(np.fft.rfft(arrange_pair("mix", loud, soft, RATE)[0]))
     assert spectrum[300] == pytest.approx(spectrum[500], rel=1e-3)
-    silent = arrange("mix", loud, np.zeros(10, np.float32), RATE)[0]
+    silent = arrange_pair("mix", loud, np.zeros(10, np.float32), RATE)[0]
     assert np.isfinite(silent).all()
     with pytest.raises(ChoiceError, match="layout"):
-        arrange("stereo", loud, soft, RATE)
+        arrange_pair("stereo", loud, soft, RATE)
     with pytest.raises(DataError, match="test audio"):
-        arrange("concat", loud, loud[:0], RATE)
+        arrange_pair("concat", loud, loud[:0], RATE)
 
 
 @given(SOUND, SOUND, st.sampled_from(list(LAYOUTS)), st.floats(1.1, 5))
 def test_what_a_model_cannot_hear_is_cut_on_both_sides(
     enrol: np.ndarray, test: np.ndarray, layout: str, most: float
 ) -> None:
-    one, other = cropped(layout, enrol, test, RATE, most)
-    shown = arrange(layout, one, other, RATE)
+    one, other = crop_pair(layout, enrol, test, RATE, most)
+    shown = arrange_pair(layout, one, other, RATE)
     assert all(len(audio) <= int(most * RATE) for audio in shown)
     np.testing.assert_array_equal(one, enrol[: len(one)])
     np.testing.assert_array_equal(other, test[: len(other)])
-    whole = arrange(layout, enrol, test, RATE)
+    whole = arrange_pair(layout, enrol, test, RATE)
     if all(len(audio) <= int(most * RATE) for audio in whole):
         assert (len(one), len(other)) == (len(enrol), len(test))
     elif layout.startswith("concat"):
         assert len(shown[0]) == int(most * RATE)  # nothing is cut for nothing
         cut = [side for side, kept in ((enrol, one), (test, other)) if len(kept) < len(side)]
         assert len(cut) == 1 or abs(len(one) - len(other)) <= 1
-    assert cropped(layout, enrol, test, RATE, None) == (enrol, test)
+    assert crop_pair(layout, enrol, test, RATE, None) == (enrol, test)
 
 
 ANSWERS = {  # a small fixture, labelled by hand, with the phrases that simple lists of refusals stumble over
@@ -120,32 +120,32 @@ ANSWERS = {  # a small fixture, labelled by hand, with the phrases that simple l
 
 @pytest.mark.parametrize("text", ANSWERS)
 def test_reading_answers(text: str) -> None:
-    assert read(text, WORDS) == ANSWERS[text]
+    assert read_answer(text, WORDS) == ANSWERS[text]
 
 
 def test_the_refusal_detector_on_the_fixture() -> None:
-    found = {text for text in ANSWERS if refuses(text)} - {"I cannot be sure, but I would say one"}
+    found = {text for text in ANSWERS if is_refusal(text)} - {"I cannot be sure, but I would say one"}
     wanted = {text for text, reading in ANSWERS.items() if reading == "refusal"}
     assert found == wanted  # precision and recall 1 where neither answer is named
 
 
 def test_prompts_differ_by_order_layout_and_words() -> None:
     said = {
-        prompt(layout, words, reversed_answers=way)
+        build_prompt(layout, words, reversed_answers=way)
         for layout in LAYOUTS
         for words in (WORDS, ("Yes", "No"))
         for way in (False, True)
     }
     assert len(said) == 16
-    assert len({prompt_sha256(layout, WORDS) for layout in LAYOUTS}) == 4
-    assert "Two or One" in prompt("concat", WORDS, reversed_answers=True)
-    assert answer_log_probability([-1.0, -3.0]) == -2.0
+    assert len({hash_prompt(layout, WORDS) for layout in LAYOUTS}) == 4
+    assert "Two or One" in build_prompt("concat", WORDS, reversed_answers=True)
+    assert average_log_probability([-1.0, -3.0]) == -2.0
     with pytest.raises(DataError, match="no token"):
-        answer_log_probability([])
+        average_log_probability([])
 
 
 CROWD = [Recording(f"{speaker}-{take}", str(speaker)) for speaker in range(8) for take in range(5)]
-PAIRS = random_pairs(CROWD, targets=40, nontargets=40, seed=0)
+PAIRS = draw_random_pairs(CROWD, targets=40, nontargets=40, seed=0)
 
 
 def voice(key: str) -> np.ndarray:
@@ -188,7 +188,7 @@ class Stub:
 
 
 def asked(kind: str, layout: str = "separate") -> dict[str, float | None]:
-    return dict(measures(ask(Stub(kind), PAIRS, voice, layout=layout)))
+    return dict(compute_measures(ask_pair_questions(Stub(kind), PAIRS, voice, layout=layout)))
 
 
 def test_measures_of_models_that_are_understood() -> None:
@@ -212,15 +212,17 @@ def test_bad_scorers_are_errors() -> None:
         asked("nan")
     with pytest.raises(DataError, match="mixed answers"):
         asked("mixed")
-    targets = ask(Stub("yes"), replace(PAIRS, target=np.ones(len(PAIRS), dtype=bool)), voice, layout="concat")
+    targets = ask_pair_questions(
+        Stub("yes"), replace(PAIRS, target=np.ones(len(PAIRS), dtype=bool)), voice, layout="concat"
+    )
     with pytest.raises(DataError, match="one kind of pair"):
-        measures(targets)
+        compute_measures(targets)
 
 
 def test_long_pairs_are_cut_and_counted() -> None:
-    heard = ask(Stub("oracle", most_in_s=0.2), PAIRS, voice, layout="concat")
+    heard = ask_pair_questions(Stub("oracle", most_in_s=0.2), PAIRS, voice, layout="concat")
     assert heard.cut == len(PAIRS)
-    assert ask(Stub("oracle"), PAIRS, voice, layout="concat").cut == 0
+    assert ask_pair_questions(Stub("oracle"), PAIRS, voice, layout="concat").cut == 0
     assert heard.said.shape == (len(PAIRS), len(ORDERS))
 
 
@@ -231,25 +233,28 @@ def spectra(clips: Sequence[np.ndarray]) -> np.ndarray:
 @pytest.mark.parametrize("layout", list(LAYOUTS))
 def test_an_encoder_with_a_trained_head_answers(layout: str) -> None:
     people = [Recording(f"{speaker}-{take}x", str(speaker)) for speaker in range(8) for take in range(8)]
-    lesson = random_pairs(people, targets=150, nontargets=150, seed=1)
-    scorer = trained("levels", spectra, lesson, voice, layout=layout, sampling_rate=RATE)
+    lesson = draw_random_pairs(people, targets=150, nontargets=150, seed=1)
+    scorer = train_pair_scorer("levels", spectra, lesson, voice, layout=layout, sampling_rate=RATE)
     assert isinstance(scorer, EncoderPairScorer)
     assert isinstance(scorer, PairScorer)
-    heard = ask(scorer, PAIRS, voice, layout=layout)
-    result = measures(heard)
+    heard = ask_pair_questions(scorer, PAIRS, voice, layout=layout)
+    result = compute_measures(heard)
     assert result["accuracy"] is not None
     if layout == "separate":
         assert result["accuracy"] > 0.9
         assert result["order flips"] == 0.0
         assert heard.scores is not None
         np.testing.assert_allclose(heard.scores, heard.scores[:, :1].repeat(4, axis=1))
-    again = ask(
-        trained("levels", spectra, lesson, voice, layout=layout, sampling_rate=RATE), PAIRS, voice, layout=layout
+    again = ask_pair_questions(
+        train_pair_scorer("levels", spectra, lesson, voice, layout=layout, sampling_rate=RATE),
+        PAIRS,
+        voice,
+        layout=layout,
     )
     np.testing.assert_array_equal(again.scores, heard.scores)  # type: ignore[arg-type]
     one_kind = replace(lesson, target=np.zeros(len(lesson), dtype=bool))
     with pytest.raises(DataError, match="nothing to train on"):
-        trained("levels", spectra, one_kind, voice, layout=layout, sampling_rate=RATE)
+        train_pair_scorer("levels", spectra, one_kind, voice, layout=layout, sampling_rate=RATE)
 
 
 def members(path: Path) -> dict[str, bytes]:
@@ -258,7 +263,7 @@ def members(path: Path) -> dict[str, bytes]:
 
 
 def test_the_training_set(tmp_path: Path) -> None:
-    written = fine_tuning.write(tmp_path / "two", PAIRS, voice, sampling_rate=RATE, per_shard=30)
+    written = fine_tuning.write_training_set(tmp_path / "two", PAIRS, voice, sampling_rate=RATE, per_shard=30)
     assert [path.name for path in written] == ["pairs-000000.tar", "pairs-000001.tar", "pairs-000002.tar"]
     everything = {name: content for path in written for name, content in members(path).items()}
     assert len(everything) == 3 * len(PAIRS)
@@ -276,10 +281,12 @@ def test_the_training_set(tmp_path: Path) -> None:
 
 def test_one_audio_is_read_by_the_harness_and_a_stopped_run_goes_on(tmp_path: Path) -> None:
     def make(folder: str, layout: str = "concat_silence", pairs: PairList = PAIRS) -> tuple[Path, ...]:
-        return fine_tuning.write(tmp_path / folder, pairs, voice, sampling_rate=RATE, layout=layout, per_shard=40)
+        return fine_tuning.write_training_set(
+            tmp_path / folder, pairs, voice, sampling_rate=RATE, layout=layout, per_shard=40
+        )
 
     first, second = make("one")
-    samples = list(shards.samples(shards.verified(first)))
+    samples = list(shards.read_samples(shards.verify_shard(first)))
     assert len(samples) == 40
     assert samples[0].sidecar["layout"] == "concat_silence"
     before = first.read_bytes(), second.read_bytes()
@@ -291,7 +298,7 @@ def test_one_audio_is_read_by_the_harness_and_a_stopped_run_goes_on(tmp_path: Pa
     with pytest.raises(DataError, match="folder holds other pairs"):
         make("one", layout="mix")
     with pytest.raises(DataError, match="nothing to write"):
-        make("none", pairs=random_pairs(CROWD, targets=0, nontargets=0, seed=0))
+        make("none", pairs=draw_random_pairs(CROWD, targets=0, nontargets=0, seed=0))
     (tmp_path / "one" / fine_tuning.INDEX).unlink()
     with pytest.raises(DataError, match="shards of unknown pairs"):
         make("one")

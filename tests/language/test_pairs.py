@@ -35,7 +35,7 @@ def test_a_list_is_drawn(table: Path, tmp_path: Path, capsys: pytest.CaptureFixt
     out = tmp_path / "hard.txt"
     assert pairs.main(["list", str(table), *RULE, "-o", str(out)]) == 0
     ids = [f"s{speaker}-{take}" for speaker in range(6) for take in range(4)]
-    listed = trial_lists.read(out, ids, "label first")
+    listed = trial_lists.read_trial_list(out, ids, "label first")
     assert listed.labels is not None
     assert (len(listed), int(listed.labels.sum())) == (60, 20)
     assert json.loads(capsys.readouterr().out)["counts"]["target device=lamp/phone"] == 20
@@ -50,7 +50,7 @@ def test_a_list_is_drawn(table: Path, tmp_path: Path, capsys: pytest.CaptureFixt
 def test_a_training_set_is_written(table: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     out = str(tmp_path / "set")
     assert pairs.main(["write", str(table), *RULE, "--layout", "concat_silence", "--per-shard", "40", "-o", out]) == 0
-    samples = list(shards.samples(shards.verified(tmp_path / "set/pairs-000000.tar")))
+    samples = list(shards.read_samples(shards.verify_shard(tmp_path / "set/pairs-000000.tar")))
     assert len(samples) == 40
     assert {sample.sidecar["answer"] for sample in samples} == {"One", "Two"}
     (tmp_path / "audio/s0-0.flac").unlink()

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from bench.discovery.bundled import ROOT, bundled_tasks
+from bench.discovery.bundled import ROOT, find_bundled_tasks
 from bench.leaderboard.files.published_tables import Reported, read
 from bench.leaderboard.summaries import build, summary
 from bench.leaderboard.terminal import tables
@@ -45,7 +45,9 @@ def rows(reported: Reported) -> dict[tuple[str, str, str], Score]:
 
 
 def test_the_summary_of_the_published_rows_is_the_published_summary() -> None:
-    tasks = [task for task in bundled_tasks() if task.name in README.systems["dasheng"]["knn"] and not task.private]
+    tasks = [
+        task for task in find_bundled_tasks() if task.name in README.systems["dasheng"]["knn"] and not task.private
+    ]
     assert len(tasks) == 16
     found = [summary(rows(README), peer, "knn", tasks)["weighted"] for peer in PEERS]
     assert found == pytest.approx([0.5037, 0.2625, 0.2986, 0.3873], abs=5e-5)

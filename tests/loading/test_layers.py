@@ -9,7 +9,7 @@ import pytest
 import torch
 from torch import Tensor
 
-from bench.datasets.dataset import dataset
+from bench.datasets.dataset import prepare_dataset
 from bench.evaluation.clips import embed_clips, evaluate_clips
 from bench.evaluation.layer_curve import CHOSEN
 from bench.extraction.load_encoder import freeze
@@ -134,7 +134,7 @@ def test_the_curve_and_the_choice_stand_in_the_row(tmp_path: Path) -> None:
     settings = Settings("full", "strict", "cpu", "fp32", (0, 1), tmp_path / "cache", toys.write_dataset(tmp_path), 1)
     every = freeze(at_layer(spec(DeepWithLengths), "all"), device="cpu", precision="fp32", cache=settings.cache)
     task = toys.task()
-    data = dataset(task, "full", cache=settings.cache, data=settings.data)
+    data = prepare_dataset(task, "full", cache=settings.cache, data=settings.data)
     labelled = embed_clips(task, data, every, settings, lambda count, now: None)
     assert labelled.embeddings.vectors.shape[1] == sum(every.encoder.widths)  # type: ignore[attr-defined]
     for probe in task.probes:

@@ -15,7 +15,7 @@ WEIGHTLESS = [spec for spec in BUNDLED.values() if spec.load_weights is None and
 
 
 def test_every_encoder_has_a_line_and_columns_align() -> None:
-    head, *rows, blank, note = listing.encoders(BUNDLED.values()).splitlines()
+    head, *rows, blank, note = listing.format_encoder_table(BUNDLED.values()).splitlines()
     assert [row.split()[0] for row in rows] == list(BUNDLED)
     assert blank == ""
     assert note.startswith("weights")
@@ -25,7 +25,7 @@ def test_every_encoder_has_a_line_and_columns_align() -> None:
 
 
 def test_a_line_says_what_is_needed() -> None:
-    lines = {line.split()[0]: line for line in listing.encoders(BUNDLED.values()).splitlines() if line}
+    lines = {line.split()[0]: line for line in listing.format_encoder_table(BUNDLED.values()).splitlines() if line}
     assert "default" in lines["logmel"]
     assert "default" not in lines["whisper-base"]
     assert lines["whisper-base"].split() == [
@@ -41,7 +41,7 @@ def test_a_line_says_what_is_needed() -> None:
     assert " latest " in lines["data2vec-audio-base"]
     assert " own copy " in lines["wespeaker-simam-resnet34-ft"]  # known to lie on a hub, but at no commit
     assert " opensmile " in lines["egemaps"]
-    bare = listing.encoders([EncoderSpec("bare", lambda _: None)]).splitlines()[1]  # type: ignore[arg-type,return-value]
+    bare = listing.format_encoder_table([EncoderSpec("bare", lambda _: None)]).splitlines()[1]  # type: ignore[arg-type,return-value]
     assert bare.split() == ["bare"]
 
 

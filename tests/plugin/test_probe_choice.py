@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from bench.discovery.bundled import bundled_tasks
+from bench.discovery.bundled import find_bundled_tasks
 from bench.leaderboard.files import board_json
 from bench.leaderboard.files.published_tables import head_of
 from bench.plugin.probe_choice import get_kind, select_probes
@@ -16,7 +16,7 @@ from bench.types import Captions, ChoiceError, Events, Transcript, Trials
 from tests.plugin.test_plugin import Run, bench, shards  # noqa: F401  (fixtures)
 
 pytest_plugins = ["pytester"]
-TASKS = bundled_tasks()
+TASKS = find_bundled_tasks()
 
 
 def test_no_name_changes_nothing():

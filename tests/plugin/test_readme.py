@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from bench.discovery.bundled import tasks_of
+from bench.discovery.bundled import load_tasks
 from bench.types import Task
 
 ROOT = Path(__file__).parents[2]
@@ -19,7 +19,7 @@ def test_the_example_task_is_short_and_loads(tmp_path: Path) -> None:
     (block,) = re.findall(r"```python\n(.*?)```", README, flags=re.DOTALL)
     assert len(block.splitlines()) <= 25
     (tmp_path / "digits.py").write_text(block)
-    (task,) = tasks_of(tmp_path / "digits.py")
+    (task,) = load_tasks(tmp_path / "digits.py")
     assert isinstance(task, Task)
     assert task.target.n_classes == 10
 

@@ -15,7 +15,7 @@ from bench.probes.backends import build_cohort, compute_cohort_statistics, scale
 from bench.types import DataError, Pairs, Problem
 from bench.types.trials import UNKNOWN
 from bench.verification import plda
-from bench.verification.calibration import line
+from bench.verification.calibration import fit_line
 
 HOW = {"n_classes": 2, "seeds": (0,)}
 SPEAKERS, UTTERANCES, D = 24, 5, 7
@@ -104,8 +104,8 @@ def test_plda_is_the_ratio_of_two_gaussians(seed):
     a, b = rng.standard_normal((2, d, d))
     within, between = a @ a.T + 0.3 * np.eye(d), b @ b.T
     mean = rng.standard_normal(d)
-    basis, psi = plda.basis_of(within, between)
-    fitted = plda.Model(mean, basis, psi).fitted(rng.standard_normal((6, d)).astype(np.float32))
+    basis, psi = plda.diagonalize_covariances(within, between)
+    fitted = plda.PldaModel(mean, basis, psi).fitted(rng.standard_normal((6, d)).astype(np.float32))
     rng = np.random.default_rng(seed)
     rng.standard_normal((2, d, d)), rng.standard_normal(d)
     vectors = rng.standard_normal((6, d)).astype(np.float32).astype(np.float64)
@@ -124,7 +124,7 @@ def test_plda_finds_the_covariances_that_made_the_data():
     speaker = np.repeat(np.arange(n), each)
     y = rng.multivariate_normal(np.zeros(d), between, n)[speaker]
     vectors = (y + rng.multivariate_normal(np.ones(d), within, len(speaker))).astype(np.float32)
-    model = plda.fitted(vectors, speaker, iterations=20, ridge=0.0)
+    model = plda.fit_plda(vectors, speaker, iterations=20, ridge=0.0)
     back = np.linalg.inv(model.basis)
     np.testing.assert_allclose(back.T @ back, within, atol=0.1)
     np.testing.assert_allclose(back.T @ np.diag(model.psi) @ back, between, atol=0.3)
@@ -146,15 +146,15 @@ def test_calibration_is_logistic_regression():
     rng = np.random.default_rng(0)
     same = np.repeat([True, False], [300, 3000])
     scores = (rng.standard_normal(3300) + 2.0 * same).astype(np.float32) * 0.1
-    found = line(scores, same)
+    found = fit_line(scores, same)
     balance = np.where(same, 0.5 / 300, 0.5 / 3000) * 1e6
     other = LogisticRegression(C=1e6, tol=1e-10, max_iter=1000).fit(scores[:, None] * 10, same, sample_weight=balance)
     assert found.scale == pytest.approx(float(other.coef_[0, 0]) * 10, rel=5e-3)
     assert found.offset == pytest.approx(float(other.intercept_[0]), abs=1e-2)
     assert cllr(ranked(same, found(scores))) < min(cllr(ranked(same, scores)), 0.6)
-    assert line(scores[same], same[same] & (np.arange(300) < 150)).scale > 0
-    assert line(scores, ~same).scale > 0  # never upside down
-    separable = line(np.float32([0, 0.1, 1, 1.1]), np.array([False, False, True, True]))
+    assert fit_line(scores[same], same[same] & (np.arange(300) < 150)).scale > 0
+    assert fit_line(scores, ~same).scale > 0  # never upside down
+    separable = fit_line(np.float32([0, 0.1, 1, 1.1]), np.array([False, False, True, True]))
     assert np.isfinite([separable.scale, separable.offset]).all()
 
 

@@ -13,7 +13,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from bench.audio import torchaudio_safe
-from bench.datasets.dataset import in_suite
+from bench.datasets.dataset import adapt_to_suite
 from bench.evaluation.transcripts import find_best_constant
 from bench.metrics.error_rates import plain_words, word_error_rate_inverse
 from bench.plugin.model_choice import replace_language_model
@@ -382,7 +382,7 @@ def test_the_row_names_another_model(folder: Path) -> None:
     assert kept == other
     for published in (None, XARES_LANGUAGE_MODEL.name):
         assert replace_language_model((librispeech.TASK,), published) == (librispeech.TASK,)
-    (small,) = replace_language_model((in_suite(librispeech.TASK, "mini"),), XARES_LANGUAGE_MODEL.name)
+    (small,) = replace_language_model((adapt_to_suite(librispeech.TASK, "mini"),), XARES_LANGUAGE_MODEL.name)
     assert [probe.name for probe in small.probes] == ["lm_Qwen2_5_0_5B"]  # not what the embedded suite compares
     with pytest.raises(ChoiceError, match=r"no language model: got .*, expected a task of transcripts"):
         replace_language_model((other,), str(folder))

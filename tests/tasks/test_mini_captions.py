@@ -15,7 +15,7 @@ import soundfile
 from hypothesis import given
 from hypothesis import strategies as st
 
-from bench.datasets.dataset import in_suite, names
+from bench.datasets.dataset import adapt_to_suite, list_splits
 from tasks.environment import clotho
 from tasks.mini.environment import captions, wording
 from tasks.mini.environment.wording import BACKGROUNDS, EVENTS, NAMES, PLACES, Scene, SceneSound
@@ -54,8 +54,8 @@ all_scenes = st.builds(
 
 
 def test_every_split_has_its_shard_and_every_sidecar_is_five_captions(made):
-    task = in_suite(clotho.TASK, "mini")
-    for split in names(task):
+    task = adapt_to_suite(clotho.TASK, "mini")
+    for split in list_splits(task):
         (mine,) = [shard for shard in made if fnmatch.fnmatch(shard, task.shards.patterns[split])]
         for key, _, sidecar in made[mine]:
             told_of = task.target(sidecar, key)

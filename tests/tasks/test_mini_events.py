@@ -15,7 +15,7 @@ import soundfile
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from bench.datasets.dataset import in_suite, names
+from bench.datasets.dataset import adapt_to_suite, list_splits
 from tasks.environment import desed, fsd50k
 from tasks.mini.environment import events
 from tasks.mini.scene import make_rng
@@ -56,9 +56,9 @@ def sources(sidecar):
 
 @pytest.mark.parametrize("name", TASKS)
 def test_every_split_has_its_shard_and_every_sidecar_is_a_target_of_the_small_task(made, name):
-    task = in_suite(TASKS[name], "mini")
+    task = adapt_to_suite(TASKS[name], "mini")
     claimed = []
-    for split in names(task):
+    for split in list_splits(task):
         mine = [shard for shard in made[name] if fnmatch.fnmatch(shard, task.shards.patterns[split])]
         assert len(mine) == 1
         claimed += mine

@@ -17,7 +17,7 @@ import soundfile
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from bench.datasets.dataset import names
+from bench.datasets.dataset import list_splits
 from bench.types import Task
 from tasks.environment import fsdkaggle2018, vocalimitations
 from tasks.labels import read_labels
@@ -88,7 +88,7 @@ def read(folder: Path, pattern: str) -> Clips:
 
 def parts(task: Task, folder: Path) -> dict[str, Clips]:
     """Pattern to clips: a validation split that is the test split comes once."""
-    return {pattern: read(folder, pattern) for pattern in {task.shards.patterns[name] for name in names(task)}}
+    return {pattern: read(folder, pattern) for pattern in {task.shards.patterns[name] for name in list_splits(task)}}
 
 
 @pytest.mark.parametrize("name", TASKS)

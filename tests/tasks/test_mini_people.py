@@ -57,7 +57,7 @@ def trials(
     folder: Path, name: str, known: dict[str, dict[str, Any]]
 ) -> list[tuple[dict[str, Any], dict[str, Any], int]]:
     ids = list(known)
-    listed = trial_lists.read(folder / name, ids, "label first")
+    listed = trial_lists.read_trial_list(folder / name, ids, "label first")
     assert listed.labels is not None
     rows = zip(listed.enrol, listed.test, listed.labels, strict=True)
     return [(known[ids[a]], known[ids[b]], int(label)) for a, b, label in rows]

@@ -17,7 +17,7 @@ import soundfile
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from bench.datasets.dataset import in_suite
+from bench.datasets.dataset import adapt_to_suite
 from bench.types import Event
 from tasks.mini.music import piano, soundfont
 from tasks.mini.scene import make_rng
@@ -52,7 +52,7 @@ def few(patch: pytest.MonkeyPatch) -> None:
 def test_shards_have_official_names_and_sidecars_list_the_notes_of_the_clip(tmp_path, monkeypatch):
     few(monkeypatch)
     piano.make_maestro(tmp_path)
-    small = in_suite(TASK, "mini")
+    small = adapt_to_suite(TASK, "mini")
     shards = sorted(path.name for path in tmp_path.iterdir())
     for pattern in TASK.shards.patterns.values():
         assert len(fnmatch.filter(shards, pattern)) == 1
@@ -109,7 +109,7 @@ def test_every_key_is_played_in_training_and_test_and_no_other():
     for split in ("maestro_train", "maestro_test"):
         assert {note.pitch for notes in EVERY[split] for note in notes} == set(piano.KEYS)
     assert {note.pitch for notes in EVERY["maestro_valid"] for note in notes} <= set(piano.KEYS)
-    assert in_suite(TASK, "mini").target.classes == piano.KEYS
+    assert adapt_to_suite(TASK, "mini").target.classes == piano.KEYS
     assert set(piano.KEYS) <= set(TASK.target.classes)
 
 

@@ -16,7 +16,7 @@ import soundfile
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from bench.datasets.dataset import names
+from bench.datasets.dataset import list_splits
 from bench.evaluation.inputs import read_clusters
 from bench.types import ClassLabel, DataError, Task
 from tasks.labels import read_labels
@@ -72,7 +72,7 @@ def splits(task: Task, folder: Path) -> dict[str, list[Clip]]:
     shards = sorted(folder.iterdir())
     found = {
         name: [path for path in shards if fnmatch.fnmatch(path.name, task.shards.patterns[name])]
-        for name in names(task)
+        for name in list_splits(task)
     }
     assert all(len(paths) == 1 for paths in found.values())
     assert len(found) == len(shards)
@@ -142,8 +142,8 @@ def test_voices_are_shared_out_over_folds_and_no_near_copy_is_among_them():
 def test_checksums_name_every_shard():
     for module in MODULES:
         published = module.TASK.mini.sha256
-        assert len(published) == len(names(module.TASK))
-        for name in names(module.TASK):
+        assert len(published) == len(list_splits(module.TASK))
+        for name in list_splits(module.TASK):
             assert len(fnmatch.filter(published, module.TASK.shards.patterns[name])) == 1
 
 

@@ -9,8 +9,8 @@ from pathlib import Path
 
 import pytest
 
-from bench.datasets.dataset import names
-from bench.discovery.bundled import bundled_tasks
+from bench.datasets.dataset import list_splits
+from bench.discovery.bundled import find_bundled_tasks
 from bench.leaderboard.files import board_json
 from bench.types import Task
 from tests.helpers import toys
@@ -19,7 +19,9 @@ from tests.helpers.official import SIDECARS, shard_name, write_official
 
 pytest_plugins = ["pytester"]
 ROOT = Path(__file__).parents[2]
-TASKS = [task for task in bundled_tasks() if task.shards.corpus is None]  # the others: tests/datasets/test_corpora.py
+TASKS = [
+    task for task in find_bundled_tasks() if task.shards.corpus is None
+]  # the others: tests/datasets/test_corpora.py
 PUBLIC = [task for task in TASKS if not task.private]
 PRIVATE = [task for task in TASKS if task.private and task.name != "subway_broadcast"]  # that one trains on its test
 
@@ -27,7 +29,7 @@ PRIVATE = [task for task in TASKS if task.private and task.name != "subway_broad
 @pytest.mark.parametrize("task", TASKS, ids=lambda task: task.name)
 def test_every_pattern_has_a_name_of_its_own(task: Task) -> None:
     assert type(task.target) in SIDECARS, "say in tests/helpers/official.py how its sidecar is written"
-    for pattern in {task.shards.patterns[name] for name in names(task)}:
+    for pattern in {task.shards.patterns[name] for name in list_splits(task)}:
         shard = shard_name(pattern).format(index=3)
         assert [other for other in set(task.shards.patterns.values()) if fnmatch(shard, other)] == [pattern]
 

@@ -11,13 +11,13 @@ from typing import Any
 import numpy as np
 import pytest
 
-from bench.datasets.dataset import in_suite, names
-from bench.discovery.bundled import bundled_tasks
+from bench.datasets.dataset import adapt_to_suite, list_splits
+from bench.discovery.bundled import find_bundled_tasks
 from bench.probes import KNN, CausalLM, FrameProbe, LinearProbe, RetrievalProbe, SpeechToText
 from bench.types import DOMAINS, Captions, ClassLabel, DataError, Events, Folds, MultiLabel, Task, Transcript, Trials
 
 FACTS: dict[str, dict[str, Any]] = json.loads((Path(__file__).parents[1] / "facts" / "xares_tasks.json").read_text())
-TASKS = bundled_tasks()
+TASKS = find_bundled_tasks()
 SMALL = [task for task in TASKS if task.mini is not None]
 every_task = pytest.mark.parametrize("task", TASKS, ids=lambda task: task.name)
 published_task = pytest.mark.parametrize("task", [t for t in TASKS if t.name in FACTS], ids=lambda task: task.name)
@@ -31,7 +31,7 @@ def test_two_tasks_in_each_domain_at_least() -> None:
 @every_task
 def test_a_task_is_complete(task: Task) -> None:
     assert re.fullmatch(r"[a-z0-9_]+", task.name)
-    assert set(names(task)) <= set(task.shards.patterns) or (task.shards.corpus is not None and task.mini is None)
+    assert set(list_splits(task)) <= set(task.shards.patterns) or (task.shards.corpus is not None and task.mini is None)
     assert task.version >= 1
     assert (task.weight == 0) == isinstance(task.target, Trials)  # the summary of X-ARES knows no verification
     assert task.description
@@ -54,7 +54,7 @@ def test_a_task_is_complete(task: Task) -> None:
 @pytest.mark.parametrize("task", SMALL, ids=lambda task: task.name)
 def test_the_embedded_version_has_the_same_shape(task: Task) -> None:
     assert task.mini is not None
-    small = in_suite(task, "mini")
+    small = adapt_to_suite(task, "mini")
     assert type(small.target) is type(task.target)
     if task.mini.classes is not None:
         assert isinstance(small.target, ClassLabel | MultiLabel | Events)
@@ -64,9 +64,9 @@ def test_the_embedded_version_has_the_same_shape(task: Task) -> None:
         assert small.target == task.target
     assert task.mini.licence
     assert all(re.fullmatch(r"[0-9a-f]{64}", digest) for digest in task.mini.sha256.values())
-    for name in names(task):
+    for name in list_splits(task):
         assert any(fnmatch(shard, task.shards.patterns[name]) for shard in task.mini.sha256), name
-    patterns = {task.shards.patterns[name] for name in names(task)}  # validation and test may be the same shards
+    patterns = {task.shards.patterns[name] for name in list_splits(task)}  # validation and test may be the same shards
     used = set(task.mini.sha256)
     if isinstance(task.target, Trials):  # several tasks share the folder, each with a list of its own
         used = {shard for shard in used if shard.endswith(".tar") and "test" in shard}

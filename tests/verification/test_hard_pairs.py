@@ -12,16 +12,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from bench.types import ChoiceError, DataError
-from bench.verification.hard_pairs import (
-    KINDS,
-    HardPairSampler,
-    age_band,
-    duration_band,
-    random_pairs,
-)
+from bench.verification.hard_pairs import KINDS, HardPairSampler, draw_random_pairs, get_age_band, get_duration_band
 from bench.verification.pair_lists import PairList, Recording
-from bench.verification.pair_space import quotas
-from bench.verification.phrase_pairs import TYPES, phrase_pairs
+from bench.verification.pair_space import allot_quotas
+from bench.verification.phrase_pairs import TYPES, draw_phrase_pairs
 
 SAMPLER = HardPairSampler(fix=("gender", "language"), flip=("device", "language"))
 
@@ -104,7 +98,7 @@ def test_some_pairs_are_valid_and_independent_of_the_order_of_recordings(
 @given(st.lists(st.integers(0, 9), max_size=8), st.integers(0, 60), st.integers(0, 9))
 def test_quotas_are_level(capacity: list[int], wanted: int, seed: int) -> None:
     given_, n = np.array(capacity, dtype=np.int64), min(wanted, sum(capacity))
-    shares = quotas(given_, n, np.random.default_rng(seed))
+    shares = allot_quotas(given_, n, np.random.default_rng(seed))
     assert shares.sum() == n
     assert (shares <= given_).all()
     free = shares[shares < given_]  # nobody who could have had more has much less than another
@@ -143,7 +137,7 @@ def test_every_speaker_has_as_many_pairs_and_other_seeds_other_pairs() -> None:
 def test_what_cannot_be_sampled_is_an_error() -> None:
     rows = crowd(3, 2)
     with pytest.raises(DataError, match=r"recording named twice.*s000-0"):
-        random_pairs([*rows, rows[0]], targets=1, nontargets=1, seed=0)
+        draw_random_pairs([*rows, rows[0]], targets=1, nontargets=1, seed=0)
     with pytest.raises(DataError, match=r"no metadata.*dialect.*device, gender"):
         HardPairSampler(("dialect",), ("device",))(rows, targets=1, nontargets=1, seed=0)
     with pytest.raises(ChoiceError, match="hard pairs"):
@@ -151,8 +145,8 @@ def test_what_cannot_be_sampled_is_an_error() -> None:
     with pytest.raises(ChoiceError, match="kind of pairs"):
         HardPairSampler(("gender",), ("device",))(rows, targets=1, nontargets=1, seed=0, kind="simple")  # type: ignore[arg-type]
     with pytest.raises(DataError, match="too few"):
-        random_pairs(rows, targets=-1, nontargets=1, seed=0)
-    assert len(random_pairs([], targets=0, nontargets=0, seed=0)) == 0
+        draw_random_pairs(rows, targets=-1, nontargets=1, seed=0)
+    assert len(draw_random_pairs([], targets=0, nontargets=0, seed=0)) == 0
 
 
 def test_recordings_of_unknown_attributes_are_counted() -> None:
@@ -173,7 +167,7 @@ def test_the_four_types_of_text_dependent_pairs(rows: list[Recording], seed: int
         text = "C" if one.metadata["language"] == other.metadata["language"] else "W"
         every[speaker + text].add(frozenset((one.key, other.key)))
     counts = {name: len(pairs) for name, pairs in every.items()}
-    pairs = phrase_pairs(rows, counts, seed=seed, text="language")  # type: ignore[arg-type]
+    pairs = draw_phrase_pairs(rows, counts, seed=seed, text="language")  # type: ignore[arg-type]
     for place, name in enumerate(TYPES):
         chosen = pairs.side == place
         listed = zip(pairs.enrol[chosen], pairs.test[chosen], strict=True)
@@ -181,13 +175,13 @@ def test_the_four_types_of_text_dependent_pairs(rows: list[Recording], seed: int
         assert chosen.sum() == counts[name]
         assert (pairs.target[chosen] == (name == "TC")).all()
         with pytest.raises(DataError, match=f"too few phrase {name} pairs"):
-            phrase_pairs(rows, {name: counts[name] + 1}, seed=seed, text="language")
+            draw_phrase_pairs(rows, {name: counts[name] + 1}, seed=seed, text="language")
     assert pairs.unknown == len(rows) - len(said)
 
 
 def test_bands() -> None:
-    assert [duration_band(seconds) for seconds in (0.5, 2.0, 5.9, 6.0)] == ["short", "medium", "medium", "long"]
-    assert [age_band(years) for years in (9, 10, 37.5)] == ["0-9", "10-19", "30-39"]
+    assert [get_duration_band(seconds) for seconds in (0.5, 2.0, 5.9, 6.0)] == ["short", "medium", "medium", "long"]
+    assert [get_age_band(years) for years in (9, 10, 37.5)] == ["0-9", "10-19", "30-39"]
 
 
 def test_a_million_pairs_take_seconds() -> None:

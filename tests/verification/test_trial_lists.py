@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 
 from bench.types import DataError
 from bench.verification import trial_lists
-from bench.verification.trial_lists import TrialList, lines_of, read, submission
+from bench.verification.trial_lists import TrialList, build_submission, format_trial_list, read_trial_list
 
 IDS = ("id1/a.wav", "id1/b.wav", "id2/c.wav", "ä/d.wav")
 FORMS = ("label first", "label last", "unlabelled")
@@ -34,10 +34,10 @@ def lists(draw):
 def test_what_is_written_reads_back(tmp_path_factory, made, form, block, end):
     ids, trials = made
     path = tmp_path_factory.mktemp("lists") / "trials.txt"
-    path.write_text("".join(lines_of(trials, ids, form)) + end, encoding="utf-8")
+    path.write_text("".join(format_trial_list(trials, ids, form)) + end, encoding="utf-8")
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(trial_lists, "BLOCK", block)
-        found = read(path, ids, form)
+        found = read_trial_list(path, ids, form)
     assert found.enrol.dtype == found.test.dtype == np.int32
     np.testing.assert_array_equal(found.enrol, trials.enrol)
     np.testing.assert_array_equal(found.test, trials.test)
@@ -57,7 +57,7 @@ def test_published_forms(tmp_path):
         ("id1/a.wav\tid1/b.wav\t1\nid1/a.wav  id2/c.wav 0", "label last"),
     ):
         path.write_bytes(text.encode())
-        found = read(path, IDS, form)
+        found = read_trial_list(path, IDS, form)
         assert (found.enrol.tolist(), found.test.tolist(), found.labels.tolist()) == ([0, 0], [1, 2], [1, 0])
 
 
@@ -83,9 +83,11 @@ def test_a_bad_line_is_named(tmp_path, form, line, message, block, monkeypatch):
     monkeypatch.setattr(trial_lists, "BLOCK", block)
     first = TrialList(np.array([0, 0], np.int32), np.array([1, 2], np.int32), np.array([1, 0], np.uint8))
     path = tmp_path / "some list.txt"
-    path.write_text("".join(lines_of(first, IDS, form)) + line + "\n" + "".join(lines_of(first, IDS, form)))
+    path.write_text(
+        "".join(format_trial_list(first, IDS, form)) + line + "\n" + "".join(format_trial_list(first, IDS, form))
+    )
     with pytest.raises(DataError) as caught:
-        read(path, IDS, form)
+        read_trial_list(path, IDS, form)
     assert str(caught.value).startswith(message)
     assert str(caught.value).endswith("some list.txt, line 3]")
 
@@ -96,31 +98,31 @@ def test_lines_that_only_add_up_are_no_trials(tmp_path):
     for text in ("1 id1/a.wav\nid1/b.wav 0 id1/a.wav id2/c.wav\n", "1 id1/a.wav \nid1/b.wav\t0 id1/a.wav id2/c.wav\n"):
         path.write_text(text)
         with pytest.raises(DataError, match=r"no trial: got 1 id1/a\.wav, .*line 1"):
-            read(path, IDS, "label first")
+            read_trial_list(path, IDS, "label first")
 
 
 def test_repeats_may_be_allowed(tmp_path):
     path = tmp_path / "list"
     path.write_text("1 id1/a.wav id1/b.wav\n1 id1/b.wav id1/a.wav\n1 id1/a.wav id1/b.wav\n")
-    assert len(read(path, IDS, "label first", repeats=True)) == 3
+    assert len(read_trial_list(path, IDS, "label first", repeats=True)) == 3
     with pytest.raises(DataError, match=r"a pair twice.*as in line 1.*line 2"):
-        read(path, IDS, "label first")
+        read_trial_list(path, IDS, "label first")
 
 
 def test_unreadable_lists(tmp_path):
     with pytest.raises(DataError, match="cannot read the trial list"):
-        read(tmp_path / "none", IDS, "label first")
+        read_trial_list(tmp_path / "none", IDS, "label first")
     (tmp_path / "list").write_bytes(b"\xff\xfe\n")
     with pytest.raises(DataError, match="cannot read the trial list"):
-        read(tmp_path / "list", IDS, "label first")
+        read_trial_list(tmp_path / "list", IDS, "label first")
     for text in ("", "\n"):
         (tmp_path / "list").write_text(text)
         with pytest.raises(DataError, match="no trials"):
-            read(tmp_path / "list", IDS, "label first")
+            read_trial_list(tmp_path / "list", IDS, "label first")
     with pytest.raises(DataError, match=r"utterance id twice: got id1/a\.wav"):
-        read(tmp_path / "list", (*IDS, IDS[0]), "label first")
+        read_trial_list(tmp_path / "list", (*IDS, IDS[0]), "label first")
     with pytest.raises(DataError, match="a list without labels"):
-        next(lines_of(TrialList(np.zeros(1, np.int32), np.ones(1, np.int32), None), IDS, "label last"))
+        next(format_trial_list(TrialList(np.zeros(1, np.int32), np.ones(1, np.int32), None), IDS, "label last"))
 
 
 def test_a_submission():
@@ -130,8 +132,8 @@ def test_a_submission():
         "tv26_eval-U.txt": rng.standard_normal(5, dtype=np.float32),
         "tv26_eval-A.txt": np.float32([0.5, -1, 1e-9]),
     }
-    made = submission(scores)
-    assert made == submission(dict(reversed(scores.items())))
+    made = build_submission(scores)
+    assert made == build_submission(dict(reversed(scores.items())))
     with zipfile.ZipFile(io.BytesIO(made)) as archive:
         assert archive.namelist() == ["tv26_eval-A.txt", "tv26_eval-U.txt"]
         assert archive.read("tv26_eval-A.txt") == b"0.5\n-1\n9.99999972e-10\n"
@@ -139,4 +141,4 @@ def test_a_submission():
     assert text.endswith("\n")
     np.testing.assert_array_equal(np.float32([float(line) for line in text.splitlines()]), scores["tv26_eval-U.txt"])
     with pytest.raises(DataError, match=r"no score: got NaN or infinity.*b\.txt"):
-        submission({"b.txt": np.float32([np.nan])})
+        build_submission({"b.txt": np.float32([np.nan])})

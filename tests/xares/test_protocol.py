@@ -18,8 +18,8 @@ from sklearn.metrics import average_precision_score, f1_score
 
 from bench.audio import torchaudio_safe
 from bench.datasets import shards
-from bench.datasets.dataset import dataset, in_suite
-from bench.discovery.bundled import bundled_tasks
+from bench.datasets.dataset import adapt_to_suite, prepare_dataset
+from bench.discovery.bundled import find_bundled_tasks
 from bench.evaluation.clips import embed_clips, evaluate_clips
 from bench.evaluation.events import embed_events, evaluate_events
 from bench.evaluation.inputs import build_fit_splits
@@ -89,7 +89,7 @@ def constant(folder: Path, seconds: Sequence[float], per_shard: int = 12) -> lis
         for i, s in enumerate(seconds)
     ]
     write_shards(folder, "split", clips, per_shard=per_shard)
-    return [shards.verified(path) for path in shards.find(folder, "split_*.tar")]
+    return [shards.verify_shard(path) for path in shards.find_shards(folder, "split_*.tar")]
 
 
 # --------------------------------------------------------------------------------------------- crops and batches
@@ -142,7 +142,7 @@ def test_channels_are_resampled_before_their_mean(tmp_path: Path) -> None:
     buffer = io.BytesIO()
     soundfile.write(buffer, stereo, 2500, format="WAV")
     tar(tmp_path / "split_0.tar", [("a.wav", buffer.getvalue()), ("a.json", LABEL)])
-    found = [shards.verified(tmp_path / "split_0.tar")]
+    found = [shards.verify_shard(tmp_path / "split_0.tar")]
     torchaudio = torchaudio_safe.load()
     assert torchaudio is not None
     wave = torch.from_numpy((stereo / 32768).astype(np.float32).T.copy())
@@ -167,7 +167,7 @@ def test_a_clip_that_does_not_decode_is_skipped_and_counted(tmp_path: Path) -> N
     tar(data / "test_0000001.tar", broken)
     task = apply_protocol(toys.task(), "xares")
     settings = Settings("full", "xares", "cpu", "fp32", (0,), store.root, data.parent, 1)
-    found = dataset(task, "full", cache=store.root, data=data.parent)
+    found = prepare_dataset(task, "full", cache=store.root, data=data.parent)
     seen: list[int] = []
     ready = frozen(Tones())
     labelled = embed_clips(task, found, ready, settings, lambda clips, encoded: seen.append(clips))
@@ -181,7 +181,7 @@ def test_a_clip_that_does_not_decode_is_skipped_and_counted(tmp_path: Path) -> N
     tar(only / "split_0.tar", broken)
     with pytest.raises(DataError, match="no clip decodes"):
         extract(
-            [shards.verified(only / "split_0.tar")],
+            [shards.verify_shard(only / "split_0.tar")],
             ready,
             CropOptions(None, 1),
             store=store,
@@ -210,7 +210,7 @@ class Tones(torch.nn.Module):
 def test_an_interrupted_split_goes_on_and_ends_the_same(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(crops, "WINDOW_IN_CLIPS", 8)
     toys.write_dataset(tmp_path, {"test": 30})
-    found = [shards.verified(path) for path in shards.find(tmp_path, "test_*.tar")]
+    found = [shards.verify_shard(path) for path in shards.find_shards(tmp_path, "test_*.tar")]
     how = CropOptions(0.1, 4)
     whole = extract(found, frozen(Tones()), how, store=Store(tmp_path / "one"), threads=2, progress=nothing)
     encoder, store = Tones(), Store(tmp_path / "two")
@@ -336,10 +336,10 @@ def test_the_metrics_count_what_is_absent_as_zero() -> None:
 # --------------------------------------------------------------------------------------------------------- tasks
 
 
-@pytest.mark.parametrize("task", bundled_tasks(), ids=lambda task: task.name)
+@pytest.mark.parametrize("task", find_bundled_tasks(), ids=lambda task: task.name)
 @pytest.mark.parametrize("suite", ["mini", "full"])
 def test_every_task_has_a_form_in_both_protocols(task, suite: str) -> None:
-    strict = in_suite(task, suite)
+    strict = adapt_to_suite(task, suite)
     assert apply_protocol(strict, "strict") is strict
     published = apply_protocol(strict, "xares")
     assert isinstance(published.target, Target)
@@ -381,7 +381,7 @@ def test_rows_of_one_clip_are_resampled_together(tmp_path: Path) -> None:
         write_shards(data / "long", split, clips, per_shard=12)
     task = toys.task(name="long", crop_in_s=0.1, cluster=None, published=Published(batch_size_encode=4))
     settings = Settings("full", "xares", "cpu", "fp32", (0,), tmp_path / "cache", data, 1)
-    found, encoder = dataset(task, "full", cache=tmp_path / "cache", data=data), frozen(Tones())
+    found, encoder = prepare_dataset(task, "full", cache=tmp_path / "cache", data=data), frozen(Tones())
     labelled = embed_clips(apply_protocol(task, "xares"), found, encoder, settings, nothing)
     score = evaluate_clips(labelled, encoder, KNN(k=3), settings).score
     assert (score.n, score.clusters) == (18, 12)
@@ -409,7 +409,7 @@ def test_a_note_that_the_vocabulary_lacks_is_left_out_and_counted(tmp_path: Path
         published=Published(batch_size_encode=1, left_out=(108,)),
     )
     settings = Settings("full", "xares", "cpu", "fp32", (0, 1), tmp_path / "cache", data.parent, 1)
-    found, encoder = dataset(task, "full", cache=tmp_path / "cache", data=data.parent), frozen(Tones())
+    found, encoder = prepare_dataset(task, "full", cache=tmp_path / "cache", data=data.parent), frozen(Tones())
     published = apply_protocol(task, "xares")
     labelled = embed_events(published, found, encoder, settings, nothing)
     assert labelled.rates == {"missing": 0.0, "events left out": pytest.approx(3 / 12)}
@@ -455,7 +455,7 @@ def test_captions_and_transcripts_count_what_does_not_decode(tmp_path: Path) -> 
             replace(chosen_task, probes=tuple(replace(probe, epochs=1) for probe in chosen_task.probes)), "xares"
         )
         settings = Settings("full", "xares", "cpu", "fp32", (0,), tmp_path / folder.name / "cache", folder, 1)
-        found, told = dataset(published, "full", cache=settings.cache, data=folder), choose_pipeline(published)
+        found, told = prepare_dataset(published, "full", cache=settings.cache, data=folder), choose_pipeline(published)
         encoder = frozen(Tones())
         labelled = told.embed(published, found, encoder, settings, nothing)
         score = told.evaluate(labelled, encoder, published.probes[0], settings).score

@@ -24,7 +24,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from bench.datasets.shards import Entry, Place
+from bench.datasets.shards import ByteRange, SampleRef
 from bench.types import BenchError, DataError, Shard
 
 ROOT = Path(__file__).parents[3]
@@ -70,18 +70,18 @@ class Decoder:
             process.wait()
             os.close(memory)
 
-    def entries(self, shard: Shard) -> Iterator[Entry]:
-        """As ``bench.datasets.shards.entries``."""
+    def entries(self, shard: Shard) -> Iterator[SampleRef]:
+        """As ``bench.datasets.shards.read_sample_refs``."""
         if self._listing:  # another shard, not to its end
             self.close()
         self._tell({"list": [str(shard.path), shard.sha256, shard.size]}, shard.path)
         self._listing = True
         while some := self._told(shard.path):
             for key, place, sidecar, where in some:
-                yield Entry(key, Place(*place), sidecar, where)
+                yield SampleRef(key, ByteRange(*place), sidecar, where)
         self._listing = False
 
-    def heard(self, entries: Sequence[Entry], rate: int) -> list[tuple[NDArray[np.float32], float]]:
+    def heard(self, entries: Sequence[SampleRef], rate: int) -> list[tuple[NDArray[np.float32], float]]:
         """As ``bench.audio.decode.heard`` of each sample."""
         where = f"{entries[0].where} to {entries[-1].where}"
         self._tell({"decode": [[entry.place, entry.where] for entry in entries], "rate": rate}, where)
@@ -164,11 +164,11 @@ class Decoders:
         for decoder in (self._lister, *self.each):
             decoder.close()
 
-    def entries(self, shard: Shard) -> Iterator[Entry]:
+    def entries(self, shard: Shard) -> Iterator[SampleRef]:
         """The samples of a shard, listed by a process of its own; one shard at a time."""
         return self._lister.entries(shard)
 
-    def heard(self, entries: Sequence[Entry], rate: int) -> list[tuple[NDArray[np.float32], float]]:
+    def heard(self, entries: Sequence[SampleRef], rate: int) -> list[tuple[NDArray[np.float32], float]]:
         """Mono audio at ``rate`` Hz and seconds of each sample, from the next process that is free."""
         decoder = self._free.get()
         try:

@@ -44,7 +44,7 @@ def _or_error(answers: Iterator[Any]) -> Iterator[Any]:
 
 def _listed(path: str, sha256: str, size: int) -> Iterator[list[Any]]:
     """The samples of a shard, some at a time; none at the end."""
-    entries = shards.entries(Shard(Path(path), sha256, size))
+    entries = shards.read_sample_refs(Shard(Path(path), sha256, size))
     while some := [[e.key, e.place, e.sidecar, e.where] for e in itertools.islice(entries, LISTED)]:
         yield some
     yield []
@@ -54,7 +54,7 @@ def _decoded(wanted: list[Any], rate: int, memory: int) -> Iterator[list[Any]]:
     """Samples at ``rate`` and seconds of each clip; the audio, float32, is one clip after another in ``memory``."""
     told, end = [], 0
     for place, where in wanted:
-        audio, seconds = decode.heard(shards.audio_of(shards.Place(*place)), rate, where=where)
+        audio, seconds = decode.heard(shards.read_byte_range(shards.ByteRange(*place)), rate, where=where)
         end += _written(memory, audio.data.cast("B"), end)
         told.append([len(audio), seconds])
     yield told

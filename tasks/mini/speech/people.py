@@ -16,9 +16,9 @@ from typing import NamedTuple
 import numpy as np
 from numpy.random import Generator
 
-from bench.verification.hard_pairs import HardPairSampler, random_pairs
+from bench.verification.hard_pairs import HardPairSampler, draw_random_pairs
 from bench.verification.pair_lists import PairList, Recording
-from bench.verification.phrase_pairs import phrase_pairs
+from bench.verification.phrase_pairs import draw_phrase_pairs
 from tasks.mini import scene
 from tasks.mini.scene import Float
 from tasks.mini.speech.synthesis import RATE, Say, Voice, open_synthesiser
@@ -177,14 +177,14 @@ def make_speakers(folder: Path) -> None:
         write_shards(folder, "speakers_train", make_samples(say, "train", train))
     known = list_recordings(made)
     lists: Mapping[str, PairList] = {
-        "random": random_pairs(known, targets=TARGETS, nontargets=NONTARGETS, seed=0),
-        "veri_test2": random_pairs(known, targets=TARGETS, nontargets=TARGETS, seed=1),
+        "random": draw_random_pairs(known, targets=TARGETS, nontargets=NONTARGETS, seed=0),
+        "veri_test2": draw_random_pairs(known, targets=TARGETS, nontargets=TARGETS, seed=1),
         "hard": HARD(known, targets=TARGETS, nontargets=NONTARGETS, seed=0),
         "easy": HARD(known, targets=EASY_TARGETS, nontargets=NONTARGETS, seed=0, kind="easy"),
     }
     for name, pairs in lists.items():
         write_trials(folder / f"{name}.txt", pairs, lambda pairs, at: bool(pairs.target[at]))
-    buckets = phrase_pairs(known, dict.fromkeys(("TC", "TW", "IC", "IW"), BUCKET), seed=0, text="language")
+    buckets = draw_phrase_pairs(known, dict.fromkeys(("TC", "TW", "IC", "IW"), BUCKET), seed=0, text="language")
     write_trials(folder / "TidyVoiceX_Dev.txt", buckets, lambda pairs, at: pairs.sides[pairs.side[at]].startswith("T"))
 
 
@@ -194,7 +194,7 @@ def make_phrases(folder: Path) -> None:
     with open_synthesiser() as say:
         made = list(make_samples(say, "phrase", plan_repeaters(everybody)))
         write_shards(folder, "phrases_test", made)
-    pairs = phrase_pairs(list_recordings(made), PHRASE_TRIALS, seed=0)  # type: ignore[arg-type]
+    pairs = draw_phrase_pairs(list_recordings(made), PHRASE_TRIALS, seed=0)  # type: ignore[arg-type]
     write_trials(folder / "phrases.txt", pairs, lambda pairs, at: bool(pairs.target[at]))
 
 
