@@ -26,9 +26,9 @@ import numpy as np
 from bench.leaderboard.files.metric_names import metric_of
 from bench.leaderboard.files.sources import one, proof
 from bench.leaderboard.ranking import gate
-from bench.scoring.alignment import ordered
-from bench.scoring.measure import Answers, by_fold
-from bench.scoring.paired import paired
+from bench.scoring.alignment import sort_by_key
+from bench.scoring.measure import ScoredPredictions, compute_by_fold
+from bench.scoring.paired import compute_paired_difference
 from bench.types import Score
 
 RESAMPLES = 400  # of the gate's 2000: the error of its error is then 4%
@@ -89,20 +89,20 @@ def read_rows(chosen: argparse.Namespace) -> list[Row]:
         for score in source.board.scores:
             if score.encoder == chosen.encoder and score.task not in chosen.without:
                 answers = proof(source, score)
-                if not isinstance(answers, Answers):
+                if not isinstance(answers, ScoredPredictions):
                     continue  # trials have pairs of clips, not clips to draw
                 answers = sort_and_cluster(answers)
                 other = others.get((score.task, score.probe))
-                other = sort_and_cluster(other) if isinstance(other, Answers) else None
+                other = sort_and_cluster(other) if isinstance(other, ScoredPredictions) else None
                 if other is not None and other.keys != answers.keys:
                     raise ValueError(f"other clips in {score.task}")
                 rows.append(Row(score, answers, other, normalize_answers(score, shuffle_answers(answers, score, 0))))
     return rows
 
 
-def sort_and_cluster(answers: Answers) -> Answers:
+def sort_and_cluster(answers: ScoredPredictions) -> ScoredPredictions:
     """In the order of keys, so that two encoders' rows match; without clusters, every clip is one."""
-    own = ordered(answers)
+    own = sort_by_key(answers)
     return own if own.clusters is not None else replace(own, clusters=np.arange(len(own.keys)))
 
 
@@ -118,7 +118,9 @@ def shuffle_answers(answers: Any, score: Score, seed: int, share: float = 1.0) -
 
 def normalize_answers(score: Score, answers: Any) -> float:
     metric = metric_of(score)
-    value = np.mean([by_fold(metric, answers.targets, row, answers.folds).mean() for row in answers.predictions])
+    value = np.mean(
+        [compute_by_fold(metric, answers.targets, row, answers.folds).mean() for row in answers.predictions]
+    )
     return float((value - metric.worst) / (metric.best - metric.worst))
 
 
@@ -208,7 +210,9 @@ def build_score(row: Row, answers: Any) -> Score:
 
 
 def compare_answers(score: Score, base: Any, other: Any, seed: int) -> Any:
-    return paired(metric_of(score), base, other, where=score.task, seed=seed, resamples=RESAMPLES, flips=0)
+    return compute_paired_difference(
+        metric_of(score), base, other, where=score.task, seed=seed, resamples=RESAMPLES, flips=0
+    )
 
 
 if __name__ == "__main__":

@@ -22,7 +22,7 @@ from numpy.typing import NDArray
 from bench.metrics import accuracy
 from bench.probes import KNN, LinearProbe, RidgeProbe, SmallLM, SpeechToText
 from bench.store.files import Store
-from bench.types import Probe, Problem, Settings, Shard, Task
+from bench.types import FitSplit, Probe, Settings, Shard, Task
 from perf import probe_workloads, xares_loops
 from perf.fresh_process import Measurement, run_alone
 from perf.probe_workloads import SMALL, Size
@@ -100,7 +100,7 @@ def _measure_tars(size: Size, folder: Path) -> Iterator[Row]:
 def _compare_loops(stored: xares_loops.Stored, what: str, embeddings: Path, size: Size) -> Iterator[Row]:
     for name, ours, theirs, repeats in (
         ("linear", LinearProbe(), xares_loops.train_linear, 1),  # two minutes each
-        ("kNN", KNN().published(), xares_loops.run_knn, 3),
+        ("kNN", KNN().as_published(), xares_loops.run_knn, 3),
     ):
         one = run_alone(probe_stored, embeddings, ours, size, repeats=REPEATS)
         other = run_alone(theirs, stored, threads=PUBLISHED_THREADS, repeats=repeats)
@@ -117,12 +117,12 @@ def probe_stored(path: Path, probe: Probe, size: Size) -> float:
     problems = []
     for fold in range(size.folds):
         train, test = np.flatnonzero(folds != fold), np.flatnonzero(folds == fold)
-        problems.append(Problem(train, test, test))
+        problems.append(FitSplit(train, test, test))
     return compute_accuracy(probe, stored.vectors, labels, problems, size.classes)
 
 
 def compute_accuracy(
-    probe: Probe, vectors: Any, labels: NDArray[np.int64], problems: Sequence[Problem], n_classes: int
+    probe: Probe, vectors: Any, labels: NDArray[np.int64], problems: Sequence[FitSplit], n_classes: int
 ) -> float:
     """The mean over problems of the accuracy of a probe with one seed."""
     found = probe.run(vectors, labels, problems, n_classes=n_classes, seeds=(0,))
@@ -171,7 +171,7 @@ def score_as_published(task: Task, folder: Path) -> list[float]:
     for fold, pattern in enumerate(task.shards.patterns.values()):
         found = [Shard(path, "", 0) for path in shards.find_shards(folder / "shards", pattern)]
         samples = (one for shard in found for one in shards.read_samples(shard))
-        clips = ((one.key, decode.decode(one.audio, where=one.where)[0], one.sidecar["label"]) for one in samples)
+        clips = ((one.key, decode.decode_mono(one.audio, where=one.where)[0], one.sidecar["label"]) for one in samples)
         xares_loops.encode(encoder, clips, fold, tars)
     return [xares_loops.train_linear(tars), xares_loops.run_knn(tars)]
 
@@ -197,7 +197,7 @@ def probe_many(path: Path, labels: NDArray[np.int64], probe: Probe, size: Size) 
     """Accuracy on the last sixteenth of the clips."""
     vectors = np.load(path)
     parts = np.split(np.arange(len(vectors)), [len(vectors) * 14 // 16, len(vectors) * 15 // 16])
-    return compute_accuracy(probe, vectors, labels, [Problem(*parts)], size.many_classes)
+    return compute_accuracy(probe, vectors, labels, [FitSplit(*parts)], size.many_classes)
 
 
 # ------------------------------------------------------------------------------------------------------- transcripts
@@ -240,7 +240,7 @@ def probe_transcripts(path: Path, size: Size) -> float:
         max_new_tokens=10,
         repetition_penalty=1.0,
     )
-    (result,) = probe.run(clips, Transcripts(texts), [Problem(*parts)], n_classes=0, seeds=(0,))
+    (result,) = probe.run(clips, Transcripts(texts), [FitSplit(*parts)], n_classes=0, seeds=(0,))
     return compute_word_accuracy(texts[parts[2]], result.predictions[0])
 
 

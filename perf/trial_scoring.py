@@ -19,8 +19,8 @@ import numpy as np
 
 from bench.leaderboard.files import predictions
 from bench.probes import Cosine, SNorm
-from bench.scoring.trials import TrialAnswers, numbers
-from bench.types import Pairs, Problem, Trials
+from bench.scoring.trials import TrialPredictions, compute_trial_metrics
+from bench.types import FitSplit, Pairs, Trials
 from bench.verification.trial_lists import TrialList, format_trial_list, read_trial_list
 
 V = TypeVar("V")
@@ -68,7 +68,7 @@ def main(arguments: list[str]) -> int:
     vectors = centres[speakers] + 1.6 * generator.standard_normal((len(speakers), chosen.dimensions), dtype=np.float32)
     enrol, test = draw_pairs(chosen.trials, speakers[:UTTERANCES], generator)
     labels = (speakers[enrol] == speakers[test]).astype(np.uint8)
-    problem = Problem(np.arange(UTTERANCES, len(speakers)), None, np.arange(UTTERANCES))
+    problem = FitSplit(np.arange(UTTERANCES, len(speakers)), None, np.arange(UTTERANCES))
     pairs = Pairs(enrol, test, speakers.astype(np.int64))
     names = tuple(f"utterance-{index:06d}" for index in range(UTTERANCES))
     shares = f"{labels.mean():.0%} targets"
@@ -76,7 +76,7 @@ def main(arguments: list[str]) -> int:
     start = time.perf_counter()
     cosine, s_norm = Cosine(centred=True), SNorm(300)
     (result,) = time_call("scores: cosine", lambda: cosine.run(vectors, pairs, [problem], n_classes=2, seeds=(0,)))
-    answers = TrialAnswers(
+    answers = TrialPredictions(
         enrol,
         test,
         labels,
@@ -88,7 +88,7 @@ def main(arguments: list[str]) -> int:
         Trials(file="trials.txt", agree=("language",)),
         {},
     )
-    found = time_call("EER, interval, costs, Cllr, 4 buckets", lambda: numbers(answers))
+    found = time_call("EER, interval, costs, Cllr, 4 buckets", lambda: compute_trial_metrics(answers))
     print(f"{'scored and measured':40} {time.perf_counter() - start:7.2f} s")
     print(f"EER {found.eer:.4f} [{found.ci95[0]:.4f}, {found.ci95[1]:.4f}], {found.secondary}")
     time_call(

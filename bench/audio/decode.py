@@ -24,31 +24,31 @@ UNKNOWN_IN_BYTES = 0x7FFF0000  # as sox (0x7FFFF000 and so on) and ffmpeg (0xFFF
 RECIPE = "soundfile, mean over channels, soxr HQ"
 
 
-def decode(data: bytes, *, where: str) -> tuple[NDArray[np.float32], int]:
+def decode_mono(data: bytes, *, where: str) -> tuple[NDArray[np.float32], int]:
     """Decode wav, flac, ogg, opus or mp3 bytes to (mono samples [N], sampling rate in Hz).
 
     Raises as ``channels``, and for a WAV file that holds fewer samples than its header promises.
     """
     if data[:4] == b"RIFF":
         _check_length(data, where)
-    audio, sampling_rate = channels(data, where=where)
+    audio, sampling_rate = decode_channels(data, where=where)
     mono = audio[:, 0] if audio.shape[1] == 1 else audio.mean(axis=1, dtype=np.float32)
     return np.ascontiguousarray(mono), sampling_rate
 
 
-def heard(data: bytes, wanted: int, *, where: str) -> tuple[NDArray[np.float32], float]:
+def decode_resampled(data: bytes, wanted: int, *, where: str) -> tuple[NDArray[np.float32], float]:
     """Mono audio at ``wanted`` Hz and seconds of the bytes of an audio file. Raises as ``decode``."""
-    audio, native = decode(data, where=where)
+    audio, native = decode_mono(data, where=where)
     return resample(audio, native, wanted), len(audio) / native
 
 
-def channels(data: bytes, *, where: str) -> tuple[NDArray[np.float32], int]:
+def decode_channels(data: bytes, *, where: str) -> tuple[NDArray[np.float32], int]:
     """Decode wav, flac, ogg, opus or mp3 bytes to (samples [N, channels], sampling rate in Hz).
 
     Raises DataError when the bytes do not decode, hold fewer samples than their header promises (but for WAV), none at
     all, or a value that is not finite.
     """
-    audio, sampling_rate = miniaudio_decode.channels(data) or by_libsndfile(data, where)
+    audio, sampling_rate = miniaudio_decode.decode_with_miniaudio(data) or decode_with_libsndfile(data, where)
     if not np.isfinite(audio).all():
         sample, channel = np.argwhere(~np.isfinite(audio))[0]
         got = f"{audio[sample, channel]} at sample {sample}"
@@ -73,10 +73,10 @@ def _check_length(data: bytes, where: str) -> None:
         start += size + size % 2
 
 
-def by_libsndfile(data: bytes, where: str) -> tuple[NDArray[np.float32], int]:
+def decode_with_libsndfile(data: bytes, where: str) -> tuple[NDArray[np.float32], int]:
     """As ``channels``, but that values may be NaN or infinite."""
     try:
-        with _opened(data) as file:
+        with _open_sound_file(data) as file:
             promised, sampling_rate = file.frames, file.samplerate
             audio = file.read(dtype="float32", always_2d=True)
     except (soundfile.LibsndfileError, RuntimeError, MemoryError, ValueError) as error:  # no room for what it promises
@@ -90,7 +90,7 @@ def by_libsndfile(data: bytes, where: str) -> tuple[NDArray[np.float32], int]:
 
 
 @contextlib.contextmanager
-def _opened(data: bytes) -> Iterator[soundfile.SoundFile]:
+def _open_sound_file(data: bytes) -> Iterator[soundfile.SoundFile]:
     """The bytes as a sound file; through the system's memory where that can be had.
 
     Reading from a Python object asks for the interpreter's lock again and again, for which other threads then wait.
@@ -118,7 +118,7 @@ def resample(audio: NDArray[np.float32], sampling_rate: int, wanted: int) -> NDA
     return resampled if len(resampled) else audio[:1]
 
 
-def crops(n_samples: int, sampling_rate: int, crop_in_s: float | None) -> list[tuple[int, int]]:
+def list_crops(n_samples: int, sampling_rate: int, crop_in_s: float | None) -> list[tuple[int, int]]:
     """Windows (start, stop) in samples that cover a whole clip, each at most ``crop_in_s`` long.
 
     Windows follow one another; the last one is aligned to the clip's end, so that every window has the full length and

@@ -20,41 +20,41 @@ NEEDED = "flac_open_memory flac_read_pcm_frames_f32 flac_close wav_init_memory w
 Samples = tuple[NDArray[np.float32], int]
 
 
-def channels(data: bytes) -> Samples | None:
+def decode_with_miniaudio(data: bytes) -> Samples | None:
     """(samples [N, channels], sampling rate in Hz) of a complete FLAC file, or a WAV file of 16 or 24 bits or floats.
 
     None for everything else: other formats and widths, broken or truncated data, no samples, no miniaudio.
     """
-    if (library := decoders()) is None:
+    if (library := load_miniaudio()) is None:
         return None
     if data[:4] == b"fLaC":
-        return _flac(data, *library)
-    return _wav(data, *library) if data[:4] == b"RIFF" else None
+        return _decode_flac(data, *library)
+    return _decode_wav(data, *library) if data[:4] == b"RIFF" else None
 
 
-def _flac(data: bytes, lib: Any, ffi: Any) -> Samples | None:
+def _decode_flac(data: bytes, lib: Any, ffi: Any) -> Samples | None:
     flac = lib.ma_dr_flac_open_memory(data, len(data), ffi.NULL)
     if not flac:
         return None
     try:
-        return _filled(flac, lib.ma_dr_flac_read_pcm_frames_f32, ffi)
+        return _read_samples(flac, lib.ma_dr_flac_read_pcm_frames_f32, ffi)
     finally:
         lib.ma_dr_flac_close(flac)
 
 
-def _wav(data: bytes, lib: Any, ffi: Any) -> Samples | None:
+def _decode_wav(data: bytes, lib: Any, ffi: Any) -> Samples | None:
     wav = ffi.new("ma_dr_wav *")
     if not lib.ma_dr_wav_init_memory(wav, data, len(data), ffi.NULL):
         return None
     try:
         if (wav.translatedFormatTag, wav.bitsPerSample) not in SAME:
             return None
-        return _filled(wav, lib.ma_dr_wav_read_pcm_frames_f32, ffi)
+        return _read_samples(wav, lib.ma_dr_wav_read_pcm_frames_f32, ffi)
     finally:
         lib.ma_dr_wav_uninit(wav)
 
 
-def _filled(opened: Any, read: Any, ffi: Any) -> Samples | None:
+def _read_samples(opened: Any, read: Any, ffi: Any) -> Samples | None:
     promised, rate = int(opened.totalPCMFrameCount), int(opened.sampleRate)
     if promised == 0 or rate == 0:
         return None
@@ -68,7 +68,7 @@ def _filled(opened: Any, read: Any, ffi: Any) -> Samples | None:
 
 
 @functools.cache
-def decoders() -> tuple[Any, Any] | None:
+def load_miniaudio() -> tuple[Any, Any] | None:
     """miniaudio's C functions and their cffi object; None where it is not installed, or has them no longer."""
     try:
         from miniaudio import ffi, lib

@@ -35,37 +35,37 @@ def load() -> ModuleType | None:
     if "torchaudio" in sys.modules:
         return sys.modules["torchaudio"]  # None there means: hidden by an earlier call
     try:
-        return _import()
+        return _import_quietly()
     except ModuleNotFoundError as error:
         if error.name == "torchaudio":
             return None
     except _BROKEN:
         pass
-    _forget()
-    sys.modules["torchaudio._extension"] = _stand_in()
+    _forget_import()
+    sys.modules["torchaudio._extension"] = _build_stand_in()
     try:
-        module = _import()
+        module = _import_quietly()
     except _BROKEN:
-        _forget()
+        _forget_import()
         sys.modules["torchaudio"] = None  # type: ignore[assignment]  # find_spec now says: not installed
         return None
     module._extension = sys.modules["torchaudio._extension"]  # type: ignore[attr-defined]  # as the import would bind it
     return module
 
 
-def _import() -> ModuleType:
+def _import_quietly() -> ModuleType:
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # its deprecation notices are not for our users
         return importlib.import_module("torchaudio")
 
 
-def _forget() -> None:
+def _forget_import() -> None:
     """Drop what a failed import leaves behind, so that the next one starts from nothing."""
     for name in [name for name in sys.modules if name == "torchaudio" or name.startswith("torchaudio.")]:
         del sys.modules[name]
 
 
-def _stand_in() -> ModuleType:
+def _build_stand_in() -> ModuleType:
     """``torchaudio._extension`` of an installation that has no compiled part; names of torchaudio 2.4 to 2.11."""
     module = ModuleType("torchaudio._extension", "Stand-in: the compiled part of torchaudio does not fit this torch.")
 
@@ -73,7 +73,7 @@ def _stand_in() -> ModuleType:
         if name.startswith("_IS_"):  # _IS_TORCHAUDIO_EXT_AVAILABLE, _IS_ALIGN_AVAILABLE, _IS_RIR_AVAILABLE
             return False
         if name.startswith("fail_if_no_"):  # decorators of the functions that need the compiled part
-            return _failing
+            return _fail_when_called
         if name in {"_load_lib", "_check_cuda_version"}:
             return lambda *_: False
         if name.startswith("lazy_import_"):  # sox, up to 2.8
@@ -84,7 +84,7 @@ def _stand_in() -> ModuleType:
     return module
 
 
-def _failing(function: Callable[..., Any]) -> Callable[..., NoReturn]:
+def _fail_when_called(function: Callable[..., Any]) -> Callable[..., NoReturn]:
     def fail(*_: object, **__: object) -> NoReturn:
         raise RuntimeError(f"{function.__name__} needs torchaudio's compiled extension, which does not fit this torch")
 

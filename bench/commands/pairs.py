@@ -98,7 +98,7 @@ def _write(chosen: argparse.Namespace) -> None:
             data = paths[key].read_bytes()
         except OSError as error:
             raise DataError("cannot read", got=error.strerror, expected="an audio file", where=paths[key]) from error
-        return decode.heard(data, chosen.rate, where=str(paths[key]))[0]
+        return decode.decode_resampled(data, chosen.rate, where=str(paths[key]))[0]
 
     pairs = _drawn(chosen, [recording for recording, _ in table])
     made = fine_tuning.write_training_set(
@@ -172,7 +172,7 @@ def _heard(data: Dataset, split: str, target: Trials, frozen: Frozen) -> Mapping
     for shard in data.splits[split]:
         for sample in shards.read_samples(shard):
             told = target(sample.sidecar, sample.where)
-            audio, _ = decode.heard(sample.audio, frozen.encoder.sampling_rate, where=sample.where)
+            audio, _ = decode.decode_resampled(sample.audio, frozen.encoder.sampling_rate, where=sample.where)
             found[told.id or sample.key] = audio, told.speaker or ""
     return found
 

@@ -24,16 +24,16 @@ from bench.evaluation.inputs import (
 from bench.evaluation.scores import EvalContext, Evaluation, build_score, concat_folds, run_probe
 from bench.extraction.engine.local import Frozen
 from bench.extraction.pooled import Progress
-from bench.metrics.retrieval import KINDS, kinds
-from bench.scoring.measure import Answers
+from bench.metrics.retrieval import KINDS, list_kinds
+from bench.scoring.measure import ScoredPredictions
 from bench.types import (
     Captions,
     DataError,
     Embeddings,
+    FitSplit,
     Predictions,
     Probe,
     ProbeResult,
-    Problem,
     Settings,
     Targets,
     Task,
@@ -48,7 +48,7 @@ class LabelledCaptions:
     data: Dataset
     embeddings: Embeddings
     captions: Targets  # N tuples of texts
-    problems: tuple[Problem, ...]
+    problems: tuple[FitSplit, ...]
     clusters: NDArray[np.int64]  # [N]
     missing: float  # fraction of clips that were skipped
 
@@ -72,25 +72,25 @@ def evaluate_captions(labelled: LabelledCaptions, frozen: Frozen, probe: Probe, 
     task, embeddings = labelled.task, labelled.embeddings
     asked = EvalContext(task, labelled.data, frozen, probe, settings, float(embeddings.seconds.sum()) / 3600)
 
-    def quality(problem: Problem, row: Predictions) -> float:
-        return task.metric.compute(kinds(len(problem.test), len(row) - len(problem.test)), row)
+    def quality(problem: FitSplit, row: Predictions) -> float:
+        return task.metric.compute(list_kinds(len(problem.test), len(row) - len(problem.test)), row)
 
     results = run_probe(asked, embeddings.vectors, labelled.captions, labelled.problems, quality, labelled.clusters)
     # One order of answers for all queries is as good as any, each clip comes first once: the majority is chance.
     return build_score(asked, _collect_answers(labelled, results), results, {"missing": labelled.missing})
 
 
-def _collect_answers(labelled: LabelledCaptions, results: Sequence[ProbeResult]) -> Answers:
+def _collect_answers(labelled: LabelledCaptions, results: Sequence[ProbeResult]) -> ScoredPredictions:
     """All queries, one fold after another."""
     keys, targets, folds, owners = [], [], [], []
     for fold, problem in enumerate(labelled.problems):
         counts = [len(labelled.captions[clip]) for clip in problem.test]
         names = [labelled.embeddings.keys[clip] for clip in problem.test]
         keys += names + [f"{name}@{k}" for name, count in zip(names, counts, strict=True) for k in range(count)]
-        targets.append(kinds(len(counts), sum(counts)))
+        targets.append(list_kinds(len(counts), sum(counts)))
         folds.append(np.full(len(targets[-1]), fold))
         owners += [problem.test, np.repeat(problem.test, counts)]
-    return Answers(
+    return ScoredPredictions(
         tuple(keys),
         np.concatenate(targets),
         concat_folds(results),

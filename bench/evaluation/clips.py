@@ -19,8 +19,8 @@ from bench.evaluation.inputs import (
 from bench.evaluation.scores import EvalContext, Evaluation, build_score, concat_folds, held_out_rows, run_probe
 from bench.extraction.engine.local import Frozen
 from bench.extraction.pooled import Progress
-from bench.scoring.measure import Answers
-from bench.types import Embeddings, Predictions, Probe, Problem, Settings, Targets, Task
+from bench.scoring.measure import ScoredPredictions
+from bench.types import Embeddings, FitSplit, Predictions, Probe, Settings, Targets, Task
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,7 +31,7 @@ class LabelledClips:
     data: Dataset
     embeddings: Embeddings
     targets: Targets
-    problems: tuple[Problem, ...]
+    problems: tuple[FitSplit, ...]
     clusters: NDArray[np.int64] | None
     missing: float = 0.0  # fraction of clips that were skipped
 
@@ -52,12 +52,12 @@ def evaluate_clips(labelled: LabelledClips, frozen: Frozen, probe: Probe, settin
     task, embeddings, targets = labelled.task, labelled.embeddings, labelled.targets
     asked = EvalContext(task, labelled.data, frozen, probe, settings, float(embeddings.seconds.sum()) / 3600)
 
-    def quality(problem: Problem, row: Predictions) -> float:
+    def quality(problem: FitSplit, row: Predictions) -> float:
         return task.metric.compute(targets[problem.test], row)
 
     results = run_probe(asked, embeddings.vectors, targets, labelled.problems, quality, labelled.clusters)
     order, folds = held_out_rows(labelled.problems)
-    answers = Answers(
+    answers = ScoredPredictions(
         tuple(embeddings.keys[row] for row in order),
         targets[order],
         concat_folds(results),

@@ -19,9 +19,9 @@ from bench.evaluation.inputs import SplitRows as OfSplit
 from bench.evaluation.scores import EvalContext, Evaluation, build_score, concat_folds, held_out_rows, run_probe
 from bench.extraction.engine.local import Frozen
 from bench.extraction.pooled import Progress
-from bench.scoring.measure import Answers, by_fold
-from bench.scoring.segments import EventTargets, audible
-from bench.types import DataError, Events, Predictions, Probe, ProbeResult, Problem, Settings, Task
+from bench.scoring.measure import ScoredPredictions, compute_by_fold
+from bench.scoring.segments import EventTargets, select_audible
+from bench.types import DataError, Events, FitSplit, Predictions, Probe, ProbeResult, Settings, Task
 from bench.xares.segments import XaresEventTargets, pad_to_batches
 
 CountsMetric = Callable[[NDArray[Any]], NDArray[np.float64]]
@@ -37,7 +37,7 @@ class LabelledEvents:
     frames: tuple[NDArray[np.floating[Any]], ...]  # N of [T, D], views of memory maps
     targets: EventTargets | XaresEventTargets
     keys: tuple[str, ...]
-    problems: tuple[Problem, ...]
+    problems: tuple[FitSplit, ...]
     rates: Mapping[str, float]
 
 
@@ -60,7 +60,7 @@ def embed_events(task: Task, data: Dataset, frozen: Frozen, settings: Settings, 
 def _build_strict_targets(task: Task, clips: FramedClips, of_split: OfSplit) -> tuple[EventTargets, float]:
     """The targets, and the fraction of clips with an event that begins after their audio."""
     told = read_labels(task, of_split, clips.keys, clips.sidecars, task.target)
-    heard = [audible(events, float(seconds)) for events, seconds in zip(told, clips.seconds, strict=True)]
+    heard = [select_audible(events, float(seconds)) for events, seconds in zip(told, clips.seconds, strict=True)]
     targets = EventTargets(
         events=[events for events, _ in heard],
         spans=list(clips.spans),
@@ -73,7 +73,7 @@ def _build_strict_targets(task: Task, clips: FramedClips, of_split: OfSplit) -> 
 
 
 def _build_xares_targets(
-    task: Task, clips: FramedClips, of_split: OfSplit, parts: Sequence[Problem], hop_in_ms: float
+    task: Task, clips: FramedClips, of_split: OfSplit, parts: Sequence[FitSplit], hop_in_ms: float
 ) -> tuple[XaresEventTargets, float]:
     """The targets of protocol xares, and the fraction of clips with an event of a class that is left out.
 
@@ -85,7 +85,7 @@ def _build_xares_targets(
         of_split,
         clips.keys,
         clips.sidecars,
-        replace(known, classes=(*known.classes, *task.published.left_out)),
+        replace(known, classes=(*known.classes, *task.xares.left_out)),
     )
     rows = [np.array([tuple(event) for event in events], dtype=np.float64).reshape(-1, 3) for events in told]
     lengths = np.array([len(frames) for frames in clips.frames])
@@ -100,7 +100,7 @@ def _build_xares_targets(
         segment_in_s=known.segment_in_s,
         n_classes=known.n_classes,
         score=task.metric.compute,
-        labels_in_s=task.published.labels_in_s,
+        labels_in_s=task.xares.labels_in_s,
     )
     return targets, sum(bool((events[:, 2] >= known.n_classes).any()) for events in rows) / len(rows)
 
@@ -122,7 +122,7 @@ def evaluate_events(labelled: LabelledEvents, frozen: Frozen, probe: Probe, sett
     task, metric, targets = labelled.task, labelled.task.metric, labelled.targets
     asked = EvalContext(task, labelled.data, frozen, probe, settings, float(targets.seconds.sum()) / 3600)
 
-    def quality(problem: Problem, row: Predictions) -> float:
+    def quality(problem: FitSplit, row: Predictions) -> float:
         return metric.compute(np.concatenate([targets.segments(clip) for clip in problem.test.tolist()]), row)
 
     results = run_probe(asked, labelled.frames, targets, labelled.problems, quality, None)
@@ -130,18 +130,18 @@ def evaluate_events(labelled: LabelledEvents, frozen: Frozen, probe: Probe, sett
     perfect = np.concatenate(
         [targets.answers(clip, targets.frames(clip)) for problem in labelled.problems for clip in problem.test.tolist()]
     )
-    ceiling = by_fold(metric, answers.targets, perfect, answers.folds).mean().item()
+    ceiling = compute_by_fold(metric, answers.targets, perfect, answers.folds).mean().item()
     majority = _compute_majority(labelled, _require_counts_metric(task))
     return build_score(asked, answers, results, labelled.rates, majority=majority, further={CEILING: ceiling})
 
 
-def _collect_answers(labelled: LabelledEvents, results: Sequence[ProbeResult]) -> Answers:
+def _collect_answers(labelled: LabelledEvents, results: Sequence[ProbeResult]) -> ScoredPredictions:
     """The segments of all test clips, one clip after another."""
     clips, folds = held_out_rows(labelled.problems)
     truths = [labelled.targets.segments(clip) for clip in clips.tolist()]
     sizes = [len(truth) for truth in truths]
     with_rows = [size for size in sizes if size]  # in protocol xares a clip may be too short for a segment
-    return Answers(
+    return ScoredPredictions(
         tuple(f"{labelled.keys[clip]}@{k}" for clip, size in zip(clips, sizes, strict=True) for k in range(size)),
         np.concatenate(truths),
         concat_folds(results),

@@ -16,7 +16,7 @@ from bench.extraction.frames import extract_frames
 from bench.extraction.pcm_cache import KeptAudio
 from bench.extraction.pooled import Progress, extract, joined
 from bench.store.files import Store
-from bench.types import FRAMES, WIDE, DataError, Embeddings, Folds, Problem, Settings, Sidecar, Task
+from bench.types import FRAMES, WIDE, DataError, Embeddings, FitSplit, Folds, Settings, Sidecar, Task
 from bench.xares import extraction
 from bench.xares.crops import CropOptions
 
@@ -93,7 +93,7 @@ def collect_frames(
 
 def build_crop_options(task: Task) -> CropOptions:
     """How X-ARES encodes a task."""
-    return CropOptions(task.crop_in_s, task.published.batch_size_encode)
+    return CropOptions(task.crop_in_s, task.xares.batch_size_encode)
 
 
 def _count_clips(task: Task, data: Dataset, name: str, keys: Sequence[str]) -> int:
@@ -125,12 +125,12 @@ def read_labels(
     ]
 
 
-def build_fit_splits(task: Task, rows: SplitRows) -> tuple[Problem, ...]:
+def build_fit_splits(task: Task, rows: SplitRows) -> tuple[FitSplit, ...]:
     """The fits of a task. What is tested on is not used for selection, except in protocol xares."""
     as_published = task.protocol == "xares"
     if isinstance(task.split, Folds):
         return tuple(
-            Problem(
+            FitSplit(
                 np.concatenate([rows[other] for other in rows if other != name]),
                 rows[name] if as_published else None,
                 rows[name],
@@ -141,9 +141,9 @@ def build_fit_splits(task: Task, rows: SplitRows) -> tuple[Problem, ...]:
     if split.train is None:
         raise DataError("nothing to train on", got="train=None", expected="a training split", where=task.name)
     if as_published:
-        return (Problem(rows[split.train], rows[split.valid or split.test], rows[split.test]),)
+        return (FitSplit(rows[split.train], rows[split.valid or split.test], rows[split.test]),)
     selectable = split.valid is not None and task.shards.patterns[split.valid] != task.shards.patterns[split.test]
-    return (Problem(rows[split.train], rows[split.valid] if selectable and split.valid else None, rows[split.test]),)
+    return (FitSplit(rows[split.train], rows[split.valid] if selectable and split.valid else None, rows[split.test]),)
 
 
 def read_clusters(task: Task, sidecars: Sequence[Sidecar]) -> NDArray[np.int64] | None:

@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from bench.extraction.engine.local import Frozen
-    from bench.types import Predictions, Probe, ProbeResult, Problem
+    from bench.types import FitSplit, Predictions, Probe, ProbeResult
 
 CHOSEN = "chosen layer"  # mean over folds
 LAYER = "layer "
@@ -21,7 +21,7 @@ LAYER = "layer "
 def prepare_probe(
     probe: Probe,
     frozen: Frozen,
-    quality: Callable[[Problem, Predictions], float],
+    quality: Callable[[FitSplit, Predictions], float],
     clusters: NDArray[np.int64] | None,
 ) -> Probe:
     """``probe`` for clips of these ``clusters`` [N], choosing the layer where the encoder gives all of them.

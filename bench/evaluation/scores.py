@@ -11,10 +11,10 @@ from numpy.typing import NDArray
 from bench.datasets.dataset import Dataset
 from bench.evaluation.layer_curve import average_chosen_layer, compute_layer_curve, prepare_probe
 from bench.extraction.engine.local import Frozen
-from bench.scoring.measure import Answers, Measured, by_fold, measure
-from bench.scoring.trials import TrialAnswers
+from bench.scoring.measure import MetricResult, ScoredPredictions, compute_by_fold, compute_result
+from bench.scoring.trials import TrialPredictions
 from bench.store.files import safe
-from bench.types import Folds, Predictions, Probe, ProbeResult, Problem, Score, Settings, Task
+from bench.types import FitSplit, Folds, Predictions, Probe, ProbeResult, Score, Settings, Task
 
 UNMASKED = "unmasked"  # how clips share a batch in protocol xares: padded with zeros, and the encoder is not told
 
@@ -24,7 +24,7 @@ class Evaluation:
     """A score and the proof of it."""
 
     score: Score
-    answers: Answers | TrialAnswers
+    answers: ScoredPredictions | TrialPredictions
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,8 +43,8 @@ def run_probe(
     asked: EvalContext,
     inputs: object,
     targets: object,
-    problems: Sequence[Problem],
-    quality: Callable[[Problem, Predictions], float],
+    problems: Sequence[FitSplit],
+    quality: Callable[[FitSplit, Predictions], float],
     clusters: NDArray[np.int64] | None,
 ) -> list[ProbeResult]:
     """What the probe says, on the layer that it chooses by ``quality`` where the encoder gives all of them."""
@@ -64,7 +64,7 @@ def concat_folds(results: Sequence[ProbeResult]) -> Predictions:
     return np.concatenate([result.predictions for result in results], axis=1)
 
 
-def held_out_rows(problems: Sequence[Problem]) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+def held_out_rows(problems: Sequence[FitSplit]) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
     """The tested clips, one fold after another, and their folds, [n] each."""
     order = np.concatenate([problem.test for problem in problems])
     return order, np.repeat(np.arange(len(problems)), [len(problem.test) for problem in problems])
@@ -72,7 +72,7 @@ def held_out_rows(problems: Sequence[Problem]) -> tuple[NDArray[np.int64], NDArr
 
 def build_score(
     asked: EvalContext,
-    answers: Answers | TrialAnswers,
+    answers: ScoredPredictions | TrialPredictions,
     results: Sequence[ProbeResult],
     rates: Mapping[str, float],
     *,
@@ -86,10 +86,10 @@ def build_score(
     """
     task, frozen, probe, settings = asked.task, asked.frozen, asked.probe, asked.settings
     metric, n_classes = task.metric, task.target.n_classes
-    found = measure(metric, answers, n_classes, where=task.name)
+    found = compute_result(metric, answers, n_classes, where=task.name)
 
     def at_layer(row: Predictions) -> float:
-        return float(by_fold(metric, answers.targets, row, answers.folds).mean())
+        return float(compute_by_fold(metric, answers.targets, row, answers.folds).mean())
 
     score = Score(
         task=task.name,
@@ -126,7 +126,7 @@ def build_score(
     return Evaluation(score, answers)
 
 
-def _name_fold_values(task: Task, found: Measured) -> dict[str, float]:
+def _name_fold_values(task: Task, found: MetricResult) -> dict[str, float]:
     """The value of each fold by its name; nothing for a task without folds."""
     if not isinstance(task.split, Folds):
         return {}

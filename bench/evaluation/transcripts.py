@@ -18,8 +18,8 @@ from bench.evaluation.inputs import build_fit_splits, collect_frames, compute_mi
 from bench.evaluation.scores import EvalContext, Evaluation, build_score, concat_folds, held_out_rows, run_probe
 from bench.extraction.engine.local import Frozen
 from bench.extraction.pooled import Progress
-from bench.scoring.measure import Answers
-from bench.types import Metric, Predictions, Probe, Problem, Settings, Task
+from bench.scoring.measure import ScoredPredictions
+from bench.types import FitSplit, Metric, Predictions, Probe, Settings, Task
 
 CUT = "cut off"  # fraction of test transcripts that did not end by themselves
 CONSTANTS, CLIPS, WORDS = 32, 200, 12  # transcripts, clips and words tried for the best constant answer
@@ -42,7 +42,7 @@ class LabelledTranscripts:
     frames: tuple[NDArray[np.floating[Any]], ...]  # N of [T, D], views of memory maps
     targets: TranscriptTargets
     keys: tuple[str, ...]
-    problems: tuple[Problem, ...]
+    problems: tuple[FitSplit, ...]
     clusters: NDArray[np.int64] | None
     hours: float
     rates: Mapping[str, float]
@@ -75,12 +75,12 @@ def evaluate_transcripts(labelled: LabelledTranscripts, frozen: Frozen, probe: P
     task, targets = labelled.task, labelled.targets
     asked = EvalContext(task, labelled.data, frozen, probe, settings, labelled.hours)
 
-    def quality(problem: Problem, row: Predictions) -> float:
+    def quality(problem: FitSplit, row: Predictions) -> float:
         return task.metric.compute(targets.texts[problem.test], row)
 
     results = run_probe(asked, labelled.frames, targets, labelled.problems, quality, labelled.clusters)
     order, folds = held_out_rows(labelled.problems)
-    answers = Answers(
+    answers = ScoredPredictions(
         tuple(labelled.keys[row] for row in order),
         targets.texts[order],
         concat_folds(results),

@@ -17,19 +17,8 @@ from bench.evaluation.scores import EvalContext, Evaluation, build_score, concat
 from bench.extraction.engine.local import Frozen
 from bench.extraction.pooled import Progress
 from bench.loading.layers import Layers
-from bench.scoring.trials import TrialAnswers
-from bench.types import (
-    DataError,
-    Embeddings,
-    Folds,
-    Pairs,
-    Probe,
-    ProbeResult,
-    Problem,
-    Settings,
-    Task,
-    Trials,
-)
+from bench.scoring.trials import TrialPredictions
+from bench.types import DataError, Embeddings, FitSplit, Folds, Pairs, Probe, ProbeResult, Settings, Task, Trials
 from bench.types.trials import UNKNOWN, Utterance
 from bench.verification import trial_lists
 from bench.verification.trial_lists import TrialList
@@ -47,7 +36,7 @@ class LabelledTrials:
     utterances: tuple[Utterance, ...]  # [N]
     pairs: Pairs  # rows of the embeddings
     targets: NDArray[np.uint8] | None  # [n]; None where the list does not say
-    problem: Problem
+    problem: FitSplit
     missing: float  # fraction of clips that were skipped
 
 
@@ -72,7 +61,7 @@ def embed_trials(task: Task, data: Dataset, frozen: Frozen, settings: Settings, 
         task, {ids[row] for row in train}, {ids[row] for row in np.unique([*pairs.enrol, *pairs.test])}
     )
     missing = compute_missing_rate(task, data, of_split, embeddings.keys)
-    problem = Problem(train, None, test)
+    problem = FitSplit(train, None, test)
     return LabelledTrials(task, asked, data, embeddings, ids, tuple(told), pairs, trials.labels, problem, missing)
 
 
@@ -121,7 +110,7 @@ def _refuse_training_utterances(task: Task, train: set[str], trials: set[str]) -
 
 def _collect_answers(
     labelled: LabelledTrials, targets: NDArray[np.uint8], results: Sequence[ProbeResult]
-) -> TrialAnswers:
+) -> TrialPredictions:
     """The scored trials and what is known of their utterances."""
     pairs, asked = labelled.pairs, labelled.asked
     used = np.unique(np.concatenate([np.unique(pairs.enrol), np.unique(pairs.test)]))
@@ -130,7 +119,7 @@ def _collect_answers(
     speakers = pairs.speakers[used]
     named = np.unique(speakers[speakers != UNKNOWN])
     own = [labelled.utterances[row].attributes for row in used]
-    return TrialAnswers(
+    return TrialPredictions(
         enrol=place[pairs.enrol],
         test=place[pairs.test],
         targets=targets,

@@ -155,7 +155,7 @@ def _by_groups(
 
 
 def _hear(samples: Sequence[shards.Sample], rate: int) -> list[Audio]:
-    return [decode.heard(sample.audio, rate, where=sample.where) for sample in samples]
+    return [decode.decode_resampled(sample.audio, rate, where=sample.where) for sample in samples]
 
 
 def _clip_of(sample: shards.Sample | shards.SampleRef, audio: NDArray[np.float32], rate: int, seconds: float) -> Clip:

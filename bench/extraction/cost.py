@@ -184,7 +184,7 @@ def _per_clip(running: Engine, threads: int, seconds: float) -> float:
     size = max(1, int(frozen.budget.batch_in_s / seconds)) if frozen.policy == "padded" else 1
 
     def read(_: int) -> NDArray[np.float32]:
-        return decode.heard(file.getvalue(), frozen.encoder.sampling_rate, where="calibration")[0]
+        return decode.decode_resampled(file.getvalue(), frozen.encoder.sampling_rate, where="calibration")[0]
 
     def once() -> None:
         clips = list(running.pool.map(read, range(size * threads)))

@@ -184,7 +184,7 @@ def pieces_of(window: Sequence[Clip], crop_in_s: float | None) -> list[Piece]:
     return [
         Piece(index, start, clip.audio[start:stop])
         for index, clip in enumerate(window)
-        for start, stop in decode.crops(len(clip.audio), clip.sampling_rate, crop_in_s)
+        for start, stop in decode.list_crops(len(clip.audio), clip.sampling_rate, crop_in_s)
     ]
 
 

@@ -17,7 +17,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from bench.language.pair_questions import REFUSED, UNREADABLE, PairAnswers
-from bench.metrics.detection import eer, min_dcf, ranked
+from bench.metrics.detection import compute_eer, compute_min_dcf, rank_trials
 from bench.types import DataError
 
 PRIOR = 0.01  # of a target, for minDCF
@@ -46,8 +46,8 @@ def compute_measures(asked: PairAnswers) -> Mapping[str, float | None]:
         f"minDCF({PRIOR:g})": None,
     }
     if asked.scores is not None:
-        ranking = ranked(target.astype(np.uint8), asked.scores.mean(axis=1))
-        found |= {"EER": eer(ranking), f"minDCF({PRIOR:g})": min_dcf(ranking, PRIOR)}
+        ranking = rank_trials(target.astype(np.uint8), asked.scores.mean(axis=1))
+        found |= {"EER": compute_eer(ranking), f"minDCF({PRIOR:g})": compute_min_dcf(ranking, PRIOR)}
     return found
 
 

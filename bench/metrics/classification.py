@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
 
-def _check(targets: NDArray[np.int64], predictions: NDArray[np.int64], where: str) -> None:
+def _check_class_indices(targets: NDArray[np.int64], predictions: NDArray[np.int64], where: str) -> None:
     for name, values in (("targets", targets), ("predictions", predictions)):
         if values.ndim != 1 or not np.issubdtype(values.dtype, np.integer):
             got = f"{values.dtype} {list(values.shape)}"
@@ -31,34 +31,34 @@ def _check(targets: NDArray[np.int64], predictions: NDArray[np.int64], where: st
         raise DataError("nothing to score", got="0 clips", expected="at least 1", where=where)
 
 
-def correct(targets: NDArray[np.int64], predictions: NDArray[np.int64]) -> NDArray[np.float64]:
+def mark_correct(targets: NDArray[np.int64], predictions: NDArray[np.int64]) -> NDArray[np.float64]:
     """[N] 1.0 where the prediction is right, else 0.0. Raises DataError on empty, unequal or non-integer input."""
-    _check(targets, predictions, "accuracy")
+    _check_class_indices(targets, predictions, "accuracy")
     return np.equal(targets, predictions).astype(np.float64)
 
 
-def accuracy_score(targets: NDArray[np.int64], predictions: NDArray[np.int64]) -> float:
+def compute_accuracy(targets: NDArray[np.int64], predictions: NDArray[np.int64]) -> float:
     """Fraction of clips predicted right. Raises DataError on empty, unequal or non-integer input."""
-    return float(correct(targets, predictions).mean())
+    return float(mark_correct(targets, predictions).mean())
 
 
-def balanced_accuracy_score(targets: NDArray[np.int64], predictions: NDArray[np.int64]) -> float:
+def compute_balanced_accuracy(targets: NDArray[np.int64], predictions: NDArray[np.int64]) -> float:
     """Unweighted mean of the recalls of the classes that occur in ``targets``.
 
     Raises DataError on empty, unequal or non-integer input.
     """
-    _check(targets, predictions, "balanced_accuracy")
+    _check_class_indices(targets, predictions, "balanced_accuracy")
     _, classes = np.unique(targets, return_inverse=True)
     right = np.bincount(classes, weights=targets == predictions)
     return float(np.mean(right / np.bincount(classes)))
 
 
-def uniform_chance(targets: NDArray[np.int64], n_classes: int) -> float:
+def compute_uniform_chance(targets: NDArray[np.int64], n_classes: int) -> float:
     """1 / C: what guessing every class equally often scores, in accuracy and in balanced accuracy alike."""
     if n_classes < 1:
         raise DataError("no classes", got=n_classes, expected="at least 1", where="chance level")
     return 1.0 / n_classes
 
 
-accuracy = Metric(name="accuracy", compute=accuracy_score, chance=uniform_chance, per_clip=correct)
-balanced_accuracy = Metric(name="balanced_accuracy", compute=balanced_accuracy_score, chance=uniform_chance)
+accuracy = Metric(name="accuracy", compute=compute_accuracy, chance=compute_uniform_chance, per_clip=mark_correct)
+balanced_accuracy = Metric(name="balanced_accuracy", compute=compute_balanced_accuracy, chance=compute_uniform_chance)

@@ -54,7 +54,7 @@ class Ranking:
 
     def part(self, wanted: NDArray[np.bool_]) -> Ranking:
         """The ranking of the trials that are ``wanted`` [n], told in the order of the ranking."""
-        return _ranking(self.accept[wanted], self.scores[wanted], self.order[wanted])
+        return _build_ranking(self.accept[wanted], self.scores[wanted], self.order[wanted])
 
     def counts(self) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
         """Targets and non-targets at or above each of the K + 1 thresholds, the first of which is above all."""
@@ -62,7 +62,7 @@ class Ranking:
         return hits, np.pad(self.last + 1, (1, 0)) - hits
 
 
-def ranked(labels: Labels, scores: Floats) -> Ranking:
+def rank_trials(labels: Labels, scores: Floats) -> Ranking:
     """Sort trials. Raises DataError for labels but 0 and 1 or only one of them, scores not finite, unequal lengths."""
     check_shapes(labels, scores, WHERE)
     check_scores(scores, WHERE)
@@ -74,19 +74,19 @@ def ranked(labels: Labels, scores: Floats) -> Ranking:
         got = f"{targets} targets of {len(labels)} trials"
         raise DataError("one kind of trial only", got=got, expected="targets and non-targets", where=WHERE)
     order = np.argsort(-scores, kind="stable")
-    return _ranking(labels[order] == 1, scores[order], order)
+    return _build_ranking(labels[order] == 1, scores[order], order)
 
 
-def _ranking(accept: NDArray[np.bool_], scores: Floats, order: NDArray[np.int64]) -> Ranking:
+def _build_ranking(accept: NDArray[np.bool_], scores: Floats, order: NDArray[np.int64]) -> Ranking:
     return Ranking(accept, scores, np.flatnonzero(np.append(scores[:-1] != scores[1:], True)), order)
 
 
-def eer(ranking: Ranking) -> float:
+def compute_eer(ranking: Ranking) -> float:
     """The equal error rate."""
-    return float(crossing(*ranking.counts()))
+    return float(compute_crossing(*ranking.counts()))
 
 
-def crossing(hits: NDArray[np.int64], alarms: NDArray[np.int64]) -> float:
+def compute_crossing(hits: NDArray[np.int64], alarms: NDArray[np.int64]) -> float:
     """The EER of counts [K + 1] at falling thresholds, of the first of which both are 0 and the last all."""
     ones, zeros = int(hits[-1]), int(alarms[-1])
     surplus = alarms * ones - (ones - hits) * zeros  # (false alarms - misses) x ones x zeros: whole, so exact
@@ -96,15 +96,15 @@ def crossing(hits: NDArray[np.int64], alarms: NDArray[np.int64]) -> float:
     return float((alarms[after - 1] + share * (alarms[after] - alarms[after - 1])) / zeros)
 
 
-def min_dcf(ranking: Ranking, prior: float) -> float:
+def compute_min_dcf(ranking: Ranking, prior: float) -> float:
     """The normalised detection cost at the best threshold. Raises DataError for a prior that is no probability."""
     if not 0 < prior < 1:
         raise DataError("no prior", got=prior, expected="0 < prior < 1", where=WHERE)
-    misses, alarms = det(ranking)
+    misses, alarms = compute_det(ranking)
     return float((prior * misses + (1 - prior) * alarms).min() / min(prior, 1 - prior))
 
 
-def det(ranking: Ranking, most: int | None = None) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+def compute_det(ranking: Ranking, most: int | None = None) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
     """Miss and false alarm rates [K + 1] from the highest threshold to the lowest; ``most`` of them, evenly by rank."""
     hits, alarms = ranking.counts()
     misses, false = 1 - hits / hits[-1], alarms / alarms[-1]
@@ -114,14 +114,14 @@ def det(ranking: Ranking, most: int | None = None) -> tuple[NDArray[np.float64],
     return misses[kept], false[kept]
 
 
-def cllr(ranking: Ranking) -> float:
+def compute_cllr(ranking: Ranking) -> float:
     """The cost of the scores as natural log-likelihood ratios, in bits."""
     scores = ranking.scores.astype(np.float64)
     targets, others = scores[ranking.accept], scores[~ranking.accept]
     return float((np.logaddexp(0, -targets).mean() + np.logaddexp(0, others).mean()) / (2 * np.log(2)))
 
 
-def min_cllr(ranking: Ranking) -> float:
+def compute_min_cllr(ranking: Ranking) -> float:
     """Cllr after the best calibration that keeps the order of the scores."""
     from scipy.optimize import isotonic_regression
 
@@ -134,7 +134,7 @@ def min_cllr(ranking: Ranking) -> float:
     return float((miss + false) / (2 * np.log(2)))
 
 
-def expected_min_dcf(rate: float, prior: float) -> float:
+def compute_expected_min_dcf(rate: float, prior: float) -> float:
     """minDCF where targets and non-targets have normal scores of one variance and the EER ``rate``."""
     from scipy.special import log_ndtr, ndtr, ndtri
 
@@ -146,9 +146,9 @@ def expected_min_dcf(rate: float, prior: float) -> float:
     return float(min(1.0, cost / min(prior, 1 - prior)))
 
 
-def unlike(rate: float, cost: float, prior: float, n: int) -> bool:
+def is_cost_implausible(rate: float, cost: float, prior: float, n: int) -> bool:
     """Whether minDCF and EER of ``n`` trials do not fit one another: the cost is far above that of normal scores.
 
     A few non-targets that are targets in truth do this, as does a heavy tail of non-target scores.
     """
-    return n >= FLOOR and cost > expected_min_dcf(rate, prior) + UNLIKE
+    return n >= FLOOR and cost > compute_expected_min_dcf(rate, prior) + UNLIKE

@@ -25,18 +25,18 @@ from bench.types import DataError, Metric
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-    from bench.types import Predictions, Targets, Weighted
+    from bench.types import Predictions, Targets, WeightedMetric
 
 Normaliser = Callable[[str], str]
 WHERE = "error rate"
 
 
-def lower_case(text: str) -> str:
+def to_lower_case(text: str) -> str:
     """Lower case and nothing else: what X-ARES does."""
     return text.lower()
 
 
-def plain_words(text: str) -> str:
+def to_plain_words(text: str) -> str:
     """Lower case, compatible forms of characters made one (NFKC), and of punctuation only apostrophes inside a word.
 
     Other punctuation and symbols separate words: "Twenty-two, isn't it?" becomes "twenty two isn't it".
@@ -46,7 +46,7 @@ def plain_words(text: str) -> str:
     return " ".join(word for raw in kept.split() if (word := raw.strip("'")))
 
 
-def error_counts(
+def count_errors(
     references: Sequence[str], hypotheses: Sequence[str], *, normaliser: Normaliser, characters: bool = False
 ) -> NDArray[np.int64]:
     """Errors and reference words (or ``characters``) of each clip, [N, 2]; they add up over clips.
@@ -59,7 +59,7 @@ def error_counts(
         raise DataError("lengths differ", got=f"{len(hypotheses)} hypotheses", expected=len(references), where=WHERE)
     if len(references) == 0:
         raise DataError("nothing to score", got="0 clips", expected="at least 1", where=WHERE)
-    sides = [[_normalised(text, normaliser) for text in side] for side in (references, hypotheses)]
+    sides = [[_normalise(text, normaliser) for text in side] for side in (references, hypotheses)]
     found = (jiwer.process_characters if characters else jiwer.process_words)(*sides)
     errors = [
         sum(
@@ -72,7 +72,7 @@ def error_counts(
     return np.array([errors, [len(reference) for reference in found.references]], dtype=np.int64).T
 
 
-def weighted_inverse_rate(counts: NDArray[np.int64]) -> Weighted:
+def weight_inverse_rate(counts: NDArray[np.int64]) -> WeightedMetric:
     """max(0, 1 - error rate) as a function of clip weights [R, N], of the clips' counts [N, 2]."""
 
     def weighted(weights: NDArray[np.int64]) -> NDArray[np.float64]:
@@ -82,20 +82,20 @@ def weighted_inverse_rate(counts: NDArray[np.int64]) -> Weighted:
     return weighted
 
 
-def word_error_rate_inverse(normaliser: Normaliser) -> Metric:
+def build_word_error_rate_inverse(normaliser: Normaliser) -> Metric:
     """iWER under ``normaliser``. The functions of the metric raise as ``error_counts`` does."""
-    return _inverse("iWER", normaliser, characters=False)
+    return _build_inverse_rate("iWER", normaliser, characters=False)
 
 
-def character_error_rate_inverse(normaliser: Normaliser) -> Metric:
+def build_character_error_rate_inverse(normaliser: Normaliser) -> Metric:
     """iCER under ``normaliser``. The functions of the metric raise as ``error_counts`` does."""
-    return _inverse("iCER", normaliser, characters=True)
+    return _build_inverse_rate("iCER", normaliser, characters=True)
 
 
-def _inverse(name: str, normaliser: Normaliser, *, characters: bool) -> Metric:
-    def weighted(targets: Targets, predictions: Predictions) -> Weighted:
-        counts = error_counts(list(targets), list(predictions), normaliser=normaliser, characters=characters)
-        return weighted_inverse_rate(counts)
+def _build_inverse_rate(name: str, normaliser: Normaliser, *, characters: bool) -> Metric:
+    def weighted(targets: Targets, predictions: Predictions) -> WeightedMetric:
+        counts = count_errors(list(targets), list(predictions), normaliser=normaliser, characters=characters)
+        return weight_inverse_rate(counts)
 
     def compute(targets: Targets, predictions: Predictions) -> float:
         value = float(weighted(targets, predictions)(np.ones((1, len(targets)), dtype=np.int64))[0])
@@ -109,7 +109,7 @@ def _inverse(name: str, normaliser: Normaliser, *, characters: bool) -> Metric:
     return Metric(name=name, compute=compute, chance=chance, weighted=weighted)
 
 
-def _normalised(text: str, normaliser: Normaliser) -> str:
+def _normalise(text: str, normaliser: Normaliser) -> str:
     if not isinstance(text, str):
         raise DataError("no transcript", got=repr(text), expected="a string", where=WHERE)
     return " ".join(normaliser(text).split())

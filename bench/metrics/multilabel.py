@@ -29,14 +29,14 @@ from bench.types import DataError, Metric
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-    from bench.types import Predictions, Targets, Weighted
+    from bench.types import Predictions, Targets, WeightedMetric
 
 NAN = float("nan")
 WHERE = "mean average precision"
 BLOCK = 1 << 22  # numbers held at a time: 32 MiB
 
 
-def average_precisions(targets: Targets, predictions: Predictions) -> Weighted:
+def weight_average_precisions(targets: Targets, predictions: Predictions) -> WeightedMetric:
     """The average precision of each class as a function of clip weights [R, N]: [R, C], NaN without a positive.
 
     Scores are sorted here, once. Precision asks, at each positive, how many clips stand before it: a sparse matrix
@@ -57,7 +57,7 @@ def average_precisions(targets: Targets, predictions: Predictions) -> Weighted:
     classes, places = np.nonzero(np.take_along_axis(targets.T, order, axis=1))
     n_positives = len(classes)
     lasts = lasts[classes, places]
-    before = _between(order, classes * n + lasts)
+    before = _count_between(order, classes * n + lasts)
     hits_until = np.searchsorted(classes * n + places, classes * n + lasts, side="right")
     first = np.searchsorted(classes, np.arange(n_classes))
     clips = order[classes, places]
@@ -83,7 +83,7 @@ def average_precisions(targets: Targets, predictions: Predictions) -> Weighted:
     return weighted
 
 
-def _between(order: NDArray[np.int64], lasts: NDArray[np.int64]) -> Any:
+def _count_between(order: NDArray[np.int64], lasts: NDArray[np.int64]) -> Any:
     """Sparse [P, N]: 1 for the clips of a class that stand after the positive before, up to this one and its ties.
 
     ``order`` [C, N]: clips, best first; ``lasts`` [P]: class * N + place, ascending.
@@ -98,12 +98,12 @@ def _between(order: NDArray[np.int64], lasts: NDArray[np.int64]) -> Any:
     return csr_array((ones, (rows[known], order.ravel()[known])), shape=(len(lasts), n))
 
 
-def weighted_mean_average_precision(targets: Targets, predictions: Predictions, absent: float = NAN) -> Weighted:
+def weight_mean_average_precision(targets: Targets, predictions: Predictions, absent: float = NAN) -> WeightedMetric:
     """mAP as a function of clip weights [R, N]: [R], NaN where no class has a positive. Raises as its parts do.
 
     A class without a positive is left out, or counts as ``absent`` where that is a number.
     """
-    by_class = average_precisions(targets, predictions)
+    by_class = weight_average_precisions(targets, predictions)
 
     def weighted(weights: NDArray[np.int64]) -> NDArray[np.float64]:
         values = by_class(weights)
@@ -117,18 +117,18 @@ def weighted_mean_average_precision(targets: Targets, predictions: Predictions, 
     return weighted
 
 
-def mean_average_precision_score(targets: Targets, predictions: Predictions, absent: float = NAN) -> float:
+def compute_mean_average_precision(targets: Targets, predictions: Predictions, absent: float = NAN) -> float:
     """Mean over the classes with a positive clip, or with ``absent`` for the others, of their average precision.
 
     Raises DataError for targets that are not k-hot, scores that are not finite, unequal shapes and targets without
     any positive.
     """
-    weighted = weighted_mean_average_precision(targets, predictions, absent)
+    weighted = weight_mean_average_precision(targets, predictions, absent)
     _check_positive(targets)
     return float(weighted(np.ones((1, len(targets)), dtype=np.int64))[0])
 
 
-def random_order(targets: Targets, n_classes: int, absent: float = NAN) -> float:
+def compute_random_order_chance(targets: Targets, n_classes: int, absent: float = NAN) -> float:
     """The expected mAP of scores without information: a random order of the clips, without ties.
 
     Raises DataError for targets that are not k-hot [N, ``n_classes``] or without any positive.
@@ -155,15 +155,15 @@ def _check_positive(targets: Targets) -> None:
 
 mean_average_precision = Metric(
     name="mAP",
-    compute=mean_average_precision_score,
-    chance=random_order,
-    weighted=weighted_mean_average_precision,
+    compute=compute_mean_average_precision,
+    chance=compute_random_order_chance,
+    weighted=weight_mean_average_precision,
     centred=True,  # a positive that is drawn twice stands behind itself, and precision there is higher
-    published=Metric(
+    xares=Metric(
         name="mAP",
-        compute=functools.partial(mean_average_precision_score, absent=0.0),
-        chance=functools.partial(random_order, absent=0.0),
-        weighted=functools.partial(weighted_mean_average_precision, absent=0.0),
+        compute=functools.partial(compute_mean_average_precision, absent=0.0),
+        chance=functools.partial(compute_random_order_chance, absent=0.0),
+        weighted=functools.partial(weight_mean_average_precision, absent=0.0),
         centred=True,
     ),
 )

@@ -32,14 +32,14 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
-    from bench.types import Predictions, Targets, Weighted
+    from bench.types import Predictions, Targets, WeightedMetric
 
 KINDS = ("audio_to_text", "text_to_audio")
 BLOCK = 1 << 22  # similarities held at a time: 16 MiB in float32
 WHERE = "recall at k"
 
 
-def ranks(
+def compute_ranks(
     owners: NDArray[np.int64], n_clips: int, similarity: Callable[[int, int], NDArray[np.float32]]
 ) -> NDArray[np.int64]:
     """[A + T] ranks of the right answers: of A clips among captions (the best of their own), of T captions among clips.
@@ -53,36 +53,36 @@ def ranks(
     blocks = [(start, min(start + size, len(owners))) for start in range(0, len(owners), size)]
     best, of_captions = np.full(n_clips, -np.inf), []
     for start, stop in blocks:
-        found = _checked(similarity(start, stop), (stop - start, n_clips))
+        found = _check_similarities(similarity(start, stop), (stop - start, n_clips))
         own = found[np.arange(stop - start), owners[start:stop]]
         of_captions.append((found >= own[:, None]).sum(axis=1))  # the right one itself is the 1 to add
         np.maximum.at(best, owners[start:stop], own)
     of_clips = np.ones(n_clips, dtype=np.int64)
     for start, stop in blocks:
-        found = _checked(similarity(start, stop), (stop - start, n_clips))
+        found = _check_similarities(similarity(start, stop), (stop - start, n_clips))
         closer = found >= best
         closer[np.arange(stop - start), owners[start:stop]] = False  # a clip's own captions are no competitors
         of_clips += closer.sum(axis=0)
     return np.concatenate([of_clips, *of_captions]).astype(np.int64)
 
 
-def kinds(n_clips: int, n_captions: int) -> NDArray[np.int64]:
+def list_kinds(n_clips: int, n_captions: int) -> NDArray[np.int64]:
     """[A + T] the kinds of the queries in the order of ``ranks``."""
     return np.repeat(np.arange(len(KINDS)), (n_clips, n_captions))
 
 
-def recalls(targets: Targets, predictions: Predictions, ks: tuple[int, ...] = (1, 5, 10)) -> dict[str, float]:
+def compute_recalls(targets: Targets, predictions: Predictions, ks: tuple[int, ...] = (1, 5, 10)) -> dict[str, float]:
     """Recall at each k in each direction, named like ``audio_to_text_r@5``. Raises DataError as ``recall@1`` does."""
-    each = zip(KINDS, _kinds(targets, predictions), strict=True)
+    each = zip(KINDS, _split_kinds(targets, predictions), strict=True)
     return {f"{kind}_r@{k}": float((predictions[own] <= k).mean()) for kind, own in each for k in ks}
 
 
-def _compute(targets: Targets, predictions: Predictions) -> float:
-    return float(np.mean([(predictions[own] == 1).mean() for own in _kinds(targets, predictions)]))
+def _compute_recall_at_1(targets: Targets, predictions: Predictions) -> float:
+    return float(np.mean([(predictions[own] == 1).mean() for own in _split_kinds(targets, predictions)]))
 
 
-def _weighted(targets: Targets, predictions: Predictions) -> Weighted:
-    both = _kinds(targets, predictions)
+def _weight_recall_at_1(targets: Targets, predictions: Predictions) -> WeightedMetric:
+    both = _split_kinds(targets, predictions)
 
     def value(weights: NDArray[np.int64]) -> NDArray[np.float64]:
         counts = [weights[:, own].sum(axis=1) for own in both]
@@ -94,11 +94,13 @@ def _weighted(targets: Targets, predictions: Predictions) -> Weighted:
     return value
 
 
-def _chance(targets: Targets, n_classes: int) -> float:
-    return float(1 / len(_kinds(targets, np.ones_like(targets))[0]))
+def _compute_chance(targets: Targets, n_classes: int) -> float:
+    return float(1 / len(_split_kinds(targets, np.ones_like(targets))[0]))
 
 
-recall_at_1 = Metric(name="recall@1", compute=_compute, chance=_chance, weighted=_weighted)
+recall_at_1 = Metric(
+    name="recall@1", compute=_compute_recall_at_1, chance=_compute_chance, weighted=_weight_recall_at_1
+)
 
 
 def _check_owners(owners: NDArray[np.int64], n_clips: int) -> None:
@@ -114,14 +116,14 @@ def _check_owners(owners: NDArray[np.int64], n_clips: int) -> None:
         raise DataError("a clip without caption", got=f"clip {first}", expected="at least one each", where=WHERE)
 
 
-def _checked(found: NDArray[np.float32], shape: tuple[int, int]) -> NDArray[np.float32]:
+def _check_similarities(found: NDArray[np.float32], shape: tuple[int, int]) -> NDArray[np.float32]:
     if found.shape != shape:
         raise DataError("similarities do not fit", got=list(found.shape), expected=list(shape), where=WHERE)
     check_scores(found, WHERE)
     return found
 
 
-def _kinds(targets: Targets, predictions: Predictions) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+def _split_kinds(targets: Targets, predictions: Predictions) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
     """The rows of each kind. Raises DataError for other kinds, a kind without a row and ranks below 1."""
     if targets.shape != predictions.shape or targets.ndim != 1 or not np.isin(targets, (0, 1)).all():
         got = f"kinds {list(targets.shape)}, ranks {list(predictions.shape)}"

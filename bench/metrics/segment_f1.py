@@ -28,14 +28,14 @@ from bench.types import DataError, Metric
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-    from bench.types import Predictions, Targets, Weighted
+    from bench.types import Predictions, Targets, WeightedMetric
 
 Average = Literal["macro", "micro"]
 NAN = float("nan")
 WHERE = "segment F1"
 
 
-def segment_counts(
+def count_segments(
     targets: Targets, predictions: Predictions, units: NDArray[np.int64] | None = None
 ) -> NDArray[np.int64]:
     """Hits, false alarms and misses [U, C, 3] of each unit: of each segment, or of those with equal ``units``.
@@ -61,7 +61,7 @@ def segment_counts(
     return summed
 
 
-def total_counts(targets: Targets, predictions: Predictions) -> NDArray[np.int64]:
+def count_totals(targets: Targets, predictions: Predictions) -> NDArray[np.int64]:
     """Hits, false alarms and misses [C, 3] of all segments; raises as ``segment_counts``, whose sum this is."""
     check_k_hot("targets", targets, WHERE)
     check_k_hot("predictions", predictions, WHERE)
@@ -71,7 +71,7 @@ def total_counts(targets: Targets, predictions: Predictions) -> NDArray[np.int64
     return np.stack([hits, np.count_nonzero(said, axis=0) - hits, np.count_nonzero(active, axis=0) - hits], axis=1)
 
 
-def f1_of_counts(
+def compute_f1(
     counts: NDArray[np.int64] | NDArray[np.float64], average: Average, zero_division: float = NAN
 ) -> NDArray[np.float64]:
     """F1 [...] of hits, false alarms and misses [..., C, 3]; NaN where it is undefined."""
@@ -89,22 +89,22 @@ def f1_of_counts(
     return np.where(defined.any(axis=-1), np.minimum(1.0, mean), np.nan)
 
 
-def weighted_f1(counts: NDArray[np.int64], average: Average, zero_division: float = NAN) -> Weighted:
+def weight_f1(counts: NDArray[np.int64], average: Average, zero_division: float = NAN) -> WeightedMetric:
     """F1 as a function of unit weights [R, U], of the units' counts [U, C, 3]."""
     flat = counts.reshape(len(counts), -1).astype(np.float64)
 
     def weighted(weights: NDArray[np.int64]) -> NDArray[np.float64]:
         summed = (weights.astype(np.float64) @ flat).reshape(len(weights), *counts.shape[1:])
-        return f1_of_counts(summed, average, zero_division)
+        return compute_f1(summed, average, zero_division)
 
     return weighted
 
 
-def segment_f1(average: Average, zero_division: float = NAN) -> Metric:
+def build_segment_f1(average: Average, zero_division: float = NAN) -> Metric:
     """Segment F1 as a metric, of targets and predictions [M, C]; its functions raise as ``segment_counts`` does."""
 
     def compute(targets: Targets, predictions: Predictions) -> float:
-        value = float(f1_of_counts(total_counts(targets, predictions), average, zero_division))
+        value = float(compute_f1(count_totals(targets, predictions), average, zero_division))
         if np.isnan(value):
             raise DataError("nothing to score", got="no active segment", expected="at least one", where=WHERE)
         return value
@@ -112,15 +112,15 @@ def segment_f1(average: Average, zero_division: float = NAN) -> Metric:
     def chance(targets: Targets, n_classes: int) -> float:
         return compute(targets, np.ones_like(targets))
 
-    def weighted(targets: Targets, predictions: Predictions) -> Weighted:
-        return weighted_f1(segment_counts(targets, predictions), average, zero_division)
+    def weighted(targets: Targets, predictions: Predictions) -> WeightedMetric:
+        return weight_f1(count_segments(targets, predictions), average, zero_division)
 
     def of_counts(counts: NDArray[Any]) -> NDArray[np.float64]:
-        return f1_of_counts(counts, average, zero_division)
+        return compute_f1(counts, average, zero_division)
 
     name = f"segment-F1 {average}"
     return Metric(name=name, compute=compute, chance=chance, weighted=weighted, of_counts=of_counts)
 
 
-segment_f1_macro = replace(segment_f1("macro"), published=segment_f1("macro", 0.0))
-segment_f1_micro = segment_f1("micro")
+segment_f1_macro = replace(build_segment_f1("macro"), xares=build_segment_f1("macro", 0.0))
+segment_f1_micro = build_segment_f1("micro")

@@ -18,24 +18,24 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from bench.metrics.detection import eer, ranked
+from bench.metrics.detection import compute_eer, rank_trials
 from bench.metrics.k_hot import check_scores, check_shapes
 from bench.types import DataError, Metric
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-    from bench.types import Predictions, Targets, Weighted
+    from bench.types import Predictions, Targets, WeightedMetric
 
 WHERE = "equal error rate"
 
 
-def weighted_equal_error_rate(targets: Targets, predictions: Predictions) -> Weighted:
+def weight_equal_error_rate(targets: Targets, predictions: Predictions) -> WeightedMetric:
     """The EER as a function of trial weights [R, N]: [R], NaN where a resample lacks 0s or 1s.
 
     Raises DataError for targets that are not 0 or 1, scores that are not finite, unequal lengths and no trials.
     """
-    _check(targets, predictions)
+    _check_trials(targets, predictions)
     order = np.argsort(-predictions, kind="stable")
     ranked, accept = predictions[order], targets[order] == 1
     last = np.flatnonzero(np.append(ranked[:-1] != ranked[1:], True))  # of its threshold
@@ -60,22 +60,22 @@ def weighted_equal_error_rate(targets: Targets, predictions: Predictions) -> Wei
     return weighted
 
 
-def equal_error_rate_score(targets: Targets, predictions: Predictions) -> float:
+def compute_equal_error_rate(targets: Targets, predictions: Predictions) -> float:
     """The error rate at which false acceptances and false rejections are equally frequent.
 
     Raises DataError for targets that are not 0 or 1 or lack one of them, scores that are not finite, unequal lengths
     and no trials.
     """
-    _check(targets, predictions)
-    return eer(ranked(targets, predictions))
+    _check_trials(targets, predictions)
+    return compute_eer(rank_trials(targets, predictions))
 
 
-def even_odds(targets: Targets, n_classes: int) -> float:
+def get_even_chance(targets: Targets, n_classes: int) -> float:
     """0.5: what scores without information get."""
     return 0.5
 
 
-def _check(targets: Targets, predictions: Predictions) -> None:
+def _check_trials(targets: Targets, predictions: Predictions) -> None:
     if targets.ndim != 1 or not np.issubdtype(targets.dtype, np.integer) or not np.isin(targets, (0, 1)).all():
         got = f"{targets.dtype} {list(targets.shape)}, {np.unique(targets)[:5]}"
         raise DataError("targets are no trials", got=got, expected="0 or 1, [N]", where=WHERE)
@@ -87,9 +87,9 @@ def _check(targets: Targets, predictions: Predictions) -> None:
 
 equal_error_rate = Metric(
     name="EER",
-    compute=equal_error_rate_score,
-    chance=even_odds,
+    compute=compute_equal_error_rate,
+    chance=get_even_chance,
     best=0.0,
     worst=1.0,
-    weighted=weighted_equal_error_rate,
+    weighted=weight_equal_error_rate,
 )

@@ -34,7 +34,7 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
-    from bench.types import Problem
+    from bench.types import FitSplit
 
 COHORT_BLOCK = 1 << 22  # cosines with the cohort held at a time: 16 MiB
 LEAST_SPREAD = 1e-5  # standard deviations of cohort cosines below this are rounding
@@ -75,7 +75,7 @@ class Cosine:
         return ScoringParts(unit, np.full(len(unit), 0.5), np.zeros(len(unit))), {"mean_of": len(train) * self.centred}
 
     def run(
-        self, vectors: Any, targets: Any, problems: Sequence[Problem], *, n_classes: int, seeds: Any, device: str = ""
+        self, vectors: Any, targets: Any, problems: Sequence[FitSplit], *, n_classes: int, seeds: Any, device: str = ""
     ) -> list[ProbeResult]:
         """Scores [1, n] of the trials; see ``scores_of``."""
         return run_backend(self, vectors, targets, problems)
@@ -116,7 +116,7 @@ class SNorm:
         return ScoringParts(unit, weight, -mean * weight), about | {"mean_of": len(train) * self.centred}
 
     def run(
-        self, vectors: Any, targets: Any, problems: Sequence[Problem], *, n_classes: int, seeds: Any, device: str = ""
+        self, vectors: Any, targets: Any, problems: Sequence[FitSplit], *, n_classes: int, seeds: Any, device: str = ""
     ) -> list[ProbeResult]:
         """Scores [1, n] of the trials; see ``scores_of``."""
         return run_backend(self, vectors, targets, problems)
@@ -147,14 +147,14 @@ class PLDA:
         return model.fitted(unit), {"mean_of": len(train), "speakers": len(np.unique(speakers[train]))}
 
     def run(
-        self, vectors: Any, targets: Any, problems: Sequence[Problem], *, n_classes: int, seeds: Any, device: str = ""
+        self, vectors: Any, targets: Any, problems: Sequence[FitSplit], *, n_classes: int, seeds: Any, device: str = ""
     ) -> list[ProbeResult]:
         """Scores [1, n] of the trials; see ``scores_of``."""
         return run_backend(self, vectors, targets, problems)
 
 
 def run_backend(
-    backend: Backend, vectors: NDArray[np.float32], pairs: Pairs, problems: Sequence[Problem]
+    backend: Backend, vectors: NDArray[np.float32], pairs: Pairs, problems: Sequence[FitSplit]
 ) -> list[ProbeResult]:
     """``predictions`` float32 [1, n] of the one problem's trials, ``info`` what the back-end learnt from how much.
 

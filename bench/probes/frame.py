@@ -29,7 +29,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
     from torch import Tensor
 
-    from bench.types import Problem
+    from bench.types import FitSplit
 
 BLOCK = 1 << 24  # floats of frames computed with at a time: 64 MiB
 
@@ -82,7 +82,7 @@ class FrameProbe:
     def seeded(self) -> bool:
         return True
 
-    def published(self) -> FrameProbe:
+    def as_published(self) -> FrameProbe:
         """The probe of protocol ``xares``."""
         return replace(self, padded=True)
 
@@ -90,7 +90,7 @@ class FrameProbe:
         self,
         vectors: Sequence[NDArray[Any]],
         targets: FrameTargets,
-        problems: Sequence[Problem],
+        problems: Sequence[FitSplit],
         *,
         n_classes: int,
         seeds: Sequence[int],
@@ -127,7 +127,7 @@ def _fit_head(
     probe: FrameProbe,
     vectors: Sequence[NDArray[Any]],
     targets: FrameTargets,
-    problem: Problem,
+    problem: FitSplit,
     *,
     source: tuple[int, int],
     n_classes: int,

@@ -13,13 +13,13 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
-    from bench.types import Problem, Targets
+    from bench.types import FitSplit, Targets
 
 LARGEST = 1e18  # the square of anything below fits float32, so norms and variances stay finite
 
 
 def check_input(
-    vectors: NDArray[np.float32], targets: Targets, problems: Sequence[Problem], n_classes: int, where: str
+    vectors: NDArray[np.float32], targets: Targets, problems: Sequence[FitSplit], n_classes: int, where: str
 ) -> None:
     """Refuse what would give a number without meaning.
 
@@ -67,7 +67,7 @@ def _check_targets(targets: Targets, n_classes: int, where: str) -> None:
         raise DataError(f"class index of row {row} out of range", got=targets[row], expected=expected, where=where)
 
 
-def check_split(problem: Problem, n: int, where: str) -> None:
+def check_split(problem: FitSplit, n: int, where: str) -> None:
     """Raises DataError for an empty train, valid or test set, rows outside [0, n), and training rows in the others."""
     for name, rows in (("train", problem.train), ("valid", problem.valid), ("test", problem.test)):
         if rows is None:
@@ -82,7 +82,7 @@ def check_split(problem: Problem, n: int, where: str) -> None:
             raise DataError(f"train and {name} overlap", got=got, expected="none", where=where)
 
 
-def _check_rows(problem: Problem, targets: Targets, where: str) -> None:
+def _check_rows(problem: FitSplit, targets: Targets, where: str) -> None:
     check_split(problem, len(targets), where)
     if targets.ndim > 1:
         _check_labels(problem, targets, where)
@@ -93,7 +93,7 @@ def _check_rows(problem: Problem, targets: Targets, where: str) -> None:
         raise DataError("train set cannot teach a distinction", got=got, expected="two or more classes", where=where)
 
 
-def _check_labels(problem: Problem, targets: Targets, where: str) -> None:
+def _check_labels(problem: FitSplit, targets: Targets, where: str) -> None:
     share = targets[problem.train].mean(axis=0)
     if not ((share > 0) & (share < 1)).any():
         got = "every class in all clips or in none"

@@ -18,7 +18,7 @@ import torch
 from torch.nn import functional
 
 from bench.probes.input_checks import check_input
-from bench.types import DataError, ProbeResult, Problem
+from bench.types import DataError, FitSplit, ProbeResult
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -51,7 +51,7 @@ class KNN:
     def seeded(self) -> bool:
         return False
 
-    def published(self) -> KNN:
+    def as_published(self) -> KNN:
         """The probe of protocol ``xares``."""
         return replace(self, scaled="dimensions")
 
@@ -59,7 +59,7 @@ class KNN:
         self,
         vectors: NDArray[np.float32],
         targets: Targets,
-        problems: Sequence[Problem],
+        problems: Sequence[FitSplit],
         *,
         n_classes: int,
         seeds: Sequence[int] = (),
@@ -85,7 +85,7 @@ class KNN:
         known = unit if self.scaled == "clips" else whole
         return [self._solve(unit, known, labels, problem, n_classes) for problem in problems]
 
-    def _solve(self, unit: Tensor, known: Tensor, labels: Tensor, problem: Problem, n_classes: int) -> ProbeResult:
+    def _solve(self, unit: Tensor, known: Tensor, labels: Tensor, problem: FitSplit, n_classes: int) -> ProbeResult:
         train = torch.from_numpy(problem.train).to(unit.device)
         test = torch.from_numpy(problem.test).to(unit.device)
         neighbours, votes = known[train].T, labels[train]

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from bench.types import ProbeResult, Problem
+from bench.types import FitSplit, ProbeResult
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -35,7 +35,7 @@ class LayeredProbe:
 
     probe: Probe
     widths: tuple[int, ...]
-    quality: Callable[[Problem, Predictions], float]
+    quality: Callable[[FitSplit, Predictions], float]
     clusters: NDArray[np.int64] | None = None  # [N]
 
     @property
@@ -50,7 +50,7 @@ class LayeredProbe:
         self,
         vectors: Any,
         targets: Any,
-        problems: Sequence[Problem],
+        problems: Sequence[FitSplit],
         *,
         n_classes: int,
         seeds: Sequence[int],
@@ -83,17 +83,17 @@ class LayeredProbe:
             return [vectors[:, start:stop] for start, stop in layers]
         return [[frames[:, start:stop] for frames in vectors] for start, stop in layers]
 
-    def _mean_quality(self, problem: Problem, result: ProbeResult) -> float:
+    def _mean_quality(self, problem: FitSplit, result: ProbeResult) -> float:
         return float(np.mean([self.quality(problem, row) for row in result.predictions]))
 
 
-def build_selection_split(problem: Problem, clusters: NDArray[np.int64] | None) -> Problem:
+def build_selection_split(problem: FitSplit, clusters: NDArray[np.int64] | None) -> FitSplit:
     """The problem that layers are compared on: its validation rows, or held-out training rows, as the test."""
     if problem.valid is not None:
-        return Problem(problem.train, None, problem.valid)
+        return FitSplit(problem.train, None, problem.valid)
     own = problem.train if clusters is None else clusters[problem.train]
     _, first, cluster = np.unique(own, return_index=True, return_inverse=True)
     place = np.argsort(np.argsort(first))[cluster]  # clusters by where they come first, so that classes are mixed
     every = min(HELD_OUT, int(place.max()) + 1)  # of fewer clusters the last
     held_out = place % every == every - 1
-    return Problem(problem.train[~held_out], None, problem.train[held_out])
+    return FitSplit(problem.train[~held_out], None, problem.train[held_out])

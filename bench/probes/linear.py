@@ -33,7 +33,7 @@ if TYPE_CHECKING:
     from torch import Tensor
 
     from bench.probes.objectives import Objective
-    from bench.types import Problem, Targets
+    from bench.types import FitSplit, Targets
 
 GROUP = 1 << 24  # floats of one stacked weight; gradient, both Adam moments and the best epoch take as much again
 
@@ -41,7 +41,7 @@ GROUP = 1 << 24  # floats of one stacked weight; gradient, both Adam moments and
 class HeadJob(NamedTuple):
     """One head to train; the place of its problem in the list of problems is part of the random seed."""
 
-    problem: Problem
+    problem: FitSplit
     place: int
     seed: int
 
@@ -75,7 +75,7 @@ class LinearProbe:
         self,
         vectors: NDArray[np.float32],
         targets: Targets,
-        problems: Sequence[Problem],
+        problems: Sequence[FitSplit],
         *,
         n_classes: int,
         seeds: Sequence[int],

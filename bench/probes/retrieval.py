@@ -16,7 +16,7 @@ import numpy as np
 import torch
 from torch.nn import functional
 
-from bench.metrics.retrieval import kinds, ranks, recall_at_1
+from bench.metrics.retrieval import compute_ranks, list_kinds, recall_at_1
 from bench.probes.contrastive import LARGEST_LOG_SCALE, LOG_SCALE, compute_contrastive_loss
 from bench.probes.heads import Adam, compute_cosine_rate, draw_bits
 from bench.probes.input_checks import check_finite, check_split
@@ -33,7 +33,7 @@ if TYPE_CHECKING:
     from bench.probes.contrastive import Similarity
     from bench.probes.text import TextSide
     from bench.probes.towers import Tower
-    from bench.types import Problem
+    from bench.types import FitSplit
 
 ROWS = 4096  # clips or captions embedded at a time
 WHERE = "retrieval probe"
@@ -72,7 +72,7 @@ class RetrievalProbe:
     def seeded(self) -> bool:
         return True
 
-    def published(self) -> RetrievalProbe:
+    def as_published(self) -> RetrievalProbe:
         """The probe of protocol ``xares``."""
         return replace(self, objective="dot")
 
@@ -80,7 +80,7 @@ class RetrievalProbe:
         self,
         vectors: NDArray[np.float32],
         targets: Sequence[tuple[str, ...]] | NDArray[Any],
-        problems: Sequence[Problem],
+        problems: Sequence[FitSplit],
         *,
         n_classes: int,
         seeds: Sequence[int],
@@ -91,7 +91,7 @@ class RetrievalProbe:
         ``vectors`` [N, D] float32, ``targets`` N tuples of captions; captions of test clips are embedded, never learnt
         from. Where a problem has validation clips, the epoch with the highest recall@1 among them counts, the earliest
         of equals; otherwise the last. Returns one result per problem: ``predictions`` [S, A + T] ranks of the right
-        answers as of ``bench.metrics.retrieval.ranks``, by cosine, of its A test clips and their T captions, and
+        answers as of ``bench.metrics.retrieval.compute_ranks``, by cosine, of its A test clips and T captions, and
         ``info`` with the chosen ``epoch`` of each seed and, if there are validation clips, their ``valid`` recall. The
         result depends on the arguments only; for the same bits every time, the caller keeps torch to one thread.
         Raises DataError for embeddings that are not finite, clips without captions, no seeds, splits that are empty or
@@ -125,7 +125,7 @@ class RetrievalProbe:
 
 
 def _fit_towers(
-    probe: RetrievalProbe, pairs: CaptionPairs, problem: Problem, source: tuple[int, int], device: str
+    probe: RetrievalProbe, pairs: CaptionPairs, problem: FitSplit, source: tuple[int, int], device: str
 ) -> tuple[list[Tensor], int, float]:
     """Both towers' parameters and the log-scale, the epoch (1-based) they are of, and the validation recall there."""
     values = [*draw_parameters([*pairs.audio.parameters, *pairs.text.parameters], source, device)]
@@ -140,7 +140,7 @@ def _fit_towers(
             _train_step(probe, pairs, adam, order[start : start + probe.batch_size], rate)
         if problem.valid is not None:
             found = compute_gallery_ranks(pairs, values, problem.valid, device)
-            score = recall_at_1.compute(kinds(len(problem.valid), len(found) - len(problem.valid)), found)
+            score = recall_at_1.compute(list_kinds(len(problem.valid), len(found) - len(problem.valid)), found)
             if score > highest:
                 best, chosen, highest = [value.detach().clone() for value in values], epoch, score
     return best, chosen, highest
@@ -182,7 +182,7 @@ def compute_gallery_ranks(
         text = _embed_directions(pairs.text, values[at:-1], captions, device)
         place = {int(clip): row for row, clip in enumerate(clips)}
         owners = np.array([place[int(owner)] for owner in pairs.owners[captions]])
-        return ranks(owners, len(clips), lambda start, stop: (text[start:stop] @ audio.T).cpu().numpy())
+        return compute_ranks(owners, len(clips), lambda start, stop: (text[start:stop] @ audio.T).cpu().numpy())
 
 
 def _embed_directions(tower: Tower, values: Sequence[Tensor], rows: NDArray[np.int64], device: str) -> Tensor:

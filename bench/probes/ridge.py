@@ -24,7 +24,7 @@ from torch.nn import functional
 from bench.metrics import mean_average_precision
 from bench.probes.input_checks import check_input, check_split
 from bench.probes.layered import build_selection_split
-from bench.types import ProbeResult, Problem
+from bench.types import FitSplit, ProbeResult
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -115,7 +115,7 @@ class RidgeProbe:
         self,
         vectors: NDArray[np.float32],
         targets: Targets,
-        problems: Sequence[Problem],
+        problems: Sequence[FitSplit],
         *,
         n_classes: int,
         seeds: Sequence[int],
@@ -145,12 +145,12 @@ class RidgeProbe:
             results.append(ProbeResult(np.concatenate(said)[None], {"penalty": penalty, "held out": quality}))
         return results
 
-    def _chosen(self, rows: StandardizedRows, problem: Problem, outer: CovarianceSums) -> tuple[float, float]:
+    def _chosen(self, rows: StandardizedRows, problem: FitSplit, outer: CovarianceSums) -> tuple[float, float]:
         """The penalty that does best where it was not fitted, and how well it does there."""
         valid = problem.valid
         if valid is not None and np.intersect1d(valid, problem.test).size:
             valid = None  # in protocol xares validation rows may be test rows
-        inner = build_selection_split(Problem(problem.train, valid, problem.test), self.clusters)
+        inner = build_selection_split(FitSplit(problem.train, valid, problem.test), self.clusters)
         check_split(inner, len(rows.vectors), "ridge probe, held-out clips")
         fitted = outer if valid is not None else outer.less(rows.sums(inner.test))
         best, highest = self.penalties[0], -1.0

@@ -32,7 +32,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
     from torch import Tensor
 
-    from bench.types import Problem
+    from bench.types import FitSplit
 
 READ_AT_ONCE = 32  # clips of which transcripts are written together
 WHERE = "speech-to-text probe"
@@ -75,7 +75,7 @@ class SpeechToText:
         self,
         vectors: Sequence[NDArray[Any]],
         targets: SpeechTargets,
-        problems: Sequence[Problem],
+        problems: Sequence[FitSplit],
         *,
         n_classes: int,
         seeds: Sequence[int],
@@ -137,7 +137,7 @@ def _fit_model(
     decoder: TextDecoder,
     clips: FrameReader,
     targets: SpeechTargets,
-    problem: Problem,
+    problem: FitSplit,
     source: tuple[int, int],
 ) -> tuple[SpeechModel, int, float]:
     """The model of a problem and seed, the epoch (1-based) it is of, and the validation score there."""

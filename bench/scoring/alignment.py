@@ -9,13 +9,15 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from bench.scoring.measure import Answers
+from bench.scoring.measure import ScoredPredictions
 from bench.types import DataError
 
 
-def aligned(first: Answers, second: Answers, where: str) -> tuple[Answers, Answers]:
+def align(
+    first: ScoredPredictions, second: ScoredPredictions, where: str
+) -> tuple[ScoredPredictions, ScoredPredictions]:
     """Both in the order of their keys. Raises DataError naming how many clips differ, in keys or in anything else."""
-    one, other = ordered(first), ordered(second)
+    one, other = sort_by_key(first), sort_by_key(second)
     if one.keys != other.keys:
         only = [sum((Counter(a.keys) - Counter(b.keys)).values()) for a, b in ((one, other), (other, one))]
         got = f"{only[0]} only in the first, {only[1]} only in the second, of {len(one.keys)} and {len(other.keys)}"
@@ -27,12 +29,12 @@ def aligned(first: Answers, second: Answers, where: str) -> tuple[Answers, Answe
         if a.shape != b.shape or (a != b).any():
             differ = len(a) if a.shape != b.shape else np.count_nonzero((a != b).reshape(len(a), -1).any(axis=1))
             raise DataError(f"other {name}", got=f"{differ} clips differ", expected="the same", where=where)
-    if not np.array_equal(units_of(one), units_of(other)):
+    if not np.array_equal(number_units(one), number_units(other)):
         raise DataError("other clusters", got="clips grouped otherwise", expected="the same", where=where)
     return one, other
 
 
-def ordered(answers: Answers) -> Answers:
+def sort_by_key(answers: ScoredPredictions) -> ScoredPredictions:
     """In the order of keys, and of folds where a key comes in several."""
     rows = sorted(range(len(answers.keys)), key=lambda row: (answers.keys[row], int(answers.folds[row])))
     at = np.array(rows, dtype=np.int64)
@@ -46,7 +48,7 @@ def ordered(answers: Answers) -> Answers:
     )
 
 
-def units_of(answers: Answers) -> NDArray[np.int64]:
+def number_units(answers: ScoredPredictions) -> NDArray[np.int64]:
     """[N] which unit a row is of: 0, 1, ... in the order of their first rows."""
     if answers.clusters is None:
         return np.arange(len(answers.keys))
@@ -54,14 +56,14 @@ def units_of(answers: Answers) -> NDArray[np.int64]:
     return np.asarray(np.argsort(np.argsort(starts))[units], dtype=np.int64)
 
 
-def matched(one: Answers, other: Answers) -> tuple[Answers, Answers]:
+def match_seeds(one: ScoredPredictions, other: ScoredPredictions) -> tuple[ScoredPredictions, ScoredPredictions]:
     """Both with as many seeds, S: what makes whole numbers of either's."""
     seeds = int(np.lcm(len(one.predictions), len(other.predictions)))
     rows = [np.concatenate([own.predictions] * (seeds // len(own.predictions))) for own in (one, other)]
     return replace(one, predictions=rows[0]), replace(other, predictions=rows[1])
 
 
-def stacked(one: Answers, other: Answers) -> tuple[Any, Any, NDArray[np.int64]]:
+def stack_sides(one: ScoredPredictions, other: ScoredPredictions) -> tuple[Any, Any, NDArray[np.int64]]:
     """Targets [2N], predictions [S, 2N] and folds [2N] of both, which have as many seeds.
 
     Of scores only the order within a class and fold counts. They become ranks, so that a mixture of both answers
@@ -69,12 +71,12 @@ def stacked(one: Answers, other: Answers) -> tuple[Any, Any, NDArray[np.int64]]:
     """
     rows = [own.predictions for own in (one, other)]
     if all(np.issubdtype(row.dtype, np.floating) for row in rows):
-        rows = [_ranked(row, one.folds) for row in rows]
+        rows = [_rank_scores(row, one.folds) for row in rows]
     predictions = np.concatenate(rows, axis=1)
     return np.concatenate([one.targets] * 2), predictions, np.concatenate([one.folds] * 2)
 
 
-def _ranked(scores: NDArray[Any], folds: NDArray[np.int64]) -> NDArray[np.float64]:
+def _rank_scores(scores: NDArray[Any], folds: NDArray[np.int64]) -> NDArray[np.float64]:
     from scipy.stats import rankdata
 
     ranks = np.empty(scores.shape, dtype=np.float64)

@@ -27,14 +27,14 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
-    from bench.types import Predictions, Targets, Weighted
+    from bench.types import Predictions, Targets, WeightedMetric
 
 TAIL = 0.025  # left out on each side of a 95% interval
 BLOCK = 1 << 22  # drawn units held at a time: 32 MiB
 WHERE = "bootstrap"
 
 
-def bootstrap_weights(
+def draw_weights(
     n: int, resamples: int, seed: int, clusters: NDArray[np.int64] | None = None
 ) -> Iterator[NDArray[np.int64]]:
     """How often each of ``n`` clips occurs in each resample: blocks [r, n] whose r add up to ``resamples``.
@@ -43,12 +43,12 @@ def bootstrap_weights(
     machine, so that two encoders scored on the same clips can be compared resample by resample. Raises DataError for
     no clips, no resamples or clusters of another length.
     """
-    unit = _units(n, clusters)
-    for counts in _counts(int(unit.max()) + 1, resamples, seed, width=n):
+    unit = _number_units(n, clusters)
+    for counts in _draw_counts(int(unit.max()) + 1, resamples, seed, width=n):
         yield counts[:, unit]
 
 
-def bootstrap_ci(
+def bootstrap_mean(
     per_clip: NDArray[np.float64],
     *,
     folds: NDArray[np.int64] | None = None,
@@ -66,26 +66,26 @@ def bootstrap_ci(
     values = np.asarray(per_clip, dtype=np.float64)
     if values.ndim != 1 or not (np.isfinite(values).all() and bounds[0] <= bounds[1]):
         raise DataError("cannot resample", got=f"{list(values.shape)} {bounds}", expected="finite [N]", where=WHERE)
-    unit = _units(len(values), clusters)
+    unit = _number_units(len(values), clusters)
     if values.min() < bounds[0] or values.max() > bounds[1]:
         got = f"{values.min()} to {values.max()}"
         raise DataError("value out of range", got=got, expected=f"{bounds[0]} to {bounds[1]}", where=WHERE)
-    fold = np.zeros(len(values), dtype=np.int64) if folds is None else _units(len(values), folds)
+    fold = np.zeros(len(values), dtype=np.int64) if folds is None else _number_units(len(values), folds)
     n_units, n_folds = int(unit.max()) + 1, int(fold.max()) + 1
     # A resample's mean needs the sum and the size of each unit in each fold only: [U, F].
     cell, cells = unit * n_folds + fold, n_units * n_folds
     sums = np.bincount(cell, weights=values, minlength=cells).reshape(n_units, n_folds)
     sizes = np.bincount(cell, minlength=cells).reshape(n_units, n_folds).astype(np.float64)
-    estimate = float(_mean_of_folds(sums.sum(axis=0), sizes.sum(axis=0)))
+    estimate = float(_average_folds(sums.sum(axis=0), sizes.sum(axis=0)))
     if n_units == 1 or values.min() == values.max():
-        return _uninformed(estimate, n_units, bounds)
-    blocks = _counts(n_units, resamples, seed, width=n_units)
-    means = [_mean_of_folds(counts @ sums, counts @ sizes) for counts in (block.astype(np.float64) for block in blocks)]
-    return _percentiles(np.concatenate(means), estimate, bounds)
+        return _compute_uninformed_interval(estimate, n_units, bounds)
+    blocks = _draw_counts(n_units, resamples, seed, width=n_units)
+    means = [_average_folds(counts @ sums, counts @ sizes) for counts in (block.astype(np.float64) for block in blocks)]
+    return _compute_percentiles(np.concatenate(means), estimate, bounds)
 
 
 def bootstrap_weighted(
-    values: Sequence[Weighted],
+    values: Sequence[WeightedMetric],
     n: int,
     *,
     clusters: NDArray[np.int64] | None = None,
@@ -111,22 +111,22 @@ def bootstrap_weighted(
         count = defined.sum(axis=1)
         return np.where(count > 0, np.where(defined, each, 0.0).sum(axis=1) / np.maximum(count, 1), np.nan)
 
-    n_units = int(_units(n, clusters).max()) + 1
+    n_units = int(_number_units(n, clusters).max()) + 1
     whole = np.ones((1, n), dtype=np.int64)
     _check_range(np.concatenate([value(whole) for value in values]), bounds)
     estimate = float(means(whole)[0])
     if n_units == 1:
         return bounds
-    drawn = np.concatenate([means(block) for block in bootstrap_weights(n, resamples, seed, clusters)])
+    drawn = np.concatenate([means(block) for block in draw_weights(n, resamples, seed, clusters)])
     drawn = drawn[~np.isnan(drawn)]
     if drawn.size == 0:
         return bounds
     _check_range(drawn, bounds)
     if drawn.min() == drawn.max() == estimate:
-        return _uninformed(estimate, n_units, bounds)
+        return _compute_uninformed_interval(estimate, n_units, bounds)
     if centred:
         drawn = np.clip(drawn + (estimate - drawn.mean()), *bounds)
-    return _percentiles(drawn, estimate, bounds)
+    return _compute_percentiles(drawn, estimate, bounds)
 
 
 def bootstrap_statistic(
@@ -148,7 +148,7 @@ def bootstrap_statistic(
     statistic that is not finite or outside ``bounds``.
     """
 
-    def weighted(own: Targets, row: Predictions) -> Weighted:
+    def weighted(own: Targets, row: Predictions) -> WeightedMetric:
         def value(weights: NDArray[np.int64]) -> NDArray[np.float64]:
             drawn = [np.repeat(np.arange(len(own)), counts) for counts in weights]
             found = [statistic(own[clips], row[clips]) for clips in drawn if clips.size]
@@ -159,18 +159,18 @@ def bootstrap_statistic(
 
         return value
 
-    values = by_seed_and_fold(weighted, targets, predictions, folds)
+    values = split_by_seed_and_fold(weighted, targets, predictions, folds)
     return bootstrap_weighted(
         values, len(targets), clusters=clusters, resamples=resamples, seed=seed, bounds=bounds, centred=centred
     )
 
 
-def by_seed_and_fold(
-    weighted: Callable[[Targets, Predictions], Weighted],
+def split_by_seed_and_fold(
+    weighted: Callable[[Targets, Predictions], WeightedMetric],
     targets: Targets,
     predictions: Predictions,
     folds: NDArray[np.int64] | None = None,
-) -> list[Weighted]:
+) -> list[WeightedMetric]:
     """``weighted`` of each seed and fold, as functions of the weights of all clips.
 
     Shapes as for ``bootstrap_statistic``. Raises DataError for unequal lengths.
@@ -178,12 +178,12 @@ def by_seed_and_fold(
     rows = predictions if predictions.ndim > targets.ndim else predictions[None]
     if len(targets) != rows.shape[1]:
         raise DataError("lengths differ", got=list(rows.shape), expected=[len(rows), *targets.shape], where=WHERE)
-    fold = np.zeros(len(targets), dtype=np.int64) if folds is None else _units(len(targets), folds)
+    fold = np.zeros(len(targets), dtype=np.int64) if folds is None else _number_units(len(targets), folds)
     members = [np.flatnonzero(fold == value) for value in np.unique(fold)]
-    return [_of_members(weighted(targets[own], row[own]), own) for row in rows for own in members]
+    return [_restrict_to_members(weighted(targets[own], row[own]), own) for row in rows for own in members]
 
 
-def _of_members(value: Weighted, own: NDArray[np.int64]) -> Weighted:
+def _restrict_to_members(value: WeightedMetric, own: NDArray[np.int64]) -> WeightedMetric:
     return lambda weights: value(weights[:, own])
 
 
@@ -194,7 +194,7 @@ def _check_range(values: NDArray[np.float64], bounds: tuple[float, float]) -> No
         raise DataError("value out of range", got=got, expected=f"{bounds[0]} to {bounds[1]}", where=WHERE)
 
 
-def _units(n: int, labels: NDArray[np.int64] | None) -> NDArray[np.int64]:
+def _number_units(n: int, labels: NDArray[np.int64] | None) -> NDArray[np.int64]:
     """[n] indices 0, 1, ... of the distinct labels, or of the clips themselves."""
     if n == 0:
         raise DataError("nothing to resample", got="0 clips", expected="at least 1", where=WHERE)
@@ -205,7 +205,7 @@ def _units(n: int, labels: NDArray[np.int64] | None) -> NDArray[np.int64]:
     return np.unique(labels, return_inverse=True)[1].astype(np.int64)
 
 
-def _counts(units: int, resamples: int, seed: int, width: int) -> Iterator[NDArray[np.int64]]:
+def _draw_counts(units: int, resamples: int, seed: int, width: int) -> Iterator[NDArray[np.int64]]:
     """Blocks [r, units] of multinomial counts; ``width`` is the row length the caller makes of them.
 
     Drawn from PCG64's raw stream, row by row: neither the block size nor numpy's version changes the resamples.
@@ -221,20 +221,22 @@ def _counts(units: int, resamples: int, seed: int, width: int) -> Iterator[NDArr
         yield np.bincount(drawn.ravel(), minlength=r * units).reshape(r, units)
 
 
-def _mean_of_folds(sums: NDArray[np.float64], sizes: NDArray[np.float64]) -> NDArray[np.float64]:
+def _average_folds(sums: NDArray[np.float64], sizes: NDArray[np.float64]) -> NDArray[np.float64]:
     """[...] of sums and sizes [..., F]: the mean of the means of the folds that are not empty."""
     filled = sizes > 0
     means = np.divide(sums, sizes, out=np.zeros_like(sums), where=filled)
     return np.asarray(means.sum(axis=-1) / filled.sum(axis=-1))
 
 
-def _uninformed(estimate: float, units: int, bounds: tuple[float, float]) -> tuple[float, float]:
+def _compute_uninformed_interval(estimate: float, units: int, bounds: tuple[float, float]) -> tuple[float, float]:
     if units == 1:
         return bounds
     reach = TAIL ** (1 / units)
     return bounds[0] + (estimate - bounds[0]) * reach, bounds[1] - (bounds[1] - estimate) * reach
 
 
-def _percentiles(values: NDArray[np.float64], estimate: float, bounds: tuple[float, float]) -> tuple[float, float]:
+def _compute_percentiles(
+    values: NDArray[np.float64], estimate: float, bounds: tuple[float, float]
+) -> tuple[float, float]:
     low, high = np.quantile(values, [TAIL, 1 - TAIL])
     return max(bounds[0], min(float(low), estimate)), min(bounds[1], max(float(high), estimate))

@@ -19,10 +19,10 @@ from itertools import chain
 import numpy as np
 from numpy.typing import NDArray
 
-from bench.scoring.alignment import aligned, matched, stacked, units_of
-from bench.scoring.bootstrap import BLOCK, TAIL, bootstrap_weights
-from bench.scoring.measure import Answers
-from bench.scoring.resampling import Value, of_weights, value_of
+from bench.scoring.alignment import align, match_seeds, number_units, stack_sides
+from bench.scoring.bootstrap import BLOCK, TAIL, draw_weights
+from bench.scoring.measure import ScoredPredictions
+from bench.scoring.resampling import MetricBySeed, build_metric_by_seed, evaluate_weights
 from bench.types import Metric
 
 RESAMPLES = 2000
@@ -43,7 +43,7 @@ class SeedNoise:
 
 
 @dataclass(frozen=True, slots=True)
-class Paired:
+class PairedDifference:
     """The difference between two sets of answers, second minus first, in units of the metric."""
 
     difference: float
@@ -57,26 +57,26 @@ class Paired:
     seeds: SeedNoise
 
 
-def paired(
+def compute_paired_difference(
     metric: Metric,
-    first: Answers,
-    second: Answers,
+    first: ScoredPredictions,
+    second: ScoredPredictions,
     *,
     where: str,
     seed: int = 0,
     resamples: int = RESAMPLES,
     flips: int = FLIPS,
-) -> Paired:
+) -> PairedDifference:
     """Compare two predictions files of one task. Raises DataError for other clips, targets, folds or clusters.
 
     Without ``flips`` nothing is permuted and p is 1.
     """
-    one, other = aligned(first, second, where)
-    units = units_of(one)
+    one, other = align(first, second, where)
+    units = number_units(one)
     n_units = int(units.max()) + 1
-    pair = matched(one, other)
+    pair = match_seeds(one, other)
     whole = np.ones((1, n_units), dtype=np.int64)
-    sides = [of_weights(metric, own, chain([whole], bootstrap_weights(n_units, resamples, seed))) for own in pair]
+    sides = [evaluate_weights(metric, own, chain([whole], draw_weights(n_units, resamples, seed))) for own in pair]
     by_seed, each = np.stack([side[0] for side in sides]), sides[1][1:] - sides[0][1:]
     low, high = by_seed.mean(axis=1).tolist()
     resampled = each.mean(axis=1)
@@ -84,18 +84,18 @@ def paired(
         resampled += (high - low) - np.nanmean(resampled)
     drawn = []
     if flips:
-        value = value_of(metric, *stacked(*pair), np.concatenate([units, units + n_units]))
-        drawn = [_flipped(value, own).mean(axis=1) for own in _flips(n_units, flips, seed)]
+        value = build_metric_by_seed(metric, *stack_sides(*pair), np.concatenate([units, units + n_units]))
+        drawn = [_exchange_units(value, own).mean(axis=1) for own in _draw_flips(n_units, flips, seed)]
     permuted = np.concatenate([np.empty(0), *drawn])
     scale = abs(metric.best - metric.worst)
-    ci95, detectable = spread(resampled, high - low, n_units, scale)
+    ci95, detectable = compute_spread(resampled, high - low, n_units, scale)
     equal = by_seed[0].tolist() == by_seed[1].tolist() and bool((np.abs(each) <= CLOSE).all())
-    noise = seed_noise(sides, (len(one.predictions), len(other.predictions)))
-    p = p_value(permuted, high - low)
-    return Paired(high - low, ci95, p, detectable, n_units, resampled, permuted, equal, noise)
+    noise = compute_seed_noise(sides, (len(one.predictions), len(other.predictions)))
+    p = compute_p_value(permuted, high - low)
+    return PairedDifference(high - low, ci95, p, detectable, n_units, resampled, permuted, equal, noise)
 
 
-def seed_noise(sides: Sequence[NDArray[np.float64]], seeds: tuple[int, int]) -> SeedNoise:
+def compute_seed_noise(sides: Sequence[NDArray[np.float64]], seeds: tuple[int, int]) -> SeedNoise:
     """From both sides' values by seed [1 + R, S], the first row of all clips, the others resampled.
 
     ``seeds``: how many either side really has; the columns repeat them. A side with one seed says nothing.
@@ -109,7 +109,7 @@ def seed_noise(sides: Sequence[NDArray[np.float64]], seeds: tuple[int, int]) -> 
     return SeedNoise(float(scatter), float(shared), sum(seeds) - 2)
 
 
-def beyond_clips(parts: Sequence[tuple[float, SeedNoise]]) -> tuple[float, float]:
+def compute_seed_variance(parts: Sequence[tuple[float, SeedNoise]]) -> tuple[float, float]:
     """Variance that seeds add to that of clips, and its degrees of freedom, of a sum of differences with factors.
 
     Few seeds often look alike by chance, and a variance that is too small makes false alarms: this is its upper
@@ -126,7 +126,7 @@ def beyond_clips(parts: Sequence[tuple[float, SeedNoise]]) -> tuple[float, float
     return max(0.0, upper - sum(factor**2 * noise.shared for factor, noise in parts)), freedom
 
 
-def spread(
+def compute_spread(
     resampled: NDArray[np.float64], difference: float, units: int, scale: float
 ) -> tuple[tuple[float, float], float]:
     """95% interval and smallest detectable difference, of resampled differences [R].
@@ -135,9 +135,9 @@ def spread(
     as the exact binomial one (see ``bench.scoring.bootstrap``), of the whole range ``scale`` of the metric.
     """
     known = resampled[~np.isnan(resampled)]
-    error = standard_error(resampled, units, scale)
-    if _uninformed(known):
-        reach = _reach(units, scale)
+    error = compute_standard_error(resampled, units, scale)
+    if _is_uninformed(known):
+        reach = _compute_reach(units, scale)
         low, high = difference - reach, difference + reach
     else:
         low, high = np.quantile(known, [TAIL, 1 - TAIL]).tolist()
@@ -145,29 +145,29 @@ def spread(
     return (max(-scale, low), min(scale, high)), min(scale, DETECTED * error)
 
 
-def standard_error(resampled: NDArray[np.float64], units: int, scale: float) -> float:
+def compute_standard_error(resampled: NDArray[np.float64], units: int, scale: float) -> float:
     """Of a difference, from its resamples [R]; where these are all equal, what makes the interval of ``spread``."""
     known = resampled[~np.isnan(resampled)]
-    if _uninformed(known):
-        return _reach(units, scale) / NORMAL
+    if _is_uninformed(known):
+        return _compute_reach(units, scale) / NORMAL
     return float(known.std(ddof=1))
 
 
-def _reach(units: int, scale: float) -> float:
+def _compute_reach(units: int, scale: float) -> float:
     return scale * float(1 - TAIL ** (1 / units) if units > 1 else 1.0)
 
 
-def _uninformed(known: NDArray[np.float64]) -> bool:
+def _is_uninformed(known: NDArray[np.float64]) -> bool:
     return known.size < 2 or bool(np.ptp(known) <= CLOSE)
 
 
-def p_value(permuted: NDArray[np.float64], difference: float) -> float:
+def compute_p_value(permuted: NDArray[np.float64], difference: float) -> float:
     """Two-sided: the share of permutations, the given answers among them, that differ at least as much."""
     known = permuted[~np.isnan(permuted)]
     return float((1 + np.count_nonzero(np.abs(known) >= abs(difference) - CLOSE)) / (1 + known.size))
 
 
-def benjamini_hochberg(p: NDArray[np.float64]) -> NDArray[np.float64]:
+def adjust_p_values(p: NDArray[np.float64]) -> NDArray[np.float64]:
     """[K] p-values adjusted so that calling those up to q significant has a false discovery rate of at most q.
 
     Source: Benjamini and Hochberg, "Controlling the false discovery rate", 1995.
@@ -179,7 +179,7 @@ def benjamini_hochberg(p: NDArray[np.float64]) -> NDArray[np.float64]:
     return adjusted
 
 
-def _flipped(value: Value, own: NDArray[np.int64]) -> NDArray[np.float64]:
+def _exchange_units(value: MetricBySeed, own: NDArray[np.int64]) -> NDArray[np.float64]:
     """Second minus first by seed, [R, S], where ``own`` [R, U] is 0 for the units that are exchanged."""
     size = max(1, BLOCK // (4 * own.shape[1]))
     parts = []
@@ -189,7 +189,7 @@ def _flipped(value: Value, own: NDArray[np.int64]) -> NDArray[np.float64]:
     return np.concatenate(parts)
 
 
-def _flips(units: int, count: int, seed: int) -> Iterator[NDArray[np.int64]]:
+def _draw_flips(units: int, count: int, seed: int) -> Iterator[NDArray[np.int64]]:
     """Blocks [r, units] of 0 and 1, the same on every machine: the raw stream of PCG64, another than the resamples'."""
     bits = np.random.PCG64([seed, 1])
     size = max(1, BLOCK // units)

@@ -8,51 +8,53 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from bench.metrics.segment_f1 import segment_counts
-from bench.scoring.alignment import units_of
-from bench.scoring.bootstrap import by_seed_and_fold
-from bench.scoring.measure import Answers, of_units
-from bench.types import DataError, Metric, Weighted
+from bench.metrics.segment_f1 import count_segments
+from bench.scoring.alignment import number_units
+from bench.scoring.bootstrap import split_by_seed_and_fold
+from bench.scoring.measure import ScoredPredictions, weight_counts
+from bench.types import DataError, Metric, WeightedMetric
 
-Value = Callable[[NDArray[np.int64]], NDArray[np.float64]]
+MetricBySeed = Callable[[NDArray[np.int64]], NDArray[np.float64]]
 
 
-def of_weights(metric: Metric, own: Answers, weights: Iterable[NDArray[np.int64]]) -> NDArray[np.float64]:
+def evaluate_weights(
+    metric: Metric, own: ScoredPredictions, weights: Iterable[NDArray[np.int64]]
+) -> NDArray[np.float64]:
     """The metric by seed, [R, S], of answers in the order of their keys, under blocks of weights of their units."""
-    value = value_of(metric, own.targets, own.predictions, own.folds, units_of(own))
+    value = build_metric_by_seed(metric, own.targets, own.predictions, own.folds, number_units(own))
     return np.concatenate([value(block) for block in weights])
 
 
-def value_of(
+def build_metric_by_seed(
     metric: Metric, targets: Any, predictions: Any, folds: NDArray[np.int64], unit: NDArray[np.int64]
-) -> Value:
+) -> MetricBySeed:
     """The metric by seed, its mean over folds, as a function of the weights of the units: [R, U] -> [R, S]."""
     if metric.per_clip is not None:
-        values = [[_of_means(metric.per_clip(targets, row), folds, unit)] for row in predictions]
+        values = [[_weight_means(metric.per_clip(targets, row), folds, unit)] for row in predictions]
     elif metric.of_counts is not None:
         values = [
-            [of_units(metric, _counts(targets, row, folds == fold, unit)) for fold in np.unique(folds)]
+            [weight_counts(metric, _count_fold(targets, row, folds == fold, unit)) for fold in np.unique(folds)]
             for row in predictions
         ]
     elif metric.weighted is not None:
         values = [
-            [_of_units(own, unit) for own in by_seed_and_fold(metric.weighted, targets, row[None], folds)]
+            [_expand_units(own, unit) for own in split_by_seed_and_fold(metric.weighted, targets, row[None], folds)]
             for row in predictions
         ]
     else:
         raise DataError("cannot compare", got=metric.name, expected="a metric with weights", where="compare")
 
     def value(weights: NDArray[np.int64]) -> NDArray[np.float64]:
-        return np.stack([_defined_mean([own(weights) for own in of_seed]) for of_seed in values], axis=1)
+        return np.stack([_average_defined([own(weights) for own in of_seed]) for of_seed in values], axis=1)
 
     return value
 
 
-def _of_units(of_rows: Weighted, unit: NDArray[np.int64]) -> Value:
+def _expand_units(of_rows: WeightedMetric, unit: NDArray[np.int64]) -> MetricBySeed:
     return lambda weights: of_rows(weights[:, unit])
 
 
-def _defined_mean(each: Sequence[NDArray[np.float64]]) -> NDArray[np.float64]:
+def _average_defined(each: Sequence[NDArray[np.float64]]) -> NDArray[np.float64]:
     """[R] means over the folds, leaving out those whose value is NaN."""
     stacked_folds = np.stack(each, axis=1)
     defined = ~np.isnan(stacked_folds)
@@ -61,7 +63,7 @@ def _defined_mean(each: Sequence[NDArray[np.float64]]) -> NDArray[np.float64]:
     return np.where(count > 0, total / np.maximum(count, 1), np.nan)
 
 
-def _of_means(per_clip: NDArray[np.float64], folds: NDArray[np.int64], unit: NDArray[np.int64]) -> Value:
+def _weight_means(per_clip: NDArray[np.float64], folds: NDArray[np.int64], unit: NDArray[np.int64]) -> MetricBySeed:
     """The unweighted mean over folds of the mean over clips; a fold without a clip is left out."""
     fold = np.unique(folds, return_inverse=True)[1]
     shape = (int(unit.max()) + 1, int(fold.max()) + 1)
@@ -79,7 +81,7 @@ def _of_means(per_clip: NDArray[np.float64], folds: NDArray[np.int64], unit: NDA
     return value
 
 
-def _counts(targets: Any, row: Any, own: NDArray[np.bool_], unit: NDArray[np.int64]) -> NDArray[np.int64]:
+def _count_fold(targets: Any, row: Any, own: NDArray[np.bool_], unit: NDArray[np.int64]) -> NDArray[np.int64]:
     """Hits, false alarms and misses [2U, C, 3] of one fold."""
-    found = segment_counts(targets[own], row[own], unit[own])
+    found = count_segments(targets[own], row[own], unit[own])
     return np.pad(found, ((0, int(unit.max()) + 1 - len(found)), (0, 0), (0, 0)))

@@ -32,7 +32,7 @@ EPSILON_IN_S = 1e-6
 SHORTEST_TAIL_IN_S = 1e-3
 
 
-def segments(seconds: float, segment_in_s: float) -> NDArray[np.float64]:
+def cut_segments(seconds: float, segment_in_s: float) -> NDArray[np.float64]:
     """[K + 1] borders of the K >= 1 segments of a clip."""
     count = max(1, math.ceil((seconds - SHORTEST_TAIL_IN_S) / segment_in_s))
     borders = np.arange(count + 1, dtype=np.float64) * segment_in_s
@@ -40,7 +40,7 @@ def segments(seconds: float, segment_in_s: float) -> NDArray[np.float64]:
     return borders
 
 
-def touched(
+def find_overlaps(
     borders: NDArray[np.float64], onsets: NDArray[np.float64], offsets: NDArray[np.float64]
 ) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
     """First and last of the T cells between ``borders`` [T + 1] that each interval [E] overlaps.
@@ -54,9 +54,9 @@ def touched(
     return np.where(outside, 0, np.maximum(first, 0)), np.where(outside, -1, np.minimum(last, n - 1))
 
 
-def k_hot(events: NDArray[np.float64], borders: NDArray[np.float64], n_classes: int) -> NDArray[np.uint8]:
+def mark_events(events: NDArray[np.float64], borders: NDArray[np.float64], n_classes: int) -> NDArray[np.uint8]:
     """[T, C] 1 where an event (rows onset, offset, label of [E, 3]) of the class overlaps the cell."""
-    first, last = touched(borders, events[:, 0], events[:, 1])
+    first, last = find_overlaps(borders, events[:, 0], events[:, 1])
     label = events[:, 2].astype(np.int64)
     changes = np.zeros((len(borders), n_classes), dtype=np.int32)
     np.add.at(changes, (first, label), 1)
@@ -64,37 +64,37 @@ def k_hot(events: NDArray[np.float64], borders: NDArray[np.float64], n_classes: 
     return (changes.cumsum(axis=0)[:-1] > 0).astype(np.uint8)
 
 
-def runs(spans: NDArray[np.float64]) -> list[slice]:
+def find_runs(spans: NDArray[np.float64]) -> list[slice]:
     """Stretches of frames that follow one another in time; crops that overlap make several. ``spans`` is [T, 2]."""
     breaks = np.flatnonzero(spans[1:, 0] != spans[:-1, 1]) + 1
     edges = [0, *breaks.tolist(), len(spans)]
     return [slice(start, stop) for start, stop in pairwise(edges)]
 
 
-def borders_of(spans: NDArray[np.float64]) -> NDArray[np.float64]:
+def get_borders(spans: NDArray[np.float64]) -> NDArray[np.float64]:
     """[T + 1] borders of the frames of one run."""
     return np.append(spans[:, 0], spans[-1, 1])
 
 
-def frame_targets(events: NDArray[np.float64], spans: NDArray[np.float64], n_classes: int) -> NDArray[np.uint8]:
+def label_frames(events: NDArray[np.float64], spans: NDArray[np.float64], n_classes: int) -> NDArray[np.uint8]:
     """[T, C] 1 where an event of the class overlaps the frame's span."""
-    return np.concatenate([k_hot(events, borders_of(spans[run]), n_classes) for run in runs(spans)])
+    return np.concatenate([mark_events(events, get_borders(spans[run]), n_classes) for run in find_runs(spans)])
 
 
-def segment_answers(
+def pool_answers(
     answers: NDArray[np.uint8], spans: NDArray[np.float64], borders: NDArray[np.float64]
 ) -> NDArray[np.uint8]:
     """[K, C] of frames' answers [T, C] (0 or 1): 1 where a frame that overlaps the segment says 1."""
     found = np.zeros((len(borders) - 1, answers.shape[1]), dtype=bool)
-    for run in runs(spans):
-        first, last = touched(borders_of(spans[run]), borders[:-1], borders[1:])
+    for run in find_runs(spans):
+        first, last = find_overlaps(get_borders(spans[run]), borders[:-1], borders[1:])
         sums = np.zeros((run.stop - run.start + 1, answers.shape[1]), dtype=np.int64)
         np.cumsum(answers[run], axis=0, out=sums[1:])
         found |= sums[last + 1] > sums[first]
     return found.astype(np.uint8)
 
 
-def audible(events: Iterable[Event], seconds: float) -> tuple[NDArray[np.float64], int]:
+def select_audible(events: Iterable[Event], seconds: float) -> tuple[NDArray[np.float64], int]:
     """The events that begin before the clip ends, [E, 3] (onset, offset, label), and how many do not."""
     rows = np.array([tuple(event) for event in events], dtype=np.float64).reshape(-1, 3)
     heard = rows[:, 0] < seconds - EPSILON_IN_S
@@ -114,7 +114,7 @@ class EventTargets:
 
     def frames(self, clip: int) -> NDArray[np.uint8]:
         """[T, C]"""
-        return frame_targets(self.events[clip], self.spans[clip], self.n_classes)
+        return label_frames(self.events[clip], self.spans[clip], self.n_classes)
 
     def asked(self, clip: int) -> int:
         """T"""
@@ -122,12 +122,12 @@ class EventTargets:
 
     def borders(self, clip: int) -> NDArray[np.float64]:
         """[K + 1]"""
-        return segments(float(self.seconds[clip]), self.segment_in_s)
+        return cut_segments(float(self.seconds[clip]), self.segment_in_s)
 
     def segments(self, clip: int) -> NDArray[np.uint8]:
         """[K, C]"""
-        return k_hot(self.events[clip], self.borders(clip), self.n_classes)
+        return mark_events(self.events[clip], self.borders(clip), self.n_classes)
 
     def answers(self, clip: int, frames: NDArray[np.uint8]) -> NDArray[np.uint8]:
         """[K, C] of the frames' answers [T, C]."""
-        return segment_answers(frames, self.spans[clip], self.borders(clip))
+        return pool_answers(frames, self.spans[clip], self.borders(clip))

@@ -17,7 +17,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from bench.metrics.detection import Ranking, cllr, eer, min_cllr, min_dcf, ranked
+from bench.metrics.detection import Ranking, compute_cllr, compute_eer, compute_min_cllr, compute_min_dcf, rank_trials
 from bench.scoring.bootstrap import bootstrap_weighted
 from bench.types import DataError
 from bench.types.trials import UNKNOWN, Trials
@@ -30,7 +30,7 @@ SPEAKER = "speaker"
 
 
 @dataclass(frozen=True, slots=True)
-class TrialAnswers:
+class TrialPredictions:
     """n scored trials of U utterances."""
 
     enrol: NDArray[np.int32]  # [n] places of utterances
@@ -60,7 +60,7 @@ class TrialAnswers:
 
 
 @dataclass(frozen=True, slots=True)
-class TrialNumbers:
+class TrialMetrics:
     """What trials say."""
 
     eer: float
@@ -70,24 +70,24 @@ class TrialNumbers:
     subsets: dict[str, float]
 
 
-def numbers(answers: TrialAnswers) -> TrialNumbers:
+def compute_trial_metrics(answers: TrialPredictions) -> TrialMetrics:
     """Every number of scored trials. Raises DataError for trials of one kind only and scores that are not finite."""
-    ranking = ranked(answers.targets, answers.predictions[0])
+    ranking = rank_trials(answers.targets, answers.predictions[0])
     units = answers.units
     used = np.unique(np.concatenate([units[answers.enrol], units[answers.test]]))
-    secondary = {f"minDCF({prior:g})": min_dcf(ranking, prior) for prior in PRIORS}
-    secondary |= {"Cllr": cllr(ranking), "minCllr": min_cllr(ranking)}
+    secondary = {f"minDCF({prior:g})": compute_min_dcf(ranking, prior) for prior in PRIORS}
+    secondary |= {"Cllr": compute_cllr(ranking), "minCllr": compute_min_cllr(ranking)}
     enrol, test = (np.searchsorted(used, units[side]).astype(np.int32) for side in (answers.enrol, answers.test))
-    return TrialNumbers(
-        eer=eer(ranking),
-        ci95=_interval(ranking, enrol[ranking.order], test[ranking.order], len(used)),
+    return TrialMetrics(
+        eer=compute_eer(ranking),
+        ci95=_compute_interval(ranking, enrol[ranking.order], test[ranking.order], len(used)),
         speakers=len(used),
         secondary=secondary,
-        subsets=dict(_of_subsets(answers, ranking)),
+        subsets=dict(_compute_subset_metrics(answers, ranking)),
     )
 
 
-def highest_nontargets(answers: TrialAnswers, count: int = 20) -> list[tuple[str, str, float]]:
+def find_highest_nontargets(answers: TrialPredictions, count: int = 20) -> list[tuple[str, str, float]]:
     """Enrolled and tested utterance and score of the non-targets that look most alike: whose labels to listen to."""
     scores = answers.predictions[0]
     others = np.flatnonzero(answers.targets == 0)
@@ -96,10 +96,10 @@ def highest_nontargets(answers: TrialAnswers, count: int = 20) -> list[tuple[str
     return [(names[answers.enrol[t]], names[answers.test[t]], float(scores[t])) for t in top]
 
 
-def subsets(answers: TrialAnswers) -> Iterator[tuple[str, NDArray[np.bool_]]]:
+def select_subsets(answers: TrialPredictions) -> Iterator[tuple[str, NDArray[np.bool_]]]:
     """Name and members [n] of every subset that the task asks for, whether or not it has trials."""
     asked, target = answers.asked, answers.targets == 1
-    sides = {name: _sides(answers, name) for name in (*asked.attributes, *_speaker(asked))}
+    sides = {name: _compare_sides(answers, name) for name in (*asked.attributes, *_list_speaker_key(asked))}
     for name in asked.agree:
         known, same, _ = sides[name]
         same, other = known & same, known & ~same
@@ -123,12 +123,12 @@ def subsets(answers: TrialAnswers) -> Iterator[tuple[str, NDArray[np.bool_]]]:
             yield f"shorter side {name}", (shorter >= low) & (shorter < high)
 
 
-def _speaker(asked: Trials) -> tuple[str, ...]:
+def _list_speaker_key(asked: Trials) -> tuple[str, ...]:
     return (asked.speaker,) if asked.speaker in asked.nontargets else ()
 
 
-def _sides(
-    answers: TrialAnswers, name: str
+def _compare_sides(
+    answers: TrialPredictions, name: str
 ) -> tuple[NDArray[np.bool_], NDArray[np.bool_], NDArray[np.int64] | NDArray[np.int32]]:
     """Of an attribute: whether it is known of both sides, whether these agree, and the enrolled side's value; [n]."""
     codes: NDArray[np.int64] | NDArray[np.int32] = answers.speakers
@@ -140,22 +140,24 @@ def _sides(
     return (enrol != UNKNOWN) & (test != UNKNOWN), enrol == test, enrol
 
 
-def _of_subsets(answers: TrialAnswers, ranking: Ranking) -> Iterator[tuple[str, float]]:
+def _compute_subset_metrics(answers: TrialPredictions, ranking: Ranking) -> Iterator[tuple[str, float]]:
     """EER, minDCF and size of every subset that has targets and non-targets."""
     prior = PRIORS[0]
-    for name, members in subsets(answers):
+    for name, members in select_subsets(answers):
         part = ranking.part(members[ranking.order])
         if 0 < part.targets < len(part.accept):
-            yield name, eer(part)
-            yield f"{name}: minDCF({prior:g})", min_dcf(part, prior)
+            yield name, compute_eer(part)
+            yield f"{name}: minDCF({prior:g})", compute_min_dcf(part, prior)
             yield f"{name}: targets", float(part.targets)
             yield f"{name}: non-targets", float(len(part.accept) - part.targets)
 
 
-def _interval(ranking: Ranking, enrol: NDArray[np.int32], test: NDArray[np.int32], n_units: int) -> tuple[float, float]:
+def _compute_interval(
+    ranking: Ranking, enrol: NDArray[np.int32], test: NDArray[np.int32], n_units: int
+) -> tuple[float, float]:
     """95% interval of the EER by drawing the units 0, 1, ... of both sides [n], told in the order of the ranking."""
     test = np.where(enrol == test, n_units, test).astype(np.int32)  # a last unit that counts once
-    cells = _Cells.of(ranking, enrol, test)
+    cells = _BinnedRanking.of(ranking, enrol, test)
 
     def value(weights: NDArray[np.int64]) -> NDArray[np.float64]:
         each = np.pad(weights, ((0, 0), (0, 1)), constant_values=1).astype(np.int32)
@@ -167,7 +169,7 @@ def _interval(ranking: Ranking, enrol: NDArray[np.int32], test: NDArray[np.int32
 
 
 @dataclass(frozen=True, slots=True)
-class _Cells:
+class _BinnedRanking:
     """A ranking cut into bins, so that a resample's EER needs the sums of bins and the inside of one of them."""
 
     sides: tuple[tuple[NDArray[np.int32], NDArray[np.int32]], ...]  # units of targets and of non-targets, by rank
@@ -175,7 +177,7 @@ class _Cells:
     borders: NDArray[np.int64]  # [B + 1] thresholds between bins, the first and the last among them
 
     @classmethod
-    def of(cls, ranking: Ranking, enrol: NDArray[np.int32], test: NDArray[np.int32]) -> _Cells:
+    def of(cls, ranking: Ranking, enrol: NDArray[np.int32], test: NDArray[np.int32]) -> _BinnedRanking:
         kinds = (ranking.accept, ~ranking.accept)
         counts = ranking.counts()
         borders = np.unique(np.linspace(0, len(counts[0]) - 1, BINS + 1).round().astype(np.int64))
@@ -184,7 +186,7 @@ class _Cells:
     def eer(self, drawn: NDArray[np.int32]) -> float:
         """The EER with each unit counted as often as ``drawn`` says; NaN without a target or without a non-target."""
         weights = [drawn[enrol] * drawn[test] for enrol, test in self.sides]
-        sums = [_sums(own, counts[self.borders]) for own, counts in zip(weights, self.counts, strict=True)]
+        sums = [_sum_bins(own, counts[self.borders]) for own, counts in zip(weights, self.counts, strict=True)]
         hits, alarms = (np.cumsum(np.pad(own, (1, 0))) for own in sums)
         ones, zeros = int(hits[-1]), int(alarms[-1])
         if not (ones and zeros):
@@ -202,7 +204,7 @@ class _Cells:
         return float((fine[1][at - 1] - low / (high - low) * (fine[1][at] - fine[1][at - 1])) / zeros)
 
 
-def _sums(values: NDArray[np.int32], borders: NDArray[np.int64]) -> NDArray[np.int64]:
+def _sum_bins(values: NDArray[np.int32], borders: NDArray[np.int64]) -> NDArray[np.int64]:
     """[B] sums of the values between neighbouring ``borders`` [B + 1], 0 where these are equal."""
     filled = borders[:-1] < borders[1:]
     sums = np.zeros(len(filled), dtype=np.int64)
@@ -210,7 +212,7 @@ def _sums(values: NDArray[np.int32], borders: NDArray[np.int64]) -> NDArray[np.i
     return sums
 
 
-def check(answers: TrialAnswers, where: object) -> None:
+def check_trials(answers: TrialPredictions, where: object) -> None:
     """Raises DataError for arrays that do not fit together."""
     n, utterances = len(answers.targets), len(answers.utterances)
     shapes: dict[str, tuple[NDArray[Any], tuple[int, ...]]] = {

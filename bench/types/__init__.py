@@ -12,15 +12,15 @@ from bench.types.targets import Captions, ClassLabel, Event, Events, MultiLabel,
 from bench.types.tasks import (
     DOMAINS,
     Domain,
+    FitSplit,
     Metric,
     Mini,
     Predictions,
     Probe,
     ProbeResult,
-    Problem,
-    Published,
     Task,
-    Weighted,
+    WeightedMetric,
+    XaresOverrides,
 )
 from bench.types.trials import AudioFile, Pairs, Trials
 
@@ -49,6 +49,7 @@ __all__ = [
     "Event",
     "Events",
     "Failure",
+    "FitSplit",
     "Folds",
     "Leaderboard",
     "Metric",
@@ -59,8 +60,6 @@ __all__ = [
     "Predictions",
     "Probe",
     "ProbeResult",
-    "Problem",
-    "Published",
     "Score",
     "Settings",
     "Shard",
@@ -73,5 +72,6 @@ __all__ = [
     "Transcript",
     "Trials",
     "UnavailableError",
-    "Weighted",
+    "WeightedMetric",
+    "XaresOverrides",
 ]

@@ -48,8 +48,8 @@ class ClassLabel:
         return len(self.classes)
 
     def __call__(self, sidecar: Sidecar, where: str) -> int:
-        value = _value(sidecar, self.key, where)
-        return _place(_whole(value) if self.as_int else value, self.classes, self.key, where)
+        value = _read_value(sidecar, self.key, where)
+        return _find_class(_to_whole_number(value) if self.as_int else value, self.classes, self.key, where)
 
     def stack(self, labels: Sequence[int]) -> Targets:
         """int64 [N]."""
@@ -74,7 +74,7 @@ class MultiLabel:
         return len(self.classes)
 
     def __call__(self, sidecar: Sidecar, where: str) -> NDArray[np.uint8]:
-        value = _value(sidecar, self.key, where)
+        value = _read_value(sidecar, self.key, where)
         if not isinstance(value, str):
             expected = f"labels in one string, separated by {self.separator!r}"
             raise DataError(f"unreadable label {self.key!r}", got=repr(value), expected=expected, where=where)
@@ -84,7 +84,7 @@ class MultiLabel:
                 return target
             raise DataError(f"empty label {self.key!r}", got=repr(value), expected="at least one class", where=where)
         for label in value.split(self.separator):
-            target[_place(label.strip(), self.classes, self.key, where)] = 1
+            target[_find_class(label.strip(), self.classes, self.key, where)] = 1
         return target
 
     def stack(self, labels: Sequence[NDArray[np.uint8]]) -> Targets:
@@ -152,7 +152,7 @@ class Events:
             raise DataError("event ends before it begins", got=got, expected="onset <= offset", where=where)
         parts = label.split(self.separator) if self.separator and isinstance(label, str) else [label]
         parts = [part.strip() if isinstance(part, str) else part for part in parts]
-        places = [_place(part, self.classes, self.label_key, where) for part in parts]
+        places = [_find_class(part, self.classes, self.label_key, where) for part in parts]
         return [Event(float(onset), float(offset), place) for place in places]
 
 
@@ -205,7 +205,7 @@ class Transcript:
         return 0
 
     def __call__(self, sidecar: Sidecar, where: str) -> str:
-        text = _value(sidecar, self.key, where)
+        text = _read_value(sidecar, self.key, where)
         if not isinstance(text, str) or not text.strip():
             raise DataError(f"no transcript {self.key!r}", got=repr(text), expected="some words", where=where)
         return text
@@ -217,21 +217,21 @@ class Transcript:
         return stacked
 
 
-def _value(sidecar: Sidecar, key: str, where: str) -> Any:
+def _read_value(sidecar: Sidecar, key: str, where: str) -> Any:
     if not isinstance(sidecar, Mapping) or key not in sidecar:
         got = sorted(sidecar) if isinstance(sidecar, Mapping) else f"a {type(sidecar).__name__}"
         raise DataError("label missing", got=got, expected=f"a key {key!r}", where=where)
     return sidecar[key]
 
 
-def _whole(value: Any) -> Any:
+def _to_whole_number(value: Any) -> Any:
     """A truth value or the text of a whole number as that number; anything else as it is."""
     if isinstance(value, bool) or (isinstance(value, str) and re.fullmatch(r"\s*[0-9]{1,18}\s*", value, re.ASCII)):
         return int(value)
     return value
 
 
-def _place(value: Any, classes: tuple[str | int, ...] | tuple[str, ...], key: str, where: str) -> int:
+def _find_class(value: Any, classes: tuple[str | int, ...] | tuple[str, ...], key: str, where: str) -> int:
     try:
         if isinstance(value, bool):
             raise ValueError  # True == 1, but it is no class 1

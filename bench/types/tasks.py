@@ -19,7 +19,7 @@ Domain = Literal["speech", "environment", "music"]
 Predictions = NDArray[Any]
 """What a probe answered, for one seed: class indices int64 [N] or, to k-hot targets, scores float32 [N, C]. A leading
 axis S, where there is one, holds the probe seeds."""
-Weighted = Callable[[NDArray[np.int64]], NDArray[np.float64]]
+WeightedMetric = Callable[[NDArray[np.int64]], NDArray[np.float64]]
 """A metric of fixed answers as a function of how often each clip counts: weights [R, N] -> values [R], NaN where the
 metric is undefined. It makes a bootstrap of a metric that is no mean over clips cheap."""
 
@@ -37,18 +37,18 @@ class Metric:
     worst: float = 0.0  # above ``best`` where lower is better
     per_clip: Callable[[Targets, Predictions], NDArray[np.float64]] | None = None
     """[N] contributions whose mean is the metric, where it is such a mean: makes the bootstrap one matrix product."""
-    weighted: Callable[[Targets, Predictions], Weighted] | None = None
+    weighted: Callable[[Targets, Predictions], WeightedMetric] | None = None
     """Where it is no such mean: the metric prepared for many resamples, what does not depend on them computed once."""
     centred: bool = False
     """Whether a clip that is drawn twice biases the metric, so that resamples are moved back to the estimate."""
     of_counts: Callable[[NDArray[Any]], NDArray[np.float64]] | None = None
     """[...] values of counts [..., C, 3] (hits, false alarms, misses), where the metric is a function of their sums."""
-    published: Metric | None = None
+    xares: Metric | None = None
     """What X-ARES computes under this name, where that differs: the metric of protocol ``xares``."""
 
 
 @dataclass(frozen=True, slots=True)
-class Problem:
+class FitSplit:
     """One fit: row indices into the embedding matrix. ``valid`` is None when nothing may be selected on."""
 
     train: NDArray[np.int64]
@@ -74,7 +74,7 @@ class ProbeResult:
 class Probe(Protocol):
     """A small model on frozen embeddings; all folds and seeds are fitted in one call so that they can share work.
 
-    A probe that X-ARES does in another way has ``published() -> Probe``, the probe of protocol ``xares``. One that
+    A probe that X-ARES does in another way has ``as_published() -> Probe``, the probe of protocol ``xares``. One that
     holds out training clips itself has ``grouped(clusters) -> Probe``: clips of equal clusters [N] stay together.
     """
 
@@ -88,7 +88,7 @@ class Probe(Protocol):
         self,
         vectors: Any,  # [N, D] float32; for events and transcripts N arrays [T, D]
         targets: Any,  # [N] int64; an ``EventTargets`` or ``TranscriptTargets``; for captions N tuples of texts
-        problems: Sequence[Problem],
+        problems: Sequence[FitSplit],
         *,
         n_classes: int,
         seeds: Sequence[int],
@@ -110,7 +110,7 @@ class Mini:
 
 
 @dataclass(frozen=True, slots=True)
-class Published:
+class XaresOverrides:
     """What X-ARES does with one task and not with others; only protocol ``xares`` asks."""
 
     batch_size_encode: int = 16  # crops that are encoded, and padded, together
@@ -139,5 +139,5 @@ class Task:
     mini: Mini | None = None
     source: str = ""  # DOI or paper
     licence: str = ""
-    published: Published = Published()
+    xares: XaresOverrides = XaresOverrides()
     protocol: str = "strict"  # how it is computed; see ``bench.xares.protocol.apply_protocol``

@@ -73,9 +73,9 @@ class Trials:
         if self.utterance is not None and self.utterance not in sidecar:
             raise DataError("id missing", got=sorted(sidecar), expected=f"a key {self.utterance!r}", where=where)
         return Utterance(
-            None if self.utterance is None else _text(sidecar, self.utterance, where),
-            _text(sidecar, self.speaker, where),
-            tuple(_text(sidecar, key, where) for key in self.attributes),
+            None if self.utterance is None else _read_text(sidecar, self.utterance, where),
+            _read_text(sidecar, self.speaker, where),
+            tuple(_read_text(sidecar, key, where) for key in self.attributes),
         )
 
     def stack(self, labels: Sequence[Utterance]) -> Targets:
@@ -95,7 +95,7 @@ class Pairs:
     speakers: NDArray[np.int64]  # [N] 0, 1, ...; UNKNOWN for one of whom nothing is said
 
 
-def _text(sidecar: Sidecar, key: str, where: str) -> str | None:
+def _read_text(sidecar: Sidecar, key: str, where: str) -> str | None:
     value = sidecar.get(key)
     if value is not None and (not isinstance(value, str) or not value):
         raise DataError(f"attribute {key!r}", got=repr(value), expected="a text", where=where)

@@ -75,7 +75,7 @@ def _iterate_crops(found: Iterable[Shard], running: Engine, how: CropOptions) ->
 
     def heard(sample: shards.Sample) -> list[Crop]:
         try:
-            audio, native = decode.channels(sample.audio, where=sample.where)
+            audio, native = decode.decode_channels(sample.audio, where=sample.where)
         except DataError:
             return []  # counted by ``bench.evaluation.inputs.compute_missing_rate``
         mono = resample(audio, native)

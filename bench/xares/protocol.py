@@ -24,9 +24,9 @@ def is_scored(task: Task, protocol: str) -> bool:
 
 
 def apply_protocol(task: Task, protocol: str) -> Task:
-    """The task under ``strict`` or ``xares``; probes without a ``published()`` are the same under both.
+    """The task under ``strict`` or ``xares``; probes without an ``as_published()`` are the same under both.
 
-    Raises ChoiceError for another protocol and DataError for ``Published.left_out`` of a task without events.
+    Raises ChoiceError for another protocol and DataError for ``XaresOverrides.left_out`` of a task without events.
     """
     if protocol not in PROTOCOLS:
         raise ChoiceError("unknown protocol", got=protocol, expected=" or ".join(PROTOCOLS), where=task.name)
@@ -36,18 +36,18 @@ def apply_protocol(task: Task, protocol: str) -> Task:
         task,
         protocol=protocol,
         target=_drop_left_out_classes(task),
-        metric=task.metric.published or task.metric,
+        metric=task.metric.xares or task.metric,
         probes=tuple(_get_published_probe(probe) for probe in task.probes),
     )
 
 
 def _get_published_probe(probe: Probe) -> Probe:
-    form = getattr(probe, "published", None)
+    form = getattr(probe, "as_published", None)
     return probe if form is None else form()
 
 
 def _drop_left_out_classes(task: Task) -> Target:
-    left_out = task.published.left_out
+    left_out = task.xares.left_out
     if not left_out:
         return task.target
     if not isinstance(task.target, Events):

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from bench.metrics import segment_f1_macro
 from bench.probes import FrameProbe
-from bench.types import Events, Mini, Published, ShardSet, Splits, Task
+from bench.types import Events, Mini, ShardSet, Splits, Task, XaresOverrides
 from tasks.labels import read_labels
 from tasks.mini.checksums import read_checksums
 from tasks.mini.environment.events import make_desed
@@ -29,5 +29,5 @@ TASK = Task(
     mini=Mini(make=make_desed, version=1, sha256=read_checksums(NAME), probes=FRAME_PROBES, licence=LICENCE),
     source="hal-02160855",
     licence="as stated by the Zenodo record",
-    published=Published(labels_in_s=10.0),
+    xares=XaresOverrides(labels_in_s=10.0),
 )

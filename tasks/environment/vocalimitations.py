@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from bench.metrics import accuracy
 from bench.probes import KNN, LinearProbe
-from bench.types import ClassLabel, Folds, Mini, Published, ShardSet, Task
+from bench.types import ClassLabel, Folds, Mini, ShardSet, Task, XaresOverrides
 from tasks.labels import read_labels
 from tasks.mini.checksums import read_checksums
 from tasks.mini.environment.imitations import FOLDS, list_classes, make_vocalimitations
@@ -36,5 +36,5 @@ TASK = Task(
     ),
     source="doi:10.5281/zenodo.1340763",
     licence="as stated by the source",
-    published=Published(batch_size_encode=1),
+    xares=XaresOverrides(batch_size_encode=1),
 )

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from bench.metrics import segment_f1_micro
 from bench.probes import FrameProbe
-from bench.types import Events, Mini, Published, ShardSet, Splits, Task
+from bench.types import Events, Mini, ShardSet, Splits, Task, XaresOverrides
 from tasks.mini.checksums import read_checksums
 from tasks.mini.music import piano
 from tasks.mini.music.soundfont import LICENCE
@@ -42,5 +42,5 @@ TASK = Task(
     ),
     source="arXiv:1810.12247",
     licence="CC-BY-NC-SA-4.0",
-    published=Published(batch_size_encode=1, left_out=(108,)),
+    xares=XaresOverrides(batch_size_encode=1, left_out=(108,)),
 )

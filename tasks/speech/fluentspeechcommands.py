@@ -7,7 +7,7 @@ from pathlib import Path
 
 from bench.metrics import accuracy
 from bench.probes import KNN, LinearProbe
-from bench.types import ClassLabel, Mini, Published, ShardSet, Splits, Task
+from bench.types import ClassLabel, Mini, ShardSet, Splits, Task, XaresOverrides
 from tasks.labels import read_labels
 from tasks.mini import scene
 from tasks.mini.checksums import read_checksums
@@ -64,5 +64,5 @@ TASK = Task(
     mini=Mini(make=make, version=1, sha256=read_checksums(NAME), classes=PHRASES, probes=PROBES, licence=LICENCE),
     source="doi:10.21437/Interspeech.2019-2396",
     licence="as stated by its authors: academic use",
-    published=Published(batch_size_encode=1),
+    xares=XaresOverrides(batch_size_encode=1),
 )

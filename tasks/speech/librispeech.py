@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from bench.metrics.error_rates import lower_case, plain_words, word_error_rate_inverse
+from bench.metrics.error_rates import build_word_error_rate_inverse, to_lower_case, to_plain_words
 from bench.probes import SmallLM, SpeechToText
 from bench.types import Mini, ShardSet, Splits, Task, Transcript
 from tasks.mini.checksums import read_checksums
@@ -39,7 +39,7 @@ TASK = Task(
     ),
     split=Splits(),
     target=Transcript("trans"),
-    metric=replace(word_error_rate_inverse(plain_words), published=word_error_rate_inverse(lower_case)),
+    metric=replace(build_word_error_rate_inverse(to_plain_words), xares=build_word_error_rate_inverse(to_lower_case)),
     probes=(SpeechToText(epochs=10, learning_rate=1e-3, batch_size=4),),
     weight=10_000,
     cluster="speaker",

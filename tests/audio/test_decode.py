@@ -25,7 +25,7 @@ def encoded(audio: np.ndarray, rate: int, container: str) -> bytes:
 def test_decodes_to_mono(container: str) -> None:
     time = np.arange(16000) / 16000
     stereo = np.stack([0.5 * np.sin(2 * np.pi * 440 * time), np.zeros_like(time)], axis=1)
-    audio, rate = decode.decode(encoded(stereo, 16000, container), where="here")
+    audio, rate = decode.decode_mono(encoded(stereo, 16000, container), where="here")
     assert rate == 16000
     assert audio.dtype == np.float32
     assert audio.ndim == 1
@@ -36,7 +36,7 @@ def test_decodes_to_mono(container: str) -> None:
 @pytest.mark.parametrize("data", [b"", b"not audio", b"RIFF\x00\x00\x00\x00WAVE"])
 def test_what_does_not_decode_names_the_clip(data: bytes) -> None:
     with pytest.raises(DataError, match=r"clip does not decode.*shard.tar:clip-7"):
-        decode.decode(data, where="shard.tar:clip-7")
+        decode.decode_mono(data, where="shard.tar:clip-7")
 
 
 @pytest.mark.parametrize("container", ["FLAC", "WAV", "WAVEX"])
@@ -44,7 +44,7 @@ def test_what_does_not_decode_names_the_clip(data: bytes) -> None:
 def test_a_truncated_clip_is_an_error(container: str, kept: float) -> None:
     data = encoded(np.random.default_rng(0).uniform(-0.5, 0.5, 16000), 16000, container)
     with pytest.raises(DataError, match=r"cut short|does not decode"):
-        decode.decode(data[: int(kept * len(data))], where="x")
+        decode.decode_mono(data[: int(kept * len(data))], where="x")
 
 
 @pytest.mark.parametrize("size", [0xFFFFFFFF, 0x7FFFF000])
@@ -52,16 +52,16 @@ def test_a_wav_from_a_pipe_has_the_length_that_it_has(size: int) -> None:
     data = bytearray(encoded(np.random.default_rng(0).uniform(-0.5, 0.5, 1000), 16000, "WAV"))
     place = data.index(b"data") + 4
     data[place : place + 4] = size.to_bytes(4, "little")
-    assert len(decode.decode(bytes(data), where="x")[0]) == 1000
+    assert len(decode.decode_mono(bytes(data), where="x")[0]) == 1000
 
 
 def test_empty_and_not_finite_clips_are_errors() -> None:
     with pytest.raises(DataError, match="empty"):
-        decode.decode(encoded(np.zeros(0), 16000, "WAV"), where="x")
+        decode.decode_mono(encoded(np.zeros(0), 16000, "WAV"), where="x")
     buffer = io.BytesIO()
     soundfile.write(buffer, np.array([0.0, np.nan, 0.1], dtype=np.float32), 16000, format="WAV", subtype="FLOAT")
     with pytest.raises(DataError, match="not finite: got nan at sample 1"):
-        decode.decode(buffer.getvalue(), where="x")
+        decode.decode_mono(buffer.getvalue(), where="x")
 
 
 @given(st.integers(1, 4000), st.sampled_from([8000, 22050, 44100, 48000]))
@@ -80,7 +80,7 @@ def test_resampling_keeps_a_tone() -> None:
 
 @given(st.integers(1, 10**6), st.floats(0.1, 30) | st.none())
 def test_crops_cover_every_sample(n: int, crop_in_s: float | None) -> None:
-    windows = decode.crops(n, 16000, crop_in_s)
+    windows = decode.list_crops(n, 16000, crop_in_s)
     covered = np.zeros(n, dtype=bool)
     for start, stop in windows:
         assert 0 <= start < stop <= n

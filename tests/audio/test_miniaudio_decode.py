@@ -39,7 +39,7 @@ def by_libsndfile(data: bytes) -> tuple[np.ndarray, int]:
 )
 def test_the_same_bits(kind: tuple[str, str], n: int, n_channels: int, seed: int, rate: int) -> None:
     data = encoded(kind, n, n_channels, seed, rate)
-    got = miniaudio_decode.channels(data)
+    got = miniaudio_decode.decode_with_miniaudio(data)
     assert got is not None
     expected, expected_rate = by_libsndfile(data)
     assert got[0].shape == expected.shape
@@ -50,8 +50,8 @@ def test_the_same_bits(kind: tuple[str, str], n: int, n_channels: int, seed: int
 @pytest.mark.parametrize("kind", SLOW)
 def test_what_it_does_not_know_is_left_to_libsndfile(kind: tuple[str, str]) -> None:
     data = encoded(kind, 3000, 1, 0)
-    assert miniaudio_decode.channels(data) is None
-    assert np.array_equal(decode.decode(data, where="x")[0], by_libsndfile(data)[0][:, 0])
+    assert miniaudio_decode.decode_with_miniaudio(data) is None
+    assert np.array_equal(decode.decode_mono(data, where="x")[0], by_libsndfile(data)[0][:, 0])
 
 
 @given(
@@ -66,11 +66,11 @@ def test_of_damaged_clips_it_gives_nothing_else_than_libsndfile(
     damaged = bytearray(encoded(kind, n, 1, 0))
     for place, value in changes:
         damaged[place % len(damaged)] = value
-    got = miniaudio_decode.channels(bytes(damaged))
+    got = miniaudio_decode.decode_with_miniaudio(bytes(damaged))
     assume(got is not None)
     assert got is not None
     try:
-        expected, rate = decode.by_libsndfile(bytes(damaged), "x")
+        expected, rate = decode.decode_with_libsndfile(bytes(damaged), "x")
     except DataError:  # as some do that are damaged beside the samples
         return
     assert got[0].tobytes() == expected.tobytes()
@@ -82,25 +82,25 @@ def test_a_rate_of_0_hz_and_no_channels_are_errors(container: str, at: int, n: i
     data = bytearray(encoded((container, "PCM_16"), 300, 1, 0))
     data[at : at + n] = bytes([*bytes(n - 1), data[at + n - 1] & 0x0F if container == "FLAC" else 0])
     with pytest.raises(DataError, match="clip does not decode"):
-        decode.decode(bytes(data), where="x")
+        decode.decode_mono(bytes(data), where="x")
 
 
 def test_a_clip_can_be_written_to() -> None:
-    audio, _ = decode.decode(encoded(("FLAC", "PCM_16"), 100, 1, 0), where="x")
+    audio, _ = decode.decode_mono(encoded(("FLAC", "PCM_16"), 100, 1, 0), where="x")
     audio *= 2
 
 
 @pytest.mark.parametrize("kind", [("WAV", "PCM_16"), ("FLAC", "PCM_24")])
 def test_without_miniaudio_all_is_libsndfiles(kind: tuple[str, str], monkeypatch: pytest.MonkeyPatch) -> None:
     data = encoded(kind, 500, 2, 1)
-    there = decode.channels(data, where="x")
+    there = decode.decode_channels(data, where="x")
     monkeypatch.setitem(sys.modules, "miniaudio", None)
-    miniaudio_decode.decoders.cache_clear()
+    miniaudio_decode.load_miniaudio.cache_clear()
     try:
-        assert miniaudio_decode.channels(data) is None
-        without = decode.channels(data, where="x")
+        assert miniaudio_decode.decode_with_miniaudio(data) is None
+        without = decode.decode_channels(data, where="x")
     finally:
-        miniaudio_decode.decoders.cache_clear()
+        miniaudio_decode.load_miniaudio.cache_clear()
     assert without[0].tobytes() == there[0].tobytes()
     assert without[1] == there[1]
 
@@ -112,4 +112,4 @@ def test_a_header_that_promises_too_much_is_an_error(promised: int, n_channels: 
     data[21] = data[21] & 0xF0 | promised >> 32
     data[22:26] = (promised & 0xFFFFFFFF).to_bytes(4, "big")
     with pytest.raises(DataError, match=r"clip does not decode|clip is cut short"):
-        decode.decode(bytes(data), where="x")
+        decode.decode_mono(bytes(data), where="x")

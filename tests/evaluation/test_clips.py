@@ -19,7 +19,7 @@ from bench.extraction.engine.local import Frozen
 from bench.extraction.load_encoder import freeze
 from bench.leaderboard.files import predictions
 from bench.metrics import equal_error_rate, mean_average_precision
-from bench.scoring.measure import interval
+from bench.scoring.measure import compute_interval
 from bench.store.files import safe
 from bench.types import (
     ClassLabel,
@@ -116,7 +116,10 @@ def test_several_labels_per_clip_from_shards_to_proof(chords: Path, tmp_path: Pa
     again = predictions.read(tmp_path / "proof")
     assert again.predictions.dtype == np.float32
     assert again.targets.dtype == np.uint8
-    assert interval(mean_average_precision, again.targets, again.predictions, again.folds, again.clusters) == score.ci95
+    assert (
+        compute_interval(mean_average_precision, again.targets, again.predictions, again.folds, again.clusters)
+        == score.ci95
+    )
 
 
 def test_the_floor_of_several_labels_is_its_majority(chords: Path, tmp_path: Path) -> None:
@@ -147,7 +150,9 @@ def test_a_metric_prepared_for_resampling_has_the_interval_of_one_that_is_not() 
     scores = (rng.random((2, 40, 3)) + 0.4 * targets).astype(np.float32)
     folds, clusters = np.arange(40) % 2, np.arange(40) // 3
     slow = replace(mean_average_precision, weighted=None)
-    one, other = (interval(metric, targets, scores, folds, clusters) for metric in (mean_average_precision, slow))
+    one, other = (
+        compute_interval(metric, targets, scores, folds, clusters) for metric in (mean_average_precision, slow)
+    )
     assert one == pytest.approx(other, abs=1e-12)
 
 
@@ -155,7 +160,7 @@ def test_the_interval_of_a_metric_where_less_is_better() -> None:
     rng = np.random.default_rng(0)
     targets = np.arange(60) % 2
     scores = (rng.normal(size=(2, 60)) + targets).astype(np.float32)
-    low, high = interval(equal_error_rate, targets, scores, np.zeros(60, int), None)
+    low, high = compute_interval(equal_error_rate, targets, scores, np.zeros(60, int), None)
     value = np.mean([equal_error_rate.compute(targets, row) for row in scores])
     assert 0 < low < value < high < 0.6
 

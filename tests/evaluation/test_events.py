@@ -23,7 +23,7 @@ from bench.metrics import accuracy, segment_f1_macro, segment_f1_micro
 from bench.plugin.collection import Plan
 from bench.plugin.fixtures import Bench
 from bench.probes import FrameProbe
-from bench.scoring.bootstrap import bootstrap_weights
+from bench.scoring.bootstrap import draw_weights
 from bench.scoring.measure import RESAMPLES
 from bench.types import DataError, Encoder, Events, Folds, Mini, Settings, ShardSet, Splits, Task
 from tasks.mini.write import Sample, write_shards
@@ -260,7 +260,7 @@ def test_folds_and_the_best_constant_answer(tmp_path: Path) -> None:
                 for own in picks
             ]
         )
-        for weights in itertools.chain.from_iterable(bootstrap_weights(24, RESAMPLES, 0))
+        for weights in itertools.chain.from_iterable(draw_weights(24, RESAMPLES, 0))
     ]
     assert score.ci95 == pytest.approx(tuple(np.quantile(drawn, [0.025, 0.975])))
     majority, chance = [], []

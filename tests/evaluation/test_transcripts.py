@@ -19,7 +19,7 @@ from bench.evaluation.transcripts import CUT, embed_transcripts, evaluate_transc
 from bench.extraction.load_encoder import freeze
 from bench.extraction.pooled import Progress
 from bench.leaderboard.files import predictions
-from bench.metrics.error_rates import plain_words, word_error_rate_inverse
+from bench.metrics.error_rates import build_word_error_rate_inverse, to_plain_words
 from bench.probes import SmallLM, SpeechToText
 from bench.types import DataError, Settings, Task, Transcript
 from tasks.mini.speech import books
@@ -53,7 +53,7 @@ def task(**changes: object) -> Task:
     values: dict[str, object] = {
         "name": "spoken",
         "target": Transcript("trans"),
-        "metric": word_error_rate_inverse(plain_words),
+        "metric": build_word_error_rate_inverse(to_plain_words),
         "probes": (PROBE,),
     }
     return toys.task(**{**values, **changes})

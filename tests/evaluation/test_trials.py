@@ -20,9 +20,9 @@ from bench.leaderboard.files.verify import verify
 from bench.leaderboard.ranking.compare import compare
 from bench.leaderboard.summaries import build
 from bench.leaderboard.terminal.tables import flags
-from bench.metrics.detection import eer, ranked
+from bench.metrics.detection import compute_eer, rank_trials
 from bench.probes import Cosine, SNorm
-from bench.scoring.trials import TrialAnswers, highest_nontargets, subsets
+from bench.scoring.trials import TrialPredictions, find_highest_nontargets, select_subsets
 from bench.types import DataError, Settings, Splits, Task, Trials
 from tests.helpers import toys
 from tests.helpers import verification_toys as hums
@@ -94,12 +94,12 @@ def test_a_confounded_encoder_is_seen_in_the_buckets(rows):
 
 def test_subsets_are_those_trials(rows):
     answers = rows["confounded"]["cosine"].answers
-    assert isinstance(answers, TrialAnswers)
+    assert isinstance(answers, TrialPredictions)
     of_speaker = np.array([int(own[4:6]) for own in answers.utterances])
     both = (of_speaker[answers.enrol] % 2 == 0) & (of_speaker[answers.test] % 2 == 0)
-    members = dict(subsets(answers))
+    members = dict(select_subsets(answers))
     np.testing.assert_array_equal(members["gender f"], both)
-    own = eer(ranked(answers.targets[both], answers.predictions[0][both]))
+    own = compute_eer(rank_trials(answers.targets[both], answers.predictions[0][both]))
     assert rows["confounded"]["cosine"].score.subsets["gender f"] == own
 
 
@@ -133,7 +133,7 @@ def test_the_file_is_read_as_written(rows, tmp_path):
     path = tmp_path / "one.safetensors"
     predictions.write(path, answers)
     again = predictions.read(path)
-    assert isinstance(again, TrialAnswers)
+    assert isinstance(again, TrialPredictions)
     for name, value in asdict(answers).items():
         np.testing.assert_equal(asdict(again)[name], json.loads(json.dumps(value)) if name == "info" else value)
     assert again.info["backend"]["cohort_size"] == 36
@@ -152,7 +152,7 @@ def test_the_file_is_read_as_written(rows, tmp_path):
 
 def test_the_likeliest_wrong_labels_come_first(rows):
     answers = rows["confounded"]["cosine"].answers
-    found = highest_nontargets(answers, 5)
+    found = find_highest_nontargets(answers, 5)
     scores = answers.predictions[0][answers.targets == 0]
     assert [score for _, _, score in found] == sorted(map(float, scores), reverse=True)[:5]
     assert all(enrol[:6] != test[:6] for enrol, test, _ in found)

@@ -93,7 +93,7 @@ def one_after_another(shard: Shard, ready: Frozen, window: int) -> np.ndarray:
     for start in range(0, len(samples), window):
         clips = []
         for sample in samples[start : start + window]:
-            audio, native = decode.decode(sample.audio, where=sample.where)
+            audio, native = decode.decode_mono(sample.audio, where=sample.where)
             clips.append(decode.resample(audio, native, rate))
         pooled = np.zeros((len(clips), ready.encoder.output_dim), dtype=np.float32)
         most = round(budget.CPU_BATCH_IN_S * rate)

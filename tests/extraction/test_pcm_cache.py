@@ -59,7 +59,7 @@ def embedded(shard: Shard, cache: Path, decoded: KeptAudio | None) -> tuple[byte
 
 
 def read(sample: shards.Sample) -> Clip:
-    audio, seconds = decode.heard(sample.audio, RATE, where=sample.where)
+    audio, seconds = decode.decode_resampled(sample.audio, RATE, where=sample.where)
     return clip_of(sample, audio, RATE, seconds)
 
 

@@ -18,7 +18,7 @@ from bench.leaderboard.summaries import build
 from bench.leaderboard.terminal import tables
 from bench.metrics import accuracy
 from bench.probes import KNN, LinearProbe
-from bench.scoring.measure import Answers
+from bench.scoring.measure import ScoredPredictions
 from bench.types import (
     BenchError,
     ClassLabel,
@@ -364,7 +364,7 @@ def proof(**changes):
 @pytest.mark.parametrize("clusters", [None, np.array([5, 5, 7])], ids=["clips", "clusters"])
 def test_predictions_round_trip(tmp_path, clusters):
     content = proof(clusters=clusters, predictions=np.asfortranarray(proof()["predictions"]))
-    predictions.write(tmp_path / "sub" / "p.safetensors", Answers(**content))
+    predictions.write(tmp_path / "sub" / "p.safetensors", ScoredPredictions(**content))
     found = predictions.read(tmp_path / "sub" / "p.safetensors")
     for name, value in content.items():
         np.testing.assert_array_equal(getattr(found, name), value)
@@ -398,7 +398,7 @@ def test_predictions_are_the_same_bytes_in_every_process(tmp_path):
 )
 def test_predictions_that_do_not_fit_are_refused(change, message, tmp_path):
     with pytest.raises(DataError, match=message):
-        predictions.write(tmp_path / "p", Answers(**proof(**change)))
+        predictions.write(tmp_path / "p", ScoredPredictions(**proof(**change)))
     assert not (tmp_path / "p").exists()
 
 
@@ -409,7 +409,7 @@ def several(**changes):
 
 
 def test_predictions_of_several_labels_round_trip(tmp_path):
-    predictions.write(tmp_path / "p", Answers(**several(targets=several()["targets"].astype(int))))
+    predictions.write(tmp_path / "p", ScoredPredictions(**several(targets=several()["targets"].astype(int))))
     found = predictions.read(tmp_path / "p")
     for name, value in several().items():
         np.testing.assert_array_equal(getattr(found, name), value)
@@ -430,7 +430,7 @@ def test_predictions_of_several_labels_round_trip(tmp_path):
 )
 def test_predictions_of_several_labels_that_do_not_fit_are_refused(change, message, tmp_path):
     with pytest.raises(DataError, match=message):
-        predictions.write(tmp_path / "p", Answers(**several(**change)))
+        predictions.write(tmp_path / "p", ScoredPredictions(**several(**change)))
 
 
 def test_damaged_or_foreign_predictions_are_refused(tmp_path):
@@ -439,7 +439,7 @@ def test_damaged_or_foreign_predictions_are_refused(tmp_path):
     path = tmp_path / "p.safetensors"
     with pytest.raises(DataError, match="cannot read predictions"):
         predictions.read(path)
-    predictions.write(path, Answers(**proof()))
+    predictions.write(path, ScoredPredictions(**proof()))
     path.write_bytes(path.read_bytes()[:-5])
     with pytest.raises(DataError, match="cannot read predictions"):
         predictions.read(path)
@@ -539,22 +539,22 @@ def spoken(**changes):
 
 
 def test_predictions_that_are_texts_round_trip(tmp_path):
-    predictions.write(tmp_path / "p", Answers(**spoken()))
+    predictions.write(tmp_path / "p", ScoredPredictions(**spoken()))
     found = predictions.read(tmp_path / "p")
     assert found.targets.tolist() == spoken()["targets"].tolist()
     assert found.predictions.tolist() == spoken()["predictions"].tolist()
     assert found.classes == ()
     with pytest.raises(DataError, match="hold no text: got 3"):
-        predictions.write(tmp_path / "q", Answers(**spoken(targets=np.array(["a", "b", 3], dtype=object))))
+        predictions.write(tmp_path / "q", ScoredPredictions(**spoken(targets=np.array(["a", "b", 3], dtype=object))))
     with pytest.raises(DataError, match="predictions do not fit the keys"):
-        predictions.write(tmp_path / "q", Answers(**spoken(predictions=spoken()["predictions"][:, :2])))
+        predictions.write(tmp_path / "q", ScoredPredictions(**spoken(predictions=spoken()["predictions"][:, :2])))
 
 
 def test_predictions_that_are_ranks_round_trip(tmp_path):
     ranks = np.array([[1, 700, 3], [2, 1, 1]])
-    predictions.write(tmp_path / "p", Answers(**proof(predictions=ranks, ranks=True)))
+    predictions.write(tmp_path / "p", ScoredPredictions(**proof(predictions=ranks, ranks=True)))
     found = predictions.read(tmp_path / "p")
     assert found.ranks
     assert np.array_equal(found.predictions, ranks)
     with pytest.raises(DataError, match="hold no rank: got 0, expected 1 or more"):
-        predictions.write(tmp_path / "q", Answers(**proof(predictions=ranks - 1, ranks=True)))
+        predictions.write(tmp_path / "q", ScoredPredictions(**proof(predictions=ranks - 1, ranks=True)))

@@ -13,9 +13,9 @@ from bench.leaderboard.files.metric_names import STRICT
 from bench.leaderboard.files.sources import one
 from bench.leaderboard.ranking.compare import compare
 from bench.metrics import accuracy
-from bench.scoring.alignment import aligned
-from bench.scoring.measure import Answers
-from bench.scoring.paired import benjamini_hochberg, p_value, paired, spread
+from bench.scoring.alignment import align
+from bench.scoring.measure import ScoredPredictions
+from bench.scoring.paired import adjust_p_values, compute_p_value, compute_paired_difference, compute_spread
 from bench.types import ChoiceError, DataError
 from tests.leaderboard.test_verify import METRICS, answers, run, saved
 
@@ -25,19 +25,19 @@ def clips(right, n=None):
     right = np.atleast_2d(right)
     n = right.shape[1]
     keys = tuple(f"{i:04}" for i in range(n))
-    return Answers(keys, np.zeros(n, int), 1 - right.astype(int), np.zeros(n, int), None, ("a", "b"))
+    return ScoredPredictions(keys, np.zeros(n, int), 1 - right.astype(int), np.zeros(n, int), None, ("a", "b"))
 
 
 @given(st.lists(st.floats(0, 1), min_size=1, max_size=30))
 def test_adjusted_p_values_are_scipys(p):
-    np.testing.assert_allclose(benjamini_hochberg(np.array(p)), false_discovery_control(p), atol=1e-12)
+    np.testing.assert_allclose(adjust_p_values(np.array(p)), false_discovery_control(p), atol=1e-12)
 
 
 @pytest.mark.parametrize("shift", [0.0, 0.1, 0.25])
 def test_p_is_that_of_scipys_permutation_test(shift):
     rng = np.random.default_rng(3)
     a, b = rng.random(120) < 0.5, rng.random(120) < 0.5 + shift
-    found = paired(accuracy, clips(a), clips(b), where="here")
+    found = compute_paired_difference(accuracy, clips(a), clips(b), where="here")
     theirs = permutation_test(
         (b.astype(float), a.astype(float)),
         lambda x, y, axis: np.mean(x - y, axis=axis),
@@ -53,7 +53,7 @@ def test_p_is_that_of_scipys_permutation_test(shift):
 def test_the_interval_is_that_of_the_mean_difference():
     rng = np.random.default_rng(4)
     a, b = rng.random(400) < 0.5, rng.random(400) < 0.6
-    found = paired(accuracy, clips(a), clips(b), where="here")
+    found = compute_paired_difference(accuracy, clips(a), clips(b), where="here")
     error = (b.astype(float) - a).std() / 20
     assert np.diff(found.ci95)[0] == pytest.approx(2 * 1.96 * error, rel=0.08)
     assert found.detectable == pytest.approx(2.8016 * error, rel=0.08)
@@ -65,8 +65,8 @@ def test_the_interval_is_that_of_the_mean_difference():
 def test_swapped_sides_change_signs_only(metric, seed):
     first, second = answers(metric, seed, 0.4), answers(metric, 0, 0.6)
     second = replace(second, targets=first.targets)
-    there = paired(STRICT[metric], first, second, where="here", resamples=50)
-    back = paired(STRICT[metric], second, first, where="here", resamples=50)
+    there = compute_paired_difference(STRICT[metric], first, second, where="here", resamples=50)
+    back = compute_paired_difference(STRICT[metric], second, first, where="here", resamples=50)
     assert there.difference == pytest.approx(-back.difference, abs=1e-9)
     assert there.ci95 == pytest.approx((-back.ci95[1], -back.ci95[0]), abs=1e-9)
     assert there.p == back.p
@@ -87,9 +87,11 @@ def test_the_order_of_rows_does_not_matter_and_nothing_differs_from_itself(metri
         folds=second.folds[order],
         clusters=second.clusters[order] * 7 % 100,
     )
-    there, again = (paired(STRICT[metric], first, own, where="here", resamples=40) for own in (second, shuffled))
+    there, again = (
+        compute_paired_difference(STRICT[metric], first, own, where="here", resamples=40) for own in (second, shuffled)
+    )
     assert (there.difference, there.ci95, there.p) == (again.difference, again.ci95, again.p)
-    same = paired(STRICT[metric], first, first, where="here", resamples=40)
+    same = compute_paired_difference(STRICT[metric], first, first, where="here", resamples=40)
     assert (same.difference, same.p, same.units) == (0.0, 1.0, 12)
     assert same.ci95[0] < 0 < same.ci95[1]
 
@@ -97,9 +99,9 @@ def test_the_order_of_rows_does_not_matter_and_nothing_differs_from_itself(metri
 def test_clusters_make_it_less_sure():
     rng = np.random.default_rng(5)
     a, b = np.repeat(rng.random(40) < 0.4, 10), np.repeat(rng.random(40) < 0.6, 10)
-    alone = paired(accuracy, clips(a), clips(b), where="here")
+    alone = compute_paired_difference(accuracy, clips(a), clips(b), where="here")
     groups = np.repeat(np.arange(40), 10)
-    whole = paired(accuracy, *(replace(clips(own), clusters=groups) for own in (a, b)), where="here")
+    whole = compute_paired_difference(accuracy, *(replace(clips(own), clusters=groups) for own in (a, b)), where="here")
     assert whole.difference == alone.difference
     assert whole.p > alone.p
     assert whole.detectable > 2 * alone.detectable
@@ -108,23 +110,25 @@ def test_clusters_make_it_less_sure():
 def test_numbers_of_seeds_may_differ():
     rng = np.random.default_rng(6)
     a, b = rng.random((2, 50)) < 0.5, rng.random((3, 50)) < 0.5
-    found = paired(accuracy, clips(a), clips(b), where="here", resamples=20)
+    found = compute_paired_difference(accuracy, clips(a), clips(b), where="here", resamples=20)
     assert found.difference == pytest.approx(b.mean() - a.mean(), abs=1e-12)
 
 
 def test_false_alarms_are_as_rare_as_promised():
     rng = np.random.default_rng(7)
     p = [
-        paired(accuracy, clips(rng.random(60) < 0.5), clips(rng.random(60) < 0.5), where="", seed=i, resamples=2).p
+        compute_paired_difference(
+            accuracy, clips(rng.random(60) < 0.5), clips(rng.random(60) < 0.5), where="", seed=i, resamples=2
+        ).p
         for i in range(200)
     ]
     assert np.mean(np.array(p) <= 0.05) <= 0.1
 
 
 def test_small_functions_by_hand():
-    assert p_value(np.array([0.0, 0.5, -0.5, np.nan]), 0.5) == 3 / 4
-    assert spread(np.zeros(9), 0.0, 1, 1.0) == ((-1.0, 1.0), 1.0)
-    assert spread(np.full(9, 0.1), 0.1, 20, 1.0)[0] == pytest.approx((0.1 - 0.1684, 0.1 + 0.1684), abs=1e-4)
+    assert compute_p_value(np.array([0.0, 0.5, -0.5, np.nan]), 0.5) == 3 / 4
+    assert compute_spread(np.zeros(9), 0.0, 1, 1.0) == ((-1.0, 1.0), 1.0)
+    assert compute_spread(np.full(9, 0.1), 0.1, 20, 1.0)[0] == pytest.approx((0.1 - 0.1684, 0.1 + 0.1684), abs=1e-4)
 
 
 @pytest.mark.parametrize(
@@ -140,7 +144,7 @@ def test_small_functions_by_hand():
 def test_other_clips_do_not_compare(change, message):
     own = answers("accuracy")
     with pytest.raises(DataError, match=message):
-        aligned(own, replace(own, **change(own)), "here")
+        align(own, replace(own, **change(own)), "here")
 
 
 def boards(tmp_path, *changes):

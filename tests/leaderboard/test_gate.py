@@ -12,14 +12,14 @@ from bench.leaderboard.ranking import gate
 from bench.leaderboard.ranking.gate import Drop, Evidence, Limits, judge, of_row, of_summary, total
 from bench.leaderboard.terminal.gate_table import render, render_speed
 from bench.metrics import accuracy
-from bench.scoring.paired import SeedNoise, beyond_clips, paired, seed_noise
+from bench.scoring.paired import SeedNoise, compute_paired_difference, compute_seed_noise, compute_seed_variance
 from bench.throughput.paired_timing import ratio_of, turns
 from tests.leaderboard.test_board_json import score
 from tests.leaderboard.test_compare import clips
 
 
 def evidence(a, b, name="esc50", weight=1.0, seed=0):
-    own = paired(accuracy, clips(a), clips(b), where=name, seed=seed, resamples=300, flips=0)
+    own = compute_paired_difference(accuracy, clips(a), clips(b), where=name, seed=seed, resamples=300, flips=0)
     seeds = tuple(np.atleast_2d(a).mean(axis=1))
     base = score(name, weight=weight, seed_values=seeds)
     return Evidence(base, replace(base, encoder="new", seed_values=seeds), own)
@@ -65,18 +65,18 @@ def test_false_alarms_at_the_limit_stay_below_alpha():
 def test_seeds_add_what_clips_do_not_explain():
     rng = np.random.default_rng(2)
     by_clip = rng.random((2, 8, 500)) < 0.5  # seeds differ by chance, clip by clip
-    own = paired(accuracy, clips(by_clip[0]), clips(by_clip[1]), where="", resamples=500, flips=0)
+    own = compute_paired_difference(accuracy, clips(by_clip[0]), clips(by_clip[1]), where="", resamples=500, flips=0)
     assert own.seeds.freedom == 14
     assert own.seeds.shared == pytest.approx(2 * 0.25 / 500 / 8, rel=0.2)
     steady = np.vstack([[0.4, 0.5, 0.6], np.repeat(rng.normal(0.5, 0.01, (500, 1)), 3, axis=1)])
-    noise = seed_noise([steady, steady], (3, 3))
+    noise = compute_seed_noise([steady, steady], (3, 3))
     assert noise.scatter == pytest.approx(2 * 0.01 / 3)
     assert noise.shared == pytest.approx(0.0, abs=1e-12)
-    variance, freedom = beyond_clips([(1.0, noise)])
+    variance, freedom = compute_seed_variance([(1.0, noise)])
     assert freedom == pytest.approx(4)
     assert variance == pytest.approx(4 * noise.scatter / stats.chi2.ppf(0.2, 4))
-    assert beyond_clips([(1.0, noise), (1.0, noise)])[1] == pytest.approx(8)
-    assert beyond_clips([(1.0, seed_noise([steady[:, :1]] * 2, (1, 1)))]) == (0.0, 1.0)
+    assert compute_seed_variance([(1.0, noise), (1.0, noise)])[1] == pytest.approx(8)
+    assert compute_seed_variance([(1.0, compute_seed_noise([steady[:, :1]] * 2, (1, 1)))]) == (0.0, 1.0)
 
 
 def test_false_alarms_of_seeds_stay_rare():
@@ -85,7 +85,7 @@ def test_false_alarms_of_seeds_stay_rare():
     for _ in range(2000):
         seeds = rng.normal(0, 0.02 * 3**0.5 / 2**0.5, (2, 3))
         noise = SeedNoise(float(seeds.var(axis=1, ddof=1).sum() / 3), 0.0, 4)
-        variance, freedom = beyond_clips([(1.0, noise)])
+        variance, freedom = compute_seed_variance([(1.0, noise)])
         drop = seeds[0].mean() - seeds[1].mean() + rng.normal(0, 0.01)
         error = (0.01**2 + variance) ** 0.5
         whole = error**4 / (variance**2 / freedom + 0.01**4 / 100)

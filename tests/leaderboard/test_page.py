@@ -22,8 +22,8 @@ from bench.leaderboard.files import board_json, predictions
 from bench.leaderboard.files.sources import Source
 from bench.leaderboard.page import build, contents, mistakes
 from bench.leaderboard.page.serve import MOST_RUNS, server, version
-from bench.scoring.measure import Answers
-from bench.scoring.trials import TrialAnswers
+from bench.scoring.measure import ScoredPredictions
+from bench.scoring.trials import TrialPredictions
 from bench.types import BenchError, Failure
 from bench.types.trials import Trials
 from tests.leaderboard.test_board_json import ROOT, board, encoder_row, score, task
@@ -139,7 +139,7 @@ def answered(generator, n=400, classes=50):
     answers = np.where(generator.random((3, n)) < 0.5, targets, noise)
     keys = tuple(f"clip-of-a-dataset-{index:06d}" for index in range(n))
     names = tuple(f"class number {index}" for index in range(classes))
-    return Answers(keys, targets, answers, np.zeros(n, np.int64), None, names)
+    return ScoredPredictions(keys, targets, answers, np.zeros(n, np.int64), None, names)
 
 
 def big(encoders=50, tasks=30):
@@ -194,7 +194,7 @@ def reader():
 
 def stored(targets, answers, classes=("a", "b", "c"), keys=None, **more):
     n = len(targets)
-    return Answers(
+    return ScoredPredictions(
         tuple(keys or (f"k{index}" for index in range(n))),
         np.asarray(targets),
         np.asarray(answers),
@@ -508,7 +508,7 @@ def test_ten_thousand_tasks_are_a_page(tmp_path):
 
 def test_trials_that_are_hard_to_tell_apart():
     said = np.array([[0.9, 0.1, 0.8, 0.2, 0.3]], np.float32)
-    trials = TrialAnswers(
+    trials = TrialPredictions(
         enrol=np.array([0, 0, 0, 1, 1], np.int32),
         test=np.array([1, 1, 2, 2, 2], np.int32),
         targets=np.array([1, 1, 0, 0, 0], np.uint8),

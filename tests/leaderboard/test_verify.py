@@ -15,7 +15,7 @@ from bench.leaderboard.files.metric_names import STRICT, XARES, metric_of
 from bench.leaderboard.files.sources import one
 from bench.leaderboard.files.verify import same, verify
 from bench.leaderboard.summaries import build
-from bench.scoring.measure import Answers, measure
+from bench.scoring.measure import ScoredPredictions, compute_result
 from bench.types import ChoiceError
 from tests.leaderboard.test_board_json import encoder_row, score, task
 
@@ -45,7 +45,7 @@ def answers(metric, seed=0, right=0.5):
         words = np.array(["one two", "Three, four", "five", "six seven eight"], dtype=object)
         targets, classes = words[np.arange(N) % 4], ()
         found = np.where(rng.random((SEEDS, N)) < right, targets, "two one")
-    return Answers(keys, targets, found, folds, clusters, classes, metric == "recall@1")
+    return ScoredPredictions(keys, targets, found, folds, clusters, classes, metric == "recall@1")
 
 
 def run(folder, metric="accuracy", encoder="logmel", name="esc50", seed=0, right=0.5, protocol="strict"):
@@ -55,7 +55,7 @@ def run(folder, metric="accuracy", encoder="logmel", name="esc50", seed=0, right
     predictions.write(folder / path, own)
     row = score(name, encoder, "linear", metric=metric, seeds=(0, 1), predictions=path, protocol=protocol)
     row = replace(row, data=replace(row.data, classes=len(own.classes) if metric != "recall@1" else 0))
-    found = asdict(measure(metric_of(row), own, row.data.classes, where=name))
+    found = asdict(compute_result(metric_of(row), own, row.data.classes, where=name))
     low_high = sorted(found.pop("fold_values"))
     found["subsets"] = dict(zip(("fold x", "fold y"), low_high, strict=True))
     return replace(row, **found)

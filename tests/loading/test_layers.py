@@ -19,7 +19,7 @@ from bench.loading.layers import at_layer
 from bench.metrics import accuracy
 from bench.probes import KNN, FrameProbe, LinearProbe
 from bench.probes.layered import LayeredProbe, build_selection_split
-from bench.types import ChoiceError, EncoderError, EncoderSpec, Problem, Settings
+from bench.types import ChoiceError, EncoderError, EncoderSpec, FitSplit, Settings
 from tests.helpers import planted, toys
 
 
@@ -102,9 +102,9 @@ def layers() -> tuple[np.ndarray, np.ndarray, tuple[int, ...]]:
 def test_the_best_layer_is_chosen_on_validation_data(probe, valid, layers) -> None:
     vectors, targets, widths = layers
     rows = np.arange(160)
-    problem = Problem(rows[:100], rows[100:120] if valid else None, rows[120:])
+    problem = FitSplit(rows[:100], rows[100:120] if valid else None, rows[120:])
 
-    def quality(problem: Problem, row: np.ndarray) -> float:
+    def quality(problem: FitSplit, row: np.ndarray) -> float:
         return accuracy.compute(targets[problem.test], row)
 
     layered = LayeredProbe(probe, widths, quality)
@@ -122,11 +122,11 @@ def test_the_best_layer_is_chosen_on_validation_data(probe, valid, layers) -> No
 
 def test_layers_are_compared_on_whole_clusters() -> None:
     clusters = np.repeat(np.arange(20), 4)
-    inner = build_selection_split(Problem(np.arange(60), None, np.arange(60, 80)), clusters)
+    inner = build_selection_split(FitSplit(np.arange(60), None, np.arange(60, 80)), clusters)
     assert not set(clusters[inner.train]) & set(clusters[inner.test])
     assert len(inner.test) == 12
     assert sorted([*inner.train, *inner.test]) == list(range(60))
-    single = build_selection_split(Problem(np.arange(60), None, np.arange(60, 80)), None)
+    single = build_selection_split(FitSplit(np.arange(60), None, np.arange(60, 80)), None)
     assert len(single.test) == 12
 
 

@@ -11,14 +11,14 @@ from sklearn.metrics import roc_curve
 
 from bench.metrics import equal_error_rate
 from bench.metrics.detection import (
-    cllr,
-    det,
-    eer,
-    expected_min_dcf,
-    min_cllr,
-    min_dcf,
-    ranked,
-    unlike,
+    compute_cllr,
+    compute_det,
+    compute_eer,
+    compute_expected_min_dcf,
+    compute_min_cllr,
+    compute_min_dcf,
+    is_cost_implausible,
+    rank_trials,
 )
 from bench.types import DataError
 
@@ -55,12 +55,12 @@ def costs(labels, scores, prior):
 @settings(max_examples=400)
 @given(trials())
 def test_the_eer_is_the_root_along_the_roc(pair):
-    assert eer(ranked(*pair)) == pytest.approx(by_root(*pair), abs=1e-9)
+    assert compute_eer(rank_trials(*pair)) == pytest.approx(by_root(*pair), abs=1e-9)
 
 
 @given(trials(), st.sampled_from([0.01, 0.05, 0.5, 0.9]))
 def test_the_cost_is_that_of_the_best_threshold(pair, prior):
-    found = min_dcf(ranked(*pair), prior)
+    found = compute_min_dcf(rank_trials(*pair), prior)
     assert found == pytest.approx(costs(*pair, prior), abs=1e-12)
     assert 0 <= found <= 1
 
@@ -69,25 +69,31 @@ def test_the_cost_is_that_of_the_best_threshold(pair, prior):
 def test_order_sign_and_monotone_maps_do_not_matter(pair, seed):
     labels, scores = pair
     order = np.random.default_rng(seed).permutation(len(labels))
-    own = ranked(labels, scores)
-    for other in (ranked(labels[order], scores[order]), ranked(labels, np.exp(scores / 2)), ranked(labels, scores**3)):
-        assert eer(other) == eer(own)
+    own = rank_trials(labels, scores)
+    for other in (
+        rank_trials(labels[order], scores[order]),
+        rank_trials(labels, np.exp(scores / 2)),
+        rank_trials(labels, scores**3),
+    ):
+        assert compute_eer(other) == compute_eer(own)
         for prior in (0.01, 0.05):
-            assert min_dcf(other, prior) == min_dcf(own, prior)
-        assert min_cllr(other) == pytest.approx(min_cllr(own), abs=1e-12)
-    flipped = ranked(1 - labels, -scores)
-    assert eer(flipped) == pytest.approx(eer(own), abs=1e-15)
-    assert min_dcf(flipped, 0.99) == pytest.approx(min_dcf(own, 0.01), abs=1e-12)
-    assert cllr(flipped) == pytest.approx(cllr(own), abs=1e-12)
-    assert cllr(ranked(labels[order], scores[order])) == pytest.approx(cllr(own), abs=1e-12)
+            assert compute_min_dcf(other, prior) == compute_min_dcf(own, prior)
+        assert compute_min_cllr(other) == pytest.approx(compute_min_cllr(own), abs=1e-12)
+    flipped = rank_trials(1 - labels, -scores)
+    assert compute_eer(flipped) == pytest.approx(compute_eer(own), abs=1e-15)
+    assert compute_min_dcf(flipped, 0.99) == pytest.approx(compute_min_dcf(own, 0.01), abs=1e-12)
+    assert compute_cllr(flipped) == pytest.approx(compute_cllr(own), abs=1e-12)
+    assert compute_cllr(rank_trials(labels[order], scores[order])) == pytest.approx(compute_cllr(own), abs=1e-12)
 
 
 @given(trials())
 def test_the_metric_of_rows_is_the_same_eer(pair):
     labels, scores = pair[0].astype(np.int64), pair[1]
-    assert equal_error_rate.compute(labels, scores) == eer(ranked(*pair))
+    assert equal_error_rate.compute(labels, scores) == compute_eer(rank_trials(*pair))
     weights = np.ones((1, len(labels)), dtype=np.int64)
-    assert equal_error_rate.weighted(labels, scores)(weights)[0] == pytest.approx(eer(ranked(*pair)), abs=1e-15)
+    assert equal_error_rate.weighted(labels, scores)(weights)[0] == pytest.approx(
+        compute_eer(rank_trials(*pair)), abs=1e-15
+    )
 
 
 @given(trials())
@@ -98,10 +104,10 @@ def test_min_cllr_is_cllr_after_isotonic_regression(pair):
         ratios = np.log(share / (1 - share)) - np.log(labels.mean() / (1 - labels.mean()))
     targets, others = (np.logaddexp(0, sign * ratios[labels == own]) for sign, own in ((-1, 1), (1, 0)))
     expected = (targets.mean() + others.mean()) / (2 * np.log(2))
-    found = min_cllr(ranked(labels, scores))
+    found = compute_min_cllr(rank_trials(labels, scores))
     assert found == pytest.approx(expected, abs=1e-9)
     assert 0 <= found <= 1 + 1e-12
-    assert found <= cllr(ranked(labels, scores)) + 1e-12
+    assert found <= compute_cllr(rank_trials(labels, scores)) + 1e-12
 
 
 @pytest.mark.parametrize("value", [0.0, -3.5, 1e6])
@@ -109,11 +115,11 @@ def test_constant_scores_are_guesses(value):
     rng = np.random.default_rng(0)
     labels = (rng.random(1000) < 0.3).astype(np.uint8)
     for order in (np.argsort(labels), np.argsort(-labels.astype(int)), rng.permutation(1000)):
-        own = ranked(labels[order], np.full(1000, value, dtype=np.float32))
-        assert eer(own) == 0.5
-        assert min_dcf(own, 0.01) == min_dcf(own, 0.05) == 1.0
-        assert min_cllr(own) == pytest.approx(1.0, abs=1e-12)
-    assert cllr(ranked(labels, np.zeros(1000))) == pytest.approx(1.0, abs=1e-12)
+        own = rank_trials(labels[order], np.full(1000, value, dtype=np.float32))
+        assert compute_eer(own) == 0.5
+        assert compute_min_dcf(own, 0.01) == compute_min_dcf(own, 0.05) == 1.0
+        assert compute_min_cllr(own) == pytest.approx(1.0, abs=1e-12)
+    assert compute_cllr(rank_trials(labels, np.zeros(1000))) == pytest.approx(1.0, abs=1e-12)
 
 
 def test_the_table_of_ties():
@@ -123,25 +129,25 @@ def test_the_table_of_ties():
     rng = np.random.default_rng(1)
     for _ in range(5):
         order = rng.permutation(200)
-        assert eer(ranked(labels[order], yes_or_no[order])) == pytest.approx(0.3, abs=1e-15)
+        assert compute_eer(rank_trials(labels[order], yes_or_no[order])) == pytest.approx(0.3, abs=1e-15)
     uneven = np.repeat([1.0, 0.0, 1.0, 0.0], [65, 35, 29, 71])  # misses 0.35, false alarms 0.29
     # the segment from (0.29, 0.35) to (1, 0): 0.29 + t 0.71 = 0.35 (1 - t)
-    assert eer(ranked(labels, uneven)) == pytest.approx(0.29 + 0.06 / 1.06 * 0.71, abs=1e-15)
-    assert eer(ranked(np.array([1, 0]), np.array([1.0, 0.0]))) == 0.0
-    assert eer(ranked(np.array([1, 0]), np.array([0.0, 1.0]))) == 1.0
-    assert eer(ranked(np.array([1, 0]), np.array([0.5, 0.5]))) == 0.5
+    assert compute_eer(rank_trials(labels, uneven)) == pytest.approx(0.29 + 0.06 / 1.06 * 0.71, abs=1e-15)
+    assert compute_eer(rank_trials(np.array([1, 0]), np.array([1.0, 0.0]))) == 0.0
+    assert compute_eer(rank_trials(np.array([1, 0]), np.array([0.0, 1.0]))) == 1.0
+    assert compute_eer(rank_trials(np.array([1, 0]), np.array([0.5, 0.5]))) == 0.5
 
 
 @pytest.mark.parametrize(("rate", "cost"), [(0.0307, 0.357), (0.00893, 0.124), (0.0906, 0.76)])
 def test_normal_scores(rate, cost):
     """EER and minDCF(0.01) of two normal densities of one variance, by formula and drawn."""
-    assert expected_min_dcf(rate, 0.01) == pytest.approx(cost, abs=0.02)
+    assert compute_expected_min_dcf(rate, 0.01) == pytest.approx(cost, abs=0.02)
     n = 200_000
     steps = ndtri((np.arange(n) + 0.5) / n)
     scores = np.concatenate([steps - 2 * ndtri(rate), steps])
-    own = ranked(np.repeat([1, 0], n), scores)
-    assert eer(own) == pytest.approx(rate, abs=1e-4)
-    assert min_dcf(own, 0.01) == pytest.approx(expected_min_dcf(rate, 0.01), abs=0.01)
+    own = rank_trials(np.repeat([1, 0], n), scores)
+    assert compute_eer(own) == pytest.approx(rate, abs=1e-4)
+    assert compute_min_dcf(own, 0.01) == pytest.approx(compute_expected_min_dcf(rate, 0.01), abs=0.01)
 
 
 def test_a_few_wrong_labels_are_noticed():
@@ -149,24 +155,24 @@ def test_a_few_wrong_labels_are_noticed():
     n = 100_000
     steps = ndtri((np.arange(n) + 0.5) / n)
     targets = steps - 2 * ndtri(0.006)
-    right = ranked(np.repeat([1, 0], n), np.concatenate([targets, steps]))
-    wrong = ranked(np.repeat([1, 0], n), np.concatenate([targets, steps[np.arange(n) % 200 > 0], targets[::200]]))
-    assert not unlike(eer(right), min_dcf(right, 0.01), 0.01, 2 * n)
-    assert eer(wrong) == pytest.approx(0.00895, abs=0.001)
-    assert min_dcf(wrong, 0.01) == pytest.approx(0.551, abs=0.05)
-    assert unlike(eer(wrong), min_dcf(wrong, 0.01), 0.01, 2 * n)
-    assert unlike(0.0307, 0.82, 0.01, 12_000_000)
-    assert not unlike(0.0307, 0.82, 0.01, 100)
-    assert expected_min_dcf(0.5, 0.01) == expected_min_dcf(0.7, 0.01) == 1.0
+    right = rank_trials(np.repeat([1, 0], n), np.concatenate([targets, steps]))
+    wrong = rank_trials(np.repeat([1, 0], n), np.concatenate([targets, steps[np.arange(n) % 200 > 0], targets[::200]]))
+    assert not is_cost_implausible(compute_eer(right), compute_min_dcf(right, 0.01), 0.01, 2 * n)
+    assert compute_eer(wrong) == pytest.approx(0.00895, abs=0.001)
+    assert compute_min_dcf(wrong, 0.01) == pytest.approx(0.551, abs=0.05)
+    assert is_cost_implausible(compute_eer(wrong), compute_min_dcf(wrong, 0.01), 0.01, 2 * n)
+    assert is_cost_implausible(0.0307, 0.82, 0.01, 12_000_000)
+    assert not is_cost_implausible(0.0307, 0.82, 0.01, 100)
+    assert compute_expected_min_dcf(0.5, 0.01) == compute_expected_min_dcf(0.7, 0.01) == 1.0
 
 
 @given(trials())
 def test_det_points_fall(pair):
-    misses, false = det(ranked(*pair))
+    misses, false = compute_det(rank_trials(*pair))
     assert (misses[0], false[0], misses[-1], false[-1]) == (1, 0, 0, 1)
     assert (np.diff(misses) <= 0).all()
     assert (np.diff(false) >= 0).all()
-    thinned = det(ranked(*pair), most=3)
+    thinned = compute_det(rank_trials(*pair), most=3)
     assert len(thinned[0]) == min(3, len(misses))
     assert set(zip(*thinned, strict=True)) <= set(zip(misses, false, strict=True))
 
@@ -177,10 +183,10 @@ def test_cllr_of_calibrated_scores():
     steps = ndtri((np.arange(n) + 0.5) / n)
     x = np.concatenate([steps + apart / 2, steps - apart / 2])
     labels = np.repeat([1, 0], n)
-    own = ranked(labels, apart * x)
-    assert cllr(own) == pytest.approx(min_cllr(own), abs=1e-3)
-    assert cllr(ranked(labels, 3 * apart * x)) > cllr(own) + 0.05
-    assert cllr(ranked(np.array([1, 0]), np.array([-1e4, 1e4]))) == pytest.approx(1e4 / np.log(2))
+    own = rank_trials(labels, apart * x)
+    assert compute_cllr(own) == pytest.approx(compute_min_cllr(own), abs=1e-3)
+    assert compute_cllr(rank_trials(labels, 3 * apart * x)) > compute_cllr(own) + 0.05
+    assert compute_cllr(rank_trials(np.array([1, 0]), np.array([-1e4, 1e4]))) == pytest.approx(1e4 / np.log(2))
 
 
 @pytest.mark.parametrize(
@@ -195,6 +201,6 @@ def test_cllr_of_calibrated_scores():
 )
 def test_bad_trials_are_refused(labels, scores, message):
     with pytest.raises(DataError, match=message):
-        ranked(np.array(labels, dtype=np.int64), np.array(scores, dtype=np.float64))
+        rank_trials(np.array(labels, dtype=np.int64), np.array(scores, dtype=np.float64))
     with pytest.raises(DataError, match="no prior"):
-        min_dcf(ranked(np.array([1, 0]), np.array([1.0, 0.0])), 1.0)
+        compute_min_dcf(rank_trials(np.array([1, 0]), np.array([1.0, 0.0])), 1.0)

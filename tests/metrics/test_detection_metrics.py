@@ -10,7 +10,7 @@ from sklearn.metrics import f1_score, roc_curve
 from torchmetrics.functional.classification import binary_eer, multilabel_f1_score
 
 from bench.metrics import equal_error_rate, segment_f1_macro, segment_f1_micro
-from bench.metrics.segment_f1 import f1_of_counts, segment_counts, segment_f1, total_counts, weighted_f1
+from bench.metrics.segment_f1 import build_segment_f1, compute_f1, count_segments, count_totals, weight_f1
 from bench.scoring.bootstrap import bootstrap_weighted
 from bench.types import DataError
 
@@ -34,7 +34,7 @@ class TestSegmentF1:
         for average, zero in (("macro", np.nan), ("macro", 0.0), ("micro", np.nan)):
             twice = (np.tile(side, 2) for side in pair)  # one column would be taken for classes 0 and 1
             other = f1_score(*twice, average=average, zero_division=zero)
-            assert segment_f1(average, zero).compute(targets, predictions) == pytest.approx(other, abs=1e-12)
+            assert build_segment_f1(average, zero).compute(targets, predictions) == pytest.approx(other, abs=1e-12)
 
     @given(segments())
     def test_is_torchmetrics(self, pair):
@@ -79,26 +79,26 @@ class TestSegmentF1:
     def test_counts_of_clips_add_up(self, pair, seed):
         rng = np.random.default_rng(seed)
         clips = rng.integers(0, 6, len(pair[0]))
-        counts = segment_counts(*pair, clips)
+        counts = count_segments(*pair, clips)
         assert counts.shape == (clips.max() + 1, pair[0].shape[1], 3)
         for clip, own in enumerate(counts):
             expected = np.zeros_like(own)
             for target, said in zip(pair[0][clips == clip], pair[1][clips == clip], strict=True):
                 expected += np.stack([target & said, (1 - target) & said, target & (1 - said)], axis=1)
             np.testing.assert_array_equal(own, expected)
-        whole = segment_counts(*pair).sum(axis=0)
+        whole = count_segments(*pair).sum(axis=0)
         np.testing.assert_array_equal(counts.sum(axis=0), whole)
-        np.testing.assert_array_equal(total_counts(*pair), whole)
+        np.testing.assert_array_equal(count_totals(*pair), whole)
         for average in ("macro", "micro"):
-            everything = weighted_f1(counts, average)(np.ones((1, len(counts)), dtype=int))
-            assert everything[0] == pytest.approx(float(f1_of_counts(whole, average)), abs=1e-12)
+            everything = weight_f1(counts, average)(np.ones((1, len(counts)), dtype=int))
+            assert everything[0] == pytest.approx(float(compute_f1(whole, average)), abs=1e-12)
 
     def test_a_bootstrap_over_clips(self):
         rng = np.random.default_rng(0)
         targets = (rng.random((600, 4)) < 0.3).astype(np.uint8)
         predictions = np.where(rng.random((600, 4)) < 0.8, targets, 1 - targets)
-        counts = segment_counts(targets, predictions, np.arange(600) // 10)
-        low, high = bootstrap_weighted([weighted_f1(counts, "macro")], 60, resamples=500)
+        counts = count_segments(targets, predictions, np.arange(600) // 10)
+        low, high = bootstrap_weighted([weight_f1(counts, "macro")], 60, resamples=500)
         assert low < segment_f1_macro.compute(targets, predictions) < high
         assert high - low < 0.15
 
@@ -106,7 +106,7 @@ class TestSegmentF1:
         targets = np.array([[1, 0, 0], [1, 0, 0]], dtype=np.uint8)
         predictions = np.array([[1, 1, 0], [1, 0, 0]], dtype=np.uint8)
         assert segment_f1_macro.compute(targets, predictions) == 0.5
-        assert segment_f1("macro", 0.0).compute(targets, predictions) == pytest.approx(1 / 3)
+        assert build_segment_f1("macro", 0.0).compute(targets, predictions) == pytest.approx(1 / 3)
         with pytest.raises(DataError, match="nothing to score: got no active segment"):
             segment_f1_macro.compute(targets * 0, targets * 0)
 
@@ -131,7 +131,7 @@ class TestSegmentF1:
                 segment_f1_macro.compute(targets, predictions)
         for units in (np.array([0, 1]), np.array([0, -1, 1]), np.zeros(3)):
             with pytest.raises(DataError, match="units are no indices"):
-                segment_counts(good, good, units)
+                count_segments(good, good, units)
 
 
 @st.composite

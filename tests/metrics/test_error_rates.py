@@ -6,13 +6,13 @@ from hypothesis import given
 from hypothesis import strategies as st
 from torchmetrics.functional.text import char_error_rate, word_error_rate
 
-from bench.metrics import character_error_rate_inverse, word_error_rate_inverse
-from bench.metrics.error_rates import error_counts, lower_case, plain_words
+from bench.metrics import build_character_error_rate_inverse, build_word_error_rate_inverse
+from bench.metrics.error_rates import count_errors, to_lower_case, to_plain_words
 from bench.types import DataError
 
 sentence = st.lists(st.sampled_from(["a", "bb", "ab", "c", "B"]), max_size=6).map(" ".join)
-WORDS = word_error_rate_inverse(lower_case)
-CHARACTERS = character_error_rate_inverse(lower_case)
+WORDS = build_word_error_rate_inverse(to_lower_case)
+CHARACTERS = build_character_error_rate_inverse(to_lower_case)
 
 
 @st.composite
@@ -44,7 +44,7 @@ class TestTranscripts:
             rate = sum(edits(r, h) for r, h in sides) / sum(len(r) for r, _ in sides)
             assert metric.compute(*pair) == pytest.approx(max(0, 1 - rate), abs=1e-12)
             assert metric.compute(*pair) == pytest.approx(max(0, 1 - float(other)), abs=1e-6)
-            counts = error_counts(*pair, normaliser=lower_case, characters=metric is CHARACTERS)
+            counts = count_errors(*pair, normaliser=to_lower_case, characters=metric is CHARACTERS)
             assert counts.tolist() == [[edits(r, h), len(r)] for r, h in sides]
 
     @pytest.mark.parametrize("metric", [WORDS, CHARACTERS], ids=lambda m: m.name)
@@ -81,13 +81,13 @@ class TestTranscripts:
     def test_normalisers(self):
         assert WORDS.compute(["Hello, World"], ["hello, world"]) == 1.0
         assert WORDS.compute(["hello, world"], ["hello world"]) == 0.5
-        assert word_error_rate_inverse(plain_words).compute(["Hello,  World!"], ["hello world"]) == 1.0
-        assert word_error_rate_inverse(str).compute(["Hello"], ["hello"]) == 0.0
-        assert plain_words("Twenty-two, isn\u2019t it? 'Yes' \uff21") == "twenty two isn't it yes a"
+        assert build_word_error_rate_inverse(to_plain_words).compute(["Hello,  World!"], ["hello world"]) == 1.0
+        assert build_word_error_rate_inverse(str).compute(["Hello"], ["hello"]) == 0.0
+        assert to_plain_words("Twenty-two, isn\u2019t it? 'Yes' \uff21") == "twenty two isn't it yes a"
 
     @given(st.text(max_size=20))
     def test_plain_words_are_plain_already(self, text):
-        assert plain_words(plain_words(text)) == plain_words(text)
+        assert to_plain_words(to_plain_words(text)) == to_plain_words(text)
 
     @pytest.mark.parametrize(
         ("references", "hypotheses", "message"),
@@ -99,4 +99,4 @@ class TestTranscripts:
     )
     def test_bad_input_is_refused(self, references, hypotheses, message):
         with pytest.raises(DataError, match=message):
-            error_counts(references, hypotheses, normaliser=lower_case)
+            count_errors(references, hypotheses, normaliser=to_lower_case)

@@ -13,7 +13,7 @@ from sklearn.metrics import average_precision_score
 from torchmetrics.functional.classification import multilabel_average_precision
 
 from bench.metrics import mean_average_precision
-from bench.metrics.multilabel import average_precisions
+from bench.metrics.multilabel import weight_average_precisions
 from bench.types import ClassLabel, DataError, MultiLabel, Target
 
 compute = mean_average_precision.compute
@@ -38,7 +38,7 @@ def test_is_scikit_learns_over_the_classes_that_occur(pair):
     present = targets.any(axis=0)
     other = average_precision_score(targets[:, present], scores[:, present], average="macro")
     assert compute(targets, scores) == pytest.approx(other, abs=1e-12)
-    by_class = average_precisions(targets, scores)(np.ones((1, len(targets)), dtype=int))[0]
+    by_class = weight_average_precisions(targets, scores)(np.ones((1, len(targets)), dtype=int))[0]
     np.testing.assert_array_equal(np.isnan(by_class), ~present)
 
 
@@ -188,12 +188,12 @@ def test_each_bad_label_has_its_message(sidecar, message):
 def test_the_interval_of_map_lies_around_it() -> None:
     """Repeated positives raise average precision; without a correction the estimate would lie at the lower end."""
     from bench.metrics import mean_average_precision
-    from bench.scoring.measure import interval
+    from bench.scoring.measure import compute_interval
 
     rng = np.random.default_rng(3)
     targets = (rng.random((200, 20)) < 0.08).astype(np.uint8)
     scores = (0.3 * targets + rng.random(targets.shape)).astype(np.float32)[None]
     value = mean_average_precision.compute(targets, scores[0])
-    low, high = interval(mean_average_precision, targets, scores, np.zeros(200, dtype=np.int64), None)
+    low, high = compute_interval(mean_average_precision, targets, scores, np.zeros(200, dtype=np.int64), None)
     assert low < value < high
     assert abs((value - low) - (high - value)) < 0.35 * (high - low)

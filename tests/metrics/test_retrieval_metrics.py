@@ -11,7 +11,7 @@ from torchmetrics.functional.retrieval import retrieval_hit_rate
 
 from bench.metrics import recall_at_1
 from bench.metrics import retrieval as module
-from bench.metrics.retrieval import KINDS, kinds, ranks, recalls
+from bench.metrics.retrieval import KINDS, compute_ranks, compute_recalls, list_kinds
 from bench.types import DataError
 
 
@@ -30,8 +30,8 @@ def galleries(draw: st.DrawFn, distinct: bool = False) -> tuple[np.ndarray, np.n
 def ranked(owners, similarity):
     """Kinds and ranks of a gallery."""
     n_clips = similarity.shape[1]
-    found = ranks(owners, n_clips, lambda start, stop: similarity[start:stop])
-    return kinds(n_clips, len(owners)), found
+    found = compute_ranks(owners, n_clips, lambda start, stop: similarity[start:stop])
+    return list_kinds(n_clips, len(owners)), found
 
 
 def slowly(owners, similarity):
@@ -84,7 +84,7 @@ class TestRanks:
     )
     def test_bad_input_is_refused(self, owners, similarity, message):
         with pytest.raises(DataError, match=message):
-            ranks(owners, 2, lambda start, stop: similarity[start:stop])
+            compute_ranks(owners, 2, lambda start, stop: similarity[start:stop])
 
 
 class TestRecall:
@@ -102,7 +102,7 @@ class TestRecall:
             f"audio_to_text_r@{k}": rate(similarity.T, right.T),
             f"text_to_audio_r@{k}": rate(similarity, right),
         }
-        found = recalls(*ranked(owners, similarity), ks=(k,))
+        found = compute_recalls(*ranked(owners, similarity), ks=(k,))
         assert found == pytest.approx(expected, abs=1e-12)
         if k == 1:
             both = np.mean(list(expected.values()))
@@ -124,7 +124,7 @@ class TestRecall:
     @given(galleries())
     def test_more_answers_never_hurt_and_all_are_enough(self, gallery):
         targets, found = ranked(*gallery)
-        values = recalls(targets, found, ks=(1, 2, 5, len(found)))
+        values = compute_recalls(targets, found, ks=(1, 2, 5, len(found)))
         for kind in KINDS:
             own = [value for name, value in values.items() if name.startswith(kind)]
             assert own == sorted(own)
@@ -149,8 +149,8 @@ class TestRecall:
             a2t = np.tile(np.array(of_captions, dtype=float)[:, None], (1, 2))
             t2a = np.tile(np.array(of_clips, dtype=float), (4, 1))
             both = np.concatenate([ranked(owners, a2t)[1][:2], ranked(owners, t2a)[1][2:]])
-            found.append(recall_at_1.compute(kinds(2, 4), both))
-        assert recall_at_1.chance(kinds(2, 4), 0) == pytest.approx(np.mean(found), abs=1e-12)
+            found.append(recall_at_1.compute(list_kinds(2, 4), both))
+        assert recall_at_1.chance(list_kinds(2, 4), 0) == pytest.approx(np.mean(found), abs=1e-12)
 
     @given(gallery=galleries(), seed=st.integers(0, 99))
     def test_weights_are_repetitions_of_queries(self, gallery, seed):

@@ -36,7 +36,7 @@ def test_both_ways_of_storing_hold_the_same_frames(stored: tuple[xares_loops.Fil
 def test_knn_answers_as_the_published_loop(stored: tuple[xares_loops.Files, xares_loops.Tars, Path]) -> None:
     files, tars, path = stored
     assert xares_loops.run_knn(tars) == xares_loops.run_knn(files)
-    assert probe_speed.probe_stored(path, KNN().published(), SIZE) == pytest.approx(xares_loops.run_knn(files))
+    assert probe_speed.probe_stored(path, KNN().as_published(), SIZE) == pytest.approx(xares_loops.run_knn(files))
 
 
 def test_the_linear_probe_does_as_well_as_the_published_loop(

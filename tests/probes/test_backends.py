@@ -9,10 +9,10 @@ from hypothesis import strategies as st
 from scipy.stats import multivariate_normal
 from sklearn.linear_model import LogisticRegression
 
-from bench.metrics.detection import cllr, eer, ranked
+from bench.metrics.detection import compute_cllr, compute_eer, rank_trials
 from bench.probes import PLDA, Cosine, SNorm
 from bench.probes.backends import build_cohort, compute_cohort_statistics, scale_to_unit_length
-from bench.types import DataError, Pairs, Problem
+from bench.types import DataError, FitSplit, Pairs
 from bench.types.trials import UNKNOWN
 from bench.verification import plda
 from bench.verification.calibration import fit_line
@@ -35,7 +35,7 @@ def all_pairs() -> Pairs:
 
 
 def run(backend, vectors, pairs=None, train=TRAIN):
-    (result,) = backend.run(vectors, pairs or all_pairs(), [Problem(train, None, np.arange(50))], **HOW)
+    (result,) = backend.run(vectors, pairs or all_pairs(), [FitSplit(train, None, np.arange(50))], **HOW)
     return result.predictions[0]
 
 
@@ -79,7 +79,7 @@ def test_constant_embeddings_tie(backend, width):
     for vectors in (same, same * 0):
         scores = run(backend, vectors)
         assert len(np.unique(scores)) == 1
-        assert eer(ranked(SPEAKER[all_pairs().enrol] == SPEAKER[all_pairs().test], scores)) == 0.5
+        assert compute_eer(rank_trials(SPEAKER[all_pairs().enrol] == SPEAKER[all_pairs().test], scores)) == 0.5
 
 
 @pytest.mark.parametrize("backend", [Cosine(), Cosine(True), SNorm(5), PLDA(), Cosine(calibrate=True)])
@@ -138,7 +138,7 @@ def test_plda_uses_what_varies_between_speakers():
     vectors[:, 0] = 2 * rng.standard_normal(SPEAKERS)[SPEAKER] + 0.1 * rng.standard_normal(len(SPEAKER))
     pairs = all_pairs()
     same = SPEAKER[pairs.enrol] == SPEAKER[pairs.test]
-    by = {b.name: eer(ranked(same, run(b, vectors.astype(np.float32)))) for b in (Cosine(), PLDA())}
+    by = {b.name: compute_eer(rank_trials(same, run(b, vectors.astype(np.float32)))) for b in (Cosine(), PLDA())}
     assert by["plda"] < by["cosine"] - 0.05
 
 
@@ -151,7 +151,7 @@ def test_calibration_is_logistic_regression():
     other = LogisticRegression(C=1e6, tol=1e-10, max_iter=1000).fit(scores[:, None] * 10, same, sample_weight=balance)
     assert found.scale == pytest.approx(float(other.coef_[0, 0]) * 10, rel=5e-3)
     assert found.offset == pytest.approx(float(other.intercept_[0]), abs=1e-2)
-    assert cllr(ranked(same, found(scores))) < min(cllr(ranked(same, scores)), 0.6)
+    assert compute_cllr(rank_trials(same, found(scores))) < min(compute_cllr(rank_trials(same, scores)), 0.6)
     assert fit_line(scores[same], same[same] & (np.arange(300) < 150)).scale > 0
     assert fit_line(scores, ~same).scale > 0  # never upside down
     separable = fit_line(np.float32([0, 0.1, 1, 1.1]), np.array([False, False, True, True]))

@@ -13,7 +13,7 @@ from bench.probes import FrameProbe
 from bench.probes import frame as module
 from bench.probes.heads import draw_bits, draw_heads
 from bench.scoring.segments import EventTargets
-from bench.types import DataError, Problem
+from bench.types import DataError, FitSplit
 
 N, D, C, HOP = 24, 6, 3, 0.1
 PROBE = FrameProbe(epochs=4, batch_size=5, learning_rate=1e-2, pos_weight=3.0)
@@ -38,7 +38,7 @@ def clips(seed: int = 0) -> tuple[list[np.ndarray], EventTargets]:
     return frames, EventTargets(events, spans, seconds, 0.2, C, segment_f1_micro.compute)
 
 
-PROBLEM = Problem(np.arange(14), np.arange(14, 18), np.arange(18, N))
+PROBLEM = FitSplit(np.arange(14), np.arange(14, 18), np.arange(18, N))
 
 
 def published(frames: list[np.ndarray], targets: EventTargets, seed: int, epochs: int) -> list[torch.nn.Sequential]:

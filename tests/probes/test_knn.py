@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 from sklearn.neighbors import KNeighborsClassifier
 
 from bench.probes import KNN, knn
-from bench.types import DataError, Probe, Problem
+from bench.types import DataError, FitSplit, Probe
 
 C = 5
 
@@ -21,7 +21,7 @@ def clips(n=120, dim=8, seed=0):
 
 
 def solve(vectors, targets, train, test, probe=None):
-    problem = Problem(np.asarray(train), None, np.asarray(test))
+    problem = FitSplit(np.asarray(train), None, np.asarray(test))
     result = (probe or KNN()).run(vectors, targets, [problem], n_classes=C, seeds=())[0]
     assert result.predictions.shape == (1, len(test))
     return result.predictions[0]
@@ -41,7 +41,7 @@ def test_agrees_with_scikit_learn(k, temperature):
 def test_blocks_and_several_problems_change_nothing(monkeypatch):
     vectors, targets = clips()
     fold = np.arange(len(targets)) % 3
-    problems = [Problem(np.flatnonzero(fold != f), None, np.flatnonzero(fold == f)) for f in range(3)]
+    problems = [FitSplit(np.flatnonzero(fold != f), None, np.flatnonzero(fold == f)) for f in range(3)]
     whole = KNN().run(vectors, targets, problems, n_classes=C, seeds=())
     monkeypatch.setattr(knn, "BLOCK", 200)
     for problem, result, blocked in zip(

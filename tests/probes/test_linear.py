@@ -8,7 +8,7 @@ import torch
 
 from bench.probes import LinearProbe, heads, linear
 from bench.probes.linear import HeadJob
-from bench.types import DataError, Probe, Problem
+from bench.types import DataError, FitSplit, Probe
 
 N, D, C = 150, 12, 4
 SEEDS = (7, 8, 9)
@@ -33,9 +33,9 @@ def folds():
     """Three uneven folds with a validation part, and one problem without."""
     order = np.random.default_rng(1).permutation(N)
     return [
-        Problem(order[:90], order[90:110], order[110:]),
-        Problem(order[40:], order[:20], order[20:40]),
-        Problem(order[101:], None, order[:101]),
+        FitSplit(order[:90], order[90:110], order[110:]),
+        FitSplit(order[40:], order[:20], order[20:40]),
+        FitSplit(order[101:], None, order[:101]),
     ]
 
 
@@ -193,7 +193,7 @@ def test_initial_weights_are_distributed_as_torchs():
 @pytest.mark.parametrize("size", [1, 31, 32, 33, 64])
 def test_an_epoch_is_every_clip_once(size):
     rows = np.arange(size) + 5
-    jobs = [HeadJob(Problem(rows, None, rows), 0, 0), HeadJob(Problem(np.arange(50), None, rows), 1, 0)]
+    jobs = [HeadJob(FitSplit(rows, None, rows), 0, 0), HeadJob(FitSplit(np.arange(50), None, rows), 1, 0)]
     batches, weights = linear._build_batches(LinearProbe(), jobs, 1, torch.device("cpu"))
     used = weights[:, 0] > 0
     assert sorted(batches[:, 0][used].tolist()) == rows.tolist()
@@ -211,7 +211,7 @@ def test_it_is_a_probe():
 
 def _problem(train=range(100), valid=None, test=range(100, N)):
     as_rows = [None if rows is None else np.array(rows, dtype=np.int64) for rows in (train, valid, test)]
-    return Problem(*as_rows)
+    return FitSplit(*as_rows)
 
 
 @pytest.mark.parametrize(

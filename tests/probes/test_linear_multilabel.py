@@ -10,7 +10,7 @@ from sklearn.metrics import average_precision_score
 from bench.probes import LinearProbe, linear
 from bench.probes.linear import HeadJob
 from bench.probes.objectives import MultiLabelObjective
-from bench.types import DataError, Problem
+from bench.types import DataError, FitSplit
 
 N, D, C = 150, 12, 4
 SEEDS = (7, 8)
@@ -33,7 +33,7 @@ def clips(separation=1.5, seed=0):
 
 def folds():
     order = np.random.default_rng(1).permutation(N)
-    return [Problem(order[:90], order[90:110], order[110:]), Problem(order[41:], None, order[:41])]
+    return [FitSplit(order[:90], order[90:110], order[110:]), FitSplit(order[41:], None, order[:41])]
 
 
 def plain_torch(probe, x, y, job):

@@ -13,14 +13,14 @@ from torch import nn
 from torch.nn import functional
 
 from bench.metrics import recall_at_1
-from bench.metrics.retrieval import kinds, ranks
+from bench.metrics.retrieval import compute_ranks, list_kinds
 from bench.probes import FrozenText, LinearProbe, RetrievalProbe, Tokens
 from bench.probes.contrastive import LOG_SCALE, compute_contrastive_loss
 from bench.probes.heads import compute_cosine_rate, draw_bits
 from bench.probes.retrieval import CaptionPairs
 from bench.probes.text import WORDS, split_words
 from bench.probes.towers import Parameter, VectorTower, draw_parameters
-from bench.types import DataError, Probe, Problem
+from bench.types import DataError, FitSplit, Probe
 
 SOUNDS = ("dog barks", "rain falls", "a bell rings", "someone walks", "an engine idles", "birds sing")
 PLACES = ("in a hall", "far away", "by the road")
@@ -42,9 +42,9 @@ def dataset(n: int = 60, captions: int = 3, noise: float = 0.3):
     return vectors.astype(np.float32), texts
 
 
-def problem(n: int = 60, valid: bool = True) -> Problem:
+def problem(n: int = 60, valid: bool = True) -> FitSplit:
     first, second = n * 2 // 3, n * 5 // 6
-    return Problem(
+    return FitSplit(
         np.arange(first) if valid else np.arange(second),
         np.arange(first, second) if valid else None,
         np.arange(second, n),
@@ -57,7 +57,7 @@ def run(probe=PROBE, n=60, valid=True, seeds=(0, 1), **changes):
 
 
 def value(ranks_of_one_seed, clips=10, captions=30):
-    return recall_at_1.compute(kinds(clips, captions), ranks_of_one_seed)
+    return recall_at_1.compute(list_kinds(clips, captions), ranks_of_one_seed)
 
 
 class TestLosses:
@@ -162,7 +162,7 @@ def test_training_is_that_of_torchs_modules(objective):
         rows = np.flatnonzero(np.isin(np.repeat(np.arange(60), 2), split.test))
         audio, text = model(torch.from_numpy(vectors)[split.test], [ids[row] for row in rows])
         similarity = (functional.normalize(text) @ functional.normalize(audio).T).numpy()
-    expected = ranks(np.repeat(np.arange(10), 2), 10, lambda start, stop: similarity[start:stop])
+    expected = compute_ranks(np.repeat(np.arange(10), 2), 10, lambda start, stop: similarity[start:stop])
     assert np.mean(found == expected) > 0.95  # rounding may swap neighbours
     assert np.abs(found - expected).max() <= 1
 
@@ -234,8 +234,8 @@ class TestProbe:
             ((vectors, [(), *texts[1:]]), problem(), [0], "embeddings and captions do not match"),
             ((np.where(np.arange(60)[:, None] == 7, np.nan, vectors), texts), problem(), [0], "embedding of row 7"),
             ((vectors, texts), problem(), [], "no probe seeds"),
-            ((vectors, texts), Problem(np.array([1]), None, np.array([2])), [0], "cannot teach a distinction"),
-            ((vectors, texts), Problem(np.array([1, 2]), None, np.array([2])), [0], "overlap"),
+            ((vectors, texts), FitSplit(np.array([1]), None, np.array([2])), [0], "cannot teach a distinction"),
+            ((vectors, texts), FitSplit(np.array([1, 2]), None, np.array([2])), [0], "overlap"),
         ]
         for (x, captions), split, seeds, message in cases:
             with pytest.raises(DataError, match=message):

@@ -10,7 +10,7 @@ from sklearn.metrics import average_precision_score
 
 from bench.probes import RidgeProbe, ridge
 from bench.probes.layered import build_selection_split
-from bench.types import DataError, Probe, Problem
+from bench.types import DataError, FitSplit, Probe
 
 N, D, C = 180, 12, 4
 PENALTIES = ridge.PENALTIES
@@ -32,8 +32,8 @@ def folds(n=3, valid=False):
     fold = np.arange(N) % n
     parts = [np.flatnonzero(fold == f) for f in range(n)]
     if valid:
-        return [Problem(parts[0], parts[1], parts[2])]
-    return [Problem(np.flatnonzero(fold != f), None, parts[f]) for f in range(n)]
+        return [FitSplit(parts[0], parts[1], parts[2])]
+    return [FitSplit(np.flatnonzero(fold != f), None, parts[f]) for f in range(n)]
 
 
 def standardised(vectors):
@@ -141,7 +141,7 @@ def test_length_of_a_vector_and_order_of_problems_do_not_matter(seed, exponents,
 def test_targets_of_test_clips_are_never_read(seed, k_hot):
     vectors, targets = clips(seed=seed, k_hot=k_hot)
     problem = folds()[0]
-    leaky = Problem(problem.train, problem.test, problem.test)  # as protocol xares has it
+    leaky = FitSplit(problem.train, problem.test, problem.test)  # as protocol xares has it
     scrambled = targets.copy()
     scrambled[problem.test] = (targets[problem.test] + 1) % (2 if k_hot else C)
     results = [solve(vectors, y, [p])[0] for y in (targets, scrambled) for p in (problem, leaky)]
@@ -161,7 +161,7 @@ def test_clusters_are_held_out_whole(seed, size):
 
 def test_fewer_clusters_than_parts_hold_out_the_last():
     clusters = np.arange(N) // 60
-    problem = Problem(np.arange(120), None, np.arange(120, N))
+    problem = FitSplit(np.arange(120), None, np.arange(120, N))
     inner = build_selection_split(problem, clusters)
     np.testing.assert_array_equal(inner.test, np.arange(60, 120))
     vectors, targets = clips()
@@ -176,7 +176,7 @@ def test_a_penalty_is_chosen_for_speakers_that_were_not_heard():
     speakers = np.repeat(np.arange(30), 6)
     targets = (speakers % C).astype(np.int64)
     vectors = (rng.normal(size=(30, 60))[speakers] + 0.3 * rng.normal(size=(N, 60))).astype(np.float32)
-    problem = Problem(np.arange(120), None, np.arange(120, N))
+    problem = FitSplit(np.arange(120), None, np.arange(120, N))
     blind, aware = (
         solve(vectors, targets, [problem], probe)[0].info for probe in (RidgeProbe(), RidgeProbe().grouped(speakers))
     )

@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 from bench.audio import torchaudio_safe
 from bench.datasets.dataset import adapt_to_suite
 from bench.evaluation.transcripts import find_best_constant
-from bench.metrics.error_rates import plain_words, word_error_rate_inverse
+from bench.metrics.error_rates import build_word_error_rate_inverse, to_plain_words
 from bench.plugin.model_choice import replace_language_model
 from bench.probes import CausalLM, LinearProbe, SmallLM, SpeechToText
 from bench.probes.causal_lm import XARES_LANGUAGE_MODEL, PretrainedDecoder
@@ -30,14 +30,14 @@ from bench.probes.speech_to_text import (
     _write_transcripts,
 )
 from bench.probes.text_decoders import IGNORED, TextDecoder, compute_positions
-from bench.types import ChoiceError, DataError, Problem, Transcript
+from bench.types import ChoiceError, DataError, FitSplit, Transcript
 from tasks.speech import librispeech
 from tests.helpers import toys
 
 CPU = torch.device("cpu")
 WORDS = ("ONE", "TWO", "THREE", "FOUR", "FIVE")
 WIDTH = 12  # of the frames
-IWER = word_error_rate_inverse(plain_words)
+IWER = build_word_error_rate_inverse(to_plain_words)
 
 
 @pytest.fixture(scope="module")
@@ -100,7 +100,7 @@ def fitted(folder: Path, pretrained: PretrainedDecoder) -> tuple[SpeechToText, S
         repetition_penalty=1.0,
     )  # fmt: skip
     frames, texts = speech(8, most=3)
-    problem = Problem(np.arange(8), None, np.arange(8))
+    problem = FitSplit(np.arange(8), None, np.arange(8))
     return probe, _fit_model(probe, pretrained, FrameReader(frames, 1, CPU), targets(texts), problem, (0, 0))[0]
 
 
@@ -257,9 +257,9 @@ SMALL = SpeechToText(
 )  # fmt: skip
 
 
-def split(n: int = 160, valid: int = 20, test: int = 20) -> Problem:
+def split(n: int = 160, valid: int = 20, test: int = 20) -> FitSplit:
     rows = np.arange(n + valid + test)
-    return Problem(rows[:n], rows[n : n + valid], rows[n + valid :])
+    return FitSplit(rows[:n], rows[n : n + valid], rows[n + valid :])
 
 
 def test_the_small_decoder_learns_to_transcribe_and_repeats_itself_exactly() -> None:
@@ -315,7 +315,7 @@ def test_the_judged_clips_are_spread_and_distinct(n: int, most: int) -> None:
 
 def test_what_cannot_be_fitted_is_refused() -> None:
     frames, texts = speech(6)
-    problem = Problem(np.arange(4), None, np.arange(4, 6))
+    problem = FitSplit(np.arange(4), None, np.arange(4, 6))
     with pytest.raises(DataError, match="no probe seeds"):
         SMALL.run(frames, targets(texts), [problem], n_classes=0, seeds=(), device="cpu")
     with pytest.raises(DataError, match="train and test overlap"):

@@ -15,7 +15,7 @@ from bench.probes import FrozenText, RetrievalProbe, Tokens
 from bench.probes import text as module
 from bench.probes.text import PADDING, WORDS, split_words
 from bench.probes.towers import draw_parameters
-from bench.types import DataError, Problem
+from bench.types import DataError, FitSplit
 
 CAPTIONS = ["A dog barks twice.", "Rain, then a DOG", "nothing new here", "..."]
 VOCABULARY = [
@@ -123,7 +123,7 @@ class TestFrozen:
         assert probe.name == f"retrieval:{bert.name}"
         vectors = np.random.default_rng(0).standard_normal((6, 5)).astype(np.float32)
         texts = [(f"a {name}", name) for name in ("dog", "rain", "barks", "twice", "then", "dogs")]
-        split = Problem(np.arange(4), None, np.array([4, 5]))
+        split = FitSplit(np.arange(4), None, np.array([4, 5]))
         found = probe.run(vectors, texts, [split], n_classes=0, seeds=[0, 1])[0].predictions
         assert found.shape == (2, 6)
         assert found.min() >= 1

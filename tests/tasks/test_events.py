@@ -68,30 +68,30 @@ def test_a_multiple_of_the_hop_is_that_frame(hop_in_ms: int) -> None:
     written = [round(t * hop_in_ms / 1000, 3) for t in range(1501)]  # as a label file has it
     assert math.ceil(written[7] / hop) == 8  # what X-ARES computes
     for onsets, offsets in ((borders[:-1], borders[1:]), (np.array(written[:-1]), np.array(written[1:]))):
-        first, last = segments.touched(borders, onsets, offsets)
+        first, last = segments.find_overlaps(borders, onsets, offsets)
         assert first.tolist() == last.tolist() == list(range(1500))
 
 
 def test_an_offset_just_past_a_border_does_not_reach_into_the_next_frame() -> None:
     borders = np.arange(11) * 0.1
-    first, last = segments.touched(borders, borders[2:3], borders[4:5] + 1e-9)
+    first, last = segments.find_overlaps(borders, borders[2:3], borders[4:5] + 1e-9)
     assert (first.tolist(), last.tolist()) == ([2], [3])
 
 
 def test_an_event_inside_one_frame_is_kept() -> None:
     borders = np.arange(26) * 0.04
-    assert np.flatnonzero(segments.k_hot(rows((0.085, 0.119, 0)), borders, 1)[:, 0]).tolist() == [2]
-    assert np.flatnonzero(segments.k_hot(rows((0.08, 0.08, 0)), borders, 1)[:, 0]).tolist() == [2]
-    assert np.flatnonzero(segments.k_hot(rows((0.07, 0.13, 0)), borders, 1)[:, 0]).tolist() == [1, 2, 3]
+    assert np.flatnonzero(segments.mark_events(rows((0.085, 0.119, 0)), borders, 1)[:, 0]).tolist() == [2]
+    assert np.flatnonzero(segments.mark_events(rows((0.08, 0.08, 0)), borders, 1)[:, 0]).tolist() == [2]
+    assert np.flatnonzero(segments.mark_events(rows((0.07, 0.13, 0)), borders, 1)[:, 0]).tolist() == [1, 2, 3]
 
 
 def test_the_tail_is_a_segment_unless_it_is_a_rounding() -> None:
-    assert len(segments.segments(2.4, 1.0)) - 1 == 3
-    assert len(segments.segments(10.0, 1.0)) - 1 == 10
-    assert len(segments.segments(160001 / 16000, 1.0)) - 1 == 10
-    assert segments.segments(160001 / 16000, 1.0)[-1] == 160001 / 16000
-    assert len(segments.segments(0.7, 0.1)) - 1 == 7  # 0.7 / 0.1 = 6.999999999999999
-    assert len(segments.segments(0.05, 1.0)) - 1 == 1
+    assert len(segments.cut_segments(2.4, 1.0)) - 1 == 3
+    assert len(segments.cut_segments(10.0, 1.0)) - 1 == 10
+    assert len(segments.cut_segments(160001 / 16000, 1.0)) - 1 == 10
+    assert segments.cut_segments(160001 / 16000, 1.0)[-1] == 160001 / 16000
+    assert len(segments.cut_segments(0.7, 0.1)) - 1 == 7  # 0.7 / 0.1 = 6.999999999999999
+    assert len(segments.cut_segments(0.05, 1.0)) - 1 == 1
 
 
 times = st.floats(0, 12, allow_nan=False)
@@ -99,7 +99,7 @@ times = st.floats(0, 12, allow_nan=False)
 
 @given(st.floats(0.002, 12), st.sampled_from([0.1, 0.5, 1.0, 0.3]))
 def test_the_grid_covers_the_clip_and_no_more(seconds: float, segment: float) -> None:
-    borders = segments.segments(seconds, segment)
+    borders = segments.cut_segments(seconds, segment)
     assert borders[0] == 0
     assert borders[-1] >= seconds
     assert borders[-2] < seconds
@@ -125,7 +125,7 @@ def test_no_event_is_lost_in_frames_or_segments(
     assert spans[0, 0] == 0
     assert spans[-1, 1] == seconds
     events = [Event(min(pair), max(pair), label) for label, pair in enumerate(pairs)]
-    heard, late = segments.audible(events, seconds)
+    heard, late = segments.select_audible(events, seconds)
     assert late == sum(event.onset >= seconds - segments.EPSILON_IN_S for event in events)
     assert len(heard) + late == len(events)
     targets = segments.EventTargets([heard], [spans], np.array([seconds]), 0.1, len(events), lambda t, p: 0.0)
@@ -158,21 +158,21 @@ def test_segments_do_not_depend_on_the_encoder() -> None:
 
 def test_a_long_frame_answers_for_every_segment_it_touches() -> None:
     spans = np.array([[0.0, 0.32], [0.32, 0.64], [0.64, 0.7]])
-    answers = segments.segment_answers(np.array([[1], [0], [1]], dtype=np.uint8), spans, segments.segments(0.7, 0.1))
+    answers = segments.pool_answers(np.array([[1], [0], [1]], dtype=np.uint8), spans, segments.cut_segments(0.7, 0.1))
     assert answers[:, 0].tolist() == [1, 1, 1, 1, 0, 0, 1]
 
 
 def test_overlapping_crops_are_told_apart_and_both_count() -> None:
     spans = np.array([[0.0, 0.5], [0.5, 1.0], [0.7, 1.2], [1.2, 1.7]])  # the second crop begins at 0.7 s
-    assert segments.runs(spans) == [slice(0, 2), slice(2, 4)]
-    labels = segments.frame_targets(rows((0.8, 0.9, 0), (1.3, 1.3, 1)), spans, 2)
+    assert segments.find_runs(spans) == [slice(0, 2), slice(2, 4)]
+    labels = segments.label_frames(rows((0.8, 0.9, 0), (1.3, 1.3, 1)), spans, 2)
     assert labels.tolist() == [[0, 0], [1, 0], [1, 0], [0, 1]]
-    answers = segments.segment_answers(
-        np.array([[0], [0], [1], [0]], dtype=np.uint8), spans, segments.segments(1.7, 0.5)
+    answers = segments.pool_answers(
+        np.array([[0], [0], [1], [0]], dtype=np.uint8), spans, segments.cut_segments(1.7, 0.5)
     )
     assert answers[:, 0].tolist() == [0, 1, 1, 0]
-    answers = segments.segment_answers(
-        np.array([[1], [0], [0], [1]], dtype=np.uint8), spans, segments.segments(1.7, 0.5)
+    answers = segments.pool_answers(
+        np.array([[1], [0], [0], [1]], dtype=np.uint8), spans, segments.cut_segments(1.7, 0.5)
     )
     assert answers[:, 0].tolist() == [1, 0, 1, 1]
 

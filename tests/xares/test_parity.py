@@ -23,7 +23,7 @@ from bench.metrics import segment_f1_micro
 from bench.probes import KNN, FrameProbe, LinearProbe
 from bench.probes import frame as frame_module
 from bench.probes.heads import draw_bits, draw_heads
-from bench.types import Problem
+from bench.types import FitSplit
 from bench.xares.segments import XaresEventTargets, pad_to_batches
 
 D, CLASSES, FOLDS, SEEDS = 32, 5, 3, 10
@@ -64,7 +64,7 @@ def of_clips(x: torch.Tensor, lengths: torch.Tensor) -> torch.Tensor:
 def trained(
     stored: Padded,
     targets: torch.Tensor,
-    problem: Problem,
+    problem: FitSplit,
     *,
     head: Head,
     orders: Iterator[np.ndarray],
@@ -124,7 +124,7 @@ def fresh(classes: int, seed: int) -> tuple[Head, torch.Generator]:
 # ----------------------------------------------------------------------------------------------------------- clips
 
 
-def clips() -> tuple[list[np.ndarray], np.ndarray, list[Problem]]:
+def clips() -> tuple[list[np.ndarray], np.ndarray, list[FitSplit]]:
     """400 stored embeddings of 3 to 9 frames, in five classes that overlap and three folds."""
     rng = np.random.default_rng(5)
     targets = rng.integers(0, CLASSES, 400)
@@ -136,7 +136,7 @@ def clips() -> tuple[list[np.ndarray], np.ndarray, list[Problem]]:
     ]
     fold = np.arange(400) % FOLDS
     rows = [(np.flatnonzero(fold != f), np.flatnonzero(fold == f)) for f in range(FOLDS)]
-    return stored, targets, [Problem(train, test, test) for train, test in rows]
+    return stored, targets, [FitSplit(train, test, test) for train, test in rows]
 
 
 def accuracies(stored: Padded, targets: torch.Tensor) -> Callable[[Head, np.ndarray], float]:
@@ -155,7 +155,7 @@ def test_the_linear_probe_agrees_with_the_published_loop() -> None:
     whole, labels = padded(stored), torch.from_numpy(targets)
     accuracy = accuracies(whole, labels)
 
-    def published(problem: Problem, head: Head, orders: Iterator[np.ndarray]) -> float:
+    def published(problem: FitSplit, head: Head, orders: Iterator[np.ndarray]) -> float:
         found = trained(
             whole, labels, problem, head=head, orders=orders, epochs=EPOCHS, rate=RATE, size=32, pool=True,
             loss_of=functional.cross_entropy, metric=accuracy,
@@ -182,7 +182,7 @@ def test_knn_agrees_exactly() -> None:
     stored, targets, problems = clips()
     vectors = np.stack([one.mean(axis=0) for one in stored])
     for problem, result in zip(
-        problems, KNN().published().run(vectors, targets, problems, n_classes=CLASSES), strict=True
+        problems, KNN().as_published().run(vectors, targets, problems, n_classes=CLASSES), strict=True
     ):
         train = functional.normalize(torch.from_numpy(vectors[problem.train]).T, dim=1)
         test = functional.normalize(torch.from_numpy(vectors[problem.test]), dim=1)
@@ -199,7 +199,7 @@ def test_knn_agrees_exactly() -> None:
 SHAPES, HOP, SEGMENT, SIZE = 4, 40.0, 0.1, 4
 
 
-def scenes() -> tuple[list[np.ndarray], XaresEventTargets, Problem]:
+def scenes() -> tuple[list[np.ndarray], XaresEventTargets, FitSplit]:
     """60 clips of 20 to 45 stored frames, with up to four events each; some are longer than their labels."""
     rng = np.random.default_rng(9)
     shapes = rng.normal(size=(SHAPES, D)) * 0.8
@@ -218,7 +218,7 @@ def scenes() -> tuple[list[np.ndarray], XaresEventTargets, Problem]:
     lengths = np.array([len(one) for one in stored])
     lengths[test] = pad_to_batches(lengths[test], SIZE)
     targets = XaresEventTargets(events, lengths, lengths * HOP / 1000, HOP, SEGMENT, SHAPES, segment_f1_micro.compute)
-    return stored, targets, Problem(np.arange(40), test, test)
+    return stored, targets, FitSplit(np.arange(40), test, test)
 
 
 def labelled(events: Sequence[np.ndarray], length: int) -> torch.Tensor:
@@ -265,7 +265,7 @@ def test_the_frame_probe_agrees_with_the_published_loop(
     theirs = [published(head, shuffled(problem.train, generator)) for head, generator in fits]
     monkeypatch.setattr(frame_module, "BLOCK", 50 * D)
     probe = FrameProbe(epochs=EPOCHS, learning_rate=1e-2, batch_size=SIZE, pos_weight=pos_weight)
-    (result,) = probe.published().run(stored, targets, [problem], n_classes=SHAPES, seeds=tuple(range(SEEDS // 2)))
+    (result,) = probe.as_published().run(stored, targets, [problem], n_classes=SHAPES, seeds=tuple(range(SEEDS // 2)))
     truth = np.concatenate([targets.segments(clip) for clip in problem.test])
     ours = [segment_f1_micro.compute(truth, row) for row in result.predictions]
     assert_equal_on_average(ours, theirs)

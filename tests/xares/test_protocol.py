@@ -35,13 +35,13 @@ from bench.types import (
     DataError,
     EncoderError,
     Events,
-    Problem,
-    Published,
+    FitSplit,
     Settings,
     Shard,
     ShardSet,
     Splits,
     Target,
+    XaresOverrides,
 )
 from bench.xares import crops
 from bench.xares.crops import CropOptions, cut_crops, find_survivors, iterate_chunks
@@ -259,9 +259,9 @@ def test_the_wrong_axis_lets_loud_neighbours_win() -> None:
     targets = np.arange(400) % 4
     directions = np.eye(8)[targets] + 0.1 * rng.normal(size=(400, 8))
     vectors = (directions * rng.lognormal(0, 1.5, (400, 1))).astype(np.float32)
-    problem = Problem(np.arange(300), None, np.arange(300, 400))
+    problem = FitSplit(np.arange(300), None, np.arange(300, 400))
     (ours,) = KNN().run(vectors, targets, [problem], n_classes=4)
-    (theirs,) = KNN().published().run(vectors, targets, [problem], n_classes=4)
+    (theirs,) = KNN().as_published().run(vectors, targets, [problem], n_classes=4)
     right = [float((result.predictions[0] == targets[300:]).mean()) for result in (ours, theirs)]
     assert right[0] == 1.0
     assert right[1] < 1.0
@@ -271,7 +271,7 @@ def test_golden_ties_keep_the_earlier_epoch() -> None:
     rng = np.random.default_rng(0)
     targets = np.arange(90) % 3
     vectors = (8 * np.eye(6)[targets] + rng.normal(size=(90, 6))).astype(np.float32)
-    problem = Problem(np.arange(60), np.arange(60, 90), np.arange(60, 90))  # valid is test, as published
+    problem = FitSplit(np.arange(60), np.arange(60, 90), np.arange(60, 90))  # valid is test, as published
     probe = LinearProbe(epochs=12, learning_rate=0.05, batch_size=8)
     (result,) = probe.run(vectors, targets, [problem], n_classes=3, seeds=(0, 1))
     for seed, epoch in enumerate(result.info["epoch"]):
@@ -320,17 +320,17 @@ def test_the_metrics_count_what_is_absent_as_zero() -> None:
     targets, answers = (rng.random((40, 5)) < 0.4).astype(np.uint8), (rng.random((40, 5)) < 0.4).astype(np.uint8)
     targets[:, 3:], answers[:, 4] = 0, 0
     for metric, average in ((segment_f1_macro, "macro"), (segment_f1_micro, "micro")):
-        published = metric.published or metric
+        published = metric.xares or metric
         assert published.compute(targets, answers) == pytest.approx(
             f1_score(targets, answers, average=average, zero_division=0)
         )
     scores = rng.normal(size=(40, 5)).astype(np.float32)
-    assert mean_average_precision.published is not None
+    assert mean_average_precision.xares is not None
     with pytest.warns(UserWarning, match="No positive class"):
         theirs = average_precision_score(targets, scores, average="macro")
-    assert mean_average_precision.published.compute(targets, scores) == pytest.approx(theirs)
+    assert mean_average_precision.xares.compute(targets, scores) == pytest.approx(theirs)
     present = mean_average_precision.chance(targets, 5)
-    assert mean_average_precision.published.chance(targets, 5) == pytest.approx(present * 3 / 5)
+    assert mean_average_precision.xares.chance(targets, 5) == pytest.approx(present * 3 / 5)
 
 
 # --------------------------------------------------------------------------------------------------------- tasks
@@ -350,7 +350,7 @@ def test_every_task_has_a_form_in_both_protocols(task, suite: str) -> None:
         assert not isinstance(probe, FrameProbe) or probe.padded
     if task.name in FACTS:
         facts = FACTS[task.name]
-        assert task.published.batch_size_encode == facts["batch_size_encode"]
+        assert task.xares.batch_size_encode == facts["batch_size_encode"]
         rows = {name: np.array([place]) for place, name in enumerate(task.shards.patterns)}
         for problem in build_fit_splits(published, rows):
             same = np.array_equal(problem.valid, problem.test)
@@ -366,7 +366,7 @@ def test_protocols_have_names() -> None:
     with pytest.raises(ChoiceError, match="strict or xares"):
         apply_protocol(toys.task(), "lax")
     with pytest.raises(DataError, match="expected Events"):
-        apply_protocol(toys.task(published=Published(left_out=("low",))), "xares")
+        apply_protocol(toys.task(xares=XaresOverrides(left_out=("low",))), "xares")
 
 
 def test_rows_of_one_clip_are_resampled_together(tmp_path: Path) -> None:
@@ -379,7 +379,7 @@ def test_rows_of_one_clip_are_resampled_together(tmp_path: Path) -> None:
             for i in range(12)
         ]
         write_shards(data / "long", split, clips, per_shard=12)
-    task = toys.task(name="long", crop_in_s=0.1, cluster=None, published=Published(batch_size_encode=4))
+    task = toys.task(name="long", crop_in_s=0.1, cluster=None, xares=XaresOverrides(batch_size_encode=4))
     settings = Settings("full", "xares", "cpu", "fp32", (0,), tmp_path / "cache", data, 1)
     found, encoder = prepare_dataset(task, "full", cache=tmp_path / "cache", data=data), frozen(Tones())
     labelled = embed_clips(apply_protocol(task, "xares"), found, encoder, settings, nothing)
@@ -406,7 +406,7 @@ def test_a_note_that_the_vocabulary_lacks_is_left_out_and_counted(tmp_path: Path
         metric=segment_f1_micro,
         probes=(FrameProbe(epochs=3, learning_rate=0.05, batch_size=2),),
         cluster=None,
-        published=Published(batch_size_encode=1, left_out=(108,)),
+        xares=XaresOverrides(batch_size_encode=1, left_out=(108,)),
     )
     settings = Settings("full", "xares", "cpu", "fp32", (0, 1), tmp_path / "cache", data.parent, 1)
     found, encoder = prepare_dataset(task, "full", cache=tmp_path / "cache", data=data.parent), frozen(Tones())

@@ -82,7 +82,7 @@ class Decoder:
         self._listing = False
 
     def heard(self, entries: Sequence[SampleRef], rate: int) -> list[tuple[NDArray[np.float32], float]]:
-        """As ``bench.audio.decode.heard`` of each sample."""
+        """As ``bench.audio.decode.decode_resampled`` of each sample."""
         where = f"{entries[0].where} to {entries[-1].where}"
         self._tell({"decode": [[entry.place, entry.where] for entry in entries], "rate": rate}, where)
         told = self._told(where)

@@ -54,7 +54,7 @@ def _decoded(wanted: list[Any], rate: int, memory: int) -> Iterator[list[Any]]:
     """Samples at ``rate`` and seconds of each clip; the audio, float32, is one clip after another in ``memory``."""
     told, end = [], 0
     for place, where in wanted:
-        audio, seconds = decode.heard(shards.read_byte_range(shards.ByteRange(*place)), rate, where=where)
+        audio, seconds = decode.decode_resampled(shards.read_byte_range(shards.ByteRange(*place)), rate, where=where)
         end += _written(memory, audio.data.cast("B"), end)
         told.append([len(audio), seconds])
     yield told

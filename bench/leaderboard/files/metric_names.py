@@ -7,15 +7,15 @@ from typing import TYPE_CHECKING
 from bench.metrics import (
     accuracy,
     balanced_accuracy,
-    character_error_rate_inverse,
+    build_character_error_rate_inverse,
+    build_word_error_rate_inverse,
     equal_error_rate,
     mean_average_precision,
     recall_at_1,
     segment_f1_macro,
     segment_f1_micro,
-    word_error_rate_inverse,
 )
-from bench.metrics.error_rates import lower_case, plain_words
+from bench.metrics.error_rates import to_lower_case, to_plain_words
 from bench.types import ChoiceError, Metric, Score
 
 if TYPE_CHECKING:
@@ -31,14 +31,14 @@ STRICT: Mapping[str, Metric] = {
         recall_at_1,
         segment_f1_macro,
         segment_f1_micro,
-        word_error_rate_inverse(plain_words),
-        character_error_rate_inverse(plain_words),
+        build_word_error_rate_inverse(to_plain_words),
+        build_character_error_rate_inverse(to_plain_words),
     )
 }
 XARES: Mapping[str, Metric] = {
-    **{name: metric.published or metric for name, metric in STRICT.items()},
-    "iWER": word_error_rate_inverse(lower_case),
-    "iCER": character_error_rate_inverse(lower_case),
+    **{name: metric.xares or metric for name, metric in STRICT.items()},
+    "iWER": build_word_error_rate_inverse(to_lower_case),
+    "iCER": build_character_error_rate_inverse(to_lower_case),
 }
 
 

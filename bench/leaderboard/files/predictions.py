@@ -22,8 +22,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from bench.leaderboard.files import trial_predictions
-from bench.scoring.measure import Answers
-from bench.scoring.trials import TrialAnswers
+from bench.scoring.measure import ScoredPredictions
+from bench.scoring.trials import TrialPredictions
 from bench.store.files import written
 from bench.types import DataError
 
@@ -36,7 +36,7 @@ if TYPE_CHECKING:
 SCHEMA = 1
 
 
-def write(path: Path, answers: Answers | TrialAnswers) -> None:
+def write(path: Path, answers: ScoredPredictions | TrialPredictions) -> None:
     """Write a predictions file whole or not at all; equal content gives equal bytes.
 
     Raises DataError when shapes do not fit together, a class index is out of range, a rank is below 1, a k-hot value is
@@ -44,7 +44,7 @@ def write(path: Path, answers: Answers | TrialAnswers) -> None:
     """
     from safetensors.numpy import save
 
-    if isinstance(answers, TrialAnswers):
+    if isinstance(answers, TrialPredictions):
         trial_predictions.write(path, answers)
         return
     targets, predictions = answers.targets, answers.predictions
@@ -66,7 +66,7 @@ def write(path: Path, answers: Answers | TrialAnswers) -> None:
         temporary.write_bytes(content)
 
 
-def read(path: Path) -> Answers | TrialAnswers:
+def read(path: Path) -> ScoredPredictions | TrialPredictions:
     """What ``write`` wrote. Raises DataError for a file that is absent, damaged or something else."""
     from safetensors import SafetensorError, safe_open
 
@@ -91,7 +91,7 @@ def read(path: Path) -> Answers | TrialAnswers:
             tensors[name] = np.unpackbits(tensors[name], axis=-1, count=len(about["classes"]))
     ranks = bool(about.get("ranks", False))
     _check(tensors, len(about["keys"]), len(about["classes"]), path, ranks=ranks)
-    return Answers(
+    return ScoredPredictions(
         tuple(about["keys"]),
         tensors["targets"],
         tensors["predictions"],

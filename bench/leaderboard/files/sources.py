@@ -6,8 +6,8 @@ from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 
 from bench.leaderboard.files import board_json, predictions
-from bench.scoring.measure import Answers, as_answers
-from bench.scoring.trials import TrialAnswers
+from bench.scoring.measure import ScoredPredictions, convert_trials
+from bench.scoring.trials import TrialPredictions
 from bench.types import DataError, Leaderboard, Score
 
 
@@ -50,7 +50,7 @@ def proof_path(source: Source, score: Score) -> Path:
     return source.path.parent / inner
 
 
-def proof(source: Source, score: Score) -> Answers | TrialAnswers:
+def proof(source: Source, score: Score) -> ScoredPredictions | TrialPredictions:
     """The predictions of a row. Raises DataError when they cannot be read or are not as many as the row says."""
     path = proof_path(source, score)
     found = predictions.read(path)
@@ -60,7 +60,7 @@ def proof(source: Source, score: Score) -> Answers | TrialAnswers:
     return found
 
 
-def pairable(source: Source, score: Score) -> Answers:
+def pairable(source: Source, score: Score) -> ScoredPredictions:
     """The predictions of a row in the form in which those of two rows are paired; see ``proof``."""
     found = proof(source, score)
-    return as_answers(found, score.task) if isinstance(found, TrialAnswers) else found
+    return convert_trials(found, score.task) if isinstance(found, TrialPredictions) else found

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from bench.scoring.trials import TrialAnswers, check
+from bench.scoring.trials import TrialPredictions, check_trials
 from bench.store.files import written
 from bench.types import DataError, Trials
 
@@ -36,14 +36,14 @@ KINDS: Mapping[str, Any] = {
 }
 
 
-def write(path: Path, answers: TrialAnswers) -> None:
+def write(path: Path, answers: TrialPredictions) -> None:
     """Write the file whole or not at all; equal content gives equal bytes.
 
     Raises DataError for arrays that do not fit together and scores that are not finite, BenchError for a full disk.
     """
     from safetensors.numpy import save_file
 
-    check(answers, path)
+    check_trials(answers, path)
     _finite(answers.predictions, path)
     tensors = {name: np.ascontiguousarray(getattr(answers, name), dtype=kind) for name, kind in KINDS.items()}
     about = {
@@ -57,7 +57,7 @@ def write(path: Path, answers: TrialAnswers) -> None:
         save_file(tensors, temporary, metadata={"otoscope": json.dumps(about, sort_keys=True)})
 
 
-def of_tensors(tensors: Mapping[str, NDArray[Any]], about: Any, where: object) -> TrialAnswers:
+def of_tensors(tensors: Mapping[str, NDArray[Any]], about: Any, where: object) -> TrialPredictions:
     """The answers in a file. Raises DataError for tensors or metadata other than those that ``write`` wrote."""
     kinds = {name: tensor.dtype for name, tensor in tensors.items()}
     if kinds != {name: np.dtype(kind) for name, kind in KINDS.items()} or not isinstance(about, dict):
@@ -72,10 +72,10 @@ def of_tensors(tensors: Mapping[str, NDArray[Any]], about: Any, where: object) -
         named, asked, info = tuple(about["utterances"]), Trials(**listed), dict(about["info"])
     except (KeyError, TypeError, AttributeError, ValueError) as error:
         raise DataError("no predictions file", got=repr(error), expected="trials", where=where) from error
-    answers = TrialAnswers(
+    answers = TrialPredictions(
         **{name: tensors[name] for name in KINDS}, utterances=named, attributes=attributes, asked=asked, info=info
     )
-    check(answers, where)
+    check_trials(answers, where)
     _finite(answers.predictions, where)
     return answers
 

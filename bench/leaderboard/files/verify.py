@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 from bench.evaluation.layer_curve import find_contradiction
 from bench.leaderboard.files.metric_names import metric_of
 from bench.leaderboard.files.sources import Source, proof
-from bench.scoring.measure import measure
+from bench.scoring.measure import compute_result
 from bench.types import BenchError, Leaderboard, Score
 
 if TYPE_CHECKING:
@@ -46,7 +46,7 @@ def verify(source: Source) -> list[Difference]:
 def _of_row(source: Source, score: Score) -> Iterator[Difference]:
     where = f"{score.task}, {score.encoder}, {score.probe}"
     try:
-        measured = measure(metric_of(score), proof(source, score), score.data.classes, where=score.task)
+        measured = compute_result(metric_of(score), proof(source, score), score.data.classes, where=score.task)
     except BenchError as error:
         yield Difference(where, "predictions", score.predictions, error)
         return

@@ -17,13 +17,13 @@ from bench.leaderboard.terminal.tables import flags, printable
 from bench.types import BenchError, Failure, Score
 
 if TYPE_CHECKING:
-    from bench.scoring.measure import Answers
-    from bench.scoring.trials import TrialAnswers
+    from bench.scoring.measure import ScoredPredictions
+    from bench.scoring.trials import TrialPredictions
 
 DIGITS = 5
 MOST_ERROR = 400  # characters of a failure
 SPEED = ("batch_size", "seconds", "audio_seconds_per_second", "clips_per_second")
-Read = Callable[[Source, Score], "Answers | TrialAnswers | None"]
+Read = Callable[[Source, Score], "ScoredPredictions | TrialPredictions | None"]
 
 
 def document(sources: Sequence[Source], problems: Sequence[str] = (), read: Read | None = None) -> dict[str, Any]:
@@ -38,7 +38,7 @@ def document(sources: Sequence[Source], problems: Sequence[str] = (), read: Read
     return {"boards": boards, "problems": [printable(problem) for problem in problems]}
 
 
-def stored(source: Source, score: Score) -> Answers | TrialAnswers | None:
+def stored(source: Source, score: Score) -> ScoredPredictions | TrialPredictions | None:
     """The predictions of a row, None where their file is not there. Raises DataError for one that is damaged."""
     return proof(source, score) if proof_path(source, score).is_file() else None
 

@@ -14,15 +14,15 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from bench.leaderboard.terminal.tables import printable
-from bench.metrics.error_rates import error_counts, plain_words
-from bench.metrics.multilabel import average_precisions
-from bench.metrics.segment_f1 import f1_of_counts, segment_counts, total_counts
-from bench.scoring.trials import TrialAnswers
+from bench.metrics.error_rates import count_errors, to_plain_words
+from bench.metrics.multilabel import weight_average_precisions
+from bench.metrics.segment_f1 import compute_f1, count_segments, count_totals
+from bench.scoring.trials import TrialPredictions
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-    from bench.scoring.measure import Answers
+    from bench.scoring.measure import ScoredPredictions
 
 BUDGET = 1_400_000  # bytes in a page, about
 LEAST, MOST = 250, 12_000  # bytes of one row
@@ -65,7 +65,7 @@ def allowance(rows: int) -> int:
 
 
 def of_task(
-    found: Sequence[Answers | TrialAnswers], room: int, texts: Texts
+    found: Sequence[ScoredPredictions | TrialPredictions], room: int, texts: Texts
 ) -> tuple[list[dict[str, Any]], list[list[Any]]]:
     """For the rows of one task: what each got wrong within ``room`` bytes, and the clips that are hard for all.
 
@@ -83,9 +83,9 @@ def of_task(
     return rows, [[texts(key), round(total / count, 3), count] for key, (total, count) in hard if count > 1]
 
 
-def by_clip(found: Answers | TrialAnswers) -> Clips:
+def by_clip(found: ScoredPredictions | TrialPredictions) -> Clips:
     """The quality of a row on each of its clips; for events on each whole recording, for retrieval on each query."""
-    if isinstance(found, TrialAnswers):
+    if isinstance(found, TrialPredictions):
         return _trials(found)
     targets, predictions = found.targets, found.predictions
     if targets.dtype == object:
@@ -107,9 +107,9 @@ def by_clip(found: Answers | TrialAnswers) -> Clips:
     return _events(found) if predictions.dtype == np.uint8 else _labels(found)
 
 
-def by_class(found: Answers | TrialAnswers, room: int, texts: Texts) -> dict[str, Any]:
+def by_class(found: ScoredPredictions | TrialPredictions, room: int, texts: Texts) -> dict[str, Any]:
     """Confusions [target, answer, count over seeds] of single labels, or the quality of the hardest classes."""
-    if isinstance(found, TrialAnswers):
+    if isinstance(found, TrialPredictions):
         return {"kind": "trials"}
     targets, predictions, seeds = found.targets, found.predictions, len(found.predictions)
     if targets.dtype == object:
@@ -120,15 +120,15 @@ def by_class(found: Answers | TrialAnswers, room: int, texts: Texts) -> dict[str
     if targets.ndim == 1:
         return {"kind": "classes", "seeds": seeds, **_confusions(found, room, texts)}
     if predictions.dtype == np.uint8:
-        counts = np.sum([total_counts(targets, answers) for answers in predictions], axis=0)
-        values = f1_of_counts(counts[:, None], "micro")
+        counts = np.sum([count_totals(targets, answers) for answers in predictions], axis=0)
+        values = compute_f1(counts[:, None], "micro")
         return {"kind": "events", "by_class": _listed_classes(found, values, room, texts)}
     once = np.ones((1, len(targets)), dtype=np.int64)
-    values = np.mean([average_precisions(targets, answers)(once)[0] for answers in predictions], axis=0)
+    values = np.mean([weight_average_precisions(targets, answers)(once)[0] for answers in predictions], axis=0)
     return {"kind": "labels", "by_class": _listed_classes(found, values, room, texts)}
 
 
-def _confusions(found: Answers, room: int, texts: Texts) -> dict[str, Any]:
+def _confusions(found: ScoredPredictions, room: int, texts: Texts) -> dict[str, Any]:
     """All cells of the matrix if there is room for them, else the most frequent confusions."""
     n = len(found.classes)
     matrix = np.bincount((found.targets * n + found.predictions).ravel().astype(np.int64), minlength=n * n).reshape(
@@ -151,7 +151,7 @@ def _confusions(found: Answers, room: int, texts: Texts) -> dict[str, Any]:
     }
 
 
-def _listed_classes(found: Answers, values: NDArray[np.float64], room: int, texts: Texts) -> list[list[Any]]:
+def _listed_classes(found: ScoredPredictions, values: NDArray[np.float64], room: int, texts: Texts) -> list[list[Any]]:
     """[class, value, test rows with it] of the classes with the lowest values; those without a value are left out."""
     support = found.targets.sum(axis=0)
     order = [int(i) for i in np.argsort(values, kind="stable") if not np.isnan(values[i])]
@@ -159,7 +159,7 @@ def _listed_classes(found: Answers, values: NDArray[np.float64], room: int, text
     return [[texts(found.classes[i]), round(float(values[i]), 4), int(support[i])] for i in order[:number]]
 
 
-def _labels(found: Answers) -> Clips:
+def _labels(found: ScoredPredictions) -> Clips:
     """Label ranking average precision: how far up a clip's true labels stand among all its scores."""
     order = np.argsort(-found.predictions, axis=-1, kind="stable")  # [S, N, C]
     hits = np.take_along_axis(np.broadcast_to(found.targets, found.predictions.shape), order, axis=-1)
@@ -174,13 +174,13 @@ def _labels(found: Answers) -> Clips:
     return Clips(found.keys, quality, lambda i: _names(found, found.targets[i]), answer)
 
 
-def _events(found: Answers) -> Clips:
+def _events(found: ScoredPredictions) -> Clips:
     """F1 over the segments and classes of each recording; undefined where nothing sounds and nothing was said."""
     recordings = [key.rpartition("@")[0] or key for key in found.keys]
     names = list(dict.fromkeys(recordings))
     number = {name: index for index, name in enumerate(names)}
     units = np.array([number[name] for name in recordings], dtype=np.int64)
-    counts = np.sum([segment_counts(found.targets, answers, units) for answers in found.predictions], axis=0)
+    counts = np.sum([count_segments(found.targets, answers, units) for answers in found.predictions], axis=0)
     hits, alarms, misses = counts.sum(axis=1).T
     heard = 2 * hits + alarms + misses
     quality = np.where(heard > 0, 2 * hits / np.maximum(heard, 1), np.nan)
@@ -193,16 +193,16 @@ def _events(found: Answers) -> Clips:
     )
 
 
-def _transcripts(found: Answers) -> Clips:
+def _transcripts(found: ScoredPredictions) -> Clips:
     """One minus the word error rate of each clip, not below 0."""
-    sides = [error_counts(list(found.targets), list(own), normaliser=plain_words) for own in found.predictions]
+    sides = [count_errors(list(found.targets), list(own), normaliser=to_plain_words) for own in found.predictions]
     counts = np.mean(sides, axis=0)
     errors, words = counts.T
     quality = np.where(words > 0, np.maximum(0.0, 1 - errors / np.maximum(words, 1)), np.nan)
     return Clips(found.keys, quality, lambda i: str(found.targets[i]), lambda i: str(found.predictions[0, i]))
 
 
-def _trials(found: TrialAnswers) -> Clips:
+def _trials(found: TrialPredictions) -> Clips:
     """The targets with the lowest and the non-targets with the highest scores, as many of both.
 
     The quality of a trial is the share of trials of the other kind that it is told apart from.
@@ -223,7 +223,7 @@ def _trials(found: TrialAnswers) -> Clips:
     )
 
 
-def _names(found: Answers, active: Iterable[Any]) -> str:
+def _names(found: ScoredPredictions, active: Iterable[Any]) -> str:
     return ", ".join(name for name, on in zip(found.classes, active, strict=True) if on) or "nothing"
 
 

@@ -12,8 +12,16 @@ from numpy.typing import NDArray
 from bench.leaderboard.files.metric_names import metric_of
 from bench.leaderboard.files.sources import Source, pairable
 from bench.leaderboard.files.verify import TOLERANCE
-from bench.scoring.measure import by_fold
-from bench.scoring.paired import FLIPS, RESAMPLES, Paired, benjamini_hochberg, p_value, paired, spread
+from bench.scoring.measure import compute_by_fold
+from bench.scoring.paired import (
+    FLIPS,
+    RESAMPLES,
+    PairedDifference,
+    adjust_p_values,
+    compute_p_value,
+    compute_paired_difference,
+    compute_spread,
+)
 from bench.types import ChoiceError, DataError, Score
 
 ALPHA = 0.05
@@ -25,7 +33,7 @@ class Row:
 
     first: Score
     second: Score
-    paired: Paired
+    paired: PairedDifference
     adjusted: float  # p, Benjamini-Hochberg over all rows
     gain: float  # the difference as normalized: positive is better, whichever way the metric goes
 
@@ -74,7 +82,7 @@ def compare(
     if not both:
         raise DataError("nothing to compare", got="no common row", expected="one task and probe", where=second.path)
     found = [pair(first, sides[0][at], second, sides[1][at], resamples=resamples) for at in both]
-    adjusted = benjamini_hochberg(np.array([own.p for own in found])).tolist()
+    adjusted = adjust_p_values(np.array([own.p for own in found])).tolist()
     rows = tuple(
         Row(sides[0][at], sides[1][at], own, q, own.difference * direction(sides[0][at]))
         for at, own, q in zip(both, found, adjusted, strict=True)
@@ -85,7 +93,7 @@ def compare(
 
 def pair(
     first: Source, one: Score, second: Source, other: Score, *, resamples: int = RESAMPLES, flips: int = FLIPS
-) -> Paired:
+) -> PairedDifference:
     """Compare the answers of two rows of one task and probe.
 
     Raises DataError for another task version, metric or data, and for answers that are not the rows'.
@@ -98,14 +106,16 @@ def pair(
     answers = []
     for source, score in ((first, one), (second, other)):
         own = pairable(source, score)
-        value = np.mean([by_fold(metric, own.targets, row, own.folds).mean() for row in own.predictions])
+        value = np.mean([compute_by_fold(metric, own.targets, row, own.folds).mean() for row in own.predictions])
         if abs(value - score.value) > TOLERANCE:
             expected = f"{score.value} as in the row (see verify)"
             raise DataError("predictions of another row", got=value, expected=expected, where=f"{source.path}, {where}")
         answers.append(own)
     # Tasks on the same clips are resampled alike, others independently: their differences add up in the summary.
     seed = int(hashlib.sha256(one.data.sha256.encode()).hexdigest()[:8], 16)
-    return paired(metric, answers[0], answers[1], where=where, seed=seed, resamples=resamples, flips=flips)
+    return compute_paired_difference(
+        metric, answers[0], answers[1], where=where, seed=seed, resamples=resamples, flips=flips
+    )
 
 
 def _summaries(first: Source, second: Source, names: tuple[str, str], rows: Sequence[Row]) -> tuple[Summary, ...]:
@@ -133,8 +143,8 @@ def _summary(probe: str, rows: Sequence[Row], covered: int) -> Summary:
     permuted = total([row.paired.permuted * direction(row.first) for row in rows])
     difference = float(weights @ np.array([row.gain for row in rows]))
     units = 1 / float(weights**2 @ np.array([1 / row.paired.units for row in rows]))  # as if all had equal weight
-    ci95, detectable = spread(resampled, difference, max(1, int(units)), 1.0)
-    p = p_value(permuted, difference)
+    ci95, detectable = compute_spread(resampled, difference, max(1, int(units)), 1.0)
+    p = compute_p_value(permuted, difference)
     return Summary(probe, len(rows), max(0, covered - len(rows)), difference, ci95, p, detectable)
 
 

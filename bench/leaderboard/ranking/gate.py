@@ -22,7 +22,7 @@ from numpy.typing import NDArray
 
 from bench.leaderboard.files.sources import Source
 from bench.leaderboard.ranking.compare import direction, pair
-from bench.scoring.paired import Paired, beyond_clips, standard_error
+from bench.scoring.paired import PairedDifference, compute_seed_variance, compute_standard_error
 from bench.types import Score
 
 GATES = ("tasks", "summary", "both")
@@ -72,13 +72,13 @@ class Evidence:
 
     base: Score
     score: Score
-    paired: Paired
+    paired: PairedDifference
 
     @property
     def drop(self) -> Drop:
         scale, own = abs(direction(self.base)), self.paired
-        clips = (scale * standard_error(own.resampled, own.units, 1 / scale) * _correction(own.units)) ** 2
-        seeds, known = beyond_clips([(scale, own.seeds)])
+        clips = (scale * compute_standard_error(own.resampled, own.units, 1 / scale) * _correction(own.units)) ** 2
+        seeds, known = compute_seed_variance([(scale, own.seeds)])
         freedom = _freedom([(clips, own.units - 1), (seeds, known)])
         return Drop(-own.difference * direction(self.base), (clips + seeds) ** 0.5, freedom, own.equal)
 
@@ -167,9 +167,9 @@ def total(rows: Sequence[Evidence]) -> Drop:
     scales = np.array([direction(row.base) for row in rows])
     resampled: NDArray[np.float64] = (weights * scales) @ np.stack([row.paired.resampled for row in rows])
     units = max(1, int(1 / float(weights**2 @ np.array([1 / row.paired.units for row in rows]))))
-    joint = (standard_error(resampled, units, 1.0) * _correction(units)) ** 2
+    joint = (compute_standard_error(resampled, units, 1.0) * _correction(units)) ** 2
     factors = [(float(w * s), row.paired) for w, s, row in zip(weights, scales, rows, strict=True)]
-    seeds, known = beyond_clips([(factor, own.seeds) for factor, own in factors])
+    seeds, known = compute_seed_variance([(factor, own.seeds) for factor, own in factors])
     clips = [(factor * float(np.nanstd(own.resampled))) ** 2 for factor, own in factors]
     whole = sum(clips) or 1.0
     parts = [(joint * own / whole, float(row.paired.units - 1)) for own, row in zip(clips, rows, strict=True)]

@@ -21,9 +21,9 @@ from bench.leaderboard.files.merge import merge
 from bench.leaderboard.files.metric_names import metric_of
 from bench.leaderboard.files.sources import Source, pairable
 from bench.leaderboard.ranking.compare import direction
-from bench.scoring.alignment import aligned
-from bench.scoring.bootstrap import TAIL, bootstrap_weights
-from bench.scoring.resampling import of_weights
+from bench.scoring.alignment import align
+from bench.scoring.bootstrap import TAIL, draw_weights
+from bench.scoring.resampling import evaluate_weights
 from bench.types import DataError, Score
 
 RESAMPLES = 2000
@@ -125,9 +125,9 @@ def _resampled(rows: Sequence[tuple[Source, Score]], resamples: int) -> NDArray[
     columns = []
     for index, row in enumerate(rows):
         where = f"{score.task}, {score.probe}, {row[0].path}"
-        metric, own = metric_of(row[1]), aligned(first, pairable(*row), where)[1]
+        metric, own = metric_of(row[1]), align(first, pairable(*row), where)[1]
         units = len(own.keys) if own.clusters is None else len(np.unique(own.clusters))
-        values = of_weights(metric, own, bootstrap_weights(units, resamples, seed))
+        values = evaluate_weights(metric, own, draw_weights(units, resamples, seed))
         drawn = _of_seeds(values, seed + 1 + index)
         if metric.centred:
             drawn += row[1].value - np.nanmean(drawn)

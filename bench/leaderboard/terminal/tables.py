@@ -14,7 +14,7 @@ from rich.table import Table
 from rich.text import Text
 
 from bench.evaluation.layer_curve import CHOSEN
-from bench.metrics.detection import unlike
+from bench.metrics.detection import is_cost_implausible
 from bench.types import WIDE
 
 if TYPE_CHECKING:
@@ -224,7 +224,7 @@ def _corpora(score: Score) -> set[str]:
 
 def _unlike(score: Score) -> bool:
     cost = score.secondary.get("minDCF(0.01)")
-    return score.metric == "EER" and cost is not None and unlike(score.value, cost, 0.01, score.n)
+    return score.metric == "EER" and cost is not None and is_cost_implausible(score.value, cost, 0.01, score.n)
 
 
 def summary_table(summaries: Sequence[Mapping[str, Any]]) -> Table:

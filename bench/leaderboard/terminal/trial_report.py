@@ -6,8 +6,8 @@ from typing import TYPE_CHECKING
 
 from bench.leaderboard.files import predictions
 from bench.leaderboard.terminal import tables
-from bench.metrics.detection import det, ranked, unlike
-from bench.scoring.trials import PRIORS, TrialAnswers, highest_nontargets, numbers
+from bench.metrics.detection import compute_det, is_cost_implausible, rank_trials
+from bench.scoring.trials import PRIORS, TrialPredictions, compute_trial_metrics, find_highest_nontargets
 from bench.types import DataError
 
 if TYPE_CHECKING:
@@ -16,24 +16,24 @@ if TYPE_CHECKING:
 MOST_POINTS = 1000  # of a DET curve
 
 
-def read(path: Path) -> TrialAnswers:
+def read(path: Path) -> TrialPredictions:
     """The trials in a predictions file. Raises DataError for a file of another kind."""
     found = predictions.read(path)
-    if not isinstance(found, TrialAnswers):
+    if not isinstance(found, TrialPredictions):
         raise DataError("no trials", got="other predictions", expected="those of speaker verification", where=path)
     return found
 
 
-def report(answers: TrialAnswers, count: int, *, width: int, colour: bool) -> str:
+def report(answers: TrialPredictions, count: int, *, width: int, colour: bool) -> str:
     """Tables of the subsets and of the ``count`` highest-scoring non-targets. Ends with a newline."""
-    found = numbers(answers)
+    found = compute_trial_metrics(answers)
     cost = f"minDCF({PRIORS[0]:g})"
     notes = [f"{name} {value:.4f}" for name, value in found.secondary.items()]
     how = answers.info.get("backend", {})
     said = [", ".join(notes), f"back-end: {', '.join(f'{name} {value}' for name, value in how.items())}"]
     crop = answers.info.get("crop_in_s")
     said.append("embedded whole" if crop is None else f"embedded in crops of {crop:g} s")
-    if unlike(found.eer, found.secondary[cost], PRIORS[0], len(answers.targets)):
+    if is_cost_implausible(found.eer, found.secondary[cost], PRIORS[0], len(answers.targets)):
         said.append(
             f"{cost} does not fit the EER: a few non-targets score like targets; listen to the highest (wrong labels?)"
         )
@@ -42,14 +42,14 @@ def report(answers: TrialAnswers, count: int, *, width: int, colour: bool) -> st
     targets = int(answers.targets.sum())
     rows.append(_row("all", found.eer, found.secondary[cost], targets, len(answers.targets) - targets))
     whole = tables.render_rows(("trials", ">EER", f">{cost}", ">targets", ">non-targets"), rows, said, width=width)
-    audit = [[enrol, test, f"{score:.4f}"] for enrol, test, score in highest_nontargets(answers, count)]
+    audit = [[enrol, test, f"{score:.4f}"] for enrol, test, score in find_highest_nontargets(answers, count)]
     columns = ("highest non-targets: enrolled", "tested", ">score")
     return whole + "\n" + tables.render_rows(columns, audit, (), width=width, colour=colour)
 
 
-def det_csv(answers: TrialAnswers) -> str:
+def det_csv(answers: TrialPredictions) -> str:
     """Points of the detection error trade-off as text: ``miss,false_alarm``, from the highest threshold down."""
-    misses, false = det(ranked(answers.targets, answers.predictions[0]), MOST_POINTS)
+    misses, false = compute_det(rank_trials(answers.targets, answers.predictions[0]), MOST_POINTS)
     return "miss,false_alarm\n" + "".join(
         f"{miss:.9g},{alarm:.9g}\n" for miss, alarm in zip(misses, false, strict=True)
     )
