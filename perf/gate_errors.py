@@ -23,8 +23,8 @@ from typing import Any
 
 import numpy as np
 
-from bench.leaderboard.files.metric_names import metric_of
-from bench.leaderboard.files.sources import one, proof
+from bench.leaderboard.files.metric_names import find_metric
+from bench.leaderboard.files.sources import read_answers, read_source
 from bench.leaderboard.ranking import gate
 from bench.scoring.alignment import sort_by_key
 from bench.scoring.measure import ScoredPredictions, compute_by_fold
@@ -77,18 +77,18 @@ def format_report(pair: str, drop: float, found: Sequence[dict[str, float]]) -> 
 def read_rows(chosen: argparse.Namespace) -> list[Row]:
     others = {}
     if chosen.other:
-        source = one(chosen.other)
+        source = read_source(chosen.other)
         others = {
-            (score.task, score.probe): proof(source, score)
+            (score.task, score.probe): read_answers(source, score)
             for score in source.board.scores
             if score.encoder == chosen.other_encoder
         }
     rows = []
     for path in chosen.runs:
-        source = one(path)
+        source = read_source(path)
         for score in source.board.scores:
             if score.encoder == chosen.encoder and score.task not in chosen.without:
-                answers = proof(source, score)
+                answers = read_answers(source, score)
                 if not isinstance(answers, ScoredPredictions):
                     continue  # trials have pairs of clips, not clips to draw
                 answers = sort_and_cluster(answers)
@@ -117,7 +117,7 @@ def shuffle_answers(answers: Any, score: Score, seed: int, share: float = 1.0) -
 
 
 def normalize_answers(score: Score, answers: Any) -> float:
-    metric = metric_of(score)
+    metric = find_metric(score)
     value = np.mean(
         [compute_by_fold(metric, answers.targets, row, answers.folds).mean() for row in answers.predictions]
     )
@@ -133,10 +133,10 @@ def run_trial(rows: Sequence[Row], pair: str, drop: float, chosen: argparse.Name
         for index, row in enumerate(rows)
         for base, other in [draw_sides(row, pair, share[row.score.probe], chosen, np.random.default_rng([seed, index]))]
     ]
-    tasks = [gate.of_row(own, limits, len(pairs)) for own in pairs]
+    tasks = [gate.judge_row(own, limits, len(pairs)) for own in pairs]
     probes = sorted({row.score.probe for row in rows})
     groups = {probe: [own for own in pairs if own.score.probe == probe] for probe in probes}
-    summaries = {probe: gate.of_summary(own, limits, len(probes)) for probe, own in groups.items()}
+    summaries = {probe: gate.judge_summary(own, limits, len(probes)) for probe, own in groups.items()}
     any_task, any_summary = (any(own.fails for own in found) for found in (tasks, summaries.values()))
     wrong = [own.task + " " + own.probe for own in tasks if own.fails]
     if wrong and not drop:
@@ -144,7 +144,7 @@ def run_trial(rows: Sequence[Row], pair: str, drop: float, chosen: argparse.Name
     found = {"suites": float(any_task or any_summary), "by tasks": float(any_task), "by S": float(any_summary)}
     for probe, verdict in summaries.items():
         found |= {f"by S {probe}": float(verdict.fails), f"drop {probe}": verdict.drop or 0.0}
-        found |= {f"error {probe}": gate.total(groups[probe]).error, f"sees {probe}": verdict.detectable or 0.0}
+        found |= {f"error {probe}": gate.combine_drops(groups[probe]).error, f"sees {probe}": verdict.detectable or 0.0}
     return found
 
 
@@ -211,7 +211,7 @@ def build_score(row: Row, answers: Any) -> Score:
 
 def compare_answers(score: Score, base: Any, other: Any, seed: int) -> Any:
     return compute_paired_difference(
-        metric_of(score), base, other, where=score.task, seed=seed, resamples=RESAMPLES, flips=0
+        find_metric(score), base, other, where=score.task, seed=seed, resamples=RESAMPLES, flips=0
     )
 
 

@@ -96,8 +96,8 @@ def main(arguments: list[str]) -> int:
     )
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "scores.safetensors"
-        time_call("predictions written", lambda: predictions.write(path, answers))
-        time_call("predictions read", lambda: predictions.read(path))
+        time_call("predictions written", lambda: predictions.write_predictions(path, answers))
+        time_call("predictions read", lambda: predictions.read_predictions(path))
         print(f"{'predictions':40} {path.stat().st_size / 1e6:7.0f} MB")
         if chosen.list:
             text = Path(folder) / "trials.txt"

@@ -94,7 +94,7 @@ def main(files: Sequence[str]) -> None:
     )
     if files:
         untrained = {spec.name for spec in bundled.find_bundled_encoders().values() if spec.load_weights is None}
-        scores = [score for file in files for score in board_json.read(Path(file)).scores]
+        scores = [score for file in files for score in board_json.read_board(Path(file)).scores]
         scores = [score for score in scores if score.encoder == BASELINE or score.encoder not in untrained]
         layered = [score for score in scores if CHOSEN in score.secondary]
         if layered:

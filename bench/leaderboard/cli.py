@@ -12,14 +12,14 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from bench.leaderboard.exports.formats import FILES
-from bench.leaderboard.exports.text import FORMATS
-from bench.leaderboard.files import merge
-from bench.leaderboard.files.sources import one, sources
-from bench.leaderboard.files.verify import verify
+from bench.leaderboard.exports.formats import FILE_FORMATS
+from bench.leaderboard.exports.text import TEXT_FORMATS
+from bench.leaderboard.files import merging
+from bench.leaderboard.files.sources import read_source, read_sources
+from bench.leaderboard.files.verify import verify_board
 from bench.leaderboard.page import commands as report
-from bench.leaderboard.ranking import rank
-from bench.leaderboard.ranking.compare import compare
+from bench.leaderboard.ranking import ranks
+from bench.leaderboard.ranking.comparison import compare_encoders
 from bench.leaderboard.terminal import tables, trial_report
 from bench.store.files import written
 from bench.types import BenchError
@@ -44,13 +44,13 @@ EXAMPLES = """examples:
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run one sub-command and return its exit code; argparse itself exits with 2 on wrong usage."""
-    chosen = parser().parse_args(arguments)
+    chosen = build_parser().parse_args(arguments)
     run: Callable[[argparse.Namespace], int] = chosen.call
     try:
         code = run(chosen)
         sys.stdout.flush()
     except BenchError as error:
-        print(f"error: {tables.printable(str(error))}", file=sys.stderr)
+        print(f"error: {tables.to_printable(str(error))}", file=sys.stderr)
         return UNUSABLE
     except BrokenPipeError:  # the reader, e.g. head, has seen enough; nothing is left to flush at exit
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
@@ -58,7 +58,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     return code
 
 
-def parser() -> argparse.ArgumentParser:
+def build_parser() -> argparse.ArgumentParser:
     """Every sub-command, its function as ``call``."""
     whole = argparse.ArgumentParser(
         prog="python -m bench.leaderboard",
@@ -90,7 +90,7 @@ def parser() -> argparse.ArgumentParser:
     order.set_defaults(call=_rank)
     export = commands.add_parser("export", help="the scores for another program")
     export.add_argument("file", type=Path, metavar="FILE", help="leaderboard.json or a run's folder")
-    export.add_argument("--format", choices=sorted([*FORMATS, *FILES]), required=True)
+    export.add_argument("--format", choices=sorted([*TEXT_FORMATS, *FILE_FORMATS]), required=True)
     export.add_argument("-o", dest="out", type=Path, required=True, metavar="OUT", help="file to write; mteb: a folder")
     export.set_defaults(call=_export)
     trials = commands.add_parser("trials", help="subsets and suspicious trials of a row of speaker verification")
@@ -98,69 +98,71 @@ def parser() -> argparse.ArgumentParser:
     trials.add_argument("--highest", type=int, default=20, metavar="N", help="non-targets to list (default: 20)")
     trials.add_argument("--det", type=Path, metavar="OUT.csv", help="write the points of the DET curve, too")
     trials.set_defaults(call=_trials)
-    report.add(commands)
+    report.add_page_commands(commands)
     return whole
 
 
 def _show(chosen: argparse.Namespace) -> int:
-    found = [source for path in chosen.files for source in sources(path)]
-    width, colour = _look()
+    found = [source for path in chosen.files for source in read_sources(path)]
+    width, colour = _read_terminal_size()
     for source in found:
         if len(found) > 1:
             board = source.board
-            print(tables.printable(f"{source.path}: suite {board.suite}, protocol {board.protocol}"))
-        _print(tables.render(source.board, width=width, colour=colour))
+            print(tables.to_printable(f"{source.path}: suite {board.suite}, protocol {board.protocol}"))
+        _print_encodable(tables.render_board(source.board, width=width, colour=colour))
     return DONE
 
 
 def _verify(chosen: argparse.Namespace) -> int:
     wrong = 0
-    for source in sources(chosen.run):
-        found = verify(source)
+    for source in read_sources(chosen.run):
+        found = verify_board(source)
         for difference in found:
-            _print(f"{tables.printable(str(difference))}\n")
+            _print_encodable(f"{tables.to_printable(str(difference))}\n")
         rows, summaries = len(source.board.scores), len(source.board.summaries)
         said = f"{len(found)} differences" if found else "all as stored"
-        _print(tables.printable(f"{source.path}: {rows} scores, {summaries} summaries, {said}") + "\n")
+        _print_encodable(tables.to_printable(f"{source.path}: {rows} scores, {summaries} summaries, {said}") + "\n")
         wrong += len(found)
     return DIFFERENT if wrong else DONE
 
 
 def _merge(chosen: argparse.Namespace) -> int:
-    found = [source for path in chosen.files for source in sources(path)]
-    board, absent = merge.write(chosen.out, found)
+    found = [source for path in chosen.files for source in read_sources(path)]
+    board, absent = merging.write_merged(chosen.out, found)
     said = f"{len(board.scores)} scores of {len(board.encoders)} encoders, {len(board.failures)} not scored"
-    _print(tables.printable(f"{chosen.out}/leaderboard.json: {said}") + "\n")
+    _print_encodable(tables.to_printable(f"{chosen.out}/leaderboard.json: {said}") + "\n")
     if absent:
         left = f"without the predictions of {len(absent)} rows, which are not beside their leaderboard"
-        print(tables.printable(f"{left}: {', '.join(absent[: tables.MOST_NAMES])}"), file=sys.stderr)
+        print(tables.to_printable(f"{left}: {', '.join(absent[: tables.MOST_NAMES])}"), file=sys.stderr)
     return DONE
 
 
 def _compare(chosen: argparse.Namespace) -> int:
-    found = compare(one(chosen.first), one(chosen.second), (chosen.one, chosen.other))
-    width, colour = _look()
-    _print(tables.render_comparison(found, width=width, colour=colour))
+    found = compare_encoders(read_source(chosen.first), read_source(chosen.second), (chosen.one, chosen.other))
+    width, colour = _read_terminal_size()
+    _print_encodable(tables.render_comparison(found, width=width, colour=colour))
     return DONE
 
 
 def _rank(chosen: argparse.Namespace) -> int:
-    width, colour = _look()
-    for ranking in rank.rank([source for path in chosen.files for source in sources(path)]):
+    width, colour = _read_terminal_size()
+    for ranking in ranks.rank_encoders([source for path in chosen.files for source in read_sources(path)]):
         left_out = f", without {', '.join(ranking.left_out)}, which not all have" if ranking.left_out else ""
-        _print(tables.printable(f"{ranking.probe}, {len(ranking.tasks)} tasks{left_out}") + "\n")
+        _print_encodable(tables.to_printable(f"{ranking.probe}, {len(ranking.tasks)} tasks{left_out}") + "\n")
         notes = ["encoders that share a letter are not separable at 95%"]
-        text = tables.render_rows(rank.COLUMNS, rank.rows_of(ranking), notes, width=width, colour=colour, total=False)
-        _print(f"{text}\n")
+        text = tables.render_table(
+            ranks.COLUMNS, ranks.format_rows(ranking), notes, width=width, colour=colour, total=False
+        )
+        _print_encodable(f"{text}\n")
     return DONE
 
 
 def _export(chosen: argparse.Namespace) -> int:
-    source = one(chosen.file)
-    if chosen.format in FORMATS:
-        files = {"": FORMATS[chosen.format](source.board).encode()}
+    source = read_source(chosen.file)
+    if chosen.format in TEXT_FORMATS:
+        files = {"": TEXT_FORMATS[chosen.format](source.board).encode()}
     else:
-        files = FILES[chosen.format](source)
+        files = FILE_FORMATS[chosen.format](source)
     for name, content in files.items():
         with written(chosen.out / name) as temporary:
             temporary.write_bytes(content)
@@ -168,23 +170,23 @@ def _export(chosen: argparse.Namespace) -> int:
 
 
 def _trials(chosen: argparse.Namespace) -> int:
-    answers = trial_report.read(chosen.file)
-    width, colour = _look()
-    _print(trial_report.report(answers, max(1, chosen.highest), width=width, colour=colour))
+    answers = trial_report.read_trials(chosen.file)
+    width, colour = _read_terminal_size()
+    _print_encodable(trial_report.render_trials(answers, max(1, chosen.highest), width=width, colour=colour))
     if chosen.det is not None:
         with written(chosen.det) as temporary:
-            temporary.write_text(trial_report.det_csv(answers), encoding="utf-8", newline="\n")
+            temporary.write_text(trial_report.format_det_csv(answers), encoding="utf-8", newline="\n")
     return DONE
 
 
-def _look() -> tuple[int, bool]:
+def _read_terminal_size() -> tuple[int, bool]:
     """Width and colour of tables: those of the terminal, or wide and plain for a file or a pipe."""
     if not sys.stdout.isatty():
         return 160, False
     return shutil.get_terminal_size().columns, "NO_COLOR" not in os.environ
 
 
-def _print(text: str) -> None:
+def _print_encodable(text: str) -> None:
     """Print whatever the encoding of the terminal can show."""
     encoding = sys.stdout.encoding or "utf-8"
     sys.stdout.write(text.encode(encoding, "replace").decode(encoding))

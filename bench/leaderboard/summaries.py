@@ -20,14 +20,14 @@ SCHEMA = 1
 
 
 @dataclass(frozen=True, slots=True)
-class Covered:
+class CoveredTask:
     """A task that a summary covers, as far as leaderboards tell: nothing says the domain of one that never ran."""
 
     name: str
     domain: str | None
 
 
-def build(
+def build_board(
     *,
     suite: str,
     protocol: str,
@@ -44,32 +44,36 @@ def build(
     ``private``. Raises DataError for a score of another suite or protocol and for two scores of one row.
     """
     rows: dict[tuple[str, str, str], Score] = {}
-    for score in sorted(scores, key=_place):
+    for score in sorted(scores, key=get_row_key):
         got, expected = f"{score.suite}/{score.protocol}", f"{suite}/{protocol}"
         if got != expected:
-            raise DataError("scores do not rank together", got=got, expected=expected, where=" ".join(_place(score)))
-        if _place(score) in rows:
-            raise DataError("a row twice", got="2 scores", expected="1", where=" ".join(_place(score)))
-        rows[_place(score)] = score
+            raise DataError(
+                "scores do not rank together", got=got, expected=expected, where=" ".join(get_row_key(score))
+            )
+        if get_row_key(score) in rows:
+            raise DataError("a row twice", got="2 scores", expected="1", where=" ".join(get_row_key(score)))
+        rows[get_row_key(score)] = score
     names = sorted(
         {score.encoder for score in scores} | {failure.encoder for failure in failures} | {e["name"] for e in encoders}
     )
     asked = [task for task in tasks if private or not task.private]
     probes = sorted({probe.name for task in asked for probe in task.probes})
-    summaries = [summary(rows, encoder, probe, _with_probe(asked, probe)) for encoder in names for probe in probes]
+    summaries = [
+        summarise_encoder(rows, encoder, probe, _select_tasks(asked, probe)) for encoder in names for probe in probes
+    ]
     return Leaderboard(
         schema=SCHEMA,
         suite=suite,
         protocol=protocol,
         scores=tuple(rows.values()),
-        failures=tuple(sorted(failures, key=lambda failure: (*_place(failure), failure.error))),
+        failures=tuple(sorted(failures, key=lambda failure: (*get_row_key(failure), failure.error))),
         summaries=tuple(summaries),
         encoders=tuple(sorted(encoders, key=lambda encoder: str(encoder["name"]))),
     )
 
 
-def summary(
-    rows: Mapping[tuple[str, str, str], Score], encoder: str, probe: str, tasks: Sequence[Task | Covered]
+def summarise_encoder(
+    rows: Mapping[tuple[str, str, str], Score], encoder: str, probe: str, tasks: Sequence[Task | CoveredTask]
 ) -> dict[str, Any]:
     """One encoder under one probe: means over ``tasks``, each ``None`` when a task it covers has no score in ``rows``.
 
@@ -77,7 +81,9 @@ def summary(
     """
     found = [rows.get((task.name, encoder, probe)) for task in tasks]
     domains = {
-        domain: _mean([score for score, task in zip(found, tasks, strict=True) if task.domain in (domain, None)])
+        domain: _compute_mean(
+            [score for score, task in zip(found, tasks, strict=True) if task.domain in (domain, None)]
+        )
         for domain in DOMAINS
         if any(task.domain == domain for task in tasks)
     }
@@ -85,15 +91,15 @@ def summary(
         "encoder": encoder,
         "probe": probe,
         "tasks": len(tasks),
-        "weighted": _mean(found, weighted=True),
-        "mean": _mean(found),
-        "chance_corrected": _mean(found, field="chance_corrected"),
+        "weighted": _compute_mean(found, weighted=True),
+        "mean": _compute_mean(found),
+        "chance_corrected": _compute_mean(found, field="chance_corrected"),
         "domains": domains,
         "missing": sorted(task.name for task, score in zip(tasks, found, strict=True) if score is None),
     }
 
 
-def _mean(scores: Sequence[Score | None], *, field: str = "normalized", weighted: bool = False) -> float | None:
+def _compute_mean(scores: Sequence[Score | None], *, field: str = "normalized", weighted: bool = False) -> float | None:
     complete = [score for score in scores if score is not None]
     weights = [score.weight if weighted else 1.0 for score in complete]
     if len(complete) < len(scores) or math.fsum(weights) == 0:
@@ -102,9 +108,9 @@ def _mean(scores: Sequence[Score | None], *, field: str = "normalized", weighted
     return total / math.fsum(weights)
 
 
-def _with_probe(tasks: Sequence[Task], probe: str) -> list[Task]:
+def _select_tasks(tasks: Sequence[Task], probe: str) -> list[Task]:
     return [task for task in tasks if any(own.name == probe for own in task.probes)]
 
 
-def _place(row: Score | Failure) -> tuple[str, str, str]:
+def get_row_key(row: Score | Failure) -> tuple[str, str, str]:
     return row.task, row.encoder, row.probe

@@ -99,7 +99,7 @@ class Bench:
         frozen = self.encoder(case.spec)
         labelled = self.labelled(case.task, frozen)
         evaluated = choose_pipeline(case.task).evaluate(labelled, frozen, case.probe, self.plan.settings)
-        predictions.write(self.plan.run / evaluated.score.predictions, evaluated.answers)
+        predictions.write_predictions(self.plan.run / evaluated.score.predictions, evaluated.answers)
         self._note({"score": asdict(evaluated.score)})
         return evaluated.score
 

@@ -47,7 +47,7 @@ class Gate:
         return self.base(case.task.protocol, case.task.name, case.probe.name, case.spec.name)
 
     def evidence(self, base: Score, score: Score) -> gate.Evidence:
-        return gate.evidence(self.baselines[score.protocol], base, self.run, score)
+        return gate.pair_evidence(self.baselines[score.protocol], base, self.run, score)
 
     def check(self, case: Case, score: Score, tests: int) -> gate.Verdict | None:
         """The verdict on a score that was just written; None where the baseline has no such row, or tasks are not
@@ -57,7 +57,7 @@ class Gate:
         if base is None:
             return None
         try:
-            verdict = gate.of_row(self.evidence(base, score), self.limits, tests)
+            verdict = gate.judge_row(self.evidence(base, score), self.limits, tests)
         except BenchError as error:
             names = (score.task, score.encoder, base.encoder, score.probe)
             return gate.Verdict(*names, gate.INCOMPARABLE, note=str(error))
@@ -108,7 +108,7 @@ def _build_gate(config: pytest.Config, plan: Plan) -> Gate:
     )
     for case in plan.cases:
         base = own.of_case(case)
-        path = base and sources.proof_path(baselines[case.task.protocol], base)
+        path = base and sources.locate_predictions(baselines[case.task.protocol], base)
         if path and not path.is_file():
             expected = "its predictions beside the leaderboard: the whole folder of the run"
             raise DataError("no predictions of the baseline", got="no such file", expected=expected, where=path)
@@ -117,7 +117,7 @@ def _build_gate(config: pytest.Config, plan: Plan) -> Gate:
 
 def _read_baselines(config: pytest.Config, plan: Plan) -> dict[str, Source]:
     path = config.getoption("baseline")
-    found = {source.board.protocol: source for source in sources.sources(path)}
+    found = {source.board.protocol: source for source in sources.read_sources(path)}
     absent = set(plan.protocols) - found.keys()
     if absent:
         got, expected = " and ".join(sorted(found)), " and ".join(plan.protocols)
@@ -217,7 +217,7 @@ def _judge_summary(own: Gate, rows: Sequence[tuple[Score, Score]], tests: int) -
     lacking = sum(row.encoder == base.encoder and row.probe == base.probe and not row.private for row in theirs)
     try:
         found = [own.evidence(one, other) for one, other in sorted(rows, key=lambda pair: pair[0].task)]
-        return gate.of_summary(found, own.limits, tests, lacking - len(rows))
+        return gate.judge_summary(found, own.limits, tests, lacking - len(rows))
     except BenchError as error:
         names = (gate.SUMMARY, score.encoder, base.encoder, score.probe)
         return gate.Verdict(*names, gate.INCOMPARABLE, note=str(error))

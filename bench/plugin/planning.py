@@ -56,7 +56,9 @@ def _render_plan(cases: list[Case], settings: Settings, width: int, colour: bool
     ]
     rows.append(_format_total(found, [[times.get((task.name, spec.name)) for task in tasks] for spec in specs]))
     columns = (*COLUMNS, *(f">{spec.name}" for spec in specs))
-    return tables.render_rows(columns, rows, [*_explain_materials(found, settings), *notes], width=width, colour=colour)
+    return tables.render_table(
+        columns, rows, [*_explain_materials(found, settings), *notes], width=width, colour=colour
+    )
 
 
 def _calibrate_encoders(

@@ -18,7 +18,7 @@ from bench.discovery import bundled, environment
 from bench.leaderboard import summaries
 from bench.leaderboard.files import board_json, published_tables
 from bench.leaderboard.files.sources import Source
-from bench.leaderboard.page import build as report
+from bench.leaderboard.page import document as report
 from bench.leaderboard.ranking.gate import Verdict
 from bench.leaderboard.terminal import gate_table, tables
 from bench.plugin import gating
@@ -56,7 +56,7 @@ class Reporter:
             if "encoder" in note:
                 self.encoders[note["encoder"]["name"]] = note["encoder"]
             if "score" in note and report.when == "call":
-                self.scores.append(board_json.score_of(note["score"]))
+                self.scores.append(board_json.parse_score(note["score"]))
             if "throughput" in note and report.when == "call":
                 self.throughput.append(note["throughput"])
             if "speed" in note and report.when == "call":
@@ -171,18 +171,20 @@ class _Hooks:
         width = max(terminalreporter._tw.fullwidth, 0 if terminalreporter._tw.hasmarkup else 120)
         terminalreporter.section("Otoscope")
         colour = terminalreporter._tw.hasmarkup
-        terminalreporter.write(tables.render_all(self.reporter.boards, width=width, colour=colour))
+        terminalreporter.write(tables.render_boards(self.reporter.boards, width=width, colour=colour))
         if gating.GATE in self.config.stash:
             limits = self.config.stash[gating.GATE].limits
-            terminalreporter.write(gate_table.render(self.reporter.verdicts, limits, width=width, colour=colour))
+            terminalreporter.write(
+                gate_table.render_verdicts(self.reporter.verdicts, limits, width=width, colour=colour)
+            )
         board = self.reporter.boards.get("xares")
         if self.config.getoption("published") or (board is not None and board.suite == "full"):
             board = board or self.reporter.boards["strict"]
-            reported = published_tables.read(bundled.ROOT / "tasks" / "published.json")
-            terminalreporter.write(tables.render_reported(reported, board, width=width, colour=colour))
+            reported = published_tables.read_published_tables(bundled.ROOT / "tasks" / "published.json")
+            terminalreporter.write(tables.render_published(reported, board, width=width, colour=colour))
         if self.reporter.throughput:
             terminalreporter.write(tables.render_throughput(self.reporter.throughput, width=width, colour=colour))
-            terminalreporter.write(gate_table.render_speed(self.reporter.speed, width=width, colour=colour))
+            terminalreporter.write(gate_table.render_paired_timings(self.reporter.speed, width=width, colour=colour))
         elif is_distributed(self.config):
             terminalreporter.write_line("throughput is not measured under -n: pytest bench -m throughput -n 0")
         found = self.reporter.boards
@@ -207,7 +209,7 @@ def _write_run(reporter: Reporter, config: pytest.Config) -> None:
     boards = {protocol: _build_board(reporter, protocol, late.get(protocol, [])) for protocol in plan.protocols}
     with locked(plan.run / ".lock"):
         for protocol, board in boards.items():
-            board_json.write(plan.run / _name_file(protocol, alone=len(boards) == 1), board)
+            board_json.write_board(plan.run / _name_file(protocol, alone=len(boards) == 1), board)
         with written(plan.run / "run.json") as temporary:
             temporary.write_text(json.dumps(_describe_run(reporter, config), indent=1) + "\n")
     (plan.run / ".lock").unlink(missing_ok=True)
@@ -219,13 +221,13 @@ def _write_report(reporter: Reporter) -> None:
     run, found = reporter.plan.run, reporter.boards
     names = {protocol: run / _name_file(protocol, alone=len(found) == 1) for protocol in found}
     with locked(run / ".lock"):
-        report.write(run / "report.html", [Source(names[protocol], board) for protocol, board in found.items()])
+        report.write_page(run / "report.html", [Source(names[protocol], board) for protocol, board in found.items()])
     (run / ".lock").unlink(missing_ok=True)
 
 
 def _build_board(reporter: Reporter, protocol: str, late: list[Failure]) -> Leaderboard:
     plan = reporter.plan
-    return summaries.build(
+    return summaries.build_board(
         suite=plan.settings.suite,
         protocol=protocol,
         scores=[score for score in reporter.scores if score.protocol == protocol],

@@ -19,7 +19,7 @@ from bench.evaluation.scores import Evaluation
 from bench.extraction.load_encoder import freeze
 from bench.leaderboard.files import predictions
 from bench.leaderboard.files.board_json import to_json
-from bench.leaderboard.summaries import build
+from bench.leaderboard.summaries import build_board
 from bench.metrics import recall_at_1
 from bench.metrics.retrieval import KINDS, compute_recalls
 from bench.plugin.model_choice import replace_text_encoder
@@ -132,8 +132,8 @@ def test_a_deaf_encoder_is_at_chance(data: Path, tmp_path: Path) -> None:
 
 def test_the_proof_gives_the_score_again(heard: Evaluation, tmp_path: Path) -> None:
     path = tmp_path / "p.safetensors"
-    predictions.write(path, heard.answers)
-    stored = predictions.read(path)
+    predictions.write_predictions(path, heard.answers)
+    stored = predictions.read_predictions(path)
     assert stored.ranks
     assert stored.classes == KINDS
     assert stored.keys[:2] == ("test000", "test001")
@@ -147,7 +147,7 @@ def test_the_proof_gives_the_score_again(heard: Evaluation, tmp_path: Path) -> N
 
 
 def test_the_row_is_a_row_of_the_schema(heard: Evaluation) -> None:
-    board = build(suite="full", protocol="strict", scores=[heard.score], failures=[], encoders=[], tasks=[task()])
+    board = build_board(suite="full", protocol="strict", scores=[heard.score], failures=[], encoders=[], tasks=[task()])
     assert json.loads(to_json(board))["scores"][0]["data"]["classes"] == 0
     assert board.summaries[0]["weighted"] == heard.score.normalized
 
@@ -214,6 +214,6 @@ def test_a_text_encoder_replaces_the_text_side_alone() -> None:
 def test_the_summary_of_the_linear_probe_still_asks_for_the_published_text_side(heard: Evaluation) -> None:
     """What ``--text-encoder`` scored is no row of ``linear``, so that summary is incomplete and says so."""
     row = replace(heard.score, probe="retrieval:some/encoder")
-    board = build(suite="full", protocol="strict", scores=[row], failures=[], encoders=[], tasks=[task()])
+    board = build_board(suite="full", protocol="strict", scores=[row], failures=[], encoders=[], tasks=[task()])
     (summary,) = board.summaries
     assert (summary["probe"], summary["weighted"], summary["missing"]) == ("linear", None, ["tones"])

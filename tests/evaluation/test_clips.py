@@ -112,8 +112,8 @@ def test_several_labels_per_clip_from_shards_to_proof(chords: Path, tmp_path: Pa
     assert score.majority == pytest.approx(found.answers.targets.mean())
     assert score.majority < score.chance < 0.6
     assert score.chance_corrected == pytest.approx((score.value - score.chance) / (1 - score.chance))
-    predictions.write(tmp_path / "proof", found.answers)
-    again = predictions.read(tmp_path / "proof")
+    predictions.write_predictions(tmp_path / "proof", found.answers)
+    again = predictions.read_predictions(tmp_path / "proof")
     assert again.predictions.dtype == np.float32
     assert again.targets.dtype == np.uint8
     assert (

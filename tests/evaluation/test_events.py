@@ -18,7 +18,7 @@ from bench.extraction.engine.local import Frozen
 from bench.extraction.load_encoder import freeze
 from bench.leaderboard.files import predictions
 from bench.leaderboard.files.board_json import to_json
-from bench.leaderboard.summaries import build
+from bench.leaderboard.summaries import build_board
 from bench.metrics import accuracy, segment_f1_macro, segment_f1_micro
 from bench.plugin.collection import Plan
 from bench.plugin.fixtures import Bench
@@ -159,14 +159,16 @@ def test_the_proof_gives_the_score_again(heard: Evaluation, tmp_path: Path) -> N
     assert again == pytest.approx(heard.score.seed_values)
     assert heard.answers.keys[:2] == ("clip0200@0", "clip0200@1")
     path = tmp_path / "p.safetensors"
-    predictions.write(path, heard.answers)
-    stored = predictions.read(path)
+    predictions.write_predictions(path, heard.answers)
+    stored = predictions.read_predictions(path)
     assert np.array_equal(stored.targets, heard.answers.targets)
     assert np.array_equal(stored.predictions, heard.answers.predictions)
     assert stored.predictions.dtype == np.uint8
     assert (stored.keys, stored.classes) == (heard.answers.keys, NAMES)
     with pytest.raises(DataError, match="targets do not fit the keys"):
-        predictions.write(path, replace(heard.answers, keys=heard.answers.keys[1:], folds=heard.answers.folds[1:]))
+        predictions.write_predictions(
+            path, replace(heard.answers, keys=heard.answers.keys[1:], folds=heard.answers.folds[1:])
+        )
 
 
 def test_targets_are_those_of_the_sidecars_whatever_the_hop(heard: Evaluation, data: Path, tmp_path: Path) -> None:
@@ -303,9 +305,9 @@ def test_the_plugin_scores_an_event_task(data: Path, tmp_path: Path, request: py
     bench.record = lambda name, value: noted.append((name, value))
     score = bench.score(plan.cases[0])
     assert score.value > 0.9
-    assert predictions.read(tmp_path / "run" / score.predictions).targets.shape == (score.n, 4)
+    assert predictions.read_predictions(tmp_path / "run" / score.predictions).targets.shape == (score.n, 4)
     assert json.loads(str(noted[-1][1]))["score"]["metric"] == "segment-F1 macro"
-    board = build(suite="full", protocol="strict", scores=[score], failures=[], encoders=[], tasks=[task()])
+    board = build_board(suite="full", protocol="strict", scores=[score], failures=[], encoders=[], tasks=[task()])
     assert json.loads(to_json(board))["scores"][0]["secondary"].keys() == {CEILING}
     with pytest.raises(DataError, match="metric of events"):
         bench.score(plan.cases[1])

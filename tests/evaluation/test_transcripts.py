@@ -99,8 +99,8 @@ def test_a_good_ear_writes_what_is_said(heard: Evaluation) -> None:
 
 def test_the_proof_gives_the_score_again(heard: Evaluation, tmp_path: Path) -> None:
     path = tmp_path / "p.safetensors"
-    predictions.write(path, heard.answers)
-    stored = predictions.read(path)
+    predictions.write_predictions(path, heard.answers)
+    stored = predictions.read_predictions(path)
     assert stored.keys[:2] == ("test-000", "test-001")
     lower = [text.lower() for text in stored.targets]
     again = [1 - jiwer.wer(lower, [text.lower() for text in row]) for row in stored.predictions]

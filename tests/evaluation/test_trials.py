@@ -16,10 +16,10 @@ from bench.extraction.load_encoder import freeze
 from bench.leaderboard.files import predictions
 from bench.leaderboard.files.board_json import from_json, to_json
 from bench.leaderboard.files.sources import Source
-from bench.leaderboard.files.verify import verify
-from bench.leaderboard.ranking.compare import compare
-from bench.leaderboard.summaries import build
-from bench.leaderboard.terminal.tables import flags
+from bench.leaderboard.files.verify import verify_board
+from bench.leaderboard.ranking.comparison import compare_encoders
+from bench.leaderboard.summaries import build_board
+from bench.leaderboard.terminal.tables import list_flags
 from bench.metrics.detection import compute_eer, rank_trials
 from bench.probes import Cosine, SNorm
 from bench.scoring.trials import TrialPredictions, find_highest_nontargets, select_subsets
@@ -115,30 +115,30 @@ def test_the_proof_tells_every_number_again(rows, tmp_path):
     scores = []
     for found in (rows["confounded"], rows["chance"]):
         for evaluated in found.values():
-            predictions.write(tmp_path / evaluated.score.predictions, evaluated.answers)
+            predictions.write_predictions(tmp_path / evaluated.score.predictions, evaluated.answers)
             scores.append(evaluated.score)
-    board = build(suite="full", protocol="strict", scores=scores, failures=[], encoders=[], tasks=[hums.task()])
+    board = build_board(suite="full", protocol="strict", scores=scores, failures=[], encoders=[], tasks=[hums.task()])
     source = Source(tmp_path / "leaderboard.json", from_json(to_json(board)))
-    assert verify(source) == []
+    assert verify_board(source) == []
     assert {summary["weighted"] for summary in board.summaries} == {None}
     wrong = replace(scores[0], subsets={**scores[0].subsets, "gender f": 0.123})
     changed = replace(board, scores=(wrong, *board.scores[1:]))
     same_place = [own for own in board.scores if (own.encoder, own.probe) != (wrong.encoder, wrong.probe)]
-    found = verify(Source(source.path, replace(changed, scores=(wrong, *same_place))))
+    found = verify_board(Source(source.path, replace(changed, scores=(wrong, *same_place))))
     assert [difference.field for difference in found] == ["subsets"]
 
 
 def test_the_file_is_read_as_written(rows, tmp_path):
     answers = rows["oracle"]["asnorm"].answers
     path = tmp_path / "one.safetensors"
-    predictions.write(path, answers)
-    again = predictions.read(path)
+    predictions.write_predictions(path, answers)
+    again = predictions.read_predictions(path)
     assert isinstance(again, TrialPredictions)
     for name, value in asdict(answers).items():
         np.testing.assert_equal(asdict(again)[name], json.loads(json.dumps(value)) if name == "info" else value)
     assert again.info["backend"]["cohort_size"] == 36
     assert again.info["crop_in_s"] is None
-    predictions.write(tmp_path / "two.safetensors", again)
+    predictions.write_predictions(tmp_path / "two.safetensors", again)
     assert (tmp_path / "two.safetensors").read_bytes() == path.read_bytes()
     for changes, message in (
         ({"predictions": np.full_like(answers.predictions, np.nan)}, "predictions hold no score"),
@@ -147,7 +147,7 @@ def test_the_file_is_read_as_written(rows, tmp_path):
         ({"attributes": {}}, "attributes of utterances"),
     ):
         with pytest.raises(DataError, match=message):
-            predictions.write(path, replace(answers, **changes))
+            predictions.write_predictions(path, replace(answers, **changes))
 
 
 def test_the_likeliest_wrong_labels_come_first(rows):
@@ -160,20 +160,20 @@ def test_the_likeliest_wrong_labels_come_first(rows):
 
 def test_an_encoder_that_heard_the_corpus_is_marked(rows):
     score = rows["oracle"]["cosine"].score
-    assert "trained on it" in flags(score, ("hums",))
-    assert "trained on it" not in flags(score, ("humming",))
-    assert "minDCF unlike EER" in flags(replace(score, value=0.0307, secondary={"minDCF(0.01)": 0.82}, n=10**6))
+    assert "trained on it" in list_flags(score, ("hums",))
+    assert "trained on it" not in list_flags(score, ("humming",))
+    assert "minDCF unlike EER" in list_flags(replace(score, value=0.0307, secondary={"minDCF(0.01)": 0.82}, n=10**6))
 
 
 def test_two_encoders_compare(rows, tmp_path):
     scores = []
     for name in ("confounded", "oracle"):
         evaluated = rows[name]["cosine"]
-        predictions.write(tmp_path / evaluated.score.predictions, evaluated.answers)
+        predictions.write_predictions(tmp_path / evaluated.score.predictions, evaluated.answers)
         scores.append(evaluated.score)
-    board = build(suite="full", protocol="strict", scores=scores, failures=[], encoders=[], tasks=[hums.task()])
+    board = build_board(suite="full", protocol="strict", scores=scores, failures=[], encoders=[], tasks=[hums.task()])
     source = Source(tmp_path / "leaderboard.json", board)
-    (row,) = compare(source, source, ("confounded", "oracle"), resamples=200).rows
+    (row,) = compare_encoders(source, source, ("confounded", "oracle"), resamples=200).rows
     assert row.verdict == "win"
     assert row.paired.difference == pytest.approx(scores[1].value - scores[0].value)
 

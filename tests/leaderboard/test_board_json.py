@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from jsonschema import Draft202012Validator
 
 from bench.leaderboard.files import board_json, predictions
-from bench.leaderboard.summaries import build
+from bench.leaderboard.summaries import build_board
 from bench.leaderboard.terminal import tables
 from bench.metrics import accuracy
 from bench.probes import KNN, LinearProbe
@@ -108,7 +108,7 @@ def encoder_row(name="logmel", **changes):
 
 def board(scores=None, failures=(), tasks=None, encoders=None, **more):
     scores = [score()] if scores is None else scores
-    return build(
+    return build_board(
         suite="mini",
         protocol="strict",
         scores=scores,
@@ -252,8 +252,8 @@ def test_round_trip(tmp_path):
     rows = [score(), score("gtzan", clusters=12, data=dataclasses.replace(score().data, reference=None))]
     tasks = [task("esc50"), task("gtzan"), task("absent")]
     whole = board(rows, [Failure("absent", "logmel", "knn", "DataError: …")], tasks)
-    board_json.write(tmp_path / "leaderboard.json", whole)
-    assert board_json.read(tmp_path / "leaderboard.json") == whole
+    board_json.write_board(tmp_path / "leaderboard.json", whole)
+    assert board_json.read_board(tmp_path / "leaderboard.json") == whole
     assert (tmp_path / "leaderboard.json").read_bytes() == board_json.to_json(whole).encode()
     assert list(tmp_path.iterdir()) == [tmp_path / "leaderboard.json"]
 
@@ -262,7 +262,7 @@ def test_round_trip(tmp_path):
 def test_every_float_survives_exactly(value, corrected):
     row = score(value=value, chance_corrected=corrected)
     assert board_json.from_json(board_json.to_json(board([row]))).scores == (row,)
-    assert board_json.score_of(json.loads(json.dumps(dataclasses.asdict(row)))) == row
+    assert board_json.parse_score(json.loads(json.dumps(dataclasses.asdict(row)))) == row
 
 
 def test_numpy_scalars_become_numbers():
@@ -287,7 +287,7 @@ def test_what_json_or_the_schema_cannot_hold_is_refused_before_writing(change, m
     path = tmp_path / "leaderboard.json"
     path.write_text("old")
     with pytest.raises(DataError, match=message):
-        board_json.write(path, board([score(**change)]))
+        board_json.write_board(path, board([score(**change)]))
     assert path.read_text() == "old"
 
 
@@ -319,21 +319,21 @@ def test_bad_files_are_refused(text, message, tmp_path):
     path = tmp_path / "theirs.json"
     path.write_text(text)
     with pytest.raises(DataError, match=message) as caught:
-        board_json.read(path)
+        board_json.read_board(path)
     assert caught.value.where == str(path)
 
 
 def test_absent_and_undecodable_files_are_refused(tmp_path):
     with pytest.raises(DataError, match="cannot read"):
-        board_json.read(tmp_path / "none.json")
+        board_json.read_board(tmp_path / "none.json")
     (tmp_path / "latin.json").write_bytes(b"\xff\xfe\xff")
     with pytest.raises(DataError, match="cannot read"):
-        board_json.read(tmp_path / "latin.json")
+        board_json.read_board(tmp_path / "latin.json")
 
 
 def test_a_failed_write_leaves_the_old_file(tmp_path, monkeypatch):
     path = tmp_path / "leaderboard.json"
-    board_json.write(path, board())
+    board_json.write_board(path, board())
     before = path.read_bytes()
 
     def full(self, *args, **kwargs):
@@ -341,7 +341,7 @@ def test_a_failed_write_leaves_the_old_file(tmp_path, monkeypatch):
 
     monkeypatch.setattr(Path, "write_text", full)
     with pytest.raises(BenchError, match="No space left on device"):
-        board_json.write(path, board([score(value=0.6)]))
+        board_json.write_board(path, board([score(value=0.6)]))
     assert path.read_bytes() == before
     assert list(tmp_path.iterdir()) == [path]
 
@@ -364,8 +364,8 @@ def proof(**changes):
 @pytest.mark.parametrize("clusters", [None, np.array([5, 5, 7])], ids=["clips", "clusters"])
 def test_predictions_round_trip(tmp_path, clusters):
     content = proof(clusters=clusters, predictions=np.asfortranarray(proof()["predictions"]))
-    predictions.write(tmp_path / "sub" / "p.safetensors", ScoredPredictions(**content))
-    found = predictions.read(tmp_path / "sub" / "p.safetensors")
+    predictions.write_predictions(tmp_path / "sub" / "p.safetensors", ScoredPredictions(**content))
+    found = predictions.read_predictions(tmp_path / "sub" / "p.safetensors")
     for name, value in content.items():
         np.testing.assert_array_equal(getattr(found, name), value)
     assert (found.clusters is None) == (clusters is None)
@@ -398,7 +398,7 @@ def test_predictions_are_the_same_bytes_in_every_process(tmp_path):
 )
 def test_predictions_that_do_not_fit_are_refused(change, message, tmp_path):
     with pytest.raises(DataError, match=message):
-        predictions.write(tmp_path / "p", ScoredPredictions(**proof(**change)))
+        predictions.write_predictions(tmp_path / "p", ScoredPredictions(**proof(**change)))
     assert not (tmp_path / "p").exists()
 
 
@@ -409,8 +409,10 @@ def several(**changes):
 
 
 def test_predictions_of_several_labels_round_trip(tmp_path):
-    predictions.write(tmp_path / "p", ScoredPredictions(**several(targets=several()["targets"].astype(int))))
-    found = predictions.read(tmp_path / "p")
+    predictions.write_predictions(
+        tmp_path / "p", ScoredPredictions(**several(targets=several()["targets"].astype(int)))
+    )
+    found = predictions.read_predictions(tmp_path / "p")
     for name, value in several().items():
         np.testing.assert_array_equal(getattr(found, name), value)
     assert (found.targets.dtype, found.predictions.dtype, found.folds.dtype) == (np.uint8, np.float32, np.int64)
@@ -430,7 +432,7 @@ def test_predictions_of_several_labels_round_trip(tmp_path):
 )
 def test_predictions_of_several_labels_that_do_not_fit_are_refused(change, message, tmp_path):
     with pytest.raises(DataError, match=message):
-        predictions.write(tmp_path / "p", ScoredPredictions(**several(**change)))
+        predictions.write_predictions(tmp_path / "p", ScoredPredictions(**several(**change)))
 
 
 def test_damaged_or_foreign_predictions_are_refused(tmp_path):
@@ -438,26 +440,26 @@ def test_damaged_or_foreign_predictions_are_refused(tmp_path):
 
     path = tmp_path / "p.safetensors"
     with pytest.raises(DataError, match="cannot read predictions"):
-        predictions.read(path)
-    predictions.write(path, ScoredPredictions(**proof()))
+        predictions.read_predictions(path)
+    predictions.write_predictions(path, ScoredPredictions(**proof()))
     path.write_bytes(path.read_bytes()[:-5])
     with pytest.raises(DataError, match="cannot read predictions"):
-        predictions.read(path)
+        predictions.read_predictions(path)
     save_file({"weights": np.zeros(3)}, path)
     with pytest.raises(DataError, match="no predictions file: got schema None"):
-        predictions.read(path)
+        predictions.read_predictions(path)
     for about in ("[]", "3", '{"schema": 1}', '{"schema": 1, "keys": [1], "classes": []}'):
         tensors = {name: np.zeros(1, int) for name in ("targets", "folds")} | {"predictions": np.zeros((1, 1), int)}
         save_file(tensors, path, metadata={"otoscope": about})
         with pytest.raises(DataError, match="no predictions file: got schema None"):
-            predictions.read(path)
+            predictions.read_predictions(path)
 
 
 # ------------------------------------------------------------------------------------------------------- table
 
 
 def lines(whole, **more):
-    return [" ".join(line.split()) for line in tables.render(whole, width=160, **more).splitlines()]
+    return [" ".join(line.split()) for line in tables.render_board(whole, width=160, **more).splitlines()]
 
 
 def test_table_shows_rows_and_summary():
@@ -492,12 +494,12 @@ def test_table_says_why_there_is_no_summary():
 def test_a_probe_that_was_not_asked_for_has_no_summary_line():
     whole = board(tasks=[task("esc50", probes=(KNN(), LinearProbe()))])
     assert len(whole.summaries) == 2
-    assert "linear" not in tables.render(whole)
+    assert "linear" not in tables.render_board(whole)
 
 
 def test_names_are_not_markup():
     name = "[red]x[/red] [/oops] :smile: \x1b[31m"
-    shown = tables.render(board([score(encoder=name)], encoders=[encoder_row(name)]), width=200)
+    shown = tables.render_board(board([score(encoder=name)], encoders=[encoder_row(name)]), width=200)
     assert shown.count("[red]x[/red] [/oops] :smile:") == 2
     assert "\x1b" not in shown
 
@@ -505,12 +507,12 @@ def test_names_are_not_markup():
 @given(st.text(max_size=30), st.integers(20, 200), st.booleans())
 def test_any_name_at_any_width_renders(name, width, colour):
     whole = board([score(encoder=name)], [Failure("esc50", name, "knn", name)], encoders=[encoder_row(name)])
-    shown = tables.render(whole, width=width, colour=colour)
+    shown = tables.render_board(whole, width=width, colour=colour)
     assert ("\x1b[" in shown) == colour
 
 
 def test_an_empty_leaderboard_renders_as_nothing():
-    assert tables.render(board([], tasks=[])) == ""
+    assert tables.render_board(board([], tasks=[])) == ""
 
 
 def test_throughput_table():
@@ -539,22 +541,26 @@ def spoken(**changes):
 
 
 def test_predictions_that_are_texts_round_trip(tmp_path):
-    predictions.write(tmp_path / "p", ScoredPredictions(**spoken()))
-    found = predictions.read(tmp_path / "p")
+    predictions.write_predictions(tmp_path / "p", ScoredPredictions(**spoken()))
+    found = predictions.read_predictions(tmp_path / "p")
     assert found.targets.tolist() == spoken()["targets"].tolist()
     assert found.predictions.tolist() == spoken()["predictions"].tolist()
     assert found.classes == ()
     with pytest.raises(DataError, match="hold no text: got 3"):
-        predictions.write(tmp_path / "q", ScoredPredictions(**spoken(targets=np.array(["a", "b", 3], dtype=object))))
+        predictions.write_predictions(
+            tmp_path / "q", ScoredPredictions(**spoken(targets=np.array(["a", "b", 3], dtype=object)))
+        )
     with pytest.raises(DataError, match="predictions do not fit the keys"):
-        predictions.write(tmp_path / "q", ScoredPredictions(**spoken(predictions=spoken()["predictions"][:, :2])))
+        predictions.write_predictions(
+            tmp_path / "q", ScoredPredictions(**spoken(predictions=spoken()["predictions"][:, :2]))
+        )
 
 
 def test_predictions_that_are_ranks_round_trip(tmp_path):
     ranks = np.array([[1, 700, 3], [2, 1, 1]])
-    predictions.write(tmp_path / "p", ScoredPredictions(**proof(predictions=ranks, ranks=True)))
-    found = predictions.read(tmp_path / "p")
+    predictions.write_predictions(tmp_path / "p", ScoredPredictions(**proof(predictions=ranks, ranks=True)))
+    found = predictions.read_predictions(tmp_path / "p")
     assert found.ranks
     assert np.array_equal(found.predictions, ranks)
     with pytest.raises(DataError, match="hold no rank: got 0, expected 1 or more"):
-        predictions.write(tmp_path / "q", ScoredPredictions(**proof(predictions=ranks - 1, ranks=True)))
+        predictions.write_predictions(tmp_path / "q", ScoredPredictions(**proof(predictions=ranks - 1, ranks=True)))

@@ -7,13 +7,13 @@ import sys
 
 import pytest
 
-from bench.leaderboard.cli import EXAMPLES, main, parser
+from bench.leaderboard.cli import EXAMPLES, build_parser, main
 from bench.leaderboard.files import board_json
 from tests.leaderboard.test_board_json import ROOT, board, encoder_row, score
 
 
 def saved(folder, whole=None, name="leaderboard.json"):
-    board_json.write(folder / name, board() if whole is None else whole)
+    board_json.write_board(folder / name, board() if whole is None else whole)
     return folder / name
 
 
@@ -108,7 +108,7 @@ def test_documented_commands_are_commands():
     for text in (documented, EXAMPLES):
         lines = commands(text)
         assert {line[0] for line in lines} >= {"show", "verify", "merge", "compare", "rank", "export"}
-        assert all(callable(parser().parse_args(line).call) for line in lines)
+        assert all(callable(build_parser().parse_args(line).call) for line in lines)
 
 
 def test_the_pages_examples_work(tmp_path, monkeypatch, capsys):

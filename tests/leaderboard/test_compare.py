@@ -10,8 +10,8 @@ from scipy.stats import false_discovery_control, permutation_test
 
 from bench.leaderboard.cli import main
 from bench.leaderboard.files.metric_names import STRICT
-from bench.leaderboard.files.sources import one
-from bench.leaderboard.ranking.compare import compare
+from bench.leaderboard.files.sources import read_source
+from bench.leaderboard.ranking.comparison import compare_encoders
 from bench.metrics import accuracy
 from bench.scoring.alignment import align
 from bench.scoring.measure import ScoredPredictions
@@ -150,11 +150,11 @@ def test_other_clips_do_not_compare(change, message):
 def boards(tmp_path, *changes):
     rows = [run(tmp_path / "a", right=0.2), run(tmp_path / "b", encoder="other", right=1.0)]
     rows = [replace(row, **change) for row, change in zip(rows, changes or ({}, {}), strict=True)]
-    return [one(saved(tmp_path / name, [row])) for name, row in zip("ab", rows, strict=True)]
+    return [read_source(saved(tmp_path / name, [row])) for name, row in zip("ab", rows, strict=True)]
 
 
 def test_a_planted_difference_is_found(tmp_path, capsys):
-    found = compare(*boards(tmp_path))
+    found = compare_encoders(*boards(tmp_path))
     (row,), (summary,) = found.rows, found.summaries
     assert (found.encoders, row.verdict) == (("logmel", "other"), "win")
     assert row.paired.difference == pytest.approx(row.second.value - row.first.value, abs=1e-12)
@@ -162,7 +162,9 @@ def test_a_planted_difference_is_found(tmp_path, capsys):
     assert summary.ci95 == pytest.approx(row.paired.ci95)
     assert main(["compare", str(tmp_path / "a"), str(tmp_path / "b")]) == 0
     assert "other minus logmel: 1 wins, 0 ties, 0 losses" in capsys.readouterr().out
-    assert [row.verdict for row in compare(one(tmp_path / "b"), one(tmp_path / "a")).rows] == ["loss"]
+    assert [row.verdict for row in compare_encoders(read_source(tmp_path / "b"), read_source(tmp_path / "a")).rows] == [
+        "loss"
+    ]
     assert main(["compare", str(tmp_path / "a"), str(tmp_path / "a")]) == 0
     assert "0 wins, 1 ties, 0 losses" in capsys.readouterr().out
 
@@ -178,11 +180,11 @@ def test_a_planted_difference_is_found(tmp_path, capsys):
 )
 def test_rows_that_do_not_compare_are_one_error(change, message, tmp_path):
     with pytest.raises(DataError, match=message):
-        compare(*boards(tmp_path, {}, change))
+        compare_encoders(*boards(tmp_path, {}, change))
 
 
 def test_one_of_several_encoders_must_be_named(tmp_path):
     saved(tmp_path, [run(tmp_path, encoder=name) for name in ("logmel", "other")])
     with pytest.raises(ChoiceError, match="several encoders, none named, expected logmel or other"):
-        compare(one(tmp_path), one(tmp_path))
-    assert compare(one(tmp_path), one(tmp_path), ("logmel", "other")).rows[0].verdict == "tie"
+        compare_encoders(read_source(tmp_path), read_source(tmp_path))
+    assert compare_encoders(read_source(tmp_path), read_source(tmp_path), ("logmel", "other")).rows[0].verdict == "tie"

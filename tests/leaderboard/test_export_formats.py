@@ -9,7 +9,7 @@ import yaml
 from huggingface_hub.repocard_data import model_index_to_eval_results
 
 from bench.leaderboard.cli import main
-from bench.leaderboard.exports.text import records
+from bench.leaderboard.exports.text import build_records
 from bench.leaderboard.files import board_json
 from bench.types import Failure
 from tests.leaderboard.test_board_json import board, encoder_row, score
@@ -117,7 +117,7 @@ def test_parquet_without_pyarrow_says_what_to_install(tmp_path, capsys, monkeypa
 def test_parquet_holds_what_the_csv_does(tmp_path):
     parquet = pytest.importorskip("pyarrow.parquet")
     rows = parquet.read_table(exported(tmp_path, "parquet")).to_pylist()
-    assert rows == records(board())
+    assert rows == build_records(board())
 
 
 @pytest.mark.parametrize("name", ["mteb", "ctrf", "model-index", "csv", "markdown", "latex"])
@@ -140,4 +140,4 @@ def test_a_board_without_scores_exports(tmp_path):
     for name in ("ctrf", "model-index", "csv"):
         assert exported(tmp_path, name, empty).is_file()
         (tmp_path / "out").unlink()
-    board_json.read(tmp_path / "leaderboard.json")
+    board_json.read_board(tmp_path / "leaderboard.json")

@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from bench.leaderboard.cli import main
-from bench.leaderboard.exports.text import FORMATS, to_csv, to_latex, to_markdown
+from bench.leaderboard.exports.text import TEXT_FORMATS, to_csv, to_latex, to_markdown
 from bench.types import Failure
 from tests.leaderboard.test_board_json import board, encoder_row, score
 from tests.leaderboard.test_cli import HOSTILE, saved
@@ -54,7 +54,7 @@ def test_markdown_and_latex_are_inert():
     assert wanted in shown
 
 
-@pytest.mark.parametrize("name", sorted(FORMATS))
+@pytest.mark.parametrize("name", sorted(TEXT_FORMATS))
 def test_export_writes_a_whole_file(name, tmp_path):
     path = saved(tmp_path)
     out = tmp_path / "out"

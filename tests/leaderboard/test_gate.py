@@ -9,8 +9,8 @@ from hypothesis import strategies as st
 from scipy import stats
 
 from bench.leaderboard.ranking import gate
-from bench.leaderboard.ranking.gate import Drop, Evidence, Limits, judge, of_row, of_summary, total
-from bench.leaderboard.terminal.gate_table import render, render_speed
+from bench.leaderboard.ranking.gate import Drop, Evidence, Limits, combine_drops, judge_drop, judge_row, judge_summary
+from bench.leaderboard.terminal.gate_table import render_paired_timings, render_verdicts
 from bench.metrics import accuracy
 from bench.scoring.paired import SeedNoise, compute_paired_difference, compute_seed_noise, compute_seed_variance
 from bench.throughput.paired_timing import ratio_of, turns
@@ -32,33 +32,35 @@ def test_the_drop_is_a_t_test_of_paired_clips():
     theirs = stats.ttest_1samp(a.astype(float) - b, 0.01, alternative="greater")
     assert drop.value == pytest.approx(a.mean() - b.mean())
     assert drop.error == pytest.approx((a.astype(float) - b).std(ddof=1) / 20, rel=0.1)
-    found = judge(drop, Limits(), 1)
+    found = judge_drop(drop, Limits(), 1)
     assert found["p"] == pytest.approx(theirs.pvalue, rel=0.9)
     assert (found["status"], found["level"]) == (gate.REGRESSION, 0.025)
 
 
 def test_verdicts():
     limits = Limits(max_drop=0.01, alpha=0.05, gate="tasks")
-    assert judge(Drop(0.2, 0.01, 100), limits, 10)["status"] == gate.REGRESSION
-    assert judge(Drop(-0.2, 0.01, 100), limits, 10)["status"] == gate.PASSED
-    unsure = judge(Drop(0.02, 0.02, 1e9), limits, 10)
+    assert judge_drop(Drop(0.2, 0.01, 100), limits, 10)["status"] == gate.REGRESSION
+    assert judge_drop(Drop(-0.2, 0.01, 100), limits, 10)["status"] == gate.PASSED
+    unsure = judge_drop(Drop(0.02, 0.02, 1e9), limits, 10)
     assert unsure["status"] == gate.UNDETECTABLE
     expected = 0.01 + (stats.norm.isf(0.005) + stats.norm.ppf(0.8)) * 0.02
     assert unsure["detectable"] == pytest.approx(expected, rel=1e-6)
-    assert judge(Drop(0.0, 0.3, 5, equal=True), limits, 10)["status"] == gate.PASSED
+    assert judge_drop(Drop(0.0, 0.3, 5, equal=True), limits, 10)["status"] == gate.PASSED
 
 
 @given(st.floats(-1, 1), st.floats(1e-6, 1), st.floats(1, 1e6), st.integers(1, 100))
 def test_a_larger_drop_is_never_better(value, error, freedom, tests):
     order = [gate.PASSED, gate.UNDETECTABLE, gate.REGRESSION]
-    less, more = (judge(Drop(value + add, error, freedom), Limits(), tests)["status"] for add in (0, 0.1))
+    less, more = (judge_drop(Drop(value + add, error, freedom), Limits(), tests)["status"] for add in (0, 0.1))
     assert order.index(less) <= order.index(more)
 
 
 def test_false_alarms_at_the_limit_stay_below_alpha():
     """Drops of exactly what is allowed, on few clips: the worst case of the hypothesis."""
     rng, limits = np.random.default_rng(1), Limits(max_drop=0.1, alpha=0.05, gate="tasks")
-    alarms = [of_row(evidence(rng.random(60) < 0.6, rng.random(60) < 0.5, seed=i), limits, 1).fails for i in range(300)]
+    alarms = [
+        judge_row(evidence(rng.random(60) < 0.6, rng.random(60) < 0.5, seed=i), limits, 1).fails for i in range(300)
+    ]
     assert np.mean(alarms) <= 0.08  # 0.05 and its sampling error
 
 
@@ -89,7 +91,7 @@ def test_false_alarms_of_seeds_stay_rare():
         drop = seeds[0].mean() - seeds[1].mean() + rng.normal(0, 0.01)
         error = (0.01**2 + variance) ** 0.5
         whole = error**4 / (variance**2 / freedom + 0.01**4 / 100)
-        found = judge(Drop(drop, error, whole), Limits(0.0, level, "tasks"), 1)
+        found = judge_drop(Drop(drop, error, whole), Limits(0.0, level, "tasks"), 1)
         alarms.append(found["status"] == gate.REGRESSION)
     assert np.mean(alarms) <= level
 
@@ -100,28 +102,28 @@ def test_a_summary_weighs_and_sees_more_than_a_task():
         evidence(rng.random(200) < 0.6, rng.random(200) < 0.55, f"t{i}", weight, seed=i)
         for i, weight in enumerate((1.0, 2.0, 1.0, 1.0))
     ]
-    whole = total(rows)
+    whole = combine_drops(rows)
     drops = [row.drop for row in rows]
     assert whole.value == pytest.approx(np.average([drop.value for drop in drops], weights=[1, 2, 1, 1]))
     independent = (sum((w * d.error / 5) ** 2 for w, d in zip((1, 2, 1, 1), drops, strict=True))) ** 0.5
     assert whole.error == pytest.approx(independent, rel=0.15)
     assert whole.freedom > max(drop.freedom for drop in drops)
-    unweighted = total([replace(row, base=replace(row.base, weight=0.0)) for row in rows])
+    unweighted = combine_drops([replace(row, base=replace(row.base, weight=0.0)) for row in rows])
     assert unweighted.value == pytest.approx(np.mean([drop.value for drop in drops]))
-    verdict = of_summary(rows, Limits(), 2, lacking=3)
+    verdict = judge_summary(rows, Limits(), 2, lacking=3)
     assert verdict.note == "over 4 tasks, 3 of the baseline's not in this run"
 
 
 def test_lines():
     rng = np.random.default_rng(4)
-    bad = of_row(evidence(rng.random(300) < 0.9, rng.random(300) < 0.3), Limits(), 4)
+    bad = judge_row(evidence(rng.random(300) < 0.9, rng.random(300) < 0.3), Limits(), 4)
     missing = gate.Verdict("gtzan", "new", "logmel", "knn", gate.MISSING, note="in the baseline, not in this run")
-    text = render([missing, bad], Limits(), width=200)
+    text = render_verdicts([missing, bad], Limits(), width=200)
     lines = text.splitlines()
     assert lines[0] == "gtzan, new, knn: missing: in the baseline, not in this run" or lines[1].startswith("gtzan")
     assert lines[-2] == "gate: 1 missing, 1 regression; allowed drop 0.01" or "1 regression" in text
-    assert render([], Limits()).startswith("gate: nothing to compare")
-    assert render_speed([]) == ""
+    assert render_verdicts([], Limits()).startswith("gate: nothing to compare")
+    assert render_paired_timings([]) == ""
 
 
 @pytest.mark.parametrize(("slower", "alarm"), [(1.0, False), (1.05, False), (1.3, True)])

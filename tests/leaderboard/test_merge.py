@@ -9,9 +9,9 @@ from hypothesis import strategies as st
 
 from bench.leaderboard.cli import main
 from bench.leaderboard.files import board_json
-from bench.leaderboard.files.merge import merge
-from bench.leaderboard.files.sources import Source, one
-from bench.leaderboard.files.verify import verify
+from bench.leaderboard.files.merging import merge_boards
+from bench.leaderboard.files.sources import Source, read_source
+from bench.leaderboard.files.verify import verify_board
 from bench.types import DataError, Failure
 from tests.leaderboard.test_board_json import board, encoder_row, score, task
 from tests.leaderboard.test_verify import run, saved
@@ -32,19 +32,19 @@ def test_parts_in_any_order_give_the_whole(rows, parts):
     boards = [
         source(f"{part}", *(row for row, own in zip(rows, parts, strict=True) if own == part)) for part in {*parts}
     ]
-    assert board_json.to_json(merge(boards)) == board_json.to_json(whole)
-    assert merge([*boards, *boards]) == whole
+    assert board_json.to_json(merge_boards(boards)) == board_json.to_json(whole)
+    assert merge_boards([*boards, *boards]) == whole
 
 
 def test_what_is_missing_stays_missing():
     failed = Failure("b", "logmel", "knn", "boom")
     (first,) = [source("first", ROWS[0], failures=[failed])]
-    merged = merge([first, source("second", ROWS[2])])
+    merged = merge_boards([first, source("second", ROWS[2])])
     assert merged.failures == (failed,)
     assert [own["missing"] for own in merged.summaries] == [["b"], ["b"]]
     assert merged.summaries[0]["mean"] is None
     assert merged.summaries[0]["domains"] == {"speech": 0.5, "music": None}
-    assert merge([first, source("second", *ROWS)]).failures == ()
+    assert merge_boards([first, source("second", *ROWS)]).failures == ()
 
 
 @pytest.mark.parametrize(
@@ -59,18 +59,18 @@ def test_what_is_missing_stays_missing():
 )
 def test_what_does_not_rank_together_is_refused(change, message):
     with pytest.raises(DataError, match=message):
-        merge([source("first", ROWS[0]), source("second", replace(score("a", "other"), **change))])
+        merge_boards([source("first", ROWS[0]), source("second", replace(score("a", "other"), **change))])
 
 
 def test_other_suites_protocols_encoders_and_task_lists_are_refused():
     first = source("first", ROWS[0])
     for what, value in (("protocol", "xares"), ("suite", "full")):
         with pytest.raises(DataError, match=f"{what} differs: no common ranking: got {value}"):
-            merge([first, Source(Path("second"), replace(first.board, **{what: value}))])
+            merge_boards([first, Source(Path("second"), replace(first.board, **{what: value}))])
     with pytest.raises(DataError, match="encoder logmel twice: got other fingerprint, expected as in first"):
-        merge([first, source("second", ROWS[1], encoders=[encoder_row(fingerprint="0" * 64)])])
+        merge_boards([first, source("second", ROWS[1], encoders=[encoder_row(fingerprint="0" * 64)])])
     with pytest.raises(DataError, match="tasks of the suite differ, knn: got c"):
-        merge([first, source("second", ROWS[2], tasks=[*TASKS, task("c")])])
+        merge_boards([first, source("second", ROWS[2], tasks=[*TASKS, task("c")])])
 
 
 def test_a_merged_run_can_be_verified(tmp_path, capsys):
@@ -78,7 +78,7 @@ def test_a_merged_run_can_be_verified(tmp_path, capsys):
         saved(tmp_path / name, [run(tmp_path / name, encoder=encoder, seed=len(encoder))])
     assert main(["merge", str(tmp_path / "one"), str(tmp_path / "two"), "-o", str(tmp_path / "both")]) == 0
     assert "2 scores of 2 encoders" in capsys.readouterr().out
-    assert verify(one(tmp_path / "both")) == []
+    assert verify_board(read_source(tmp_path / "both")) == []
 
 
 def test_absent_predictions_are_said_and_differing_ones_refused(tmp_path, capsys):

@@ -17,11 +17,11 @@ import pytest
 from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
-from bench.leaderboard.cli import main, parser
+from bench.leaderboard.cli import build_parser, main
 from bench.leaderboard.files import board_json, predictions
 from bench.leaderboard.files.sources import Source
-from bench.leaderboard.page import build, contents, mistakes
-from bench.leaderboard.page.serve import MOST_RUNS, server, version
+from bench.leaderboard.page import contents, document, mistakes
+from bench.leaderboard.page.server import MOST_RUNS, compute_version, make_server
 from bench.scoring.measure import ScoredPredictions
 from bench.scoring.trials import TrialPredictions
 from bench.types import BenchError, Failure
@@ -83,7 +83,7 @@ class Page(html.parser.HTMLParser):
 
 
 def page(*sources, **more):
-    return build.render(contents.document(sources, **more))
+    return document.render_page(contents.build_contents(sources, **more))
 
 
 def test_names_change_no_tag_of_the_page(tmp_path):
@@ -116,14 +116,14 @@ def test_only_the_own_script_and_style_may_run(tmp_path):
 @settings(max_examples=40)
 @given(st.recursive(st.text() | st.integers() | st.none(), lambda inner: st.dictionaries(st.text(), inner)))
 def test_an_island_is_its_data_and_no_markup(value):
-    text = build.island({"value": value})
+    text = document.encode_data({"value": value})
     assert json.loads(text) == {"value": value}
     assert not set(text) & set("<>&\u2028\u2029")
 
 
 @given(st.lists(st.integers(0, 3) | st.lists(st.integers(0, 1), max_size=2) | st.text(alphabet="ab")))
 def test_columns_hold_what_was_put_in(values):
-    found = contents.column(values)
+    found = contents.encode_column(values)
     assert (found["all"] if "all" in found else [found["of"][index] for index in found["at"]]) == values
 
 
@@ -171,8 +171,8 @@ def big(encoders=50, tasks=30):
 def test_fifty_encoders_on_sixty_rows_stay_below_three_megabytes(tmp_path):
     whole = big()
     assert len(whole.scores) == 3000
-    found = contents.document([source(tmp_path, whole)], read=reader())
-    text = build.render(found)
+    found = contents.build_contents([source(tmp_path, whole)], read=reader())
+    text = document.render_page(found)
     assert len(text.encode()) < 3_000_000
     assert all(own["worst"] and own["cells"] for own in found["boards"][0]["mistakes"])
 
@@ -211,8 +211,8 @@ def test_a_whole_matrix_is_that_of_scikit_learn(seed, classes, n):
 
     generator = np.random.default_rng(seed)
     targets, answers = generator.integers(0, classes, n), generator.integers(0, classes, (2, n))
-    texts = mistakes.Texts()
-    own = mistakes.by_class(stored(targets, answers, [f"c{i}" for i in range(classes)]), 10_000, texts)
+    texts = mistakes.TextTable()
+    own = mistakes.rate_classes(stored(targets, answers, [f"c{i}" for i in range(classes)]), 10_000, texts)
     assert own["whole"]
     present = [int(texts.listed()[index][1:]) for index in own["classes"]]
     assume(len(present) > 1)
@@ -228,8 +228,8 @@ def test_a_whole_matrix_is_that_of_scikit_learn(seed, classes, n):
 def test_without_room_the_most_frequent_confusions_stay():
     generator = np.random.default_rng(0)
     found = answered(generator)
-    texts = mistakes.Texts()
-    own = mistakes.by_class(found, 200, texts)
+    texts = mistakes.TextTable()
+    own = mistakes.rate_classes(found, 200, texts)
     assert not own["whole"]
     counts = own["cells"][2::3]
     assert len(counts) == 200 // mistakes.CELL
@@ -249,7 +249,7 @@ def test_labels_are_ranked_as_scikit_learn_ranks_them(seed):
     targets = generator.integers(0, 2, (6, 4)).astype(np.uint8)
     targets[0] = 0
     scores = generator.permutation(6 * 4 * 2).reshape(2, 6, 4).astype(np.float32)
-    quality = mistakes.by_clip(stored(targets, scores, "abcd")).quality
+    quality = mistakes.rate_clips(stored(targets, scores, "abcd")).quality
     assert math.isnan(quality[0])
     for clip in np.flatnonzero(targets.any(axis=1)):
         expected = [label_ranking_average_precision_score(targets[[clip]], own[[clip]]) for own in scores]
@@ -259,12 +259,12 @@ def test_labels_are_ranked_as_scikit_learn_ranks_them(seed):
 def test_events_are_scored_by_recording():
     targets = np.array([[1, 0], [1, 0], [0, 0], [0, 1]], np.uint8)
     answers = np.array([[[1, 0], [0, 0], [0, 0], [1, 1]]], np.uint8)
-    found = mistakes.by_clip(stored(targets, answers, "ab", keys=["one@0", "one@1", "quiet@0", "two@0"]))
+    found = mistakes.rate_clips(stored(targets, answers, "ab", keys=["one@0", "one@1", "quiet@0", "two@0"]))
     assert list(found.keys) == ["one", "quiet", "two"]
     np.testing.assert_allclose(found.quality, [2 / 3, np.nan, 2 / 3])
     assert (found.target(0), found.answer(0), found.target(1), found.answer(2)) == ("a", "a", "nothing", "a, b")
-    texts = mistakes.Texts()
-    own = mistakes.by_class(stored(targets, answers, "ab"), 1000, texts)
+    texts = mistakes.TextTable()
+    own = mistakes.rate_classes(stored(targets, answers, "ab"), 1000, texts)
     assert [(texts.listed()[name], value, support) for name, value, support in own["by_class"]] == [
         ("a", 0.5, 2),
         ("b", 1.0, 1),
@@ -273,15 +273,15 @@ def test_events_are_scored_by_recording():
 
 def test_ranks_and_transcripts_name_the_worst():
     ranked = stored([0, 1, 0], [[1, 4, 2]], ("audio", "text"), ranks=True)
-    texts = mistakes.Texts()
-    (row,), hard = mistakes.of_task([ranked], 1000, texts)
+    texts = mistakes.TextTable()
+    (row,), hard = mistakes.describe_task([ranked], 1000, texts)
     assert row["within"][0] == [1, 0.3333]
     assert [texts.listed()[index] for index in row["worst"][0][:3]] == ["k1", "text", "rank 4"]
     assert hard == []
     said = stored(
         np.array(["a b c d", "hello"], dtype=object), np.array([["a b x", "hello"]], dtype=object), classes=()
     )
-    (row,), _ = mistakes.of_task([said], 1000, texts)
+    (row,), _ = mistakes.describe_task([said], 1000, texts)
     assert len(row["worst"]) == 1
     assert [texts.listed()[index] for index in row["worst"][0][:3]] == ["k0", "a b c d", "a b x"]
     assert row["worst"][0][3] == 0.5
@@ -290,8 +290,8 @@ def test_ranks_and_transcripts_name_the_worst():
 def test_worst_clips_are_those_that_others_do_best():
     one = stored([0, 1, 2, 0], [[0, 0, 0, 1]])
     other = stored([0, 1, 2, 0], [[0, 1, 0, 2]])
-    texts = mistakes.Texts()
-    (first, _), hard = mistakes.of_task([one, other], 10_000, texts)
+    texts = mistakes.TextTable()
+    (first, _), hard = mistakes.describe_task([one, other], 10_000, texts)
     assert [texts.listed()[clip[0]] for clip in first["worst"]] == ["k1", "k2", "k3"]
     assert [clip[4] for clip in first["worst"]] == [1.0, 0.0, 0.0]
     assert [(texts.listed()[key], mean, rows) for key, mean, rows in hard][:2] == [("k2", 0.0, 2), ("k3", 0.0, 2)]
@@ -306,8 +306,10 @@ def test_predictions_that_are_absent_damaged_or_elsewhere_are_said_row_by_row(tm
     (tmp_path / "predictions").mkdir()
     (tmp_path / "predictions" / "damaged.safetensors").write_bytes(b"no")
     own = stored([0, 1, 2, 0], [[0, 1, 2, 1]])
-    predictions.write(tmp_path / "predictions" / "whole.safetensors", own)
-    absent, damaged, whole, elsewhere = contents.document([source(tmp_path, board(rows))])["boards"][0]["mistakes"]
+    predictions.write_predictions(tmp_path / "predictions" / "whole.safetensors", own)
+    absent, damaged, whole, elsewhere = contents.build_contents([source(tmp_path, board(rows))])["boards"][0][
+        "mistakes"
+    ]
     assert absent is None
     assert damaged["error"].startswith("cannot read predictions")
     assert whole["kind"] == "classes"
@@ -330,7 +332,7 @@ RUN = {
 
 def test_run_json_gives_speed_machine_and_versions(tmp_path):
     (tmp_path / "run.json").write_text(json.dumps(RUN))
-    found = contents.document([source(tmp_path)])["boards"][0]["run"]
+    found = contents.build_contents([source(tmp_path)])["boards"][0]["run"]
     assert found["machine"] == {"gpus": "none", "cores": "2"}
     assert found["versions"] == {"torch": "2"}
     assert found["throughput"][0]["audio_seconds_per_second"] == 100.0
@@ -339,7 +341,7 @@ def test_run_json_gives_speed_machine_and_versions(tmp_path):
 @pytest.mark.parametrize("text", ["{", "[]", '{"started": 1}', json.dumps(RUN).replace("1.5", "NaN"), "\udcff"])
 def test_a_run_json_that_cannot_be_read_is_told_and_hides_nothing(text, tmp_path):
     (tmp_path / "run.json").write_bytes(text.encode(errors="surrogateescape"))
-    found = contents.document([source(tmp_path)])["boards"][0]
+    found = contents.build_contents([source(tmp_path)])["boards"][0]
     assert found["run"]["error"].startswith("run.json cannot be read")
     assert page(source(tmp_path))
     assert len(found["scores"]["task"]["at"]) == 1
@@ -347,7 +349,7 @@ def test_a_run_json_that_cannot_be_read_is_told_and_hides_nothing(text, tmp_path
 
 def test_failures_and_missing_summaries_are_kept_as_such(tmp_path):
     whole = board([], [Failure("esc50", "logmel", "knn", "broken")], [task("esc50")], encoders=[])
-    own = contents.document([source(tmp_path, whole)])["boards"][0]
+    own = contents.build_contents([source(tmp_path, whole)])["boards"][0]
     assert own["failures"] == [[0, 0, "knn", "broken"]]
     assert own["scores"] == {}
     assert own["summaries"][0]["weighted"] is None
@@ -357,7 +359,7 @@ def test_failures_and_missing_summaries_are_kept_as_such(tmp_path):
 
 def test_runs_of_one_name_are_told_apart(tmp_path):
     paths = [tmp_path / one / "run" / name for one in "ab" for name in ("leaderboard.json", "leaderboard.xares.json")]
-    found = contents.labels([Source(path, board()) for path in paths])
+    found = contents.label_boards([Source(path, board()) for path in paths])
     assert found == ["run", "run/leaderboard.xares.json", "run (2)", "run/leaderboard.xares.json (2)"]
 
 
@@ -366,7 +368,7 @@ def test_runs_of_one_name_are_told_apart(tmp_path):
 
 def test_report_writes_a_page_of_several_runs(tmp_path, capsys):
     for name in ("one", "two"):
-        board_json.write(tmp_path / name / "leaderboard.json", board())
+        board_json.write_board(tmp_path / name / "leaderboard.json", board())
     out = tmp_path / "report.html"
     assert main(["report", str(tmp_path / "one"), str(tmp_path / "two"), "-o", str(out)]) == 0
     assert capsys.readouterr().out.startswith(f"{out}: 2 leaderboards, ")
@@ -382,8 +384,8 @@ def test_report_of_a_file_that_cannot_be_used_writes_nothing(tmp_path, capsys):
 
 @pytest.fixture
 def served(tmp_path):
-    board_json.write(tmp_path / "first" / "leaderboard.json", board())
-    own, watched = server(tmp_path, pause=0.02)
+    board_json.write_board(tmp_path / "first" / "leaderboard.json", board())
+    own, watched = make_server(tmp_path, pause=0.02)
     threads = [threading.Thread(target=call) for call in (lambda: own.serve_forever(0.01), watched.watch)]
     for thread in threads:
         thread.start()
@@ -413,7 +415,7 @@ def test_the_served_page_may_only_ask_its_own_server(served):
     assert status == 200
     assert Page(text).policy["connect-src"] == "'self'"
     assert [own["label"] for own in Page(text).data["boards"]] == ["first"]
-    assert ("meta", {"name": "otoscope-live", "content": version(folder)}) in Page(text).tags
+    assert ("meta", {"name": "otoscope-live", "content": compute_version(folder)}) in Page(text).tags
 
 
 @pytest.mark.parametrize(
@@ -451,13 +453,13 @@ def test_a_new_run_is_told_and_a_broken_one_named(served):
     first = events.readline()
     assert first == f"data: {watched.version}\n".encode()
     events.readline()
-    board_json.write(folder / "second" / "leaderboard.json", board())
+    board_json.write_board(folder / "second" / "leaderboard.json", board())
     (folder / "third").mkdir()
     (folder / "third" / "leaderboard.json").write_text("{")
     assert events.readline().startswith(b"data: ")
     connection.close()
     until = time.monotonic() + 5
-    while time.monotonic() < until and watched.version != version(folder):
+    while time.monotonic() < until and watched.version != compute_version(folder):
         time.sleep(0.01)
     found = Page(asked(port)[1]).data
     assert {own["label"] for own in found["boards"]} == {"first", "second"}
@@ -466,10 +468,10 @@ def test_a_new_run_is_told_and_a_broken_one_named(served):
 
 
 def test_a_page_holds_the_latest_runs(tmp_path):
-    from bench.leaderboard.page.serve import page as of_folder
+    from bench.leaderboard.page.server import render_folder as of_folder
 
     for index in range(MOST_RUNS + 2):
-        board_json.write(tmp_path / f"run{index:02d}" / "leaderboard.json", board())
+        board_json.write_board(tmp_path / f"run{index:02d}" / "leaderboard.json", board())
     found = Page(of_folder(tmp_path, live="x")).data
     assert len(found["boards"]) == MOST_RUNS
     assert found["boards"][0]["label"] == f"run{MOST_RUNS + 1:02d}"
@@ -479,24 +481,24 @@ def test_a_page_holds_the_latest_runs(tmp_path):
 def test_what_cannot_be_served_is_one_error(tmp_path, capsys):
     assert main(["serve", str(tmp_path / "nowhere")]) == 2
     assert "no such folder" in capsys.readouterr().err
-    own, _ = server(tmp_path)
+    own, _ = make_server(tmp_path)
     with pytest.raises(BenchError, match="cannot listen"):
-        server(tmp_path, own.server_address[1])
+        make_server(tmp_path, own.server_address[1])
     own.server_close()
     with pytest.raises(BenchError, match="cannot listen"):
-        server(tmp_path, 99_999)
+        make_server(tmp_path, 99_999)
 
 
 def test_documented_commands_are_commands(tmp_path, capsys, monkeypatch):
     for name in ("first", "second"):
-        board_json.write(tmp_path / "results" / name / "leaderboard.json", board())
+        board_json.write_board(tmp_path / "results" / name / "leaderboard.json", board())
     monkeypatch.chdir(tmp_path)
     told = [line.split() for line in (ROOT / "docs" / "report.md").read_text().splitlines()]
     lines = [line[3:] for line in told if line[:3] == ["python", "-m", "bench.leaderboard"]]
     assert [line[0] for line in lines] == ["report", "serve"]
     assert main(lines[0]) == 0
     assert (tmp_path / "report.html").stat().st_size > 10_000
-    asked_for = parser().parse_args(lines[1])
+    asked_for = build_parser().parse_args(lines[1])
     assert (str(asked_for.folder), asked_for.port) == ("results", 8642)
 
 
@@ -520,8 +522,8 @@ def test_trials_that_are_hard_to_tell_apart():
         asked=Trials("trials.txt"),
         info={},
     )
-    texts = mistakes.Texts()
-    (row, _), hard = mistakes.of_task([trials, trials], 10_000, texts)
+    texts = mistakes.TextTable()
+    (row, _), hard = mistakes.describe_task([trials, trials], 10_000, texts)
     told = [(*(texts.listed()[index] for index in clip[:3]), *clip[3:]) for clip in row["worst"]]
     assert told == [
         ("u / v", "same speaker", "0.100", 0.0, None),

@@ -15,8 +15,8 @@ import pytest
 
 from bench.leaderboard.files import board_json, predictions
 from bench.leaderboard.files.sources import Source
-from bench.leaderboard.page import build, contents
-from bench.leaderboard.page.serve import server
+from bench.leaderboard.page import contents, document
+from bench.leaderboard.page.server import make_server
 from bench.probes import KNN, LinearProbe
 from bench.types import Failure
 from tests.leaderboard.test_board_json import board, encoder_row, score, task
@@ -111,19 +111,19 @@ def report(tmp_path_factory):
     rows = [encoder_row(name, certified=name != "logmel") for name in encoders]
     whole = board(scores, failures, tasks, rows)
     first = folder / "first" / "leaderboard.json"
-    board_json.write(first, whole)
+    board_json.write_board(first, whole)
     for own in scores:
         found = answered(generator, n=100, classes=6)
-        predictions.write(first.parent / own.predictions, found)
+        predictions.write_predictions(first.parent / own.predictions, found)
     speeds = [
         {**RUN["throughput"][0], "encoder": name, "audio_seconds_per_second": 10.0**i}
         for i, name in enumerate(encoders)
     ]
     (first.parent / "run.json").write_text(json.dumps({**RUN, "throughput": speeds}))
     second = folder / "second" / "leaderboard.json"
-    board_json.write(second, board(tasks=[task("esc50", "environment"), task("absent")]))
+    board_json.write_board(second, board(tasks=[task("esc50", "environment"), task("absent")]))
     out = folder / "report.html"
-    build.write(out, [Source(path, board_json.read(path)) for path in (first, second)])
+    document.write_page(out, [Source(path, board_json.read_board(path)) for path in (first, second)])
     return out
 
 
@@ -225,9 +225,9 @@ def test_runs_without_scores_are_pages_too(tmp_path, look):
     failed = board([], [Failure("esc50", "logmel", "knn", "broken")], encoders=[])
     wholes = {"empty": board([], encoders=[]), "failed": failed, "unasked": board([])}
     for name, whole in wholes.items():
-        board_json.write(tmp_path / name / "leaderboard.json", whole)
+        board_json.write_board(tmp_path / name / "leaderboard.json", whole)
     paths = [tmp_path / name / "leaderboard.json" for name in wholes]
-    build.write(tmp_path / "report.html", [Source(path, board_json.read(path)) for path in paths])
+    document.write_page(tmp_path / "report.html", [Source(path, board_json.read_board(path)) for path in paths])
     page = look(tmp_path / "report.html")
     for name, rows in (("failed", 1), ("unasked", 0), ("empty", 0)):
         page.select_option("#board", label=f"{name} (mini, strict)")
@@ -272,7 +272,9 @@ def test_synthetic_data_and_failures_are_said_first(report, look):
 def test_hostile_names_are_inert(tmp_path, look):
     out = tmp_path / "report.html"
     whole = hostile_board()
-    build.write(out, [Source(tmp_path / "leaderboard.json", whole)], problems=[own.task for own in whole.scores])
+    document.write_page(
+        out, [Source(tmp_path / "leaderboard.json", whole)], problems=[own.task for own in whole.scores]
+    )
     page = look(out)
     page.evaluate("document.querySelectorAll('details').forEach(own => { own.open = true })")
     for fold in page.locator("button.expand").all():
@@ -332,9 +334,9 @@ def test_axe_finds_nothing(scheme, report, look):
 
 
 def test_fifty_encoders_on_sixty_rows_stay_quick(tmp_path, look):
-    found = contents.document([Source(tmp_path / "leaderboard.json", big())], read=reader())
+    found = contents.build_contents([Source(tmp_path / "leaderboard.json", big())], read=reader())
     out = tmp_path / "report.html"
-    out.write_text(build.render(found))
+    out.write_text(document.render_page(found))
     page = look(out)
     opened = page.evaluate("performance.getEntriesByType('navigation')[0].domInteractive")
     slow = page.evaluate(
@@ -359,15 +361,15 @@ def test_fifty_encoders_on_sixty_rows_stay_quick(tmp_path, look):
 
 
 def test_a_served_page_reloads_itself(tmp_path, look):
-    board_json.write(tmp_path / "first" / "leaderboard.json", board())
-    own, watched = server(tmp_path, pause=0.05)
+    board_json.write_board(tmp_path / "first" / "leaderboard.json", board())
+    own, watched = make_server(tmp_path, pause=0.05)
     threads = [threading.Thread(target=call) for call in (lambda: own.serve_forever(0.05), watched.watch)]
     for thread in threads:
         thread.start()
     try:
         page = look(f"http://127.0.0.1:{own.server_address[1]}/")
         assert page.locator("#board-choice").is_hidden()
-        board_json.write(tmp_path / "second" / "leaderboard.json", board())
+        board_json.write_board(tmp_path / "second" / "leaderboard.json", board())
         page.wait_for_selector("#board-choice:not([hidden])")
         assert page.locator("#board option").count() == 2
         page.goto("about:blank")

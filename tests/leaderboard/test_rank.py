@@ -9,8 +9,8 @@ from hypothesis import strategies as st
 from scipy.stats import rankdata
 
 from bench.leaderboard.cli import main
-from bench.leaderboard.files.sources import one
-from bench.leaderboard.ranking.rank import Ranking, letters, of_samples, rank, unstable
+from bench.leaderboard.files.sources import read_source
+from bench.leaderboard.ranking.ranks import Ranking, assign_letters, mark_unstable, order_encoders, rank_encoders
 from bench.types import DataError
 from tests.leaderboard.test_verify import run, saved
 
@@ -20,7 +20,7 @@ def places(summary, errors, count=4000, tasks=None):
     drawn = np.asarray(summary) + np.asarray(errors) * np.random.default_rng(0).normal(size=(count, len(summary)))
     normalized = np.atleast_2d(summary) if tasks is None else np.asarray(tasks)
     weights = np.full(len(normalized), 1 / len(normalized))
-    return {place.encoder: place for place in of_samples(names, normalized, weights, drawn)}
+    return {place.encoder: place for place in order_encoders(names, normalized, weights, drawn)}
 
 
 def test_what_is_clear_and_what_is_not():
@@ -36,9 +36,9 @@ def test_what_is_clear_and_what_is_not():
 
 def test_groups_overlap_where_neighbours_are_close():
     noise = 0.01 * np.random.default_rng(0).normal(size=(4000, 3))
-    assert letters(noise + np.array([0.54, 0.52, 0.50])) == ["a", "ab", "b"]
-    assert letters(noise + np.array([0.9, 0.5, 0.1])) == ["a", "b", "c"]
-    assert letters(np.zeros((10, 3))) == ["a", "a", "a"]
+    assert assign_letters(noise + np.array([0.54, 0.52, 0.50])) == ["a", "ab", "b"]
+    assert assign_letters(noise + np.array([0.9, 0.5, 0.1])) == ["a", "b", "c"]
+    assert assign_letters(np.zeros((10, 3))) == ["a", "a", "a"]
 
 
 def test_borda_and_mean_rank_by_hand():
@@ -69,11 +69,11 @@ def test_an_order_that_flips_between_probes_is_unstable():
         Ranking(probe, ("t",), (), tuple(places(values, [0.01] * 3).values()))
         for probe, values in (("knn", [0.5, 0.4, 0.1]), ("linear", [0.4, 0.5, 0.1]))
     ]
-    for ranking in unstable(both):
+    for ranking in mark_unstable(both):
         marked = {place.encoder: place.unstable for place in ranking.places}
         assert marked == {"e0": ("e1",), "e1": ("e0",), "e2": ()}
     apart = [replace(ranking, tasks=(ranking.probe,)) for ranking in both]  # no task in common: nothing flips
-    assert not any(place.unstable for ranking in unstable(apart) for place in ranking.places)
+    assert not any(place.unstable for ranking in mark_unstable(apart) for place in ranking.places)
 
 
 def three(tmp_path):
@@ -86,7 +86,7 @@ def three(tmp_path):
 
 
 def test_encoders_of_one_board(tmp_path, capsys):
-    (found,) = rank([one(three(tmp_path))])
+    (found,) = rank_encoders([read_source(three(tmp_path))])
     assert found.tasks == ("esc50", "gtzan")
     marks = {place.encoder: (place.rank, place.group) for place in found.places}
     assert marks == {"best": (1, "a"), "same": (1, "a"), "worse": (3, "b")}
@@ -97,21 +97,21 @@ def test_encoders_of_one_board(tmp_path, capsys):
 
 
 def test_tasks_that_not_all_have_are_left_out(tmp_path):
-    source = one(three(tmp_path))
+    source = read_source(three(tmp_path))
     rows = [row for row in source.board.scores if (row.task, row.encoder) != ("gtzan", "worse")]
     saved(tmp_path, rows)
-    (found,) = rank([one(tmp_path)])
+    (found,) = rank_encoders([read_source(tmp_path)])
     assert (found.tasks, found.left_out) == (("esc50",), ("gtzan",))
 
 
 def test_one_encoder_cannot_be_ranked(tmp_path):
     saved(tmp_path, [run(tmp_path)])
     with pytest.raises(DataError, match="nothing to rank"):
-        rank([one(tmp_path)])
+        rank_encoders([read_source(tmp_path)])
 
 
 def test_boards_that_do_not_merge_are_not_ranked(tmp_path):
     first = saved(tmp_path / "a", [run(tmp_path / "a")])
     second = saved(tmp_path / "b", [replace(run(tmp_path / "b", encoder="other"), version=2)])
     with pytest.raises(DataError, match="version of esc50 differs"):
-        rank([one(first), one(second)])
+        rank_encoders([read_source(first), read_source(second)])

@@ -11,10 +11,10 @@ from hypothesis import strategies as st
 from bench.evaluation.layer_curve import find_contradiction
 from bench.leaderboard.cli import main
 from bench.leaderboard.files import board_json, predictions
-from bench.leaderboard.files.metric_names import STRICT, XARES, metric_of
-from bench.leaderboard.files.sources import one
-from bench.leaderboard.files.verify import same, verify
-from bench.leaderboard.summaries import build
+from bench.leaderboard.files.metric_names import STRICT, XARES, find_metric
+from bench.leaderboard.files.sources import read_source
+from bench.leaderboard.files.verify import is_same, verify_board
+from bench.leaderboard.summaries import build_board
 from bench.scoring.measure import ScoredPredictions, compute_result
 from bench.types import ChoiceError
 from tests.leaderboard.test_board_json import encoder_row, score, task
@@ -52,10 +52,10 @@ def run(folder, metric="accuracy", encoder="logmel", name="esc50", seed=0, right
     """A row and its predictions file, as a run writes them."""
     own = answers(metric, seed, right)
     path = f"predictions/{name}.{encoder}.linear.safetensors"
-    predictions.write(folder / path, own)
+    predictions.write_predictions(folder / path, own)
     row = score(name, encoder, "linear", metric=metric, seeds=(0, 1), predictions=path, protocol=protocol)
     row = replace(row, data=replace(row.data, classes=len(own.classes) if metric != "recall@1" else 0))
-    found = asdict(compute_result(metric_of(row), own, row.data.classes, where=name))
+    found = asdict(compute_result(find_metric(row), own, row.data.classes, where=name))
     low_high = sorted(found.pop("fold_values"))
     found["subsets"] = dict(zip(("fold x", "fold y"), low_high, strict=True))
     return replace(row, **found)
@@ -63,7 +63,7 @@ def run(folder, metric="accuracy", encoder="logmel", name="esc50", seed=0, right
 
 def saved(folder, rows, tasks=None):
     names = sorted({row.task for row in rows})
-    whole = build(
+    whole = build_board(
         suite="mini",
         protocol=rows[0].protocol,
         scores=rows,
@@ -71,7 +71,7 @@ def saved(folder, rows, tasks=None):
         encoders=[encoder_row(name) for name in sorted({row.encoder for row in rows})],
         tasks=tasks or [replace(task(name, "environment"), probes=rows_probes()) for name in names],
     )
-    board_json.write(folder / "leaderboard.json", whole)
+    board_json.write_board(folder / "leaderboard.json", whole)
     return folder
 
 
@@ -88,7 +88,7 @@ METRICS = ("accuracy", "mAP", "segment-F1 macro", "segment-F1 micro", "recall@1"
 @pytest.mark.parametrize("metric", METRICS)
 def test_what_predictions_say_holds(metric, protocol, tmp_path, capsys):
     saved(tmp_path, [run(tmp_path, metric, protocol=protocol)])
-    assert verify(one(tmp_path)) == []
+    assert verify_board(read_source(tmp_path)) == []
     assert main(["verify", str(tmp_path)]) == 0
     assert "1 scores, 1 summaries, all as stored" in capsys.readouterr().out
 
@@ -125,7 +125,7 @@ def test_accuracy_by_hand(tmp_path):
 def test_every_number_that_does_not_hold_is_named(field, change, tmp_path, capsys):
     row = run(tmp_path)
     saved(tmp_path, [replace(row, **change(row))])
-    found = verify(one(tmp_path))
+    found = verify_board(read_source(tmp_path))
     assert field in [difference.field for difference in found if not difference.where.startswith("summary")]
     assert main(["verify", str(tmp_path)]) == 1
     assert f"esc50, logmel, linear: {field} is" in capsys.readouterr().out
@@ -157,7 +157,7 @@ def test_a_wrong_choice_of_layer_is_named(tmp_path):
     for chosen, fields in ((1.0, []), (5.0, ["layers"])):
         secondary = row.secondary | {"chosen layer": chosen}
         saved(tmp_path, [replace(row, subsets=row.subsets | layers, secondary=secondary)])
-        assert [difference.field for difference in verify(one(tmp_path))] == fields
+        assert [difference.field for difference in verify_board(read_source(tmp_path))] == fields
 
 
 @pytest.mark.parametrize(
@@ -170,10 +170,10 @@ def test_a_summary_that_does_not_hold_is_named(field, value, tmp_path):
     document = json.loads(path.read_text())
     document["summaries"][0][field] = value
     path.write_text(json.dumps(document))
-    assert field in [difference.field for difference in verify(one(tmp_path))]
+    assert field in [difference.field for difference in verify_board(read_source(tmp_path))]
     document["summaries"] = []
     path.write_text(json.dumps(document))
-    assert [difference.field for difference in verify(one(tmp_path))] == ["row"]
+    assert [difference.field for difference in verify_board(read_source(tmp_path))] == ["row"]
 
 
 def test_a_summary_that_lacks_a_task_holds(tmp_path):
@@ -182,17 +182,17 @@ def test_a_summary_that_lacks_a_task_holds(tmp_path):
         for name, domain in (("esc50", "environment"), ("gtzan", "music"), ("cremad", "speech"))
     ]
     saved(tmp_path, [run(tmp_path), replace(run(tmp_path, name="gtzan"), domain="music")], tasks)
-    assert verify(one(tmp_path)) == []
+    assert verify_board(read_source(tmp_path)) == []
 
 
 def test_the_protocols_have_metrics_of_their_own():
     assert set(STRICT) == set(XARES)
     assert {name for name in STRICT if STRICT[name] != XARES[name]} >= {"mAP", "segment-F1 macro", "iWER", "iCER"}
     with pytest.raises(ChoiceError, match="unknown metric"):
-        metric_of(score(metric="nothing"))
+        find_metric(score(metric="nothing"))
 
 
 @given(st.recursive(st.none() | st.floats(0, 1) | st.text(max_size=3), lambda inner: st.lists(inner, max_size=3)))
 def test_a_value_is_the_same_as_itself(value):
-    assert same(value, value)
-    assert not same(value, [value, value])
+    assert is_same(value, value)
+    assert not is_same(value, [value, value])

@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from bench.leaderboard.files.sources import one, proof
+from bench.leaderboard.files.sources import read_answers, read_source
 from perf import gate_errors
 from tests.helpers import toys
 from tests.plugin.test_plugin import arguments
@@ -48,9 +48,9 @@ def test_equals_pass_and_what_is_planted_is_found(pair: str, run: Path, capsys: 
 
 
 def test_a_planted_drop_is_a_share_of_the_clips(run: Path) -> None:
-    source = one(run)
+    source = read_source(run)
     (score,) = [s for s in source.board.scores if (s.task, s.encoder, s.probe) == ("tones", "logmel", "knn")]
-    answers = gate_errors.sort_and_cluster(proof(source, score))  # type: ignore[arg-type]
+    answers = gate_errors.sort_and_cluster(read_answers(source, score))  # type: ignore[arg-type]
     assert answers.keys == tuple(sorted(answers.keys))
     half = gate_errors.shuffle_answers(answers, score, seed=0, share=0.5)
     moved = (half.predictions != answers.predictions).mean()

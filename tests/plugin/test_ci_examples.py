@@ -7,7 +7,7 @@ from pathlib import Path
 
 import yaml
 
-from bench.leaderboard.cli import parser
+from bench.leaderboard.cli import build_parser
 from tests.leaderboard.test_verify import run, saved
 
 ROOT = Path(__file__).parents[2]
@@ -43,7 +43,7 @@ def test_every_command_exists():
     for words in found:
         module = words[words.index("-m") + 1]
         if module == "bench.leaderboard":
-            assert callable(parser().parse_args(words[words.index("-m") + 2 :]).call)
+            assert callable(build_parser().parse_args(words[words.index("-m") + 2 :]).call)
         else:
             assert module == "pytest"
             assert {word for word in words if word.startswith("--")} <= OPTIONS

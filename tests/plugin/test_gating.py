@@ -74,7 +74,7 @@ def test_what_passes_and_what_is_too_small_to_be_seen(bench, place, workers):
     found = verdicts(place / name)
     assert {status for (_, probe), status in found.items() if probe == "knn"} == {"passed"}
     assert found["tones", "linear"] == found["again", "linear"] == "undetectable"
-    assert board_json.read(place / name / "leaderboard.json").failures == ()
+    assert board_json.read_board(place / name / "leaderboard.json").failures == ()
 
 
 def test_everything_that_fails(bench, place, workers):
@@ -87,7 +87,7 @@ def test_everything_that_fails(bench, place, workers):
     done.stdout.fnmatch_lines(["again, BadEncoder, knn: incomparable: version of the task differs: no comparison: *"])
     done.stdout.fnmatch_lines(["gone, BadEncoder, knn: missing: in the baseline, not in this run"])
     done.stdout.fnmatch_lines(["gate: 4 incomparable, 2 missing, 1 regression, 1 undetectable; allowed drop 0.01"])
-    board = board_json.read(place / name / "leaderboard.json")
+    board = board_json.read_board(place / name / "leaderboard.json")
     assert len(board.scores) == 4  # a score that the gate finds fault with is a score
     failed = [(row.task, row.probe, row.error.split(": ")[1]) for row in board.failures]
     assert failed == [

@@ -81,7 +81,7 @@ def test_a_run_leaves_its_files_and_its_table(bench: Run, pytester: pytest.Pytes
         "report.html",
         "run.json",
     ]
-    read = board_json.read(folder / "leaderboard.json")
+    read = board_json.read_board(folder / "leaderboard.json")
     assert [(score.task, score.probe) for score in read.scores] == [
         ("again", "knn"),
         ("again", "linear"),
@@ -90,7 +90,7 @@ def test_a_run_leaves_its_files_and_its_table(bench: Run, pytester: pytest.Pytes
     ]
     assert all(summary["missing"] == [] for summary in read.summaries)
     for score in read.scores:
-        stored = predictions.read(folder / score.predictions)
+        stored = predictions.read_predictions(folder / score.predictions)
         assert (stored.predictions == stored.targets).mean() == pytest.approx(score.value)
     run = json.loads((folder / "run.json").read_text())
     assert len(run["throughput"]) == 6
@@ -152,11 +152,14 @@ def test_both_protocols_and_what_lies_between(bench: Run, pytester: pytest.Pytes
     assert not (folder / "alone" / "leaderboard.xares.json").exists()
     page = (folder / "both" / "report.html").read_text()
     assert all(f'"label":"{name}"' in page for name in ("both", "both/leaderboard.xares.json"))
-    strict, published = board_json.read(folder / "both" / "leaderboard.json"), board_json.read(files["both"])
+    strict, published = (
+        board_json.read_board(folder / "both" / "leaderboard.json"),
+        board_json.read_board(files["both"]),
+    )
     assert {score.protocol for score in published.scores} == {"xares"} == {published.protocol}
     assert len(published.scores) == len(strict.scores) == 4
     for score in (*strict.scores, *published.scores):
-        assert len(predictions.read(folder / "both" / score.predictions).keys) == score.n
+        assert len(predictions.read_predictions(folder / "both" / score.predictions).keys) == score.n
 
 
 def test_a_failure_is_one_row_of_its_protocol(bench: Run, pytester: pytest.Pytester) -> None:
@@ -166,7 +169,9 @@ def test_a_failure_is_one_row_of_its_protocol(bench: Run, pytester: pytest.Pytes
     result = bench(f"--encoder={single}", "--protocol=both", "-k", "tones")
     result.assert_outcomes(passed=2, failed=2, deselected=10)
     folder = pytester.path / "results" / "run"
-    strict, published = (board_json.read(folder / name) for name in ("leaderboard.json", "leaderboard.xares.json"))
+    strict, published = (
+        board_json.read_board(folder / name) for name in ("leaderboard.json", "leaderboard.xares.json")
+    )
     assert (len(strict.scores), len(strict.failures)) == (2, 0)
     assert (len(published.scores), len(published.failures)) == (0, 2)
     assert all("one clip at a time" in row.error for row in published.failures)
@@ -181,7 +186,7 @@ def test_a_case_that_kills_its_process_costs_one_row(workers: str, bench: Run, p
     result = bench(f"--encoder={killer}", "--encoder=logmel", workers)
     assert result.ret == 1
     result.assert_outcomes(passed=4, **({"errors": 0, "failed": 4}))
-    read = board_json.read(pytester.path / "results" / "run" / "leaderboard.json")
+    read = board_json.read_board(pytester.path / "results" / "run" / "leaderboard.json")
     assert {score.encoder for score in read.scores} == {"logmel"}
     assert len(read.scores) == 4
     assert len(read.failures) == 4
@@ -308,7 +313,7 @@ def test_selecting_nothing_is_not_green(bench: Run, pytester: pytest.Pytester) -
 def test_selecting_some_is_said_to_be_incomplete(bench: Run, pytester: pytest.Pytester) -> None:
     result = bench("-k", "tones", "--encoder=logmel", marks="music and knn")
     result.assert_outcomes(passed=1, deselected=9)
-    read = board_json.read(pytester.path / "results" / "run" / "leaderboard.json")
+    read = board_json.read_board(pytester.path / "results" / "run" / "leaderboard.json")
     assert [score.task for score in read.scores] == ["tones"]
     summaries = {summary["probe"]: summary for summary in read.summaries}
     assert summaries["knn"]["missing"] == ["again"]
@@ -322,7 +327,7 @@ def test_bad_data_is_one_line_and_one_row(bench: Run, pytester: pytest.Pytester)
     result = bench(f"--data={broken}", "--encoder=logmel")
     result.assert_outcomes(passed=2, failed=2)
     assert "Traceback" not in result.stdout.str()
-    read = board_json.read(pytester.path / "results" / "run" / "leaderboard.json")
+    read = board_json.read_board(pytester.path / "results" / "run" / "leaderboard.json")
     assert {score.task for score in read.scores} == {"tones"}
     assert all(row.error.startswith("no shard found: got [") for row in read.failures)
 

@@ -9,7 +9,7 @@ import pytest
 
 from bench.discovery.bundled import find_bundled_tasks
 from bench.leaderboard.files import board_json
-from bench.leaderboard.files.published_tables import head_of
+from bench.leaderboard.files.published_tables import map_probe_to_head
 from bench.plugin.probe_choice import get_kind, select_probes
 from bench.probes import RidgeProbe
 from bench.types import Captions, ChoiceError, Events, Transcript, Trials
@@ -46,13 +46,13 @@ def test_a_name_that_no_task_has_is_refused():
 
 
 def test_nobody_published_ridge():
-    assert (head_of("knn"), head_of("linear"), head_of("ridge")) == ("knn", "mlp", "")
+    assert (map_probe_to_head("knn"), map_probe_to_head("linear"), map_probe_to_head("ridge")) == ("knn", "mlp", "")
 
 
 def test_a_run_with_ridge_has_its_rows_and_its_summary(bench: Run, pytester: pytest.Pytester):  # noqa: F811
     result = bench("--encoder=logmel", "--probe=ridge", "--probe=knn", "--seeds=1")
     assert result.ret == 0
-    found = board_json.read(pytester.path / "results" / "run" / "leaderboard.json")
+    found = board_json.read_board(pytester.path / "results" / "run" / "leaderboard.json")
     rows = {(score.task, score.probe): score for score in found.scores}
     assert set(rows) == {(task, probe) for task in ("again", "tones") for probe in ("knn", "ridge")}
     ridge = rows["tones", "ridge"]
@@ -67,7 +67,7 @@ def test_a_run_with_ridge_has_its_rows_and_its_summary(bench: Run, pytester: pyt
 
 def test_a_probe_can_be_deselected_by_its_mark(bench: Run, pytester: pytest.Pytester):  # noqa: F811
     bench("--encoder=logmel", "--probe=ridge", "--probe=linear", marks="not linear and not throughput")
-    found = board_json.read(Path(pytester.path / "results" / "run" / "leaderboard.json"))
+    found = board_json.read_board(Path(pytester.path / "results" / "run" / "leaderboard.json"))
     assert {score.probe for score in found.scores} == {"ridge"}
 
 

@@ -68,7 +68,7 @@ def test_every_public_task_of_the_full_suite_is_scored(
     asked = {(task.name, probe.name) for task in (*PUBLIC, *PRIVATE) for probe in task.probes}
     result.assert_outcomes(passed=len(asked), deselected=result.parseoutcomes().get("deselected", 0))
     result.stdout.fnmatch_lines(["otoscope: private tasks without shards in --data are left out: subway_broadcast"])
-    board = board_json.read(pytester.path / "results" / "run" / "leaderboard.json")
+    board = board_json.read_board(pytester.path / "results" / "run" / "leaderboard.json")
     assert {(score.task, score.probe) for score in board.scores} == asked
     for score in board.scores:
         assert all(math.isfinite(value) for value in (score.value, score.chance, *score.ci95)), score.task

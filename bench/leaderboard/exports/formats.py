@@ -16,9 +16,9 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any
 
-from bench.leaderboard.exports.text import records
+from bench.leaderboard.exports.text import build_records
 from bench.leaderboard.files.sources import Source
-from bench.leaderboard.terminal.tables import printable
+from bench.leaderboard.terminal.tables import to_printable
 from bench.store.files import safe
 from bench.types import Leaderboard, Score, UnavailableError
 
@@ -46,9 +46,9 @@ def to_mteb(source: Source) -> dict[str, bytes]:
             "mteb_version": MTEB_VERSION,
             "evaluation_time": None,
             "kg_co2_emissions": None,
-            "scores": {"test": [_mteb_scores(score) for score in scores]},
+            "scores": {"test": [_build_mteb_scores(score) for score in scores]},
         }
-        files[f"{safe(encoder)}/{safe(revisions[encoder])}/{safe(task)}.json"] = _json(document)
+        files[f"{safe(encoder)}/{safe(revisions[encoder])}/{safe(task)}.json"] = _encode_json(document)
     for row in source.board.encoders:
         name = str(row["name"])
         if name in revisions:
@@ -56,11 +56,11 @@ def to_mteb(source: Source) -> dict[str, bytes]:
                 **{"name": name, "revision": revisions[name], "embed_dim": row["output_dim"], "modalities": ["audio"]},
                 **{"license": row["licence"] or None, "reference": row["source"] or None},
             }
-            files[f"{safe(name)}/{safe(revisions[name])}/model_meta.json"] = _json(meta)
+            files[f"{safe(name)}/{safe(revisions[name])}/model_meta.json"] = _encode_json(meta)
     return files
 
 
-def _mteb_scores(score: Score) -> dict[str, Any]:
+def _build_mteb_scores(score: Score) -> dict[str, Any]:
     return {
         "main_score": score.value,
         score.metric: score.value,
@@ -78,36 +78,36 @@ def to_model_index(source: Source) -> dict[str, bytes]:
     """The YAML block of a model card, one model for each encoder."""
     lines = ["---", "model-index:"]
     for encoder in sorted({score.encoder for score in source.board.scores}):
-        lines += [f"- name: {_quoted(encoder)}", "  results:"]
+        lines += [f"- name: {_quote_yaml(encoder)}", "  results:"]
         for score in source.board.scores:
             if score.encoder == encoder:
-                lines += _result(score)
+                lines += _format_result(score)
     if len(lines) == 2:
         lines[1] = "model-index: []"
     return {"": ("\n".join([*lines, "---"]) + "\n").encode()}
 
 
-def _result(score: Score) -> list[str]:
+def _format_result(score: Score) -> list[str]:
     return [
         "  - task:",
         f"      type: {KINDS.get(score.metric, KIND)}",
-        f"      name: {_quoted(f'{score.task}, {score.probe} probe')}",
+        f"      name: {_quote_yaml(f'{score.task}, {score.probe} probe')}",
         "    dataset:",
-        f"      type: {_quoted(score.task)}",
-        f"      name: {_quoted(score.data.id)}",
-        f"      config: {_quoted(f'{score.suite}, {score.protocol}')}",
+        f"      type: {_quote_yaml(score.task)}",
+        f"      name: {_quote_yaml(score.data.id)}",
+        f"      config: {_quote_yaml(f'{score.suite}, {score.protocol}')}",
         "      split: test",
-        f"      revision: {_quoted(score.data.sha256)}",
+        f"      revision: {_quote_yaml(score.data.sha256)}",
         "    metrics:",
-        f"    - type: {_quoted(re.sub('[^a-z0-9]+', '_', score.metric.lower()))}",
-        f"      name: {_quoted(score.metric)}",
+        f"    - type: {_quote_yaml(re.sub('[^a-z0-9]+', '_', score.metric.lower()))}",
+        f"      name: {_quote_yaml(score.metric)}",
         f"      value: {score.value!r}",
     ]
 
 
-def _quoted(text: str) -> str:
+def _quote_yaml(text: str) -> str:
     """A YAML scalar in double quotes, as JSON writes it; ASCII only, so that no reader sees a control character."""
-    return json.dumps(printable(text))
+    return json.dumps(to_printable(text))
 
 
 def to_ctrf(source: Source) -> dict[str, bytes]:
@@ -116,7 +116,7 @@ def to_ctrf(source: Source) -> dict[str, bytes]:
     Times are those of ``run.json`` beside the leaderboard, else 0: the leaderboard holds none.
     """
     board = source.board
-    run = _run(source.path.parent / "run.json")
+    run = _read_run(source.path.parent / "run.json")
     seconds = {str(test["test"]).partition("[")[2][:-1]: test["seconds"] for test in run.get("tests", ())}
     failed = {(row.task, row.probe, row.encoder): row.error for row in board.failures}
     places = dict.fromkeys([*((row.task, row.probe, row.encoder) for row in board.scores), *failed])
@@ -124,25 +124,25 @@ def to_ctrf(source: Source) -> dict[str, bytes]:
         {
             "name": "-".join(place),
             "status": "failed" if place in failed else "passed",
-            "duration": round(1000 * seconds.get(_id(place, board), 0.0)),
+            "duration": round(1000 * seconds.get(_build_test_id(place, board), 0.0)),
             "suite": [board.suite, board.protocol],
             **({"message": failed[place]} if place in failed else {}),
         }
         for place in places
     ]
-    start, stop = (_milliseconds(run.get(name)) for name in ("started", "finished"))
+    start, stop = (_to_milliseconds(run.get(name)) for name in ("started", "finished"))
     counts = {name: sum(test["status"] == name for test in tests) for name in ("passed", "failed")}
     summary = {"tests": len(tests), **counts, "skipped": 0, "pending": 0, "other": 0, "start": start, "stop": stop}
     results = {"tool": {"name": "otoscope"}, "summary": summary, "tests": tests}
-    return {"": _json({"reportFormat": "CTRF", "specVersion": CTRF_VERSION, "results": results})}
+    return {"": _encode_json({"reportFormat": "CTRF", "specVersion": CTRF_VERSION, "results": results})}
 
 
-def _id(place: tuple[str, str, str], board: Leaderboard) -> str:
+def _build_test_id(place: tuple[str, str, str], board: Leaderboard) -> str:
     protocol = "" if board.protocol == "strict" else f"@{board.protocol}"
     return f"{place[0]}{protocol}-{place[1]}-{place[2]}"
 
 
-def _run(path: Path) -> Mapping[str, Any]:
+def _read_run(path: Path) -> Mapping[str, Any]:
     try:
         found = json.loads(path.read_text(encoding="utf-8"))
     except (OSError, ValueError):
@@ -150,7 +150,7 @@ def _run(path: Path) -> Mapping[str, Any]:
     return found if isinstance(found, dict) else {}
 
 
-def _milliseconds(moment: object) -> int:
+def _to_milliseconds(moment: object) -> int:
     return round(1000 * datetime.fromisoformat(moment).timestamp()) if isinstance(moment, str) else 0
 
 
@@ -164,7 +164,7 @@ def to_parquet(source: Source) -> dict[str, bytes]:
     except ImportError as error:
         expected = 'pip install pyarrow (or ".[parquet]")'
         raise UnavailableError("Parquet", got="no pyarrow", expected=expected, where="--format parquet") from error
-    rows = records(source.board)
+    rows = build_records(source.board)
     columns = list(dict.fromkeys(name for row in rows for name in row))
     table = pyarrow.table({name: [row.get(name) for row in rows] for name in columns})
     stream = io.BytesIO()
@@ -172,11 +172,11 @@ def to_parquet(source: Source) -> dict[str, bytes]:
     return {"": stream.getvalue()}
 
 
-def _json(document: object) -> bytes:
+def _encode_json(document: object) -> bytes:
     return (json.dumps(document, indent=2, allow_nan=False) + "\n").encode()
 
 
-FILES: Mapping[str, Callable[[Source], dict[str, bytes]]] = {
+FILE_FORMATS: Mapping[str, Callable[[Source], dict[str, bytes]]] = {
     "ctrf": to_ctrf,
     "model-index": to_model_index,
     "mteb": to_mteb,

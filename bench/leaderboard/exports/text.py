@@ -7,7 +7,7 @@ import io
 import re
 from typing import TYPE_CHECKING, Any
 
-from bench.leaderboard.terminal.tables import flags, printable
+from bench.leaderboard.terminal.tables import list_flags, to_printable
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
@@ -31,16 +31,16 @@ def to_csv(board: Leaderboard) -> str:
 
     A text that a spreadsheet would take for a formula is preceded by an apostrophe.
     """
-    rows = records(board)
+    rows = build_records(board)
     columns = [*rows[0]] if rows else ["task", "encoder", "probe", "error"]
     text = io.StringIO()
     lines = csv.DictWriter(text, columns, restval="", lineterminator="\n")
     lines.writeheader()
-    lines.writerows({name: _cell(value) for name, value in row.items()} for row in rows)
+    lines.writerows({name: _escape_cell(value) for name, value in row.items()} for row in rows)
     return text.getvalue()
 
 
-def records(board: Leaderboard) -> list[dict[str, Any]]:
+def build_records(board: Leaderboard) -> list[dict[str, Any]]:
     """A flat row for each score and each row that could not be scored, the latter with few fields."""
     rows = [
         {
@@ -57,65 +57,71 @@ def records(board: Leaderboard) -> list[dict[str, Any]]:
         for s in board.scores
     ]
     return rows + [
-        {"task": f.task, "encoder": f.encoder, "probe": f.probe, "error": printable(f.error)} for f in board.failures
+        {"task": f.task, "encoder": f.encoder, "probe": f.probe, "error": to_printable(f.error)} for f in board.failures
     ]
 
 
-def _cell(value: object) -> object:
+def _escape_cell(value: object) -> object:
     if not isinstance(value, str):
         return "" if value is None else value
-    text = printable(value)
+    text = to_printable(value)
     return f"'{text}" if text.lstrip().startswith(FORMULA) else text
 
 
 def to_markdown(board: Leaderboard) -> str:
     """The tables for a pull request or a README; every character that Markdown or HTML knows is an entity."""
-    return "\n".join(_markdown(*table) for table in _tables(board) if table[1])
+    return "\n".join(_format_markdown_table(*table) for table in _build_tables(board) if table[1])
 
 
-def _markdown(header: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
-    lines = [header, ["---"] * len(header), *([_entities(cell) for cell in row] for row in rows)]
+def _format_markdown_table(header: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
+    lines = [header, ["---"] * len(header), *([_escape_markdown(cell) for cell in row] for row in rows)]
     return "".join(f"| {' | '.join(line)} |\n" for line in lines)
 
 
-def _entities(text: str) -> str:
-    return re.sub(r"[^\w\s.,%+-]|_", lambda found: f"&#{ord(found[0])};", printable(text))
+def _escape_markdown(text: str) -> str:
+    return re.sub(r"[^\w\s.,%+-]|_", lambda found: f"&#{ord(found[0])};", to_printable(text))
 
 
 def to_latex(board: Leaderboard) -> str:
     """The tables as ``tabular`` with booktabs' rules."""
-    return "\n".join(_latex(*table) for table in _tables(board) if table[1])
+    return "\n".join(_format_latex_table(*table) for table in _build_tables(board) if table[1])
 
 
-def _latex(header: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
-    lines = [" & ".join(_commands(cell) for cell in line) + r" \\" for line in (header, *rows)]
+def _format_latex_table(header: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
+    lines = [" & ".join(_escape_latex(cell) for cell in line) + r" \\" for line in (header, *rows)]
     body = "\n".join(["\\toprule", lines[0], "\\midrule", *lines[1:], "\\bottomrule"])
     return f"\\begin{{tabular}}{{{'l' * len(header)}}}\n{body}\n\\end{{tabular}}\n"
 
 
-def _commands(text: str) -> str:
-    return "".join(LATEX.get(character, character) for character in printable(text))
+def _escape_latex(text: str) -> str:
+    return "".join(LATEX.get(character, character) for character in to_printable(text))
 
 
-def _tables(board: Leaderboard) -> list[tuple[list[str], list[list[str]]]]:
+def _build_tables(board: Leaderboard) -> list[tuple[list[str], list[list[str]]]]:
     """Header and cells of summaries, scores and failures."""
     trained_on = {encoder["name"]: encoder["trained_on"] for encoder in board.encoders}
     begun = {(s.encoder, s.probe) for s in board.scores} | {(f.encoder, f.probe) for f in board.failures}
     summaries = [
-        [own["encoder"], own["probe"], _number(own["weighted"]), _number(own["mean"]), f"{done}/{own['tasks']}"]
+        [
+            own["encoder"],
+            own["probe"],
+            _format_number(own["weighted"]),
+            _format_number(own["mean"]),
+            f"{done}/{own['tasks']}",
+        ]
         for own in board.summaries
         if (own["encoder"], own["probe"]) in begun
         for done in [own["tasks"] - len(own["missing"])]
     ]
     scores = [
         [
-            *(s.task, s.encoder, s.probe, s.metric, _number(s.value)),
+            *(s.task, s.encoder, s.probe, s.metric, _format_number(s.value)),
             f"{s.ci95[0]:.3f} to {s.ci95[1]:.3f}",
             str(s.n),
             note,
         ]
         for s in board.scores
-        for note in [", ".join(flags(s, trained_on.get(s.encoder, ())))]
+        for note in [", ".join(list_flags(s, trained_on.get(s.encoder, ())))]
     ]
     failures = [[f.task, f.encoder, f.probe, f.error] for f in board.failures]
     return [
@@ -125,8 +131,8 @@ def _tables(board: Leaderboard) -> list[tuple[list[str], list[list[str]]]]:
     ]
 
 
-def _number(value: float | None) -> str:
+def _format_number(value: float | None) -> str:
     return "-" if value is None else f"{value:.3f}"
 
 
-FORMATS: Mapping[str, Callable[[Leaderboard], str]] = {"csv": to_csv, "latex": to_latex, "markdown": to_markdown}
+TEXT_FORMATS: Mapping[str, Callable[[Leaderboard], str]] = {"csv": to_csv, "latex": to_latex, "markdown": to_markdown}

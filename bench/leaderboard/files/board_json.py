@@ -30,13 +30,13 @@ def to_json(board: Leaderboard) -> str:
         "schema": board.schema,
         "suite": board.suite,
         "protocol": board.protocol,
-        "scores": [plain(score, _row("score", score)) for score in board.scores],
-        "failures": [plain(failure, _row("failure", failure)) for failure in board.failures],
+        "scores": [to_plain(score, _describe_row("score", score)) for score in board.scores],
+        "failures": [to_plain(failure, _describe_row("failure", failure)) for failure in board.failures],
         "summaries": [
-            plain(summary, f"summary of {summary.get('encoder')}, {summary.get('probe')}")
+            to_plain(summary, f"summary of {summary.get('encoder')}, {summary.get('probe')}")
             for summary in board.summaries
         ],
-        "encoders": [plain(encoder, f"encoder {encoder.get('name')}") for encoder in board.encoders],
+        "encoders": [to_plain(encoder, f"encoder {encoder.get('name')}") for encoder in board.encoders],
     }
     _validate(document, "the leaderboard to be written")
     return json.dumps(document, sort_keys=True, indent=2, allow_nan=False, ensure_ascii=False) + "\n"
@@ -45,7 +45,9 @@ def to_json(board: Leaderboard) -> str:
 def from_json(text: str, where: object = "leaderboard") -> Leaderboard:
     """The leaderboard in ``text``. Raises DataError when it is cut short, of another schema version or invalid."""
     try:
-        document = json.loads(text, parse_constant=_refuse_constant, parse_float=_finite, parse_int=_counted)
+        document = json.loads(
+            text, parse_constant=_refuse_constant, parse_float=_parse_finite, parse_int=_parse_integer
+        )
         json.dumps(document, ensure_ascii=False).encode()  # half a surrogate pair is no text
     except (ValueError, RecursionError) as error:
         raise DataError("no readable JSON", got=error, expected="a whole leaderboard", where=where) from error
@@ -59,7 +61,7 @@ def from_json(text: str, where: object = "leaderboard") -> Leaderboard:
         schema=document["schema"],
         suite=document["suite"],
         protocol=document["protocol"],
-        scores=tuple(score_of(row) for row in document["scores"]),
+        scores=tuple(parse_score(row) for row in document["scores"]),
         failures=tuple(Failure(**row) for row in document["failures"]),
         summaries=tuple(document["summaries"]),
         encoders=tuple(document["encoders"]),
@@ -81,7 +83,7 @@ def check_rows(board: Leaderboard, where: object) -> None:
         seen.add(place)
 
 
-def write(path: Path, board: Leaderboard) -> None:
+def write_board(path: Path, board: Leaderboard) -> None:
     """Replace ``path`` by ``board`` in one step: a reader sees the old file or the new one.
 
     The caller sees to it that no other process writes ``path``. Raises DataError as ``to_json`` does and BenchError
@@ -92,7 +94,7 @@ def write(path: Path, board: Leaderboard) -> None:
         temporary.write_text(text, encoding="utf-8", newline="\n")
 
 
-def read(path: Path) -> Leaderboard:
+def read_board(path: Path) -> Leaderboard:
     """The leaderboard at ``path``. Raises DataError when there is none or ``from_json`` refuses it."""
     try:
         text = path.read_text(encoding="utf-8")
@@ -101,7 +103,7 @@ def read(path: Path) -> Leaderboard:
     return from_json(text, path)
 
 
-def score_of(row: Mapping[str, Any]) -> Score:
+def parse_score(row: Mapping[str, Any]) -> Score:
     """The Score whose ``plain`` or ``dataclasses.asdict`` form, or JSON of it, is ``row``."""
     low, high = row["ci95"]
     return Score(
@@ -115,7 +117,7 @@ def score_of(row: Mapping[str, Any]) -> Score:
     )
 
 
-def plain(value: object, where: str, field: str = "") -> Any:
+def to_plain(value: object, where: str, field: str = "") -> Any:
     """``value`` in JSON's types: dataclasses and mappings as dict, sequences as list, numpy's scalars as Python's.
 
     Raises DataError naming ``where`` and the field for what JSON cannot hold.
@@ -131,13 +133,13 @@ def plain(value: object, where: str, field: str = "") -> Any:
     if dataclasses.is_dataclass(value) and not isinstance(value, type):
         value = {own.name: getattr(value, own.name) for own in dataclasses.fields(value)}
     if isinstance(value, Mapping):
-        return {str(key): plain(own, where, f"{field}.{key}".lstrip(".")) for key, own in value.items()}
+        return {str(key): to_plain(own, where, f"{field}.{key}".lstrip(".")) for key, own in value.items()}
     if isinstance(value, Sequence) and not isinstance(value, bytes):
-        return [plain(own, where, f"{field}[{index}]") for index, own in enumerate(value)]
+        return [to_plain(own, where, f"{field}[{index}]") for index, own in enumerate(value)]
     raise DataError(f"{field} is no plain value", got=type(value).__name__, expected="JSON's types", where=where)
 
 
-def _row(kind: str, row: Score | Failure) -> str:
+def _describe_row(kind: str, row: Score | Failure) -> str:
     return f"{kind} of {row.task}, {row.encoder}, {row.probe}"
 
 
@@ -145,14 +147,14 @@ def _refuse_constant(name: str) -> float:
     raise ValueError(f"{name} is no JSON number")
 
 
-def _finite(digits: str) -> float:
+def _parse_finite(digits: str) -> float:
     value = float(digits)
     if not math.isfinite(value):
         raise ValueError(f"{digits[:40]} is beyond every number that is stored")
     return value
 
 
-def _counted(digits: str) -> int:
+def _parse_integer(digits: str) -> int:
     if len(digits) > MOST_DIGITS:
         raise ValueError(f"{digits[:40]}... has {len(digits)} digits")
     return int(digits)
@@ -161,7 +163,7 @@ def _counted(digits: str) -> int:
 def _validate(document: Mapping[str, Any], where: object) -> None:
     from jsonschema.exceptions import best_match
 
-    error = best_match(_validator().iter_errors(document))
+    error = best_match(_load_validator().iter_errors(document))
     if error is not None:
         at = "".join(f"[{part}]" if isinstance(part, int) else f".{part}" for part in error.absolute_path).lstrip(".")
         got = error.message if len(error.message) <= 200 else f"{error.message[:200]}..."
@@ -169,7 +171,7 @@ def _validate(document: Mapping[str, Any], where: object) -> None:
 
 
 @functools.cache
-def _validator() -> Any:
+def _load_validator() -> Any:
     from jsonschema import Draft202012Validator
 
     return Draft202012Validator(json.loads(SCHEMA_FILE.read_text(encoding="utf-8")))

@@ -42,7 +42,7 @@ XARES: Mapping[str, Metric] = {
 }
 
 
-def metric_of(score: Score) -> Metric:
+def find_metric(score: Score) -> Metric:
     """The metric of a row under its protocol. Raises ChoiceError for a name that is none of the metrics here."""
     known = STRICT if score.protocol == "strict" else XARES
     if score.metric not in known:

@@ -36,7 +36,7 @@ if TYPE_CHECKING:
 SCHEMA = 1
 
 
-def write(path: Path, answers: ScoredPredictions | TrialPredictions) -> None:
+def write_predictions(path: Path, answers: ScoredPredictions | TrialPredictions) -> None:
     """Write a predictions file whole or not at all; equal content gives equal bytes.
 
     Raises DataError when shapes do not fit together, a class index is out of range, a rank is below 1, a k-hot value is
@@ -45,13 +45,13 @@ def write(path: Path, answers: ScoredPredictions | TrialPredictions) -> None:
     from safetensors.numpy import save
 
     if isinstance(answers, TrialPredictions):
-        trial_predictions.write(path, answers)
+        trial_predictions.write_trial_predictions(path, answers)
         return
     targets, predictions = answers.targets, answers.predictions
     tensors = {"targets": targets, "predictions": predictions, "folds": answers.folds}
     if answers.clusters is not None:
         tensors["clusters"] = answers.clusters
-    _check(tensors, len(answers.keys), len(answers.classes), path, ranks=answers.ranks)
+    _check_tensors(tensors, len(answers.keys), len(answers.classes), path, ranks=answers.ranks)
     notes = {"schema": SCHEMA, "keys": list(answers.keys), "classes": list(answers.classes)}
     about = json.dumps(notes | ({"ranks": True} if answers.ranks else {}), sort_keys=True)
     kinds = {"targets": np.uint8, "predictions": np.float32} if targets.ndim == 2 else {}
@@ -59,14 +59,14 @@ def write(path: Path, answers: ScoredPredictions | TrialPredictions) -> None:
     whole = {name: np.ascontiguousarray(tensor, dtype=kinds.get(name, np.int64)) for name, tensor in tensors.items()}
     if texts:
         whole["texts"] = np.frombuffer(json.dumps(texts, sort_keys=True).encode(), dtype=np.uint8)
-    elif _answered(targets, predictions):
+    elif _has_k_hot_answers(targets, predictions):
         whole |= {name: np.packbits(tensors[name], axis=-1) for name in ("targets", "predictions")}
     content = save(whole, metadata={"otoscope": about})
     with written(path) as temporary:
         temporary.write_bytes(content)
 
 
-def read(path: Path) -> ScoredPredictions | TrialPredictions:
+def read_predictions(path: Path) -> ScoredPredictions | TrialPredictions:
     """What ``write`` wrote. Raises DataError for a file that is absent, damaged or something else."""
     from safetensors import SafetensorError, safe_open
 
@@ -77,20 +77,20 @@ def read(path: Path) -> ScoredPredictions | TrialPredictions:
     except (OSError, SafetensorError, ValueError) as error:
         raise DataError("cannot read predictions", got=error, expected="a whole file", where=path) from error
     if trial_predictions.KEY in tensors:
-        return trial_predictions.of_tensors(tensors, about, path)
+        return trial_predictions.parse_trial_tensors(tensors, about, path)
     if "texts" in tensors:
-        tensors |= _texts(tensors.pop("texts"), path)
+        tensors |= _decode_texts(tensors.pop("texts"), path)
     names = {"targets", "predictions", "folds"}
     about = about if isinstance(about, dict) else {}
-    about = about if all(_are_texts(about.get(name)) for name in ("keys", "classes")) else {}
+    about = about if all(_is_list_of_texts(about.get(name)) for name in ("keys", "classes")) else {}
     if about.get("schema") != SCHEMA or not names <= set(tensors) <= names | {"clusters"}:
         got = f"schema {about.get('schema')}, tensors {sorted(tensors)}"
         raise DataError("no predictions file", got=got, expected=f"schema {SCHEMA}", where=path)
-    if _answered(tensors["targets"], tensors["predictions"]):
+    if _has_k_hot_answers(tensors["targets"], tensors["predictions"]):
         for name in ("targets", "predictions"):
             tensors[name] = np.unpackbits(tensors[name], axis=-1, count=len(about["classes"]))
     ranks = bool(about.get("ranks", False))
-    _check(tensors, len(about["keys"]), len(about["classes"]), path, ranks=ranks)
+    _check_tensors(tensors, len(about["keys"]), len(about["classes"]), path, ranks=ranks)
     return ScoredPredictions(
         tuple(about["keys"]),
         tensors["targets"],
@@ -102,11 +102,11 @@ def read(path: Path) -> ScoredPredictions | TrialPredictions:
     )
 
 
-def _are_texts(value: object) -> bool:
+def _is_list_of_texts(value: object) -> bool:
     return isinstance(value, list) and all(isinstance(own, str) for own in value)
 
 
-def _texts(stored: NDArray[np.uint8], where: object) -> dict[str, NDArray[Any]]:
+def _decode_texts(stored: NDArray[np.uint8], where: object) -> dict[str, NDArray[Any]]:
     try:
         texts = json.loads(stored.tobytes())
         found = {name: np.array(texts[name], dtype=object) for name in ("targets", "predictions")}
@@ -115,14 +115,14 @@ def _texts(stored: NDArray[np.uint8], where: object) -> dict[str, NDArray[Any]]:
     return found
 
 
-def _answered(targets: NDArray[Any], predictions: NDArray[Any]) -> bool:
+def _has_k_hot_answers(targets: NDArray[Any], predictions: NDArray[Any]) -> bool:
     """Whether k-hot targets come with k-hot answers, uint8."""
     return targets.ndim == 2 and predictions.dtype == np.uint8
 
 
-def _check(tensors: dict[str, NDArray[Any]], n: int, n_classes: int, where: object, *, ranks: bool) -> None:
+def _check_tensors(tensors: dict[str, NDArray[Any]], n: int, n_classes: int, where: object, *, ranks: bool) -> None:
     targets, predictions = tensors["targets"], tensors["predictions"]
-    k_hot, answered = targets.ndim == 2, _answered(targets, predictions)
+    k_hot, answered = targets.ndim == 2, _has_k_hot_answers(targets, predictions)
     of_clip = (n, n_classes) if k_hot else (n,)
     shapes = {"targets": of_clip, "predictions": (*predictions.shape[:1], *of_clip)}
     for name, tensor in tensors.items():

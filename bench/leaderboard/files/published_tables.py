@@ -17,7 +17,7 @@ HEADS = ("mlp", "knn")
 
 
 @dataclass(frozen=True, slots=True)
-class Reported:
+class PublishedTable:
     """One published table."""
 
     name: str
@@ -27,27 +27,27 @@ class Reported:
 
     def value(self, system: str, task: str, probe: str) -> float | None:
         """What the table says of a system on a task, under the head that a probe stands for; None for nothing."""
-        return self.systems[system].get(head_of(probe), {}).get(task)
+        return self.systems[system].get(map_probe_to_head(probe), {}).get(task)
 
 
-def head_of(probe: str) -> str:
+def map_probe_to_head(probe: str) -> str:
     """The published head that a probe of ours compares with; nobody published ridge."""
     return {"knn": "knn", "ridge": ""}.get(probe, "mlp")
 
 
-def read(path: Path) -> tuple[Reported, ...]:
+def read_published_tables(path: Path) -> tuple[PublishedTable, ...]:
     """The tables in ``path``. Raises DataError for a file that is not as described above."""
     try:
         tables = json.loads(path.read_text(encoding="utf-8"))["tables"]
-        found = tuple(Reported(**table) for table in tables)
+        found = tuple(PublishedTable(**table) for table in tables)
         for table in found:
-            _check(table, path)
+            _check_table(table, path)
     except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
         raise DataError("published tables", got=repr(error), expected='{"tables": [...]}', where=path) from error
     return found
 
 
-def _check(table: Reported, path: Path) -> None:
+def _check_table(table: PublishedTable, path: Path) -> None:
     for system, heads in table.systems.items():
         for head, values in heads.items():
             if head not in HEADS:

@@ -19,7 +19,7 @@ class Source:
     board: Leaderboard
 
 
-def sources(path: Path) -> list[Source]:
+def read_sources(path: Path) -> list[Source]:
     """The leaderboard in a file, or those of a run's folder: one for each protocol.
 
     Raises DataError for a folder without any and for a file that is no leaderboard.
@@ -29,19 +29,19 @@ def sources(path: Path) -> list[Source]:
         found = sorted([*path.glob("leaderboard.json"), *path.glob("leaderboard.*.json")])
         if not found:
             raise DataError("no leaderboard", got="a folder without one", expected="leaderboard.json", where=path)
-    return [Source(own, board_json.read(own)) for own in found]
+    return [Source(own, board_json.read_board(own)) for own in found]
 
 
-def one(path: Path) -> Source:
+def read_source(path: Path) -> Source:
     """The only leaderboard that ``path`` stands for. Raises DataError for several, naming them."""
-    found = sources(path)
+    found = read_sources(path)
     if len(found) > 1:
         got = ", ".join(source.path.name for source in found)
         raise DataError("several leaderboards", got=got, expected="one; name the file", where=path)
     return found[0]
 
 
-def proof_path(source: Source, score: Score) -> Path:
+def locate_predictions(source: Source, score: Score) -> Path:
     """Where the predictions of a row lie. Raises DataError for a path that leads out of the leaderboard's folder."""
     inner = PurePosixPath(score.predictions)
     if inner.is_absolute() or ".." in inner.parts or "\\" in score.predictions or "\0" in score.predictions:
@@ -50,17 +50,17 @@ def proof_path(source: Source, score: Score) -> Path:
     return source.path.parent / inner
 
 
-def proof(source: Source, score: Score) -> ScoredPredictions | TrialPredictions:
+def read_answers(source: Source, score: Score) -> ScoredPredictions | TrialPredictions:
     """The predictions of a row. Raises DataError when they cannot be read or are not as many as the row says."""
-    path = proof_path(source, score)
-    found = predictions.read(path)
+    path = locate_predictions(source, score)
+    found = predictions.read_predictions(path)
     if len(found.targets) != score.n:
         got = f"{len(found.targets)} answers"
         raise DataError("predictions of another row", got=got, expected=score.n, where=path)
     return found
 
 
-def pairable(source: Source, score: Score) -> ScoredPredictions:
+def read_pairable_answers(source: Source, score: Score) -> ScoredPredictions:
     """The predictions of a row in the form in which those of two rows are paired; see ``proof``."""
-    found = proof(source, score)
+    found = read_answers(source, score)
     return convert_trials(found, score.task) if isinstance(found, TrialPredictions) else found

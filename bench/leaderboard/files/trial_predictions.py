@@ -36,7 +36,7 @@ KINDS: Mapping[str, Any] = {
 }
 
 
-def write(path: Path, answers: TrialPredictions) -> None:
+def write_trial_predictions(path: Path, answers: TrialPredictions) -> None:
     """Write the file whole or not at all; equal content gives equal bytes.
 
     Raises DataError for arrays that do not fit together and scores that are not finite, BenchError for a full disk.
@@ -44,7 +44,7 @@ def write(path: Path, answers: TrialPredictions) -> None:
     from safetensors.numpy import save_file
 
     check_trials(answers, path)
-    _finite(answers.predictions, path)
+    _check_finite(answers.predictions, path)
     tensors = {name: np.ascontiguousarray(getattr(answers, name), dtype=kind) for name, kind in KINDS.items()}
     about = {
         "schema": SCHEMA,
@@ -57,7 +57,7 @@ def write(path: Path, answers: TrialPredictions) -> None:
         save_file(tensors, temporary, metadata={"otoscope": json.dumps(about, sort_keys=True)})
 
 
-def of_tensors(tensors: Mapping[str, NDArray[Any]], about: Any, where: object) -> TrialPredictions:
+def parse_trial_tensors(tensors: Mapping[str, NDArray[Any]], about: Any, where: object) -> TrialPredictions:
     """The answers in a file. Raises DataError for tensors or metadata other than those that ``write`` wrote."""
     kinds = {name: tensor.dtype for name, tensor in tensors.items()}
     if kinds != {name: np.dtype(kind) for name, kind in KINDS.items()} or not isinstance(about, dict):
@@ -76,10 +76,10 @@ def of_tensors(tensors: Mapping[str, NDArray[Any]], about: Any, where: object) -
         **{name: tensors[name] for name in KINDS}, utterances=named, attributes=attributes, asked=asked, info=info
     )
     check_trials(answers, where)
-    _finite(answers.predictions, where)
+    _check_finite(answers.predictions, where)
     return answers
 
 
-def _finite(scores: NDArray[np.float32], where: object) -> None:
+def _check_finite(scores: NDArray[np.float32], where: object) -> None:
     if not np.isfinite(scores).all():
         raise DataError("predictions hold no score", got="NaN or infinity", expected="finite scores", where=where)

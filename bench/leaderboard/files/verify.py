@@ -13,8 +13,8 @@ from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Any
 
 from bench.evaluation.layer_curve import find_contradiction
-from bench.leaderboard.files.metric_names import metric_of
-from bench.leaderboard.files.sources import Source, proof
+from bench.leaderboard.files.metric_names import find_metric
+from bench.leaderboard.files.sources import Source, read_answers
 from bench.scoring.measure import compute_result
 from bench.types import BenchError, Leaderboard, Score
 
@@ -37,16 +37,16 @@ class Difference:
         return f"{self.where}: {self.field} is {self.stored}, computed again {self.found}"
 
 
-def verify(source: Source) -> list[Difference]:
+def verify_board(source: Source) -> list[Difference]:
     """What differs in a leaderboard, row by row and then in its summaries; nothing when all of it holds."""
-    rows = [difference for score in source.board.scores for difference in _of_row(source, score)]
-    return [*rows, *_of_summaries(source.board)]
+    rows = [difference for score in source.board.scores for difference in _verify_row(source, score)]
+    return [*rows, *_verify_summaries(source.board)]
 
 
-def _of_row(source: Source, score: Score) -> Iterator[Difference]:
+def _verify_row(source: Source, score: Score) -> Iterator[Difference]:
     where = f"{score.task}, {score.encoder}, {score.probe}"
     try:
-        measured = compute_result(metric_of(score), proof(source, score), score.data.classes, where=score.task)
+        measured = compute_result(find_metric(score), read_answers(source, score), score.data.classes, where=score.task)
     except BenchError as error:
         yield Difference(where, "predictions", score.predictions, error)
         return
@@ -67,14 +67,14 @@ def _of_row(source: Source, score: Score) -> Iterator[Difference]:
     else:
         del found["subsets"]
     for name, value in found.items():
-        if not same(stored[name], value):
+        if not is_same(stored[name], value):
             yield Difference(where, name, stored[name], value)
     wrong = find_contradiction(score.value, score.subsets, score.secondary)
     if wrong:
         yield Difference(where, "layers", *wrong)
 
 
-def _of_summaries(board: Leaderboard) -> Iterator[Difference]:
+def _verify_summaries(board: Leaderboard) -> Iterator[Difference]:
     seen = set()
     for stored in board.summaries:
         where = f"summary of {stored['encoder']}, {stored['probe']}"
@@ -86,14 +86,14 @@ def _of_summaries(board: Leaderboard) -> Iterator[Difference]:
             for score in board.scores
             if (score.encoder, score.probe) == (stored["encoder"], stored["probe"]) and not score.private
         ]
-        for field, value in _summary(stored, own).items():
-            if not same(stored[field], value):
+        for field, value in _recompute_summary(stored, own).items():
+            if not is_same(stored[field], value):
                 yield Difference(where, field, stored[field], value)
     for encoder, probe in sorted({(score.encoder, score.probe) for score in board.scores if not score.private} - seen):
         yield Difference(f"summary of {encoder}, {probe}", "row", "absent", "present")
 
 
-def _summary(stored: Mapping[str, Any], own: Sequence[Score]) -> dict[str, Any]:
+def _recompute_summary(stored: Mapping[str, Any], own: Sequence[Score]) -> dict[str, Any]:
     """What the rows say; the domain of a missing task is not known, so that a domain may lack it or not."""
     scored = {score.task for score in own}
     missing = sorted(set(stored["missing"]) - scored)
@@ -101,31 +101,31 @@ def _summary(stored: Mapping[str, Any], own: Sequence[Score]) -> dict[str, Any]:
     weights = [score.weight for score in own]
     domains = {}
     for domain in sorted({*stored["domains"], *(score.domain for score in own)}):
-        known = _mean([score.normalized for score in own if score.domain == domain])
+        known = _compute_mean([score.normalized for score in own if score.domain == domain])
         unknown = not whole and stored["domains"].get(domain) is None
         domains[domain] = None if unknown else known
     return {
         "tasks": len(scored) + len(missing),
         "missing": missing,
-        "weighted": _mean([score.normalized for score in own], weights) if whole else None,
-        "mean": _mean([score.normalized for score in own]) if whole else None,
-        "chance_corrected": _mean([score.chance_corrected for score in own]) if whole else None,
+        "weighted": _compute_mean([score.normalized for score in own], weights) if whole else None,
+        "mean": _compute_mean([score.normalized for score in own]) if whole else None,
+        "chance_corrected": _compute_mean([score.chance_corrected for score in own]) if whole else None,
         "domains": domains,
     }
 
 
-def _mean(values: Sequence[float], weights: Sequence[float] | None = None) -> float | None:
+def _compute_mean(values: Sequence[float], weights: Sequence[float] | None = None) -> float | None:
     weights = [1.0] * len(values) if weights is None else weights
     total = math.fsum(weights)
     return math.fsum(w * v for w, v in zip(weights, values, strict=True)) / total if total else None
 
 
-def same(one: object, other: object) -> bool:
+def is_same(one: object, other: object) -> bool:
     """Whether two plain values are equal, their numbers to ``TOLERANCE``."""
     if isinstance(one, dict) and isinstance(other, dict):
-        return one.keys() == other.keys() and all(same(one[key], other[key]) for key in one)
+        return one.keys() == other.keys() and all(is_same(one[key], other[key]) for key in one)
     if isinstance(one, tuple | list) and isinstance(other, tuple | list):
-        return len(one) == len(other) and all(map(same, one, other))
+        return len(one) == len(other) and all(map(is_same, one, other))
     if isinstance(one, float | int) and isinstance(other, float | int):
         return math.isclose(one, other, rel_tol=0.0, abs_tol=TOLERANCE)
     return one == other

@@ -11,9 +11,9 @@ import json
 from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
-from bench.leaderboard.files.sources import Source, proof, proof_path
-from bench.leaderboard.page.mistakes import Texts, allowance, of_task
-from bench.leaderboard.terminal.tables import flags, printable
+from bench.leaderboard.files.sources import Source, locate_predictions, read_answers
+from bench.leaderboard.page.mistakes import TextTable, compute_row_budget, describe_task
+from bench.leaderboard.terminal.tables import list_flags, to_printable
 from bench.types import BenchError, Failure, Score
 
 if TYPE_CHECKING:
@@ -23,42 +23,44 @@ if TYPE_CHECKING:
 DIGITS = 5
 MOST_ERROR = 400  # characters of a failure
 SPEED = ("batch_size", "seconds", "audio_seconds_per_second", "clips_per_second")
-Read = Callable[[Source, Score], "ScoredPredictions | TrialPredictions | None"]
+PredictionReader = Callable[[Source, Score], "ScoredPredictions | TrialPredictions | None"]
 
 
-def document(sources: Sequence[Source], problems: Sequence[str] = (), read: Read | None = None) -> dict[str, Any]:
+def build_contents(
+    sources: Sequence[Source], problems: Sequence[str] = (), read: PredictionReader | None = None
+) -> dict[str, Any]:
     """What the page of ``sources`` holds, in JSON's types; equal input gives equal documents.
 
     ``problems`` are told at its top: files that could not be used. ``read`` gives the predictions of a row, None where
     there are none; by default they are read beside the leaderboard.
     """
-    room = allowance(sum(len(source.board.scores) for source in sources))
-    named = zip(sources, labels(sources), strict=True)
-    boards = [_board(source, label, room, read or stored) for source, label in named]
-    return {"boards": boards, "problems": [printable(problem) for problem in problems]}
+    room = compute_row_budget(sum(len(source.board.scores) for source in sources))
+    named = zip(sources, label_boards(sources), strict=True)
+    boards = [_build_board(source, label, room, read or read_stored_answers) for source, label in named]
+    return {"boards": boards, "problems": [to_printable(problem) for problem in problems]}
 
 
-def stored(source: Source, score: Score) -> ScoredPredictions | TrialPredictions | None:
+def read_stored_answers(source: Source, score: Score) -> ScoredPredictions | TrialPredictions | None:
     """The predictions of a row, None where their file is not there. Raises DataError for one that is damaged."""
-    return proof(source, score) if proof_path(source, score).is_file() else None
+    return read_answers(source, score) if locate_predictions(source, score).is_file() else None
 
 
-def labels(sources: Sequence[Source]) -> list[str]:
+def label_boards(sources: Sequence[Source]) -> list[str]:
     """A name for each board: its run's folder, and where that is not enough the file or a number, too."""
     found: list[str] = []
     for source in sources:
         name = source.path.resolve().parent.name or "run"
         if source.path.name != "leaderboard.json":
             name = f"{name}/{source.path.name}"
-        name = printable(name)
+        name = to_printable(name)
         same = sum(other == name or other.startswith(f"{name} (") for other in found)
         found.append(f"{name} ({same + 1})" if same else name)
     return found
 
 
-def _board(source: Source, label: str, room: int, read: Read) -> dict[str, Any]:
+def _build_board(source: Source, label: str, room: int, read: PredictionReader) -> dict[str, Any]:
     board = source.board
-    texts = Texts()
+    texts = TextTable()
     rows: list[Score | Failure] = [*board.scores, *board.failures]
     tasks = sorted({row.task for row in rows})
     number = {name: index for index, name in enumerate(tasks)}
@@ -67,26 +69,26 @@ def _board(source: Source, label: str, room: int, read: Read) -> dict[str, Any]:
     others = sorted({*(row.encoder for row in rows), *(own["encoder"] for own in board.summaries)} - known)
     encoders += [{"name": name} for name in others]
     place = {encoder["name"]: index for index, encoder in enumerate(encoders)}
-    mistakes, hard = _mistakes(source, room, read, texts)
+    mistakes, hard = _collect_mistakes(source, room, read, texts)
     whole = {
         "label": label,
         "suite": board.suite,
         "protocol": board.protocol,
         "tasks": tasks,
         "encoders": encoders,
-        "scores": _scores(board.scores, number, place, encoders),
+        "scores": _build_score_columns(board.scores, number, place, encoders),
         "failures": [
             [number[own.task], place[own.encoder], own.probe, own.error[:MOST_ERROR]] for own in board.failures
         ],
         "summaries": [{**own, "encoder": place[own["encoder"]]} for own in board.summaries],
-        "run": _run(source),
+        "run": _read_run(source),
     }
-    found: dict[str, Any] = _shown(whole)
+    found: dict[str, Any] = _round_numbers(whole)
     found |= {"mistakes": mistakes, "hard": [hard.get(task, []) for task in tasks], "texts": texts.listed()}
     return found
 
 
-def _scores(
+def _build_score_columns(
     scores: Sequence[Score], tasks: Mapping[str, int], place: Mapping[str, int], encoders: Sequence[Mapping[str, Any]]
 ) -> dict[str, Any]:
     """Each field of the scores as a column; see ``column``."""
@@ -94,28 +96,28 @@ def _scores(
     for score in scores:
         row = {own.name: getattr(score, own.name) for own in dataclasses.fields(score)}
         row["data"] = dataclasses.asdict(score.data)
-        row["flags"] = flags(score, encoders[place[score.encoder]].get("trained_on", ()))
+        row["flags"] = list_flags(score, encoders[place[score.encoder]].get("trained_on", ()))
         row |= {"task": tasks[score.task], "encoder": place[score.encoder]}
         for mapping in ("secondary", "rates", "subsets"):
             row[f"{mapping}_of"], row[mapping] = list(row[mapping]), list(row[mapping].values())
         row["seeds"] = list(row["seeds"])
         del row["suite"], row["protocol"]
         rows.append(row)
-    return {name: column([row[name] for row in rows]) for name in rows[0]} if rows else {}
+    return {name: encode_column([row[name] for row in rows]) for name in rows[0]} if rows else {}
 
 
-def column(values: Sequence[Any]) -> dict[str, Any]:
+def encode_column(values: Sequence[Any]) -> dict[str, Any]:
     """``values`` as {"all": values}, or {"of": the distinct ones, "at": which of them} where few are distinct."""
     places: dict[str, int] = {}
-    texts = [json.dumps(_shown(value), sort_keys=True) for value in values]
+    texts = [json.dumps(_round_numbers(value), sort_keys=True) for value in values]
     at = [places.setdefault(text, len(places)) for text in texts]
     if 2 * len(places) > len(values) and len(values) > 1:
-        return {"all": [_shown(value) for value in values]}
+        return {"all": [_round_numbers(value) for value in values]}
     return {"of": [json.loads(text) for text in places], "at": at}
 
 
-def _mistakes(
-    source: Source, room: int, read: Read, texts: Texts
+def _collect_mistakes(
+    source: Source, room: int, read: PredictionReader, texts: TextTable
 ) -> tuple[list[dict[str, Any] | None], dict[str, list[list[Any]]]]:
     """For each score what its predictions say, an ``error`` or None for no predictions; and each task's hard clips."""
     rows: list[dict[str, Any] | None] = [None] * len(source.board.scores)
@@ -130,31 +132,31 @@ def _mistakes(
             try:
                 own = read(source, score)
             except BenchError as error:
-                rows[index] = {"error": printable(f"{error.what}: got {error.got}")}
+                rows[index] = {"error": to_printable(f"{error.what}: got {error.got}")}
                 continue
             if own is not None:
                 found[index] = own
         try:
-            of_rows, hard[task] = of_task(list(found.values()), room, texts)
+            of_rows, hard[task] = describe_task(list(found.values()), room, texts)
         except BenchError as error:  # one row of another shape must not hide the page
-            of_rows = [{"error": printable(str(error))}] * len(found)
+            of_rows = [{"error": to_printable(str(error))}] * len(found)
         for index, row in zip(found, of_rows, strict=True):
             rows[index] = row
     return rows, hard
 
 
-def _run(source: Source) -> dict[str, Any]:
+def _read_run(source: Source) -> dict[str, Any]:
     """What ``run.json`` says of time, machine and speed; ``error`` for one that cannot be read, empty without one."""
     path = source.path.parent / "run.json"
     try:
-        found = json.loads(path.read_text(encoding="utf-8"), parse_constant=_refuse)
+        found = json.loads(path.read_text(encoding="utf-8"), parse_constant=_refuse_constant)
         speeds = [own for own in found["throughput"] if all(isinstance(own[name], int | float) for name in SPEED)]
         return {
             "started": str(found["started"]),
             "seconds": float(found["seconds"]),
-            "machine": {str(name): _word(value) for name, value in found["machine"].items()},
+            "machine": {str(name): _to_word(value) for name, value in found["machine"].items()},
             "versions": {str(name): str(value) for name, value in found["versions"].items() if value is not None},
-            "throughput": [{name: own[name] for name in SPEED} | _speed_of(own) for own in speeds],
+            "throughput": [{name: own[name] for name in SPEED} | _describe_speed(own) for own in speeds],
         }
     except FileNotFoundError:
         return {}
@@ -162,26 +164,26 @@ def _run(source: Source) -> dict[str, Any]:
         return {"error": f"run.json cannot be read: {error!r}"}
 
 
-def _word(value: object) -> str:
+def _to_word(value: object) -> str:
     return ", ".join(map(str, value)) or "none" if isinstance(value, list) else str(value)
 
 
-def _refuse(name: str) -> float:
+def _refuse_constant(name: str) -> float:
     raise ValueError(f"{name} is no JSON number")
 
 
-def _speed_of(own: Mapping[str, Any]) -> dict[str, str]:
+def _describe_speed(own: Mapping[str, Any]) -> dict[str, str]:
     return {name: str(own[name]) for name in ("encoder", "device", "precision")}
 
 
-def _shown(value: Any) -> Any:
+def _round_numbers(value: Any) -> Any:
     """``value`` as a page shows it: printable text, rounded numbers."""
     if isinstance(value, str):
-        return printable(value)
+        return to_printable(value)
     if isinstance(value, float):
         return round(value, DIGITS)
     if isinstance(value, Mapping):
-        return {printable(str(key)): _shown(own) for key, own in value.items()}
+        return {to_printable(str(key)): _round_numbers(own) for key, own in value.items()}
     if isinstance(value, list | tuple):
-        return [_shown(own) for own in value]
+        return [_round_numbers(own) for own in value]
     return value

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from bench.leaderboard.terminal.tables import printable
+from bench.leaderboard.terminal.tables import to_printable
 from bench.metrics.error_rates import count_errors, to_plain_words
 from bench.metrics.multilabel import weight_average_precisions
 from bench.metrics.segment_f1 import compute_f1, count_segments, count_totals
@@ -34,7 +34,7 @@ HARDEST = 12  # clips of a task, over all its rows
 
 
 @dataclass(frozen=True, slots=True)
-class Clips:
+class ClipQuality:
     """How well a row did on each clip, and what it answered there."""
 
     keys: Sequence[str]  # [N]
@@ -44,14 +44,14 @@ class Clips:
     alone: bool = False  # whether these clips were chosen for this row, so that other rows say nothing of them
 
 
-class Texts:
+class TextTable:
     """Texts of a page, each kept once: a row holds their numbers."""
 
     def __init__(self) -> None:
         self._numbers: dict[str, int] = {}
 
     def __call__(self, text: str) -> int:
-        short = printable(text)
+        short = to_printable(text)
         short = short if len(short) <= MOST_CHARACTERS else f"{short[: MOST_CHARACTERS - 1]}…"
         return self._numbers.setdefault(short, len(self._numbers))
 
@@ -59,55 +59,55 @@ class Texts:
         return list(self._numbers)
 
 
-def allowance(rows: int) -> int:
+def compute_row_budget(rows: int) -> int:
     """Bytes that each of ``rows`` rows may take in a page."""
     return int(np.clip(BUDGET // max(1, rows), LEAST, MOST))
 
 
-def of_task(
-    found: Sequence[ScoredPredictions | TrialPredictions], room: int, texts: Texts
+def describe_task(
+    found: Sequence[ScoredPredictions | TrialPredictions], room: int, texts: TextTable
 ) -> tuple[list[dict[str, Any]], list[list[Any]]]:
     """For the rows of one task: what each got wrong within ``room`` bytes, and the clips that are hard for all.
 
     A clip of a row is [key, target, answer, quality, quality of the other rows], a hard one [key, mean quality, number
     of rows]; texts are numbers of ``texts``. Raises as the metrics do for predictions that they refuse.
     """
-    clips = [by_clip(own) for own in found]
-    everyone = _means(clips)
+    clips = [rate_clips(own) for own in found]
+    everyone = _sum_qualities(clips)
     rows = []
     for own, of_row in zip(found, clips, strict=True):
-        row = by_class(own, room - MOST_CLIPS * CLIP // 2, texts)
+        row = rate_classes(own, room - MOST_CLIPS * CLIP // 2, texts)
         number = int(np.clip(room // 3 // CLIP, 2, MOST_CLIPS))
-        rows.append({**row, "worst": _worst(of_row, everyone, number, texts)})
+        rows.append({**row, "worst": _list_worst(of_row, everyone, number, texts)})
     hard = sorted(everyone.items(), key=lambda item: (item[1][0] / item[1][1], item[0]))[:HARDEST]
     return rows, [[texts(key), round(total / count, 3), count] for key, (total, count) in hard if count > 1]
 
 
-def by_clip(found: ScoredPredictions | TrialPredictions) -> Clips:
+def rate_clips(found: ScoredPredictions | TrialPredictions) -> ClipQuality:
     """The quality of a row on each of its clips; for events on each whole recording, for retrieval on each query."""
     if isinstance(found, TrialPredictions):
-        return _trials(found)
+        return _rate_trials(found)
     targets, predictions = found.targets, found.predictions
     if targets.dtype == object:
-        return _transcripts(found)
+        return _rate_transcripts(found)
     if found.ranks:
-        return Clips(
+        return ClipQuality(
             found.keys,
             (1.0 / predictions).mean(axis=0),
             lambda i: found.classes[int(targets[i])],
             lambda i: f"rank {np.median(predictions[:, i]):g}",
         )
     if targets.ndim == 1:
-        return Clips(
+        return ClipQuality(
             found.keys,
             (predictions == targets).mean(axis=0),
             lambda i: found.classes[int(targets[i])],
             lambda i: found.classes[int(np.bincount(predictions[:, i]).argmax())],
         )
-    return _events(found) if predictions.dtype == np.uint8 else _labels(found)
+    return _rate_events(found) if predictions.dtype == np.uint8 else _rate_labels(found)
 
 
-def by_class(found: ScoredPredictions | TrialPredictions, room: int, texts: Texts) -> dict[str, Any]:
+def rate_classes(found: ScoredPredictions | TrialPredictions, room: int, texts: TextTable) -> dict[str, Any]:
     """Confusions [target, answer, count over seeds] of single labels, or the quality of the hardest classes."""
     if isinstance(found, TrialPredictions):
         return {"kind": "trials"}
@@ -118,17 +118,17 @@ def by_class(found: ScoredPredictions | TrialPredictions, room: int, texts: Text
         ranks = predictions.ravel()
         return {"kind": "ranks", "within": [[k, round(float((ranks <= k).mean()), 4)] for k in (1, 5, 10, 50)]}
     if targets.ndim == 1:
-        return {"kind": "classes", "seeds": seeds, **_confusions(found, room, texts)}
+        return {"kind": "classes", "seeds": seeds, **_count_confusions(found, room, texts)}
     if predictions.dtype == np.uint8:
         counts = np.sum([count_totals(targets, answers) for answers in predictions], axis=0)
         values = compute_f1(counts[:, None], "micro")
-        return {"kind": "events", "by_class": _listed_classes(found, values, room, texts)}
+        return {"kind": "events", "by_class": _list_classes(found, values, room, texts)}
     once = np.ones((1, len(targets)), dtype=np.int64)
     values = np.mean([weight_average_precisions(targets, answers)(once)[0] for answers in predictions], axis=0)
-    return {"kind": "labels", "by_class": _listed_classes(found, values, room, texts)}
+    return {"kind": "labels", "by_class": _list_classes(found, values, room, texts)}
 
 
-def _confusions(found: ScoredPredictions, room: int, texts: Texts) -> dict[str, Any]:
+def _count_confusions(found: ScoredPredictions, room: int, texts: TextTable) -> dict[str, Any]:
     """All cells of the matrix if there is room for them, else the most frequent confusions."""
     n = len(found.classes)
     matrix = np.bincount((found.targets * n + found.predictions).ravel().astype(np.int64), minlength=n * n).reshape(
@@ -151,7 +151,9 @@ def _confusions(found: ScoredPredictions, room: int, texts: Texts) -> dict[str, 
     }
 
 
-def _listed_classes(found: ScoredPredictions, values: NDArray[np.float64], room: int, texts: Texts) -> list[list[Any]]:
+def _list_classes(
+    found: ScoredPredictions, values: NDArray[np.float64], room: int, texts: TextTable
+) -> list[list[Any]]:
     """[class, value, test rows with it] of the classes with the lowest values; those without a value are left out."""
     support = found.targets.sum(axis=0)
     order = [int(i) for i in np.argsort(values, kind="stable") if not np.isnan(values[i])]
@@ -159,7 +161,7 @@ def _listed_classes(found: ScoredPredictions, values: NDArray[np.float64], room:
     return [[texts(found.classes[i]), round(float(values[i]), 4), int(support[i])] for i in order[:number]]
 
 
-def _labels(found: ScoredPredictions) -> Clips:
+def _rate_labels(found: ScoredPredictions) -> ClipQuality:
     """Label ranking average precision: how far up a clip's true labels stand among all its scores."""
     order = np.argsort(-found.predictions, axis=-1, kind="stable")  # [S, N, C]
     hits = np.take_along_axis(np.broadcast_to(found.targets, found.predictions.shape), order, axis=-1)
@@ -171,10 +173,10 @@ def _labels(found: ScoredPredictions) -> Clips:
         top = np.argsort(-found.predictions[:, i].mean(axis=0), kind="stable")[: max(1, int(wanted[i]))]
         return ", ".join(found.classes[int(c)] for c in top)
 
-    return Clips(found.keys, quality, lambda i: _names(found, found.targets[i]), answer)
+    return ClipQuality(found.keys, quality, lambda i: _join_names(found, found.targets[i]), answer)
 
 
-def _events(found: ScoredPredictions) -> Clips:
+def _rate_events(found: ScoredPredictions) -> ClipQuality:
     """F1 over the segments and classes of each recording; undefined where nothing sounds and nothing was said."""
     recordings = [key.rpartition("@")[0] or key for key in found.keys]
     names = list(dict.fromkeys(recordings))
@@ -185,24 +187,24 @@ def _events(found: ScoredPredictions) -> Clips:
     heard = 2 * hits + alarms + misses
     quality = np.where(heard > 0, 2 * hits / np.maximum(heard, 1), np.nan)
     majority = len(found.predictions) / 2
-    return Clips(
+    return ClipQuality(
         names,
         quality,
-        lambda i: _names(found, found.targets[units == i].any(axis=0)),
-        lambda i: _names(found, (found.predictions[:, units == i].any(axis=1)).sum(axis=0) > majority),
+        lambda i: _join_names(found, found.targets[units == i].any(axis=0)),
+        lambda i: _join_names(found, (found.predictions[:, units == i].any(axis=1)).sum(axis=0) > majority),
     )
 
 
-def _transcripts(found: ScoredPredictions) -> Clips:
+def _rate_transcripts(found: ScoredPredictions) -> ClipQuality:
     """One minus the word error rate of each clip, not below 0."""
     sides = [count_errors(list(found.targets), list(own), normaliser=to_plain_words) for own in found.predictions]
     counts = np.mean(sides, axis=0)
     errors, words = counts.T
     quality = np.where(words > 0, np.maximum(0.0, 1 - errors / np.maximum(words, 1)), np.nan)
-    return Clips(found.keys, quality, lambda i: str(found.targets[i]), lambda i: str(found.predictions[0, i]))
+    return ClipQuality(found.keys, quality, lambda i: str(found.targets[i]), lambda i: str(found.predictions[0, i]))
 
 
-def _trials(found: TrialPredictions) -> Clips:
+def _rate_trials(found: TrialPredictions) -> ClipQuality:
     """The targets with the lowest and the non-targets with the highest scores, as many of both.
 
     The quality of a trial is the share of trials of the other kind that it is told apart from.
@@ -214,7 +216,7 @@ def _trials(found: TrialPredictions) -> Clips:
         places = own[np.argsort(sign * scores[own], kind="stable")[: MOST_CLIPS // 2]]
         quality = np.searchsorted(others, sign * scores[places], side="left") / max(1, len(others))
         chosen += list(zip(places.tolist(), quality.tolist(), strict=True))
-    return Clips(
+    return ClipQuality(
         [f"{found.utterances[found.enrol[t]]} / {found.utterances[found.test[t]]}" for t, _ in chosen],
         np.array([quality for _, quality in chosen]),
         lambda i: "same speaker" if same[chosen[i][0]] else "different speakers",
@@ -223,11 +225,11 @@ def _trials(found: TrialPredictions) -> Clips:
     )
 
 
-def _names(found: ScoredPredictions, active: Iterable[Any]) -> str:
+def _join_names(found: ScoredPredictions, active: Iterable[Any]) -> str:
     return ", ".join(name for name, on in zip(found.classes, active, strict=True) if on) or "nothing"
 
 
-def _means(clips: Sequence[Clips]) -> dict[str, tuple[float, int]]:
+def _sum_qualities(clips: Sequence[ClipQuality]) -> dict[str, tuple[float, int]]:
     """Sum and number of the rows' qualities of each clip."""
     found: dict[str, tuple[float, int]] = {}
     for own in (own for own in clips if not own.alone):
@@ -238,7 +240,9 @@ def _means(clips: Sequence[Clips]) -> dict[str, tuple[float, int]]:
     return found
 
 
-def _worst(own: Clips, everyone: dict[str, tuple[float, int]], number: int, texts: Texts) -> list[list[Any]]:
+def _list_worst(
+    own: ClipQuality, everyone: dict[str, tuple[float, int]], number: int, texts: TextTable
+) -> list[list[Any]]:
     """The clips with the lowest quality; among equals those that the other rows do best, which say most of this one."""
 
     def others(index: int) -> float | None:

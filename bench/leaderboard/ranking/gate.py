@@ -21,7 +21,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from bench.leaderboard.files.sources import Source
-from bench.leaderboard.ranking.compare import direction, pair
+from bench.leaderboard.ranking.comparison import compute_scale, pair_rows
 from bench.scoring.paired import PairedDifference, compute_seed_variance, compute_standard_error
 from bench.types import Score
 
@@ -76,11 +76,13 @@ class Evidence:
 
     @property
     def drop(self) -> Drop:
-        scale, own = abs(direction(self.base)), self.paired
-        clips = (scale * compute_standard_error(own.resampled, own.units, 1 / scale) * _correction(own.units)) ** 2
+        scale, own = abs(compute_scale(self.base)), self.paired
+        clips = (
+            scale * compute_standard_error(own.resampled, own.units, 1 / scale) * _compute_correction(own.units)
+        ) ** 2
         seeds, known = compute_seed_variance([(scale, own.seeds)])
-        freedom = _freedom([(clips, own.units - 1), (seeds, known)])
-        return Drop(-own.difference * direction(self.base), (clips + seeds) ** 0.5, freedom, own.equal)
+        freedom = _combine_degrees_of_freedom([(clips, own.units - 1), (seeds, known)])
+        return Drop(-own.difference * compute_scale(self.base), (clips + seeds) ** 0.5, freedom, own.equal)
 
 
 @dataclass(frozen=True, slots=True)
@@ -117,12 +119,12 @@ class Verdict:
         return f"{self.status}: {lost}, allowed {limits.max_drop:g}, p {self.p:.2g}, limit {self.level:.2g}{note}"
 
 
-def evidence(first: Source, base: Score, second: Source, score: Score) -> Evidence:
+def pair_evidence(first: Source, base: Score, second: Source, score: Score) -> Evidence:
     """Pair a row with its baseline. Raises DataError for another task version, metric, data or other clips."""
-    return Evidence(base, score, pair(first, base, second, score, resamples=RESAMPLES, flips=0))
+    return Evidence(base, score, pair_rows(first, base, second, score, resamples=RESAMPLES, flips=0))
 
 
-def judge(drop: Drop, limits: Limits, tests: int) -> dict[str, Any]:
+def judge_drop(drop: Drop, limits: Limits, tests: int) -> dict[str, Any]:
     """Status and numbers of one of ``tests`` tests of a family, as fields of a Verdict."""
     from scipy.stats import t
 
@@ -143,31 +145,31 @@ def judge(drop: Drop, limits: Limits, tests: int) -> dict[str, Any]:
     }
 
 
-def of_row(own: Evidence, limits: Limits, tests: int) -> Verdict:
+def judge_row(own: Evidence, limits: Limits, tests: int) -> Verdict:
     """The verdict on one row."""
-    return Verdict(*_names(own), **judge(own.drop, limits, tests))
+    return Verdict(*_get_names(own), **judge_drop(own.drop, limits, tests))
 
 
-def of_summary(rows: Sequence[Evidence], limits: Limits, tests: int, lacking: int = 0) -> Verdict:
+def judge_summary(rows: Sequence[Evidence], limits: Limits, tests: int, lacking: int = 0) -> Verdict:
     """The verdict on S over ``rows`` of one encoder and probe, weighted as S is; plainly where none has a weight.
 
     ``lacking``: how many tasks of the baseline are not among them.
     """
-    _, encoder, against, probe = _names(rows[0])
+    _, encoder, against, probe = _get_names(rows[0])
     note = f"over {len(rows)} tasks" + (f", {lacking} of the baseline's not in this run" if lacking else "")
-    found = judge(total(rows), limits, tests)
+    found = judge_drop(combine_drops(rows), limits, tests)
     return Verdict(SUMMARY, encoder, against, probe, **{**found, "note": note})
 
 
-def total(rows: Sequence[Evidence]) -> Drop:
+def combine_drops(rows: Sequence[Evidence]) -> Drop:
     """The drop of S. Tasks on the same audio were resampled alike, so what they share is in the sum's spread."""
     weights = np.array([row.base.weight for row in rows])
     weights = weights / weights.sum() if weights.sum() else np.full(len(rows), 1 / len(rows))
     drops = [row.drop for row in rows]
-    scales = np.array([direction(row.base) for row in rows])
+    scales = np.array([compute_scale(row.base) for row in rows])
     resampled: NDArray[np.float64] = (weights * scales) @ np.stack([row.paired.resampled for row in rows])
     units = max(1, int(1 / float(weights**2 @ np.array([1 / row.paired.units for row in rows]))))
-    joint = (compute_standard_error(resampled, units, 1.0) * _correction(units)) ** 2
+    joint = (compute_standard_error(resampled, units, 1.0) * _compute_correction(units)) ** 2
     factors = [(float(w * s), row.paired) for w, s, row in zip(weights, scales, rows, strict=True)]
     seeds, known = compute_seed_variance([(factor, own.seeds) for factor, own in factors])
     clips = [(factor * float(np.nanstd(own.resampled))) ** 2 for factor, own in factors]
@@ -175,19 +177,19 @@ def total(rows: Sequence[Evidence]) -> Drop:
     parts = [(joint * own / whole, float(row.paired.units - 1)) for own, row in zip(clips, rows, strict=True)]
     error, parts = (joint + seeds) ** 0.5, [*parts, (seeds, known)]
     value = float(weights @ np.array([drop.value for drop in drops]))
-    return Drop(value, error, _freedom(parts), all(drop.equal for drop in drops))
+    return Drop(value, error, _combine_degrees_of_freedom(parts), all(drop.equal for drop in drops))
 
 
-def _names(own: Evidence) -> tuple[str, str, str, str]:
+def _get_names(own: Evidence) -> tuple[str, str, str, str]:
     return own.score.task, own.score.encoder, own.base.encoder, own.score.probe
 
 
-def _correction(units: int) -> float:
+def _compute_correction(units: int) -> float:
     """A bootstrap of U units sees the variance (U - 1) / U of what it estimates."""
     return float((units / (units - 1)) ** 0.5) if units > 1 else 1.0
 
 
-def _freedom(parts: Sequence[tuple[float, float]]) -> float:
+def _combine_degrees_of_freedom(parts: Sequence[tuple[float, float]]) -> float:
     """Satterthwaite's degrees of freedom of a sum of variances with each its own; at least 1."""
     below = sum(own**2 / max(1, freedom) for own, freedom in parts)
     return max(1.0, sum(own for own, _ in parts) ** 2 / below) if below else 1.0

@@ -10,7 +10,7 @@ from bench.leaderboard.ranking.gate import PASSED, UNDETECTABLE, Limits, Verdict
 from bench.leaderboard.terminal.tables import render_lines
 
 
-def render(verdicts: Sequence[Verdict], limits: Limits, *, width: int = 120, colour: bool = False) -> str:
+def render_verdicts(verdicts: Sequence[Verdict], limits: Limits, *, width: int = 120, colour: bool = False) -> str:
     """One line for every verdict but a plain pass, what fails last, and how many of each. Ends with a newline."""
     told = [one for one in verdicts if one.status != PASSED or one.task == "S"]
     told.sort(key=lambda one: (one.fails, one.task == "S"))
@@ -23,7 +23,7 @@ def render(verdicts: Sequence[Verdict], limits: Limits, *, width: int = 120, col
     return render_lines([*lines, (f"gate: {counted}; allowed drop {limits.max_drop:g}", "bold")], width, colour)
 
 
-def render_speed(found: Sequence[Mapping[str, Any]], *, width: int = 120, colour: bool = False) -> str:
+def render_paired_timings(found: Sequence[Mapping[str, Any]], *, width: int = 120, colour: bool = False) -> str:
     """One line for each load that was timed in turns with the baseline; nothing without one."""
     lines = [
         (

@@ -22,46 +22,52 @@ if TYPE_CHECKING:
 
     from rich.console import RenderableType
 
-    from bench.leaderboard.files.published_tables import Reported
-    from bench.leaderboard.ranking.compare import Comparison
+    from bench.leaderboard.files.published_tables import PublishedTable
+    from bench.leaderboard.ranking.comparison import Comparison
     from bench.types import Failure, Leaderboard, Score
 
 MOST_NAMES = 8  # of missing tasks in a line
 
 
-def render(board: Leaderboard, *, width: int = 120, colour: bool = False) -> str:
+def render_board(board: Leaderboard, *, width: int = 120, colour: bool = False) -> str:
     """The whole leaderboard: scores, what could not be scored, summaries. Ends with a newline."""
     parts: list[RenderableType] = []
     if board.scores:
-        parts += [score_table(board), ""]
-    parts += [_text(_failed(failure), "red") for failure in board.failures]
+        parts += [build_score_table(board), ""]
+    parts += [_make_text(_describe_failure(failure), "red") for failure in board.failures]
     parts += [""] if board.failures else []
-    shown = _begun(board)
+    shown = _select_begun(board)
     if shown:
-        parts += [summary_table(shown), *(_missing(summary) for summary in shown if summary["missing"]), ""]
-    return _print(parts, width, colour)
+        parts += [
+            build_summary_table(shown),
+            *(_describe_missing(summary) for summary in shown if summary["missing"]),
+            "",
+        ]
+    return _render_parts(parts, width, colour)
 
 
-def _failed(failure: Failure) -> str:
+def _describe_failure(failure: Failure) -> str:
     what = "failed" if failure.error.startswith("gate: ") else "not scored"  # the gate's rows may well have a score
     return f"{what}: {failure.task}, {failure.encoder}, {failure.probe}: {failure.error}"
 
 
-def render_all(boards: Mapping[str, Leaderboard], *, width: int = 120, colour: bool = False) -> str:
+def render_boards(boards: Mapping[str, Leaderboard], *, width: int = 120, colour: bool = False) -> str:
     """The leaderboards of a run by protocol, never in one table, and last what the protocol does to each score."""
     if len(boards) == 1:
-        return "".join(render(board, width=width, colour=colour) for board in boards.values())
+        return "".join(render_board(board, width=width, colour=colour) for board in boards.values())
     parts = []
     for protocol, board in boards.items():
-        parts += [f"protocol {protocol}\n", render(board, width=width, colour=colour)]
+        parts += [f"protocol {protocol}\n", render_board(board, width=width, colour=colour)]
     first, second = list(boards)[:2]
-    between = difference_table(boards[first], boards[second])
-    return "".join(parts) + (_print([between, ""], width, colour) if between.row_count else "")
+    between = build_protocol_table(boards[first], boards[second])
+    return "".join(parts) + (_render_parts([between, ""], width, colour) if between.row_count else "")
 
 
-def difference_table(first: Leaderboard, second: Leaderboard) -> Table:
+def build_protocol_table(first: Leaderboard, second: Leaderboard) -> Table:
     """One row per score that both have: its two values and what the second protocol adds to the first."""
-    table = _table("task", "encoder", "=probe", "=metric", f">{first.protocol}", f">{second.protocol}", ">difference")
+    table = _make_table(
+        "task", "encoder", "=probe", "=metric", f">{first.protocol}", f">{second.protocol}", ">difference"
+    )
     values = {(score.task, score.encoder, score.probe): score.value for score in second.scores}
     for score in first.scores:
         other = values.get((score.task, score.encoder, score.probe))
@@ -69,43 +75,49 @@ def difference_table(first: Leaderboard, second: Leaderboard) -> Table:
             continue
         names = (score.task, score.encoder, score.probe, score.metric)
         outside = not score.ci95[0] <= other <= score.ci95[1]
-        numbers = (_text(f"{score.value:.3f}"), _text(f"{other:.3f}"))
-        table.add_row(*map(_text, names), *numbers, _text(f"{other - score.value:+.3f}", "yellow" if outside else ""))
+        numbers = (_make_text(f"{score.value:.3f}"), _make_text(f"{other:.3f}"))
+        table.add_row(
+            *map(_make_text, names), *numbers, _make_text(f"{other - score.value:+.3f}", "yellow" if outside else "")
+        )
     return table
 
 
 def render_comparison(found: Comparison, *, width: int = 120, colour: bool = False) -> str:
     """Each row of a comparison, the summaries' differences, and what only one side has."""
-    table = _table(
+    table = _make_table(
         "task", "=probe", "=metric", ">first", ">second", ">difference [95% CI]", ">p", ">p (BH)", ">sees", ""
     )
     for row in found.rows:
         style = {"win": "green", "loss": "red", "tie": ""}[row.verdict]
         own, values = row.paired, (row.first.value, row.second.value)
-        numbers = [*(f"{value:.3f}" for value in values), _signed(own.difference, own.ci95)]
+        numbers = [*(f"{value:.3f}" for value in values), _format_signed(own.difference, own.ci95)]
         numbers += [f"{own.p:.4f}", f"{row.adjusted:.4f}", f"{own.detectable:.3f}"]
         names = (row.first.task, row.first.probe, row.first.metric)
         table.add_row(
-            *map(_text, names), *map(_text, numbers), _text("" if row.verdict == "tie" else row.verdict, style)
+            *map(_make_text, names),
+            *map(_make_text, numbers),
+            _make_text("" if row.verdict == "tie" else row.verdict, style),
         )
     counts = Counter(row.verdict for row in found.rows)
     said = f"{counts['win']} wins, {counts['tie']} ties, {counts['loss']} losses (p (BH) up to 0.05)"
-    parts: list[RenderableType] = [_text(f"{found.encoders[1]} minus {found.encoders[0]}: {said}"), table, ""]
+    parts: list[RenderableType] = [_make_text(f"{found.encoders[1]} minus {found.encoders[0]}: {said}"), table, ""]
     for summary in found.summaries:
         lacking = f", {summary.lacking} tasks of the suite lacking" if summary.lacking else ""
-        text = f"S, {summary.probe}: {_signed(summary.difference, summary.ci95)}, p {summary.p:.4f}, "
-        parts.append(_text(f"{text}sees {summary.detectable:.3f}, {summary.tasks} tasks{lacking}"))
+        text = f"S, {summary.probe}: {_format_signed(summary.difference, summary.ci95)}, p {summary.p:.4f}, "
+        parts.append(_make_text(f"{text}sees {summary.detectable:.3f}, {summary.tasks} tasks{lacking}"))
     for side, only in zip(("first", "second"), found.only, strict=True):
         listed = "; ".join(only[:MOST_NAMES]) + (f" and {len(only) - MOST_NAMES} more" if only[MOST_NAMES:] else "")
-        parts += [_text(f"only in the {side}: {listed}", "yellow")] if only else []
-    return _print(parts, width, colour)
+        parts += [_make_text(f"only in the {side}: {listed}", "yellow")] if only else []
+    return _render_parts(parts, width, colour)
 
 
-def _signed(difference: float, ci95: tuple[float, float]) -> str:
+def _format_signed(difference: float, ci95: tuple[float, float]) -> str:
     return f"{difference:+.3f} [{ci95[0]:+.3f}, {ci95[1]:+.3f}]"
 
 
-def render_reported(tables: Sequence[Reported], board: Leaderboard, *, width: int = 120, colour: bool = False) -> str:
+def render_published(
+    tables: Sequence[PublishedTable], board: Leaderboard, *, width: int = 120, colour: bool = False
+) -> str:
     """What others report for the tasks of ``board``, table by table, beside its own rows where these are comparable.
 
     That is under protocol xares on the full suite: elsewhere own rows are left out.
@@ -115,51 +127,54 @@ def render_reported(tables: Sequence[Reported], board: Leaderboard, *, width: in
     asked = sorted({(row.task, row.probe) for row in rows})
     parts: list[RenderableType] = []
     for reported in tables:
-        table = _reported_table(reported, own, asked)
+        table = _build_published_table(reported, own, asked)
         if table.row_count:
-            parts += [_text(f"reported, not measured here and not ranked: {reported.name} ({reported.source})"), table]
-            parts += [_text(reported.note)] if reported.note else []
+            parts += [
+                _make_text(f"reported, not measured here and not ranked: {reported.name} ({reported.source})"),
+                table,
+            ]
+            parts += [_make_text(reported.note)] if reported.note else []
             parts.append("")
-    return _print(parts, width, colour)
+    return _render_parts(parts, width, colour)
 
 
-def _reported_table(reported: Reported, own: Sequence[Score], asked: Sequence[tuple[str, str]]) -> Table:
+def _build_published_table(reported: PublishedTable, own: Sequence[Score], asked: Sequence[tuple[str, str]]) -> Table:
     """One row per task and probe: own values, then the reported ones."""
     encoders = sorted({score.encoder for score in own})
     values = {(score.task, score.probe, score.encoder): score.value for score in own}
-    table = _table("task", "=probe", *(f">{name}" for name in (*encoders, *reported.systems)))
+    table = _make_table("task", "=probe", *(f">{name}" for name in (*encoders, *reported.systems)))
     for task, probe in asked:
         theirs = [reported.value(system, task, probe) for system in reported.systems]
         if any(value is not None for value in theirs):
             ours = [values.get((task, probe, encoder)) for encoder in encoders]
-            cells = [_text("-" if value is None else f"{value:.3f}", "bold") for value in ours]
-            cells += [_text("-" if value is None else f"{value:.3f}") for value in theirs]
-            table.add_row(_text(task), _text(probe), *cells)
+            cells = [_make_text("-" if value is None else f"{value:.3f}", "bold") for value in ours]
+            cells += [_make_text("-" if value is None else f"{value:.3f}") for value in theirs]
+            table.add_row(_make_text(task), _make_text(probe), *cells)
     return table
 
 
 def render_throughput(figures: Sequence[Mapping[str, Any]], *, width: int = 120, colour: bool = False) -> str:
     """A table of throughput measurements, one row per load. Ends with a newline."""
-    table = _table(
+    table = _make_table(
         "encoder", "device", "precision", ">batch", ">clip [s]", ">median [ms]", ">audio s/s", ">clips/s", ">peak [MB]"
     )
     for row in figures:
         peak = row["peak_memory_in_mb"]
         table.add_row(
-            _text(row["encoder"]),
-            _text(row["device"]),
-            _text(row["precision"]),
-            _text(row["batch_size"]),
-            _text(f"{row['seconds']:g}"),
-            _text(f"{1000 * row['median_in_s']:.1f}"),
-            _text(f"{row['audio_seconds_per_second']:.0f}"),
-            _text(f"{row['clips_per_second']:.1f}"),
-            _text("-" if peak is None else f"{peak:.0f}"),
+            _make_text(row["encoder"]),
+            _make_text(row["device"]),
+            _make_text(row["precision"]),
+            _make_text(row["batch_size"]),
+            _make_text(f"{row['seconds']:g}"),
+            _make_text(f"{1000 * row['median_in_s']:.1f}"),
+            _make_text(f"{row['audio_seconds_per_second']:.0f}"),
+            _make_text(f"{row['clips_per_second']:.1f}"),
+            _make_text("-" if peak is None else f"{peak:.0f}"),
         )
-    return _print([table, ""], width, colour)
+    return _render_parts([table, ""], width, colour)
 
 
-def render_rows(
+def render_table(
     columns: Sequence[str],
     rows: Sequence[Sequence[str]],
     notes: Sequence[str],
@@ -169,46 +184,49 @@ def render_rows(
     total: bool = True,
 ) -> str:
     """A table of plain cells, the last row in bold if it is a ``total``, and lines below it. Ends with a newline."""
-    table = _table(*columns)
+    table = _make_table(*columns)
     for index, row in enumerate(rows):
-        table.add_row(*(_text(cell, "bold" if total and index == len(rows) - 1 else "") for cell in row))
-    return _print([table, "", *map(_text, notes)], width, colour)
+        table.add_row(*(_make_text(cell, "bold" if total and index == len(rows) - 1 else "") for cell in row))
+    return _render_parts([table, "", *map(_make_text, notes)], width, colour)
 
 
 def render_lines(lines: Sequence[tuple[str, str]], width: int, colour: bool) -> str:
     """Lines with a style each. Ends with a newline."""
-    return _print([*(_text(line, style) for line, style in lines), ""], width, colour)
+    return _render_parts([*(_make_text(line, style) for line, style in lines), ""], width, colour)
 
 
-def score_table(board: Leaderboard) -> Table:
+def build_score_table(board: Leaderboard) -> Table:
     """One row per score: the value with its 95% interval, normalized value, chance, clips and what to know."""
-    table = _table("task", "encoder", "=probe", "=metric", ">score [95% CI]", ">normalized", ">chance", ">n", "flags")
+    table = _make_table(
+        "task", "encoder", "=probe", "=metric", ">score [95% CI]", ">normalized", ">chance", ">n", "flags"
+    )
     trained_on = {str(encoder["name"]): encoder.get("trained_on", ()) for encoder in board.encoders}
     for score in board.scores:
-        notes = flags(score, trained_on.get(score.encoder, ()))
+        notes = list_flags(score, trained_on.get(score.encoder, ()))
         low, high = score.ci95
         table.add_row(
-            _text(score.task),
-            _text(score.encoder),
-            _text(score.probe),
-            _text(score.metric),
-            _text(f"{score.value:.3f} [{low:.3f}, {high:.3f}]", "bold"),
-            _text(f"{score.normalized:.3f}"),
-            _text(f"{score.chance:.3f}"),
-            _text(score.n),
-            _text(", ".join(notes), "yellow"),
+            _make_text(score.task),
+            _make_text(score.encoder),
+            _make_text(score.probe),
+            _make_text(score.metric),
+            _make_text(f"{score.value:.3f} [{low:.3f}, {high:.3f}]", "bold"),
+            _make_text(f"{score.normalized:.3f}"),
+            _make_text(f"{score.chance:.3f}"),
+            _make_text(score.n),
+            _make_text(", ".join(notes), "yellow"),
         )
     return table
 
 
-def flags(score: Score, trained_on: Iterable[str] = ()) -> list[str]:
+def list_flags(score: Score, trained_on: Iterable[str] = ()) -> list[str]:
     """What a reader must know before comparing a row; ``trained_on`` names the encoder's training datasets."""
     lost = sum(rate for name, rate in score.rates.items() if name != WIDE)
     layer = score.secondary.get(CHOSEN, 0)
     notes = {
         "uncertified": not score.certified,
-        "trained on it": not score.data.synthetic and bool(_corpora(score) & {name.casefold() for name in trained_on}),
-        "minDCF unlike EER": _unlike(score),
+        "trained on it": not score.data.synthetic
+        and bool(_list_corpora(score) & {name.casefold() for name in trained_on}),
+        "minDCF unlike EER": _has_unlike_cost(score),
         "other data": score.data.reference is False,
         "private": score.private,
         f"{lost:.1%} lost": lost > 0,
@@ -217,48 +235,48 @@ def flags(score: Score, trained_on: Iterable[str] = ()) -> list[str]:
     return [note for note, holds in notes.items() if holds]
 
 
-def _corpora(score: Score) -> set[str]:
+def _list_corpora(score: Score) -> set[str]:
     """What an encoder's ``trained_on`` may call the data of a row."""
     return {name.casefold() for name in (score.task, *score.data.id.split("+"))}
 
 
-def _unlike(score: Score) -> bool:
+def _has_unlike_cost(score: Score) -> bool:
     cost = score.secondary.get("minDCF(0.01)")
     return score.metric == "EER" and cost is not None and is_cost_implausible(score.value, cost, 0.01, score.n)
 
 
-def summary_table(summaries: Sequence[Mapping[str, Any]]) -> Table:
+def build_summary_table(summaries: Sequence[Mapping[str, Any]]) -> Table:
     """One row per encoder and probe: S (weighted), the plain and the chance-corrected mean, the means by domain."""
     domains = list(dict.fromkeys(domain for summary in summaries for domain in summary["domains"]))
     columns = (f">{name}" for name in ("S", "mean", "chance-corrected", *domains, "tasks"))
-    table = _table("summary", "probe", *columns)
+    table = _make_table("summary", "probe", *columns)
     for summary in summaries:
         values = [summary[name] for name in ("weighted", "mean", "chance_corrected")]
         values += [summary["domains"].get(domain) for domain in domains]
         done = summary["tasks"] - len(summary["missing"])
         table.add_row(
-            _text(summary["encoder"]),
-            _text(summary["probe"]),
-            *(_text("-" if value is None else f"{value:.3f}") for value in values),
-            _text(f"{done}/{summary['tasks']}"),
+            _make_text(summary["encoder"]),
+            _make_text(summary["probe"]),
+            *(_make_text("-" if value is None else f"{value:.3f}") for value in values),
+            _make_text(f"{done}/{summary['tasks']}"),
         )
     return table
 
 
-def _begun(board: Leaderboard) -> list[Mapping[str, Any]]:
+def _select_begun(board: Leaderboard) -> list[Mapping[str, Any]]:
     """The summaries of what was asked for: a run of one probe says nothing about the other."""
     rows: list[Score | Failure] = [*board.scores, *board.failures]
     asked = {(row.encoder, row.probe) for row in rows}
     return [summary for summary in board.summaries if (summary["encoder"], summary["probe"]) in asked]
 
 
-def _missing(summary: Mapping[str, Any]) -> Text:
+def _describe_missing(summary: Mapping[str, Any]) -> Text:
     names = summary["missing"]
     listed = ", ".join(names[:MOST_NAMES]) + (f" and {len(names) - MOST_NAMES} more" if len(names) > MOST_NAMES else "")
-    return _text(f"S of {summary['encoder']}, {summary['probe']}: not computed, missing: {listed}", "yellow")
+    return _make_text(f"S of {summary['encoder']}, {summary['probe']}: not computed, missing: {listed}", "yellow")
 
 
-def _table(*columns: str) -> Table:
+def _make_table(*columns: str) -> Table:
     """A table without lines. Columns of numbers (``>``) and of short words (``=``) are never broken over two lines."""
     table = Table(box=None, pad_edge=False, collapse_padding=True, header_style="bold underline")
     for column in columns:
@@ -271,16 +289,16 @@ def _table(*columns: str) -> Table:
     return table
 
 
-def printable(text: str) -> str:
+def to_printable(text: str) -> str:
     """``text`` on one line and without what steers a terminal."""
     return "".join(c if c.isprintable() else " " for c in text)
 
 
-def _text(value: object, style: str = "") -> Text:
-    return Text(printable(str(value)), style=style)
+def _make_text(value: object, style: str = "") -> Text:
+    return Text(to_printable(str(value)), style=style)
 
 
-def _print(parts: Sequence[RenderableType], width: int, colour: bool) -> str:
+def _render_parts(parts: Sequence[RenderableType], width: int, colour: bool) -> str:
     console = Console(
         file=io.StringIO(),
         width=width,

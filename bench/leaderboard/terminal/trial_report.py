@@ -16,15 +16,15 @@ if TYPE_CHECKING:
 MOST_POINTS = 1000  # of a DET curve
 
 
-def read(path: Path) -> TrialPredictions:
+def read_trials(path: Path) -> TrialPredictions:
     """The trials in a predictions file. Raises DataError for a file of another kind."""
-    found = predictions.read(path)
+    found = predictions.read_predictions(path)
     if not isinstance(found, TrialPredictions):
         raise DataError("no trials", got="other predictions", expected="those of speaker verification", where=path)
     return found
 
 
-def report(answers: TrialPredictions, count: int, *, width: int, colour: bool) -> str:
+def render_trials(answers: TrialPredictions, count: int, *, width: int, colour: bool) -> str:
     """Tables of the subsets and of the ``count`` highest-scoring non-targets. Ends with a newline."""
     found = compute_trial_metrics(answers)
     cost = f"minDCF({PRIORS[0]:g})"
@@ -38,16 +38,16 @@ def report(answers: TrialPredictions, count: int, *, width: int, colour: bool) -
             f"{cost} does not fit the EER: a few non-targets score like targets; listen to the highest (wrong labels?)"
         )
     names = [name for name in found.subsets if f"{name}: {cost}" in found.subsets]
-    rows = [_row(name, *(found.subsets[key] for key in (name, *_keys(name, cost)))) for name in names]
+    rows = [_format_row(name, *(found.subsets[key] for key in (name, *_list_keys(name, cost)))) for name in names]
     targets = int(answers.targets.sum())
-    rows.append(_row("all", found.eer, found.secondary[cost], targets, len(answers.targets) - targets))
-    whole = tables.render_rows(("trials", ">EER", f">{cost}", ">targets", ">non-targets"), rows, said, width=width)
+    rows.append(_format_row("all", found.eer, found.secondary[cost], targets, len(answers.targets) - targets))
+    whole = tables.render_table(("trials", ">EER", f">{cost}", ">targets", ">non-targets"), rows, said, width=width)
     audit = [[enrol, test, f"{score:.4f}"] for enrol, test, score in find_highest_nontargets(answers, count)]
     columns = ("highest non-targets: enrolled", "tested", ">score")
-    return whole + "\n" + tables.render_rows(columns, audit, (), width=width, colour=colour)
+    return whole + "\n" + tables.render_table(columns, audit, (), width=width, colour=colour)
 
 
-def det_csv(answers: TrialPredictions) -> str:
+def format_det_csv(answers: TrialPredictions) -> str:
     """Points of the detection error trade-off as text: ``miss,false_alarm``, from the highest threshold down."""
     misses, false = compute_det(rank_trials(answers.targets, answers.predictions[0]), MOST_POINTS)
     return "miss,false_alarm\n" + "".join(
@@ -55,9 +55,9 @@ def det_csv(answers: TrialPredictions) -> str:
     )
 
 
-def _keys(name: str, cost: str) -> tuple[str, str, str]:
+def _list_keys(name: str, cost: str) -> tuple[str, str, str]:
     return f"{name}: {cost}", f"{name}: targets", f"{name}: non-targets"
 
 
-def _row(name: str, rate: float, cost: float, targets: float, others: float) -> list[str]:
+def _format_row(name: str, rate: float, cost: float, targets: float, others: float) -> list[str]:
     return [name, f"{rate:.4f}", f"{cost:.4f}", f"{targets:.0f}", f"{others:.0f}"]

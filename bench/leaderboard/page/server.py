@@ -17,8 +17,8 @@ from typing import TYPE_CHECKING, Any
 
 from bench.leaderboard.files import board_json
 from bench.leaderboard.files.sources import Source
-from bench.leaderboard.page.build import render
-from bench.leaderboard.page.contents import document
+from bench.leaderboard.page.contents import build_contents
+from bench.leaderboard.page.document import render_page
 from bench.types import BenchError, DataError
 
 if TYPE_CHECKING:
@@ -36,40 +36,40 @@ HEADERS = {
 }
 
 
-def boards(folder: Path) -> list[Path]:
+def find_boards(folder: Path) -> list[Path]:
     """The leaderboards in ``folder`` and its runs, the latest first."""
     found = [path for pattern in ("leaderboard*.json", "*/leaderboard*.json") for path in folder.glob(pattern)]
-    return sorted(found, key=lambda path: (-_changed(path), str(path)))
+    return sorted(found, key=lambda path: (-_read_mtime(path), str(path)))
 
 
-def version(folder: Path) -> str:
+def compute_version(folder: Path) -> str:
     """A digest of names, sizes and times of everything that a page of ``folder`` is made of."""
     looked = hashlib.sha256()
-    for path in sorted([*boards(folder), *folder.glob("run.json"), *folder.glob("*/run.json")]):
-        looked.update(f"{path}\0{_changed(path)}\0{_size(path)}\n".encode(errors="surrogateescape"))
+    for path in sorted([*find_boards(folder), *folder.glob("run.json"), *folder.glob("*/run.json")]):
+        looked.update(f"{path}\0{_read_mtime(path)}\0{_read_size(path)}\n".encode(errors="surrogateescape"))
     return looked.hexdigest()[:16]
 
 
-def page(folder: Path, *, live: str) -> str:
+def render_folder(folder: Path, *, live: str) -> str:
     """The page of the latest runs of ``folder``; what cannot be read is named in it and does not hide the others."""
     found, problems = [], []
-    paths = boards(folder)
+    paths = find_boards(folder)
     for path in paths[:MOST_RUNS]:
         try:
-            found.append(Source(path, board_json.read(path)))
+            found.append(Source(path, board_json.read_board(path)))
         except BenchError as error:
             problems.append(str(error))
     if len(paths) > MOST_RUNS:
         problems.append(f"{len(paths) - MOST_RUNS} older runs; {MOST_RUNS} are shown")
-    return render(document(found, problems), live=live)
+    return render_page(build_contents(found, problems), live=live)
 
 
-class Watched:
+class WatchedFolder:
     """A folder, and the page of its current version, made when somebody asks for it."""
 
     def __init__(self, folder: Path, *, pause: float = SECONDS_BETWEEN_LOOKS) -> None:
         self.folder, self.pause = folder, pause
-        self.version = version(folder)
+        self.version = compute_version(folder)
         self.changed = threading.Condition()
         self.over = threading.Event()
         self._page: tuple[str, bytes] = ("", b"")
@@ -78,7 +78,7 @@ class Watched:
     def watch(self) -> None:
         """Look until ``stop``; everyone who waits hears of a change."""
         while not self.over.wait(self.pause):
-            now = version(self.folder)
+            now = compute_version(self.folder)
             if now != self.version:
                 with self.changed:
                     self.version = now
@@ -94,7 +94,7 @@ class Watched:
         with self._making:
             own = self.version
             if self._page[0] != own:
-                self._page = (own, page(self.folder, live=own).encode())
+                self._page = (own, render_folder(self.folder, live=own).encode())
             return self._page[1]
 
     def versions(self) -> Iterator[str]:
@@ -109,25 +109,27 @@ class Watched:
             told = now
 
 
-def server(folder: Path, port: int = 0, *, pause: float = SECONDS_BETWEEN_LOOKS) -> tuple[ThreadingHTTPServer, Watched]:
+def make_server(
+    folder: Path, port: int = 0, *, pause: float = SECONDS_BETWEEN_LOOKS
+) -> tuple[ThreadingHTTPServer, WatchedFolder]:
     """A server of ``folder``, listening, and what it watches; the caller runs both.
 
     Raises DataError for a folder that is not there and for a port that is taken.
     """
     if not folder.is_dir():
         raise DataError("cannot serve", got="no such folder", expected="a folder of runs", where=folder)
-    watched = Watched(folder, pause=pause)
+    watched = WatchedFolder(folder, pause=pause)
     try:
-        own = ThreadingHTTPServer(("127.0.0.1", port), _handler(watched))
+        own = ThreadingHTTPServer(("127.0.0.1", port), _make_handler(watched))
     except (OSError, OverflowError) as error:
         raise DataError("cannot listen", got=error, expected="a free port", where=f"127.0.0.1:{port}") from error
     own.daemon_threads = True
     return own, watched
 
 
-def serve(folder: Path, port: int, say: Callable[[str], None]) -> None:
+def serve_folder(folder: Path, port: int, say: Callable[[str], None]) -> None:
     """Serve ``folder`` until interrupted, telling its address. Raises as ``server`` does."""
-    own, watched = server(folder, port)
+    own, watched = make_server(folder, port)
     threading.Thread(target=watched.watch, daemon=True).start()
     say(f"http://127.0.0.1:{own.server_address[1]}/ shows {folder}; Ctrl-C ends it")
     try:
@@ -139,7 +141,7 @@ def serve(folder: Path, port: int, say: Callable[[str], None]) -> None:
         own.server_close()
 
 
-def _handler(watched: Watched) -> type[BaseHTTPRequestHandler]:
+def _make_handler(watched: WatchedFolder) -> type[BaseHTTPRequestHandler]:
     class Handler(BaseHTTPRequestHandler):
         def do_GET(self) -> None:
             host = self.headers.get("Host", "").partition(":")[0]
@@ -177,14 +179,14 @@ def _handler(watched: Watched) -> type[BaseHTTPRequestHandler]:
     return Handler
 
 
-def _changed(path: Path) -> int:
+def _read_mtime(path: Path) -> int:
     try:
         return path.stat().st_mtime_ns
     except OSError:  # replaced while we look; the next look sees it
         return 0
 
 
-def _size(path: Path) -> int:
+def _read_size(path: Path) -> int:
     try:
         return path.stat().st_size
     except OSError:

@@ -11,15 +11,15 @@ from pathlib import Path
 from typing import Any
 
 from bench.leaderboard.files import board_json
-from bench.leaderboard.files.sources import Source, proof_path
-from bench.leaderboard.summaries import SCHEMA, Covered, summary
+from bench.leaderboard.files.sources import Source, locate_predictions
+from bench.leaderboard.summaries import SCHEMA, CoveredTask, summarise_encoder
 from bench.store.files import written
 from bench.types import DataError, Failure, Leaderboard, Score
 
-Place = tuple[str, str, str]
+RowKey = tuple[str, str, str]
 
 
-def merge(sources: Sequence[Source]) -> Leaderboard:
+def merge_boards(sources: Sequence[Source]) -> Leaderboard:
     """All rows of ``sources``; the order of these does not matter.
 
     A failure of a row that another board scored is left out. Raises DataError for boards of different suites,
@@ -27,42 +27,44 @@ def merge(sources: Sequence[Source]) -> Leaderboard:
     """
     boards = [source.board for source in sources]
     for what in ("suite", "protocol"):
-        _agreed(what, ((getattr(source.board, what), source) for source in sources))
+        _check_agreement(what, ((getattr(source.board, what), source) for source in sources))
     by_task: dict[str, list[tuple[Score, Source]]] = {}
     for source in sources:
         for score in source.board.scores:
             by_task.setdefault(score.task, []).append((score, source))
     for task, own in sorted(by_task.items()):
-        _agreed(f"version of {task}", ((score.version, source) for score, source in own))
-        _agreed(f"data (sha256) of {task}", ((score.data.sha256, source) for score, source in own))
-        _agreed(f"metric of {task}", ((score.metric, source) for score, source in own))
-    encoders = _distinct("encoder", [(own["name"], own, source) for source in sources for own in source.board.encoders])
-    rows: dict[Place, Score] = _distinct(
+        _check_agreement(f"version of {task}", ((score.version, source) for score, source in own))
+        _check_agreement(f"data (sha256) of {task}", ((score.data.sha256, source) for score, source in own))
+        _check_agreement(f"metric of {task}", ((score.metric, source) for score, source in own))
+    encoders = _collect_distinct(
+        "encoder", [(own["name"], own, source) for source in sources for own in source.board.encoders]
+    )
+    rows: dict[RowKey, Score] = _collect_distinct(
         "row", [((s.task, s.encoder, s.probe), s, source) for source in sources for s in source.board.scores]
     )
-    failures = {failure for board in boards for failure in board.failures if _place(failure) not in rows}
+    failures = {failure for board in boards for failure in board.failures if _get_row_key(failure) not in rows}
     return Leaderboard(
         schema=SCHEMA,
         suite=boards[0].suite,
         protocol=boards[0].protocol,
         scores=tuple(rows[place] for place in sorted(rows)),
-        failures=tuple(sorted(failures, key=lambda failure: (*_place(failure), failure.error))),
-        summaries=tuple(_summaries(sources, rows, sorted(encoders))),
+        failures=tuple(sorted(failures, key=lambda failure: (*_get_row_key(failure), failure.error))),
+        summaries=tuple(_merge_summaries(sources, rows, sorted(encoders))),
         encoders=tuple(encoders[name] for name in sorted(encoders)),
     )
 
 
-def write(folder: Path, sources: Sequence[Source]) -> tuple[Leaderboard, list[str]]:
+def write_merged(folder: Path, sources: Sequence[Source]) -> tuple[Leaderboard, list[str]]:
     """Merge into ``folder``/leaderboard.json and copy the predictions beside it; the board is written last.
 
     Gives the board and the names of predictions files that are not there. Raises DataError as ``merge`` does, and for
     equal rows with different predictions.
     """
-    board = merge(sources)
+    board = merge_boards(sources)
     contents: dict[str, bytes] = {}
     for source in sources:
         for score in source.board.scores:
-            path = proof_path(source, score)
+            path = locate_predictions(source, score)
             if not path.is_file():
                 continue
             content = path.read_bytes()
@@ -71,11 +73,11 @@ def write(folder: Path, sources: Sequence[Source]) -> tuple[Leaderboard, list[st
     for name in sorted(contents):
         with written(folder / name) as temporary:
             temporary.write_bytes(contents[name])
-    board_json.write(folder / "leaderboard.json", board)
+    board_json.write_board(folder / "leaderboard.json", board)
     return board, sorted({score.predictions for score in board.scores} - contents.keys())
 
 
-def _agreed(what: str, found: Iterable[tuple[object, Source]]) -> None:
+def _check_agreement(what: str, found: Iterable[tuple[object, Source]]) -> None:
     first: tuple[object, Source] | None = None
     for value, source in found:
         first = first or (value, source)
@@ -84,21 +86,23 @@ def _agreed(what: str, found: Iterable[tuple[object, Source]]) -> None:
             raise DataError(f"{what} differs: no common ranking", got=value, expected=expected, where=source.path)
 
 
-def _distinct(what: str, found: Sequence[tuple[Any, Any, Source]]) -> dict[Any, Any]:
+def _collect_distinct(what: str, found: Sequence[tuple[Any, Any, Source]]) -> dict[Any, Any]:
     """What is found by its place. Raises DataError where one place holds unequal things, naming their fields."""
     kept: dict[Any, tuple[Any, Source]] = {}
     for place, value, source in found:
         other, of = kept.setdefault(place, (value, source))
         if value != other:
             name = place if isinstance(place, str) else ", ".join(place)
-            one, two = board_json.plain(value, name), board_json.plain(other, name)
+            one, two = board_json.to_plain(value, name), board_json.to_plain(other, name)
             fields = ", ".join(field for field in sorted({*one, *two}) if one.get(field) != two.get(field))
             got = f"other {fields}"
             raise DataError(f"{what} {name} twice", got=got, expected=f"as in {of.path}", where=source.path)
     return {place: value for place, (value, _) in kept.items()}
 
 
-def _summaries(sources: Sequence[Source], rows: Mapping[Place, Score], encoders: Sequence[str]) -> list[dict[str, Any]]:
+def _merge_summaries(
+    sources: Sequence[Source], rows: Mapping[RowKey, Score], encoders: Sequence[str]
+) -> list[dict[str, Any]]:
     """Summaries over all rows; every board must have asked the same tasks under each probe."""
     domains = {score.task: score.domain for score in rows.values()}
     stored = [(own, source) for source in sources for own in source.board.summaries]
@@ -117,7 +121,9 @@ def _summaries(sources: Sequence[Source], rows: Mapping[Place, Score], encoders:
     found = []
     for encoder in encoders:
         for probe in sorted(covered):
-            whole = summary(rows, encoder, probe, [Covered(name, domains.get(name)) for name in sorted(covered[probe])])
+            whole = summarise_encoder(
+                rows, encoder, probe, [CoveredTask(name, domains.get(name)) for name in sorted(covered[probe])]
+            )
             for own, _ in stored:
                 if (own["encoder"], own["probe"]) == (encoder, probe):  # it knew the domains of the missing tasks
                     for domain, value in own["domains"].items():
@@ -128,5 +134,5 @@ def _summaries(sources: Sequence[Source], rows: Mapping[Place, Score], encoders:
     return found
 
 
-def _place(row: Score | Failure) -> Place:
+def _get_row_key(row: Score | Failure) -> RowKey:
     return row.task, row.encoder, row.probe

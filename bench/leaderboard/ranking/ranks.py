@@ -17,10 +17,10 @@ from dataclasses import dataclass, replace
 import numpy as np
 from numpy.typing import NDArray
 
-from bench.leaderboard.files.merge import merge
-from bench.leaderboard.files.metric_names import metric_of
-from bench.leaderboard.files.sources import Source, pairable
-from bench.leaderboard.ranking.compare import direction
+from bench.leaderboard.files.merging import merge_boards
+from bench.leaderboard.files.metric_names import find_metric
+from bench.leaderboard.files.sources import Source, read_pairable_answers
+from bench.leaderboard.ranking.comparison import compute_scale
 from bench.scoring.alignment import align
 from bench.scoring.bootstrap import TAIL, draw_weights
 from bench.scoring.resampling import evaluate_weights
@@ -31,7 +31,7 @@ LETTERS = "abcdefghijklmnopqrstuvwxyz"
 
 
 @dataclass(frozen=True, slots=True)
-class Place:
+class RankedEncoder:
     """One encoder under one probe."""
 
     encoder: str
@@ -54,28 +54,28 @@ class Ranking:
     probe: str
     tasks: tuple[str, ...]
     left_out: tuple[str, ...]  # tasks that some encoder lacks
-    places: tuple[Place, ...]
+    places: tuple[RankedEncoder, ...]
 
 
-def rank(sources: Sequence[Source], resamples: int = RESAMPLES) -> tuple[Ranking, ...]:
+def rank_encoders(sources: Sequence[Source], resamples: int = RESAMPLES) -> tuple[Ranking, ...]:
     """Rank the encoders of boards that may be merged, over the public tasks that all of a probe's encoders have.
 
     Raises DataError as ``merge`` does, where predictions are absent or of other clips, and for fewer than two encoders
     under every probe.
     """
-    merge(sources)  # for its checks
+    merge_boards(sources)  # for its checks
     found = [
         ranking
         for probe in sorted({score.probe for source in sources for score in source.board.scores})
-        if (ranking := _of_probe(sources, probe, resamples)) is not None
+        if (ranking := _rank_under_probe(sources, probe, resamples)) is not None
     ]
     if not found:
         expected = "two encoders with a common task"
         raise DataError("nothing to rank", got="fewer", expected=expected, where=sources[0].path)
-    return unstable(found)
+    return mark_unstable(found)
 
 
-def unstable(rankings: Sequence[Ranking]) -> tuple[Ranking, ...]:
+def mark_unstable(rankings: Sequence[Ranking]) -> tuple[Ranking, ...]:
     """With each place marked by the encoders with which it changes order between probes that share a task."""
     marked = []
     for ranking in rankings:
@@ -83,19 +83,19 @@ def unstable(rankings: Sequence[Ranking]) -> tuple[Ranking, ...]:
         values = [{place.encoder: place.summary for place in other.places} for other in rivals]
         own = sorted(place.encoder for place in ranking.places)
         places = [
-            replace(place, unstable=tuple(other for other in own if _flips(place.encoder, other, values)))
+            replace(place, unstable=tuple(other for other in own if _changes_order(place.encoder, other, values)))
             for place in ranking.places
         ]
         marked.append(replace(ranking, places=tuple(places)))
     return tuple(marked)
 
 
-def _flips(one: str, other: str, values: Sequence[Mapping[str, float]]) -> bool:
+def _changes_order(one: str, other: str, values: Sequence[Mapping[str, float]]) -> bool:
     signs = {np.sign(own[one] - own[other]) for own in values if one in own and other in own}
     return len(signs - {0.0}) > 1
 
 
-def _of_probe(sources: Sequence[Source], probe: str, resamples: int) -> Ranking | None:
+def _rank_under_probe(sources: Sequence[Source], probe: str, resamples: int) -> Ranking | None:
     rows: dict[str, dict[str, tuple[Source, Score]]] = {}
     for source in sources:
         for score in source.board.scores:
@@ -110,34 +110,34 @@ def _of_probe(sources: Sequence[Source], probe: str, resamples: int) -> Ranking 
     weights = weights / weights.sum() if weights.sum() else np.full(len(common), 1 / len(common))
     normalized = np.array([[score.normalized for score in own] for own in scores])  # [T, E]
     drawn = sum(
-        weight * _resampled([rows[task][encoder] for encoder in encoders], resamples)
+        weight * _resample_task([rows[task][encoder] for encoder in encoders], resamples)
         for weight, task in zip(weights, common, strict=True)
     )
-    places = of_samples(encoders, normalized, weights, np.asarray(drawn))
+    places = order_encoders(encoders, normalized, weights, np.asarray(drawn))
     return Ranking(probe, tuple(common), tuple(sorted(rows.keys() - set(common))), places)
 
 
-def _resampled(rows: Sequence[tuple[Source, Score]], resamples: int) -> NDArray[np.float64]:
+def _resample_task(rows: Sequence[tuple[Source, Score]], resamples: int) -> NDArray[np.float64]:
     """Normalized values [R, E] of one task."""
-    first = pairable(*rows[0])
+    first = read_pairable_answers(*rows[0])
     score = rows[0][1]
     seed = int(hashlib.sha256(score.data.sha256.encode()).hexdigest()[:8], 16)
     columns = []
     for index, row in enumerate(rows):
         where = f"{score.task}, {score.probe}, {row[0].path}"
-        metric, own = metric_of(row[1]), align(first, pairable(*row), where)[1]
+        metric, own = find_metric(row[1]), align(first, read_pairable_answers(*row), where)[1]
         units = len(own.keys) if own.clusters is None else len(np.unique(own.clusters))
         values = evaluate_weights(metric, own, draw_weights(units, resamples, seed))
-        drawn = _of_seeds(values, seed + 1 + index)
+        drawn = _resample_seeds(values, seed + 1 + index)
         if metric.centred:
             drawn += row[1].value - np.nanmean(drawn)
-        columns.append(row[1].normalized + (drawn - row[1].value) * direction(row[1]))
+        columns.append(row[1].normalized + (drawn - row[1].value) * compute_scale(row[1]))
     found = np.stack(columns, axis=1)
     found[np.isnan(found).any(axis=1)] = [score.normalized for _, score in rows]
     return found
 
 
-def _of_seeds(values: NDArray[np.float64], seed: int) -> NDArray[np.float64]:
+def _resample_seeds(values: NDArray[np.float64], seed: int) -> NDArray[np.float64]:
     """[R] of values by seed [R, S]: seeds drawn with replacement, their scatter widened to that of S - 1 degrees."""
     mean, seeds = values.mean(axis=1), values.shape[1]
     if seeds == 1:
@@ -147,9 +147,9 @@ def _of_seeds(values: NDArray[np.float64], seed: int) -> NDArray[np.float64]:
     return np.asarray(mean + (drawn - mean) * (seeds / (seeds - 1)) ** 0.5)
 
 
-def of_samples(
+def order_encoders(
     encoders: Sequence[str], normalized: NDArray[np.float64], weights: NDArray[np.float64], drawn: NDArray[np.float64]
-) -> tuple[Place, ...]:
+) -> tuple[RankedEncoder, ...]:
     """Places from values [T, E], the weights [T] of the tasks, which add up to 1, and resampled S [R, E]."""
     from scipy.stats import rankdata
 
@@ -160,11 +160,11 @@ def of_samples(
     borda = (len(encoders) - by_task).mean(axis=0) / (len(encoders) - 1)
     own, borda_rank = (rankdata(-values.round(12), method="min").astype(int) for values in (summary, borda))
     order = sorted(range(len(encoders)), key=lambda index: (-summary[index], encoders[index]))
-    groups = dict(zip(order, letters(drawn[:, order]), strict=True))
+    groups = dict(zip(order, assign_letters(drawn[:, order]), strict=True))
     ends = np.quantile(ranks, [TAIL, 1 - TAIL], axis=0, method="inverted_cdf").astype(int)
     low, high = np.quantile(drawn, [TAIL, 1 - TAIL], axis=0)
     return tuple(
-        Place(
+        RankedEncoder(
             encoder=encoders[at],
             rank=int(own[at]),
             interval=(int(min(ends[0, at], own[at])), int(max(ends[1, at], own[at]))),
@@ -180,7 +180,7 @@ def of_samples(
     )
 
 
-def letters(drawn: NDArray[np.float64]) -> list[str]:
+def assign_letters(drawn: NDArray[np.float64]) -> list[str]:
     """A text for each column of [R, E], the best first: runs of columns none of which differ, pairwise at 95%."""
     count = drawn.shape[1]
     apart = np.zeros((count, count), dtype=bool)
@@ -199,7 +199,7 @@ def letters(drawn: NDArray[np.float64]) -> list[str]:
     ]
 
 
-def rows_of(ranking: Ranking) -> list[list[str]]:
+def format_rows(ranking: Ranking) -> list[list[str]]:
     """Cells for a table; see ``COLUMNS``."""
     return [
         [

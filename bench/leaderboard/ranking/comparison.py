@@ -9,8 +9,8 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from bench.leaderboard.files.metric_names import metric_of
-from bench.leaderboard.files.sources import Source, pairable
+from bench.leaderboard.files.metric_names import find_metric
+from bench.leaderboard.files.sources import Source, read_pairable_answers
 from bench.leaderboard.files.verify import TOLERANCE
 from bench.scoring.measure import compute_by_fold
 from bench.scoring.paired import (
@@ -28,7 +28,7 @@ ALPHA = 0.05
 
 
 @dataclass(frozen=True, slots=True)
-class Row:
+class ComparedRow:
     """One task and probe that both sides have."""
 
     first: Score
@@ -43,7 +43,7 @@ class Row:
 
 
 @dataclass(frozen=True, slots=True)
-class Summary:
+class SummaryDifference:
     """The difference of S over the public tasks that both sides have under one probe, in normalized units."""
 
     probe: str
@@ -60,20 +60,20 @@ class Comparison:
     """Second minus first."""
 
     encoders: tuple[str, str]
-    rows: tuple[Row, ...]
-    summaries: tuple[Summary, ...]
+    rows: tuple[ComparedRow, ...]
+    summaries: tuple[SummaryDifference, ...]
     only: tuple[tuple[str, ...], tuple[str, ...]]  # "task, probe" that one side has
 
 
-def compare(
+def compare_encoders(
     first: Source, second: Source, encoders: tuple[str | None, str | None] = (None, None), resamples: int = RESAMPLES
 ) -> Comparison:
     """Compare one encoder of each side. Raises DataError for boards, tasks, data or clips that do not compare,
     and ChoiceError where a side has several encoders, or not the one that is named.
     """
     for what in ("suite", "protocol"):
-        _equal(what, getattr(first.board, what), getattr(second.board, what), str(second.path))
-    names = _encoder(first, encoders[0]), _encoder(second, encoders[1])
+        _check_equal(what, getattr(first.board, what), getattr(second.board, what), str(second.path))
+    names = _choose_encoder(first, encoders[0]), _choose_encoder(second, encoders[1])
     sides = [
         {(score.task, score.probe): score for score in source.board.scores if score.encoder == name}
         for source, name in zip((first, second), names, strict=True)
@@ -81,17 +81,17 @@ def compare(
     both = sorted(sides[0].keys() & sides[1].keys())
     if not both:
         raise DataError("nothing to compare", got="no common row", expected="one task and probe", where=second.path)
-    found = [pair(first, sides[0][at], second, sides[1][at], resamples=resamples) for at in both]
+    found = [pair_rows(first, sides[0][at], second, sides[1][at], resamples=resamples) for at in both]
     adjusted = adjust_p_values(np.array([own.p for own in found])).tolist()
     rows = tuple(
-        Row(sides[0][at], sides[1][at], own, q, own.difference * direction(sides[0][at]))
+        ComparedRow(sides[0][at], sides[1][at], own, q, own.difference * compute_scale(sides[0][at]))
         for at, own, q in zip(both, found, adjusted, strict=True)
     )
     only = [tuple(", ".join(at) for at in sorted(a.keys() - b.keys())) for a, b in (sides, sides[::-1])]
-    return Comparison(names, rows, _summaries(first, second, names, rows), (only[0], only[1]))
+    return Comparison(names, rows, _compare_summaries(first, second, names, rows), (only[0], only[1]))
 
 
-def pair(
+def pair_rows(
     first: Source, one: Score, second: Source, other: Score, *, resamples: int = RESAMPLES, flips: int = FLIPS
 ) -> PairedDifference:
     """Compare the answers of two rows of one task and probe.
@@ -100,12 +100,12 @@ def pair(
     """
     where = f"{one.task}, {one.probe}"
     for what in ("version", "metric"):
-        _equal(f"{what} of the task", getattr(one, what), getattr(other, what), where)
-    _equal("data (sha256)", one.data.sha256, other.data.sha256, where)
-    metric = metric_of(one)
+        _check_equal(f"{what} of the task", getattr(one, what), getattr(other, what), where)
+    _check_equal("data (sha256)", one.data.sha256, other.data.sha256, where)
+    metric = find_metric(one)
     answers = []
     for source, score in ((first, one), (second, other)):
-        own = pairable(source, score)
+        own = read_pairable_answers(source, score)
         value = np.mean([compute_by_fold(metric, own.targets, row, own.folds).mean() for row in own.predictions])
         if abs(value - score.value) > TOLERANCE:
             expected = f"{score.value} as in the row (see verify)"
@@ -118,20 +118,22 @@ def pair(
     )
 
 
-def _summaries(first: Source, second: Source, names: tuple[str, str], rows: Sequence[Row]) -> tuple[Summary, ...]:
+def _compare_summaries(
+    first: Source, second: Source, names: tuple[str, str], rows: Sequence[ComparedRow]
+) -> tuple[SummaryDifference, ...]:
     public = [row for row in rows if not row.first.private]
     covered: dict[str, int] = {}
     for source, name in zip((first, second), names, strict=True):
         for own in source.board.summaries:
             if own["encoder"] == name:
                 covered[own["probe"]] = max(covered.get(own["probe"], 0), own["tasks"])
-    by_probe: Mapping[str, list[Row]] = {
+    by_probe: Mapping[str, list[ComparedRow]] = {
         probe: [row for row in public if row.first.probe == probe] for probe in sorted({r.first.probe for r in public})
     }
-    return tuple(_summary(probe, own, covered.get(probe, len(own))) for probe, own in by_probe.items())
+    return tuple(_compare_summary(probe, own, covered.get(probe, len(own))) for probe, own in by_probe.items())
 
 
-def _summary(probe: str, rows: Sequence[Row], covered: int) -> Summary:
+def _compare_summary(probe: str, rows: Sequence[ComparedRow], covered: int) -> SummaryDifference:
     """Weighted as S is; plainly where no task has a weight."""
     weights = np.array([row.first.weight for row in rows])
     weights = weights / weights.sum() if weights.sum() else np.full(len(rows), 1 / len(rows))
@@ -139,22 +141,22 @@ def _summary(probe: str, rows: Sequence[Row], covered: int) -> Summary:
     def total(each: Sequence[NDArray[np.float64]]) -> NDArray[np.float64]:
         return np.asarray(weights @ np.stack(each))
 
-    resampled = total([row.paired.resampled * direction(row.first) for row in rows])
-    permuted = total([row.paired.permuted * direction(row.first) for row in rows])
+    resampled = total([row.paired.resampled * compute_scale(row.first) for row in rows])
+    permuted = total([row.paired.permuted * compute_scale(row.first) for row in rows])
     difference = float(weights @ np.array([row.gain for row in rows]))
     units = 1 / float(weights**2 @ np.array([1 / row.paired.units for row in rows]))  # as if all had equal weight
     ci95, detectable = compute_spread(resampled, difference, max(1, int(units)), 1.0)
     p = compute_p_value(permuted, difference)
-    return Summary(probe, len(rows), max(0, covered - len(rows)), difference, ci95, p, detectable)
+    return SummaryDifference(probe, len(rows), max(0, covered - len(rows)), difference, ci95, p, detectable)
 
 
-def direction(score: Score) -> float:
+def compute_scale(score: Score) -> float:
     """What a unit of the metric is of the normalized score; negative where less is better."""
-    metric = metric_of(score)
+    metric = find_metric(score)
     return 1 / (metric.best - metric.worst)
 
 
-def _encoder(source: Source, name: str | None) -> str:
+def _choose_encoder(source: Source, name: str | None) -> str:
     known = sorted({score.encoder for score in source.board.scores})
     if name is None and len(known) == 1:
         return known[0]
@@ -164,6 +166,6 @@ def _encoder(source: Source, name: str | None) -> str:
     return name
 
 
-def _equal(what: str, one: object, other: object, where: str) -> None:
+def _check_equal(what: str, one: object, other: object, where: str) -> None:
     if one != other:
         raise DataError(f"{what} differs: no comparison", got=other, expected=one, where=where)

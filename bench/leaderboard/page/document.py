@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from bench.leaderboard.files.sources import Source
-from bench.leaderboard.page.contents import document
+from bench.leaderboard.page.contents import build_contents
 from bench.store.files import written
 
 FOLDER = Path(__file__).parent / "assets"
@@ -23,25 +23,25 @@ LIVE = "live"  # only in a page that is served
 INERT = str.maketrans({character: f"\\u{ord(character):04x}" for character in "<>&\u2028\u2029"})
 
 
-def write(path: Path, sources: Sequence[Source], problems: Sequence[str] = ()) -> int:
+def write_page(path: Path, sources: Sequence[Source], problems: Sequence[str] = ()) -> int:
     """Write the page of ``sources`` whole or not at all; its size in bytes. Raises BenchError when the disk is full."""
-    page = render(document(sources, problems)).encode()
+    page = render_page(build_contents(sources, problems)).encode()
     with written(path) as temporary:
         temporary.write_bytes(page)
     return len(page)
 
 
-def render(contents: Mapping[str, Any], *, live: str = "") -> str:
+def render_page(contents: Mapping[str, Any], *, live: str = "") -> str:
     """The HTML of ``contents``; with ``live``, the version that is served, it reloads when its server has another."""
     from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
-    style = _text("page.css")
+    style = _read_asset("page.css")
     scripts = [*SCRIPTS, *([LIVE] if live else [])]
-    code = '"use strict";\n(() => {\n' + "".join(_text(f"{name}.js") for name in scripts) + "start();\n})();\n"
+    code = '"use strict";\n(() => {\n' + "".join(_read_asset(f"{name}.js") for name in scripts) + "start();\n})();\n"
     rules = {
         "default-src": "'none'",
-        "style-src": _digest(style),
-        "script-src": _digest(code),
+        "style-src": _compute_digest(style),
+        "script-src": _compute_digest(code),
         "base-uri": "'none'",
         "form-action": "'none'",
         **({"connect-src": "'self'"} if live else {}),
@@ -61,19 +61,19 @@ def render(contents: Mapping[str, Any], *, live: str = "") -> str:
         live=live,
         style=style,
         code=code,
-        data=island(contents),
+        data=encode_data(contents),
     )
 
 
-def island(contents: Mapping[str, Any]) -> str:
+def encode_data(contents: Mapping[str, Any]) -> str:
     """JSON that is inert inside ``<script type="application/json">``: no character that HTML reads is left in it."""
     text = json.dumps(contents, sort_keys=True, separators=(",", ":"), allow_nan=False, ensure_ascii=False)
     return text.translate(INERT)
 
 
-def _digest(text: str) -> str:
+def _compute_digest(text: str) -> str:
     return f"'sha256-{base64.b64encode(hashlib.sha256(text.encode()).digest()).decode()}'"
 
 
-def _text(name: str) -> str:
+def _read_asset(name: str) -> str:
     return (FOLDER / name).read_text(encoding="utf-8")
