@@ -20,7 +20,7 @@ from bench.leaderboard.files.verify import verify_board
 from bench.leaderboard.page import commands as report
 from bench.leaderboard.ranking import ranks
 from bench.leaderboard.ranking.comparison import compare_encoders
-from bench.leaderboard.terminal import tables, trial_report
+from bench.leaderboard.terminal import cells, tables, trial_report
 from bench.store.files import written
 from bench.types import BenchError
 
@@ -50,7 +50,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         code = run(chosen)
         sys.stdout.flush()
     except BenchError as error:
-        print(f"error: {tables.to_printable(str(error))}", file=sys.stderr)
+        print(f"error: {cells.to_printable(str(error))}", file=sys.stderr)
         return UNUSABLE
     except BrokenPipeError:  # the reader, e.g. head, has seen enough; nothing is left to flush at exit
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
@@ -108,7 +108,7 @@ def _show(chosen: argparse.Namespace) -> int:
     for source in found:
         if len(found) > 1:
             board = source.board
-            print(tables.to_printable(f"{source.path}: suite {board.suite}, protocol {board.protocol}"))
+            print(cells.to_printable(f"{source.path}: suite {board.suite}, protocol {board.protocol}"))
         _print_encodable(tables.render_board(source.board, width=width, colour=colour))
     return DONE
 
@@ -118,10 +118,10 @@ def _verify(chosen: argparse.Namespace) -> int:
     for source in read_sources(chosen.run):
         found = verify_board(source)
         for difference in found:
-            _print_encodable(f"{tables.to_printable(str(difference))}\n")
+            _print_encodable(f"{cells.to_printable(str(difference))}\n")
         rows, summaries = len(source.board.scores), len(source.board.summaries)
         said = f"{len(found)} differences" if found else "all as stored"
-        _print_encodable(tables.to_printable(f"{source.path}: {rows} scores, {summaries} summaries, {said}") + "\n")
+        _print_encodable(cells.to_printable(f"{source.path}: {rows} scores, {summaries} summaries, {said}") + "\n")
         wrong += len(found)
     return DIFFERENT if wrong else DONE
 
@@ -130,10 +130,10 @@ def _merge(chosen: argparse.Namespace) -> int:
     found = [source for path in chosen.files for source in read_sources(path)]
     board, absent = merging.write_merged(chosen.out, found)
     said = f"{len(board.scores)} scores of {len(board.encoders)} encoders, {len(board.failures)} not scored"
-    _print_encodable(tables.to_printable(f"{chosen.out}/leaderboard.json: {said}") + "\n")
+    _print_encodable(cells.to_printable(f"{chosen.out}/leaderboard.json: {said}") + "\n")
     if absent:
         left = f"without the predictions of {len(absent)} rows, which are not beside their leaderboard"
-        print(tables.to_printable(f"{left}: {', '.join(absent[: tables.MOST_NAMES])}"), file=sys.stderr)
+        print(cells.to_printable(f"{left}: {', '.join(absent[: tables.MOST_NAMES])}"), file=sys.stderr)
     return DONE
 
 
@@ -148,9 +148,9 @@ def _rank(chosen: argparse.Namespace) -> int:
     width, colour = _read_terminal_size()
     for ranking in ranks.rank_encoders([source for path in chosen.files for source in read_sources(path)]):
         left_out = f", without {', '.join(ranking.left_out)}, which not all have" if ranking.left_out else ""
-        _print_encodable(tables.to_printable(f"{ranking.probe}, {len(ranking.tasks)} tasks{left_out}") + "\n")
+        _print_encodable(cells.to_printable(f"{ranking.probe}, {len(ranking.tasks)} tasks{left_out}") + "\n")
         notes = ["encoders that share a letter are not separable at 95%"]
-        text = tables.render_table(
+        text = cells.render_table(
             ranks.COLUMNS, ranks.format_rows(ranking), notes, width=width, colour=colour, total=False
         )
         _print_encodable(f"{text}\n")

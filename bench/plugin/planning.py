@@ -9,7 +9,7 @@ import pytest
 from bench.extraction.cost import Material, Speed, calibrate, encoding_in_s, materials
 from bench.extraction.engine.local import Frozen
 from bench.extraction.load_encoder import frozen_by
-from bench.leaderboard.terminal import tables
+from bench.leaderboard.terminal import cells
 from bench.plugin.collection import PLAN, Case
 from bench.types import EncoderSpec, Settings
 
@@ -56,9 +56,7 @@ def _render_plan(cases: list[Case], settings: Settings, width: int, colour: bool
     ]
     rows.append(_format_total(found, [[times.get((task.name, spec.name)) for task in tasks] for spec in specs]))
     columns = (*COLUMNS, *(f">{spec.name}" for spec in specs))
-    return tables.render_table(
-        columns, rows, [*_explain_materials(found, settings), *notes], width=width, colour=colour
-    )
+    return cells.render_table(columns, rows, [*_explain_materials(found, settings), *notes], width=width, colour=colour)
 
 
 def _calibrate_encoders(

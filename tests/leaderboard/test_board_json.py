@@ -377,7 +377,7 @@ def test_predictions_are_the_same_bytes_in_every_process(tmp_path):
         "from bench.leaderboard.files import predictions as p;"
         "from bench.scoring.measure import Answers;"
         "own = Answers(('a', 'b'), np.arange(2), np.zeros((1, 2), int), np.zeros(2, int), None, ('x', 'y'));"
-        "p.write(Path(sys.argv[1]), own)"
+        "p.write_predictions(Path(sys.argv[1]), own)"
     )
     for name in ("1", "2"):
         subprocess.run([sys.executable, "-c", code, str(tmp_path / name)], cwd=ROOT, check=True)

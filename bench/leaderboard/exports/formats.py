@@ -18,7 +18,7 @@ from typing import Any
 
 from bench.leaderboard.exports.text import build_records
 from bench.leaderboard.files.sources import Source
-from bench.leaderboard.terminal.tables import to_printable
+from bench.leaderboard.terminal.cells import to_printable
 from bench.store.files import safe
 from bench.types import Leaderboard, Score, UnavailableError
 

@@ -7,7 +7,8 @@ import io
 import re
 from typing import TYPE_CHECKING, Any
 
-from bench.leaderboard.terminal.tables import list_flags, to_printable
+from bench.leaderboard.terminal.cells import to_printable
+from bench.leaderboard.terminal.tables import list_flags
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence

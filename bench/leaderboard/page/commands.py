@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from bench.leaderboard.files.sources import read_sources
-from bench.leaderboard.terminal import tables
+from bench.leaderboard.terminal import cells
 
 EXAMPLES = """  python -m bench.leaderboard report results/first results/second -o report.html
   python -m bench.leaderboard serve results
@@ -31,12 +31,12 @@ def _run_report(chosen: argparse.Namespace) -> int:
 
     found = [source for path in chosen.files for source in read_sources(path)]
     size = document.write_page(chosen.out, found)
-    print(tables.to_printable(f"{chosen.out}: {len(found)} leaderboards, {size / 1e6:.2f} MB"))
+    print(cells.to_printable(f"{chosen.out}: {len(found)} leaderboards, {size / 1e6:.2f} MB"))
     return 0
 
 
 def _run_serve(chosen: argparse.Namespace) -> int:
     from bench.leaderboard.page.server import serve_folder
 
-    serve_folder(chosen.folder, chosen.port, lambda text: print(tables.to_printable(text), flush=True))
+    serve_folder(chosen.folder, chosen.port, lambda text: print(cells.to_printable(text), flush=True))
     return 0

@@ -13,7 +13,8 @@ from typing import TYPE_CHECKING, Any
 
 from bench.leaderboard.files.sources import Source, locate_predictions, read_answers
 from bench.leaderboard.page.mistakes import TextTable, compute_row_budget, describe_task
-from bench.leaderboard.terminal.tables import list_flags, to_printable
+from bench.leaderboard.terminal.cells import to_printable
+from bench.leaderboard.terminal.tables import list_flags
 from bench.types import BenchError, Failure, Score
 
 if TYPE_CHECKING:

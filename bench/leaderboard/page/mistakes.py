@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from bench.leaderboard.terminal.tables import to_printable
+from bench.leaderboard.terminal.cells import to_printable
 from bench.metrics.error_rates import count_errors, to_plain_words
 from bench.metrics.multilabel import weight_average_precisions
 from bench.metrics.segment_f1 import compute_f1, count_segments, count_totals

@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from bench.leaderboard.ranking.gate import PASSED, UNDETECTABLE, Limits, Verdict
-from bench.leaderboard.terminal.tables import render_lines
+from bench.leaderboard.terminal.cells import render_lines
 
 
 def render_verdicts(verdicts: Sequence[Verdict], limits: Limits, *, width: int = 120, colour: bool = False) -> str:

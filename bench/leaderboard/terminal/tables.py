@@ -5,15 +5,11 @@ Cells are ``rich.text.Text``, never markup: names come from users and may hold b
 
 from __future__ import annotations
 
-import io
 from collections import Counter
 from typing import TYPE_CHECKING, Any
 
-from rich.console import Console
-from rich.table import Table
-from rich.text import Text
-
 from bench.evaluation.layer_curve import CHOSEN
+from bench.leaderboard.terminal.cells import make_table, make_text, render_parts
 from bench.metrics.detection import is_cost_implausible
 from bench.types import WIDE
 
@@ -21,6 +17,8 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
 
     from rich.console import RenderableType
+    from rich.table import Table
+    from rich.text import Text
 
     from bench.leaderboard.files.published_tables import PublishedTable
     from bench.leaderboard.ranking.comparison import Comparison
@@ -34,7 +32,7 @@ def render_board(board: Leaderboard, *, width: int = 120, colour: bool = False) 
     parts: list[RenderableType] = []
     if board.scores:
         parts += [build_score_table(board), ""]
-    parts += [_make_text(_describe_failure(failure), "red") for failure in board.failures]
+    parts += [make_text(_describe_failure(failure), "red") for failure in board.failures]
     parts += [""] if board.failures else []
     shown = _select_begun(board)
     if shown:
@@ -43,7 +41,7 @@ def render_board(board: Leaderboard, *, width: int = 120, colour: bool = False) 
             *(_describe_missing(summary) for summary in shown if summary["missing"]),
             "",
         ]
-    return _render_parts(parts, width, colour)
+    return render_parts(parts, width, colour)
 
 
 def _describe_failure(failure: Failure) -> str:
@@ -60,12 +58,12 @@ def render_boards(boards: Mapping[str, Leaderboard], *, width: int = 120, colour
         parts += [f"protocol {protocol}\n", render_board(board, width=width, colour=colour)]
     first, second = list(boards)[:2]
     between = build_protocol_table(boards[first], boards[second])
-    return "".join(parts) + (_render_parts([between, ""], width, colour) if between.row_count else "")
+    return "".join(parts) + (render_parts([between, ""], width, colour) if between.row_count else "")
 
 
 def build_protocol_table(first: Leaderboard, second: Leaderboard) -> Table:
     """One row per score that both have: its two values and what the second protocol adds to the first."""
-    table = _make_table(
+    table = make_table(
         "task", "encoder", "=probe", "=metric", f">{first.protocol}", f">{second.protocol}", ">difference"
     )
     values = {(score.task, score.encoder, score.probe): score.value for score in second.scores}
@@ -75,16 +73,16 @@ def build_protocol_table(first: Leaderboard, second: Leaderboard) -> Table:
             continue
         names = (score.task, score.encoder, score.probe, score.metric)
         outside = not score.ci95[0] <= other <= score.ci95[1]
-        numbers = (_make_text(f"{score.value:.3f}"), _make_text(f"{other:.3f}"))
+        numbers = (make_text(f"{score.value:.3f}"), make_text(f"{other:.3f}"))
         table.add_row(
-            *map(_make_text, names), *numbers, _make_text(f"{other - score.value:+.3f}", "yellow" if outside else "")
+            *map(make_text, names), *numbers, make_text(f"{other - score.value:+.3f}", "yellow" if outside else "")
         )
     return table
 
 
 def render_comparison(found: Comparison, *, width: int = 120, colour: bool = False) -> str:
     """Each row of a comparison, the summaries' differences, and what only one side has."""
-    table = _make_table(
+    table = make_table(
         "task", "=probe", "=metric", ">first", ">second", ">difference [95% CI]", ">p", ">p (BH)", ">sees", ""
     )
     for row in found.rows:
@@ -94,21 +92,21 @@ def render_comparison(found: Comparison, *, width: int = 120, colour: bool = Fal
         numbers += [f"{own.p:.4f}", f"{row.adjusted:.4f}", f"{own.detectable:.3f}"]
         names = (row.first.task, row.first.probe, row.first.metric)
         table.add_row(
-            *map(_make_text, names),
-            *map(_make_text, numbers),
-            _make_text("" if row.verdict == "tie" else row.verdict, style),
+            *map(make_text, names),
+            *map(make_text, numbers),
+            make_text("" if row.verdict == "tie" else row.verdict, style),
         )
     counts = Counter(row.verdict for row in found.rows)
     said = f"{counts['win']} wins, {counts['tie']} ties, {counts['loss']} losses (p (BH) up to 0.05)"
-    parts: list[RenderableType] = [_make_text(f"{found.encoders[1]} minus {found.encoders[0]}: {said}"), table, ""]
+    parts: list[RenderableType] = [make_text(f"{found.encoders[1]} minus {found.encoders[0]}: {said}"), table, ""]
     for summary in found.summaries:
         lacking = f", {summary.lacking} tasks of the suite lacking" if summary.lacking else ""
         text = f"S, {summary.probe}: {_format_signed(summary.difference, summary.ci95)}, p {summary.p:.4f}, "
-        parts.append(_make_text(f"{text}sees {summary.detectable:.3f}, {summary.tasks} tasks{lacking}"))
+        parts.append(make_text(f"{text}sees {summary.detectable:.3f}, {summary.tasks} tasks{lacking}"))
     for side, only in zip(("first", "second"), found.only, strict=True):
         listed = "; ".join(only[:MOST_NAMES]) + (f" and {len(only) - MOST_NAMES} more" if only[MOST_NAMES:] else "")
-        parts += [_make_text(f"only in the {side}: {listed}", "yellow")] if only else []
-    return _render_parts(parts, width, colour)
+        parts += [make_text(f"only in the {side}: {listed}", "yellow")] if only else []
+    return render_parts(parts, width, colour)
 
 
 def _format_signed(difference: float, ci95: tuple[float, float]) -> str:
@@ -130,74 +128,53 @@ def render_published(
         table = _build_published_table(reported, own, asked)
         if table.row_count:
             parts += [
-                _make_text(f"reported, not measured here and not ranked: {reported.name} ({reported.source})"),
+                make_text(f"reported, not measured here and not ranked: {reported.name} ({reported.source})"),
                 table,
             ]
-            parts += [_make_text(reported.note)] if reported.note else []
+            parts += [make_text(reported.note)] if reported.note else []
             parts.append("")
-    return _render_parts(parts, width, colour)
+    return render_parts(parts, width, colour)
 
 
 def _build_published_table(reported: PublishedTable, own: Sequence[Score], asked: Sequence[tuple[str, str]]) -> Table:
     """One row per task and probe: own values, then the reported ones."""
     encoders = sorted({score.encoder for score in own})
     values = {(score.task, score.probe, score.encoder): score.value for score in own}
-    table = _make_table("task", "=probe", *(f">{name}" for name in (*encoders, *reported.systems)))
+    table = make_table("task", "=probe", *(f">{name}" for name in (*encoders, *reported.systems)))
     for task, probe in asked:
         theirs = [reported.value(system, task, probe) for system in reported.systems]
         if any(value is not None for value in theirs):
             ours = [values.get((task, probe, encoder)) for encoder in encoders]
-            cells = [_make_text("-" if value is None else f"{value:.3f}", "bold") for value in ours]
-            cells += [_make_text("-" if value is None else f"{value:.3f}") for value in theirs]
-            table.add_row(_make_text(task), _make_text(probe), *cells)
+            cells = [make_text("-" if value is None else f"{value:.3f}", "bold") for value in ours]
+            cells += [make_text("-" if value is None else f"{value:.3f}") for value in theirs]
+            table.add_row(make_text(task), make_text(probe), *cells)
     return table
 
 
 def render_throughput(figures: Sequence[Mapping[str, Any]], *, width: int = 120, colour: bool = False) -> str:
     """A table of throughput measurements, one row per load. Ends with a newline."""
-    table = _make_table(
+    table = make_table(
         "encoder", "device", "precision", ">batch", ">clip [s]", ">median [ms]", ">audio s/s", ">clips/s", ">peak [MB]"
     )
     for row in figures:
         peak = row["peak_memory_in_mb"]
         table.add_row(
-            _make_text(row["encoder"]),
-            _make_text(row["device"]),
-            _make_text(row["precision"]),
-            _make_text(row["batch_size"]),
-            _make_text(f"{row['seconds']:g}"),
-            _make_text(f"{1000 * row['median_in_s']:.1f}"),
-            _make_text(f"{row['audio_seconds_per_second']:.0f}"),
-            _make_text(f"{row['clips_per_second']:.1f}"),
-            _make_text("-" if peak is None else f"{peak:.0f}"),
+            make_text(row["encoder"]),
+            make_text(row["device"]),
+            make_text(row["precision"]),
+            make_text(row["batch_size"]),
+            make_text(f"{row['seconds']:g}"),
+            make_text(f"{1000 * row['median_in_s']:.1f}"),
+            make_text(f"{row['audio_seconds_per_second']:.0f}"),
+            make_text(f"{row['clips_per_second']:.1f}"),
+            make_text("-" if peak is None else f"{peak:.0f}"),
         )
-    return _render_parts([table, ""], width, colour)
-
-
-def render_table(
-    columns: Sequence[str],
-    rows: Sequence[Sequence[str]],
-    notes: Sequence[str],
-    *,
-    width: int = 120,
-    colour: bool = False,
-    total: bool = True,
-) -> str:
-    """A table of plain cells, the last row in bold if it is a ``total``, and lines below it. Ends with a newline."""
-    table = _make_table(*columns)
-    for index, row in enumerate(rows):
-        table.add_row(*(_make_text(cell, "bold" if total and index == len(rows) - 1 else "") for cell in row))
-    return _render_parts([table, "", *map(_make_text, notes)], width, colour)
-
-
-def render_lines(lines: Sequence[tuple[str, str]], width: int, colour: bool) -> str:
-    """Lines with a style each. Ends with a newline."""
-    return _render_parts([*(_make_text(line, style) for line, style in lines), ""], width, colour)
+    return render_parts([table, ""], width, colour)
 
 
 def build_score_table(board: Leaderboard) -> Table:
     """One row per score: the value with its 95% interval, normalized value, chance, clips and what to know."""
-    table = _make_table(
+    table = make_table(
         "task", "encoder", "=probe", "=metric", ">score [95% CI]", ">normalized", ">chance", ">n", "flags"
     )
     trained_on = {str(encoder["name"]): encoder.get("trained_on", ()) for encoder in board.encoders}
@@ -205,15 +182,15 @@ def build_score_table(board: Leaderboard) -> Table:
         notes = list_flags(score, trained_on.get(score.encoder, ()))
         low, high = score.ci95
         table.add_row(
-            _make_text(score.task),
-            _make_text(score.encoder),
-            _make_text(score.probe),
-            _make_text(score.metric),
-            _make_text(f"{score.value:.3f} [{low:.3f}, {high:.3f}]", "bold"),
-            _make_text(f"{score.normalized:.3f}"),
-            _make_text(f"{score.chance:.3f}"),
-            _make_text(score.n),
-            _make_text(", ".join(notes), "yellow"),
+            make_text(score.task),
+            make_text(score.encoder),
+            make_text(score.probe),
+            make_text(score.metric),
+            make_text(f"{score.value:.3f} [{low:.3f}, {high:.3f}]", "bold"),
+            make_text(f"{score.normalized:.3f}"),
+            make_text(f"{score.chance:.3f}"),
+            make_text(score.n),
+            make_text(", ".join(notes), "yellow"),
         )
     return table
 
@@ -249,16 +226,16 @@ def build_summary_table(summaries: Sequence[Mapping[str, Any]]) -> Table:
     """One row per encoder and probe: S (weighted), the plain and the chance-corrected mean, the means by domain."""
     domains = list(dict.fromkeys(domain for summary in summaries for domain in summary["domains"]))
     columns = (f">{name}" for name in ("S", "mean", "chance-corrected", *domains, "tasks"))
-    table = _make_table("summary", "probe", *columns)
+    table = make_table("summary", "probe", *columns)
     for summary in summaries:
         values = [summary[name] for name in ("weighted", "mean", "chance_corrected")]
         values += [summary["domains"].get(domain) for domain in domains]
         done = summary["tasks"] - len(summary["missing"])
         table.add_row(
-            _make_text(summary["encoder"]),
-            _make_text(summary["probe"]),
-            *(_make_text("-" if value is None else f"{value:.3f}") for value in values),
-            _make_text(f"{done}/{summary['tasks']}"),
+            make_text(summary["encoder"]),
+            make_text(summary["probe"]),
+            *(make_text("-" if value is None else f"{value:.3f}") for value in values),
+            make_text(f"{done}/{summary['tasks']}"),
         )
     return table
 
@@ -273,43 +250,4 @@ def _select_begun(board: Leaderboard) -> list[Mapping[str, Any]]:
 def _describe_missing(summary: Mapping[str, Any]) -> Text:
     names = summary["missing"]
     listed = ", ".join(names[:MOST_NAMES]) + (f" and {len(names) - MOST_NAMES} more" if len(names) > MOST_NAMES else "")
-    return _make_text(f"S of {summary['encoder']}, {summary['probe']}: not computed, missing: {listed}", "yellow")
-
-
-def _make_table(*columns: str) -> Table:
-    """A table without lines. Columns of numbers (``>``) and of short words (``=``) are never broken over two lines."""
-    table = Table(box=None, pad_edge=False, collapse_padding=True, header_style="bold underline")
-    for column in columns:
-        table.add_column(
-            Text(column.lstrip(">=")),
-            justify="right" if column.startswith(">") else "left",
-            no_wrap=column.startswith((">", "=")),
-            overflow="fold",
-        )
-    return table
-
-
-def to_printable(text: str) -> str:
-    """``text`` on one line and without what steers a terminal."""
-    return "".join(c if c.isprintable() else " " for c in text)
-
-
-def _make_text(value: object, style: str = "") -> Text:
-    return Text(to_printable(str(value)), style=style)
-
-
-def _render_parts(parts: Sequence[RenderableType], width: int, colour: bool) -> str:
-    console = Console(
-        file=io.StringIO(),
-        width=width,
-        force_terminal=colour,
-        color_system="standard" if colour else None,
-        highlight=False,
-        markup=False,
-        emoji=False,
-        legacy_windows=False,
-    )
-    with console.capture() as captured:
-        for part in parts:
-            console.print(part)
-    return "".join(f"{line.rstrip()}\n" for line in captured.get().splitlines())
+    return make_text(f"S of {summary['encoder']}, {summary['probe']}: not computed, missing: {listed}", "yellow")

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from bench.leaderboard.files import predictions
-from bench.leaderboard.terminal import tables
+from bench.leaderboard.terminal import cells
 from bench.metrics.detection import compute_det, is_cost_implausible, rank_trials
 from bench.scoring.trials import PRIORS, TrialPredictions, compute_trial_metrics, find_highest_nontargets
 from bench.types import DataError
@@ -41,10 +41,10 @@ def render_trials(answers: TrialPredictions, count: int, *, width: int, colour: 
     rows = [_format_row(name, *(found.subsets[key] for key in (name, *_list_keys(name, cost)))) for name in names]
     targets = int(answers.targets.sum())
     rows.append(_format_row("all", found.eer, found.secondary[cost], targets, len(answers.targets) - targets))
-    whole = tables.render_table(("trials", ">EER", f">{cost}", ">targets", ">non-targets"), rows, said, width=width)
+    whole = cells.render_table(("trials", ">EER", f">{cost}", ">targets", ">non-targets"), rows, said, width=width)
     audit = [[enrol, test, f"{score:.4f}"] for enrol, test, score in find_highest_nontargets(answers, count)]
     columns = ("highest non-targets: enrolled", "tested", ">score")
-    return whole + "\n" + tables.render_table(columns, audit, (), width=width, colour=colour)
+    return whole + "\n" + cells.render_table(columns, audit, (), width=width, colour=colour)
 
 
 def format_det_csv(answers: TrialPredictions) -> str:
