@@ -24,7 +24,7 @@ def main(arguments: list[str]) -> int:
     """Run the measurement that the first argument names; without one, list them."""
     if not arguments or arguments[0] not in NAMES:
         print("python -m perf NAME [--help]", *(f"  {name:12} {what}" for name, (_, what) in NAMES.items()), sep="\n")
-        return 2
+        return 0 if arguments in (["-h"], ["--help"]) else 2
     for name, value in ENVIRONMENT.items():
         os.environ.setdefault(name, value)
     module = importlib.import_module(NAMES[arguments[0]][0])

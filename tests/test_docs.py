@@ -4,8 +4,11 @@ from __future__ import annotations
 
 import importlib
 import re
+import subprocess
+import sys
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -15,10 +18,12 @@ TOP = ("bench", "tasks", "encoders", "perf", "tests", "docs", "examples", "findi
 EXAMPLES = ("tasks/labels/doorbells.txt", "tasks/environment/doorbells.py")  # CONTRIBUTING's, written by its own test
 PATH = re.compile(rf"(?<![\w./-])(?:\.\./)?((?:{'|'.join(TOP)})/[\w./-]*[\w/])(?![\w/<*-])")
 DOTTED = re.compile(r"(?<![\w./-])(bench(?:\.\w+)+)")
+COMMAND = re.compile(r"python -m ((?:bench|perf|tasks)(?:\.\w+)*)(?: ([a-z]+)\b(?![-.=/]))?")
 LINK = re.compile(r"\]\(([^)\s]+)\)")
 
 
-def pages_with(pattern: re.Pattern[str]) -> Iterator[tuple[Path, str]]:
+def pages_with(pattern: re.Pattern[str]) -> Iterator[tuple[Path, Any]]:
+    """Every page with every different match, or tuple of groups, that it has."""
     for page in PAGES:
         for match in dict.fromkeys(pattern.findall(page.read_text())):
             yield page, match
@@ -51,7 +56,12 @@ def resolves(name: str) -> bool:
 
 
 def test_dotted_names_exist() -> None:
-    unknown = [f"{page.relative_to(ROOT)}: {name}" for page, name in pages_with(DOTTED) if not resolves(name)]
+    history = ROOT / "CHANGELOG.md"  # names what was renamed
+    unknown = [
+        f"{page.relative_to(ROOT)}: {name}"
+        for page, name in pages_with(DOTTED)
+        if page != history and not resolves(name)
+    ]
     assert not unknown
 
 
@@ -94,3 +104,16 @@ def test_findings_say_what_happens_and_pin_what_they_install(script: Path) -> No
     assert installed is not None
     assert all("==" in package for package in installed[1].split())
     assert script.name in (ROOT / "findings" / "README.md").read_text()
+
+
+@pytest.mark.parametrize("module", sorted({module for _, (module, _) in pages_with(COMMAND)}))
+def test_commands_exist(module: str) -> None:
+    """Every ``python -m`` of the documentation names a module that runs, and a subcommand that its help lists."""
+    path = ROOT.joinpath(*module.split("."))
+    main = path.with_suffix(".py") if path.with_suffix(".py").exists() else path / "__main__.py"
+    assert "__main__" in main.read_text()
+    subcommands = {name for _, (of, name) in pages_with(COMMAND) if of == module and name}
+    if subcommands and module in ("bench.leaderboard", "bench.pairs", "perf"):
+        command = [sys.executable, "-m", module, "--help"]
+        shown = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=True).stdout
+        assert subcommands <= set(re.findall(r"\w+", shown))
