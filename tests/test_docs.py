@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ast
 import importlib
 import re
 import subprocess
@@ -62,6 +63,16 @@ def test_dotted_names_exist() -> None:
         for page, name in pages_with(DOTTED)
         if page != history and not resolves(name)
     ]
+    assert not unknown
+
+
+def test_examples_import_what_exists() -> None:
+    unknown = []
+    for page, block in pages_with(re.compile(r"```python\n(.*?)```", re.DOTALL)):
+        for node in ast.walk(ast.parse(block)):
+            if isinstance(node, ast.ImportFrom) and node.module and node.module.partition(".")[0] in TOP:
+                names = [f"{node.module}.{alias.name}" for alias in node.names]
+                unknown += [f"{page.relative_to(ROOT)}: {name}" for name in names if not resolves(name)]
     assert not unknown
 
 
