@@ -32,8 +32,11 @@ from encoders.parts.spectra import Mel, apply_to_each, convert_to_decibels
 from encoders.parts.vit import EPS, Block, encode_patches
 from encoders.parts.weights import Weights, load, load_file
 
-BANDS, WIDTH, SPAN_IN_DB = 64, 4, 80
-LOWEST, HIGHEST = -79.6482, 50.6842  # dB
+BANDS = 64
+WIDTH = 4
+SPAN_IN_DB = 80
+LOWEST = -79.6482  # dB
+HIGHEST = 50.6842  # dB
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,11 +72,11 @@ class Atst(nn.Module):
         return self._layers(audio, lengths, every=False)[-1]
 
     def hidden_states(self, audio: Tensor, lengths: Tensor | None = None) -> list[Tensor]:
-        """What goes into the first block, then each block's output, normalised as the authors use it."""
+        """Return the input of the first block, then each block's output, normalised as the authors use it."""
         return self._layers(audio, lengths, every=True)
 
     def spectrum(self, audio: Tensor) -> Tensor:
-        """[B, N] -> [B, 64, 1 + floor(N / 160)], about -1 to 1."""
+        """Compute the spectrum, [B, N] -> [B, 64, 1 + floor(N / 160)], about -1 to 1."""
         return 2 * (convert_to_decibels(self.mel(audio), SPAN_IN_DB) - LOWEST) / (HIGHEST - LOWEST) - 1
 
     def _layers(self, audio: Tensor, lengths: Tensor | None, *, every: bool) -> list[Tensor]:
@@ -93,7 +96,7 @@ class Atst(nn.Module):
 
 
 def rename(name: str) -> str | None:
-    """The authors' names to ours: the teacher's encoder, without what only training uses."""
+    """Map the authors' name of a tensor to ours: the teacher's encoder, without what only training uses."""
     _, teacher, rest = name.partition("teacher.encoder.")
     if not teacher and name.startswith(("state_dict.", "optimizer", "loops.", "callbacks.", "hyper_parameters.")):
         return None
@@ -121,8 +124,10 @@ def _build_spec(name: str, config: Config, page: str) -> EncoderSpec:
     )
 
 
-CLIP_SMALL, CLIP_BASE = Config(384, 12, 6, clip=True), Config(768, 12, 12, clip=True)
-FRAME_SMALL, FRAME_BASE = Config(384, 12, 6, clip=False), Config(768, 12, 12, clip=False)
+CLIP_SMALL = Config(384, 12, 6, clip=True)
+CLIP_BASE = Config(768, 12, 12, clip=True)
+FRAME_SMALL = Config(384, 12, 6, clip=False)
+FRAME_BASE = Config(768, 12, 12, clip=False)
 CLIP_FILES = "https://checkpointstorage.oss-cn-beijing.aliyuncs.com/atst"
 FRAME_FILES = "https://github.com/Audio-WestlakeU/audiossl/tree/main/audiossl/methods/atstframe"
 

@@ -28,9 +28,11 @@ from encoders.parts.spectra import apply_to_each, compute_kaldi_fbank
 from encoders.parts.vit import EPS, Block, encode_patches
 from encoders.parts.weights import Weights, load, load_file
 
-BANDS, PATCH = 128, 16
+BANDS = 128
+PATCH = 16
 ROWS = BANDS // PATCH
-MEAN, DEVIATION = -4.2677393, 4.5689974
+MEAN = -4.2677393
+DEVIATION = 4.5689974
 SHORTEST = 400  # samples
 NOT_THE_ENCODER = ("decoder_", "mask_token", "optimizer.", "scaler.")
 
@@ -62,24 +64,24 @@ class AudioMae(nn.Module):
         return self._layers(audio, lengths, every=False)[-1]
 
     def hidden_states(self, audio: Tensor, lengths: Tensor | None = None) -> list[Tensor]:
-        """What goes into the first block, then each block's output; of the last one what ``forward`` returns."""
+        """Return the input of the first block, then each block's output; the last is what ``forward`` returns."""
         return self._layers(audio, lengths, every=True)
 
     def _layers(self, audio: Tensor, lengths: Tensor | None, *, every: bool) -> list[Tensor]:
         spectrum, _ = apply_to_each(compute_energies, audio, lengths, SHORTEST)
-        heard = -(-spectrum.shape[2] // PATCH)  # columns
-        pieces = -(-heard // self.columns)
+        columns = -(-spectrum.shape[2] // PATCH)
+        pieces = -(-columns // self.columns)
         filled = nn.functional.pad(spectrum, (0, pieces * self.columns * PATCH - spectrum.shape[2]))
         normalised = (filled - MEAN) / (2 * DEVIATION)
         patches = self.patch_embed(normalised.transpose(1, 2)[:, None]).permute(0, 3, 2, 1)  # [B, rows, columns, D]
         position = self.pos_embed[:, 1:].reshape(1, self.columns, ROWS, -1).transpose(1, 2)
         first = self.cls_token + self.pos_embed[:, :1]
         layers = encode_patches(self.blocks, self.norm, patches, position, first=first, every=every)
-        return [layer[:, :, :heard].mean(dim=1) for layer in layers]
+        return [layer[:, :, :columns].mean(dim=1) for layer in layers]
 
 
 def compute_energies(audio: Tensor) -> Tensor:
-    """[B, N] -> Kaldi's log mel energies [B, 128, floor((N - 400) / 160) + 1] of the clip without its mean."""
+    """Compute Kaldi's log mel energies without the mean, [B, N] -> [B, 128, floor((N - 400) / 160) + 1]."""
     return compute_kaldi_fbank(
         audio - audio.mean(dim=1, keepdim=True), htk_compat=True, sample_frequency=AudioMae.sampling_rate,
         use_energy=False, window_type="hanning", num_mel_bins=BANDS, dither=0.0, frame_shift=10,
@@ -87,7 +89,7 @@ def compute_energies(audio: Tensor) -> Tensor:
 
 
 def rename(name: str) -> str | None:
-    """The authors' names to ours, without the decoder and what else training keeps."""
+    """Map the authors' name of a tensor to ours; None for the decoder and what else only training uses."""
     name = name.removeprefix("model.")
     return None if name.startswith(NOT_THE_ENCODER) else name.replace("patch_embed.proj.", "patch_embed.")
 

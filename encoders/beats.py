@@ -27,11 +27,14 @@ from bench.types import EncoderSpec
 from encoders.parts.spectra import apply_to_each, compute_kaldi_fbank
 from encoders.parts.weights import Weights, load, load_file
 
-BANDS, PATCH = 128, 16
+BANDS = 128
+PATCH = 16
 ROWS = BANDS // PATCH
-MEAN, STD = 15.41663, 6.55582
+MEAN = 15.41663
+STD = 6.55582
 SHORTEST = 400 + 15 * 160  # samples that fill a patch
-BUCKETS, FARTHEST = 320, 800
+BUCKETS = 320
+FARTHEST = 800
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,7 +76,7 @@ class Attention(nn.Module):
         self.grep_a = nn.Parameter(torch.ones(1, heads, 1, 1))
 
     def forward(self, x: Tensor, position: Tensor, keep: Tensor | None) -> Tensor:
-        """``position`` [heads, L, L], ``keep`` [B, L]."""
+        """Attend over [B, L, D]; ``position`` [heads, L, L], ``keep`` [B, L]."""
         q, k, v = (p(x).unflatten(2, (self.heads, -1)).transpose(1, 2) for p in (self.q_proj, self.k_proj, self.v_proj))
         a, b = self.grep_linear(q).unflatten(3, (2, 4)).sum(-1).sigmoid().chunk(2, dim=-1)  # [B, heads, L, 1]
         bias = (a * (b * self.grep_a - 1) + 2) * position
@@ -119,11 +122,11 @@ class Beats(nn.Module):
         return self._layers(audio, lengths, every=False)[-1]
 
     def hidden_states(self, audio: Tensor, lengths: Tensor | None = None) -> list[Tensor]:
-        """What goes into the first layer, then each layer's output; the last is what ``forward`` returns."""
+        """Return the input of the first layer, then each layer's output; the last is what ``forward`` returns."""
         return self._layers(audio, lengths, every=True)
 
     def spectrum(self, audio: Tensor) -> Tensor:
-        """[B, N] -> [B, 128, floor((N - 400) / 160) + 1], normalised."""
+        """Compute the spectrum, [B, N] -> [B, 128, floor((N - 400) / 160) + 1], normalised."""
         energies = compute_kaldi_fbank(
             audio * 2**15, num_mel_bins=BANDS, sample_frequency=self.sampling_rate, frame_length=25, frame_shift=10
         )
@@ -159,7 +162,7 @@ class Beats(nn.Module):
 
 
 def compute_buckets(offset: Tensor) -> Tensor:
-    """Which row of the table speaks for a key that is ``offset`` patches after the query (T5's buckets, both ways)."""
+    """Return the row of the table for a key ``offset`` patches after the query (T5's buckets, both ways)."""
     half = BUCKETS // 2
     exact = half // 2
     distance = offset.abs()
@@ -169,7 +172,7 @@ def compute_buckets(offset: Tensor) -> Tensor:
 
 
 def rename(name: str) -> str | None:
-    """The authors' names to ours. Every layer of theirs lists the first one's table of positions; one is kept."""
+    """Map the authors' name of a tensor to ours; of the table of positions, listed in every layer, one is kept."""
     name = name.removeprefix("model.")
     if name.startswith("predictor."):
         return None

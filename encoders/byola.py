@@ -31,7 +31,8 @@ from bench.types import EncoderSpec
 from encoders.parts.spectra import Mel, apply_to_each, standardise
 from encoders.parts.weights import Weights, load, load_file
 
-BANDS, CHANNELS = 64, 64
+BANDS = 64
+CHANNELS = 64
 PARTS = 4  # modules of ``features`` for each convolution
 EPS = torch.finfo(torch.float32).eps
 PAGE = "https://github.com/nttcslab/byol-a"
@@ -92,7 +93,7 @@ class AudioNtt(nn.Module):
         return torch.cat([frames, out], dim=2) if self.stacked else out
 
     def spectrum(self, audio: Tensor) -> Tensor:
-        """[B, N] -> [B, 64, 1 + floor(N / 160)], normalised."""
+        """Compute the spectrum, [B, N] -> [B, 64, 1 + floor(N / 160)], normalised."""
         level: Tensor = (self.mel(audio) + EPS).log()
         if self.mean is not None:
             return (level - self.mean) / self.deviation
@@ -103,7 +104,9 @@ def rename(name: str) -> str | None:
     return name.removeprefix("model.")
 
 
-D512, D1024, D2048 = Config(512), Config(1024), Config(2048)
+D512 = Config(512)
+D1024 = Config(1024)
+D2048 = Config(2048)
 SECOND = Config(
     3072, convolutions=2, hidden=2048, stacked=True, slaney=True, mean=-9.660292, deviation=4.7219563
 )  # fmt: skip

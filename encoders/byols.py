@@ -113,7 +113,7 @@ class Cvt(nn.Module):
         return torch.cat(pieces, dim=3).permute(0, 3, 2, 1).flatten(2)
 
     def spectrum(self, audio: Tensor) -> Tensor:
-        """[B, N] -> [B, 64, 1 + floor(N / 160)], each clip with mean 0 and deviation 1."""
+        """Compute the spectrum, [B, N] -> [B, 64, 1 + floor(N / 160)], each clip with mean 0 and deviation 1."""
         level = (self.mel(audio) + EPS).log()
         return standardise(level)
 
@@ -138,7 +138,7 @@ NAMES = (
 
 
 def rename(name: str) -> str | None:
-    """The authors' names of the transformer to ours."""
+    """Map the authors' name of a tensor of the transformer to ours."""
     for theirs, ours in NAMES:
         name = re.sub(theirs, ours, name)
     return name

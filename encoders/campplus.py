@@ -24,7 +24,10 @@ from bench.types import EncoderSpec
 from encoders.parts.spectra import compute_kaldi_fbank
 from encoders.parts.weights import Weights, load, load_file
 
-RATE, WINDOW, HOP, BANDS = 16_000, 400, 160, 80
+RATE = 16_000
+WINDOW = 400
+HOP = 160
+BANDS = 80
 SHORTEST = WINDOW + 3 * HOP  # samples that leave two frames of every second, as a deviation needs
 SEGMENT = 100  # frames of every second
 
@@ -145,7 +148,11 @@ class Campplus(nn.Module):
 
 
 def compute_features(audio: Tensor) -> Tensor:
-    """[B, N] -> [B, 80, T]. Raises EncoderError where there is no torchaudio."""
+    """Compute features, [B, N] -> [B, 80, T].
+
+    Raises:
+        EncoderError: There is no torchaudio.
+    """
     filled = nn.functional.pad(audio, (0, max(0, SHORTEST - audio.shape[1])))
     mel = compute_kaldi_fbank(filled, num_mel_bins=BANDS, sample_frequency=RATE)
     return mel - mel.mean(2, keepdim=True)
@@ -159,7 +166,7 @@ def _build_normalisation(channels: int) -> nn.Sequential:
 
 
 def rename(name: str) -> str | None:
-    """The authors' names are ours."""
+    """Return the name as it is: the authors' names are ours."""
     return name
 
 

@@ -27,7 +27,10 @@ def build_config(dim: int, heads: int, depth: int = 12) -> Config:
     return Config(dim=dim, depth=depth, heads=heads, patch=(16, 16), columns=COLUMNS)
 
 
-TINY, MINI, SMALL, BASE = build_config(192, 3), build_config(256, 4), build_config(384, 6), build_config(768, 12)
+TINY = build_config(192, 3)
+MINI = build_config(256, 4)
+SMALL = build_config(384, 6)
+BASE = build_config(768, 12)
 
 
 def _build_spec(name: str, size: Config, file: str) -> EncoderSpec:

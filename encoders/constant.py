@@ -7,7 +7,9 @@ from torch import Tensor, nn
 
 from bench.types import EncoderSpec
 
-RATE, HOP, WIDTH = 16_000, 320, 16
+RATE = 16_000
+HOP = 320
+WIDTH = 16
 
 
 class Constant(nn.Module):

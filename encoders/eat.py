@@ -33,7 +33,8 @@ from encoders.parts.spectra import apply_to_each
 from encoders.parts.vit import EPS, Attention, Mlp, encode_patches
 from encoders.parts.weights import Weights, fetch, fill_encoder, read_tensors
 
-MEAN, DEVIATION = -4.268, 4.569
+MEAN = -4.268
+DEVIATION = 4.569
 TOLERANCE = 1e-4  # of a position
 TRAINING_ONLY = ("_ema.", "decoder.", "last_optimizer_state.")
 
@@ -81,7 +82,7 @@ class Eat(nn.Module):
         return self._layers(audio, lengths, every=False)[-1]
 
     def hidden_states(self, audio: Tensor, lengths: Tensor | None = None) -> list[Tensor]:
-        """What goes into the first block, then each block's output; the last is what ``forward`` returns."""
+        """Return the input of the first block, then each block's output; the last is what ``forward`` returns."""
         return self._layers(audio, lengths, every=True)
 
     def _layers(self, audio: Tensor, lengths: Tensor | None, *, every: bool) -> list[Tensor]:
@@ -90,18 +91,19 @@ class Eat(nn.Module):
         image = ((filled - MEAN) / (2 * DEVIATION)).transpose(1, 2)[:, None]
         patches = self.patch_embed(image).permute(0, 3, 2, 1)  # [B, rows, columns, D]
         counts = None if frames is None else -(-frames // PATCH)
-        own = self.positions.reshape(1, self.columns, ROWS, -1).transpose(1, 2)
+        positions = self.positions.reshape(1, self.columns, ROWS, -1).transpose(1, 2)
         column = torch.arange(patches.shape[2], device=patches.device) % self.columns
-        entering = self.pre_norm(patches + own[:, :, column])  # each patch by itself, so it may come before ``encode``
+        # each patch by itself, so it may come before ``encode_patches``
+        entering = self.pre_norm(patches + positions[:, :, column])
         layers = encode_patches(
-            self.blocks, nn.Identity(), entering, torch.zeros_like(own), counts=counts,
+            self.blocks, nn.Identity(), entering, torch.zeros_like(positions), counts=counts,
             first=self.pre_norm(self.cls_token), join_first=True, every=every,
         )  # fmt: skip
         return [layer.mean(dim=1) for layer in layers]
 
 
 def compute_positions(dim: int, columns: int) -> Tensor:
-    """[1, 8 * columns, D] in the order of time, then band: D / 2 numbers for the band, then D / 2 for the time.
+    """Compute [1, 8 * columns, D] in the order of time, then band: D / 2 numbers for the band, D / 2 for the time.
 
     Of D / 2, the first half are sines and the second cosines of n / 10000^(4 i / D), as in AudioMAE.
     """
@@ -115,7 +117,7 @@ def compute_positions(dim: int, columns: int) -> Tensor:
 
 
 def rename(name: str) -> str | None:
-    """The names of the hub's files (``model.``) and of the authors' (``model.modality_encoders.IMAGE.``) to ours."""
+    """Map names of the hub's files (``model.``) and the authors' (``model.modality_encoders.IMAGE.``) to ours."""
     name = name.removeprefix("model.").removeprefix("modality_encoders.IMAGE.")
     if name.startswith(TRAINING_ONLY) or name == "fixed_positional_encoder.positions":  # compared by ``load_file``
         return None
@@ -126,29 +128,33 @@ def rename(name: str) -> str | None:
     return name
 
 
-def check_positions(given: Mapping[str, Tensor], dim: int, where: object) -> None:
-    """Raises EncoderError when a file was trained with other positions than those computed here."""
-    for name, stored in given.items():
+def check_positions(tensors: Mapping[str, Tensor], dim: int, where: object) -> None:
+    """Raise EncoderError when a file was trained with other positions than those computed here."""
+    for name, stored in tensors.items():
         if not name.endswith("fixed_positional_encoder.positions"):
             continue
         columns = stored.shape[1] // ROWS if stored.ndim == 3 else 0
-        own = compute_positions(dim, columns)
-        off = float((stored - own).abs().max()) if stored.shape == own.shape else float("inf")
+        expected = compute_positions(dim, columns)
+        off = float((stored - expected).abs().max()) if stored.shape == expected.shape else float("inf")
         if not off < TOLERANCE:
             raise EncoderError(
-                name, got=f"{list(stored.shape)}, off by {off:.2g}", expected=list(own.shape), where=where
+                name, got=f"{list(stored.shape)}, off by {off:.2g}", expected=list(expected.shape), where=where
             )
 
 
 def load_file(config: Config, path: Path, device: str) -> Encoder:
-    """From the authors' file. Raises EncoderError when it does not fit."""
-    given = read_tensors(path)
-    check_positions(given, config.dim, path)
-    return fill_encoder(Eat(config), given, rename, path, device)
+    """Load the encoder with the weights of the authors' file.
+
+    Raises:
+        EncoderError: The file does not fit the model.
+    """
+    tensors = read_tensors(path)
+    check_positions(tensors, config.dim, path)
+    return fill_encoder(Eat(config), tensors, rename, path, device)
 
 
 def load(config: Config, weights: Weights, device: str) -> Encoder:
-    """The same from where it is published."""
+    """Load the encoder with the weights from where they are published."""
     return load_file(config, fetch(weights), device)
 
 

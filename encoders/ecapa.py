@@ -22,8 +22,17 @@ from torch import Tensor, nn
 from bench.types import EncoderSpec
 from encoders.parts.weights import Weights, load, load_file
 
-RATE, WINDOW, HOP, BANDS, RANGE_IN_DB = 16_000, 400, 160, 80, 80.0
-CHANNELS, GROUPS, SQUEEZED, AGGREGATED, ATTENTION, EMBEDDING = 1024, 8, 128, 3072, 128, 192
+RATE = 16_000
+WINDOW = 400
+HOP = 160
+BANDS = 80
+RANGE_IN_DB = 80.0
+CHANNELS = 1024
+GROUPS = 8
+SQUEEZED = 128
+AGGREGATED = 3072
+ATTENTION = 128
+EMBEDDING = 192
 MIN_FRAMES = 5  # the widest convolution reflects 4
 WEIGHTS = Weights(
     hub="speechbrain/spkrec-ecapa-voxceleb",
@@ -120,14 +129,14 @@ class Ecapa(nn.Module):
 
 
 def compute_statistics(x: Tensor, weight: Tensor) -> tuple[Tensor, Tensor]:
-    """Weighted mean and standard deviation of [B, C, T] over T."""
+    """Compute the weighted mean and standard deviation of [B, C, T] over T."""
     mean = (weight * x).sum(2)
     variance = (weight * (x - mean[..., None]).square()).sum(2)
     return mean, variance.clamp(min=1e-12).sqrt()
 
 
 def compute_mel_filters(bands: int) -> Tensor:
-    """[201, bands]: triangles on the HTK mel scale, both of whose sides are as wide as the left one should be."""
+    """Compute [201, bands]: triangles on the HTK mel scale, both sides as wide as the left one should be."""
     mel = torch.linspace(0, 2595 * math.log10(1 + RATE / 2 / 700), bands + 2)
     hz = 700 * (10 ** (mel / 2595) - 1)
     distance = (torch.linspace(0, RATE // 2, WINDOW // 2 + 1)[:, None] - hz[1:-1]) / hz.diff()[:-1]
@@ -153,7 +162,7 @@ RULES = (  # SpeechBrain's names, outermost first
 
 
 def rename(name: str) -> str:
-    """A tensor of ``embedding_model.ckpt`` in ``Ecapa``."""
+    """Map the name of a tensor of ``embedding_model.ckpt`` to that in ``Ecapa``."""
     for pattern, own in RULES:
         name = re.sub(pattern, own, name)
     return name

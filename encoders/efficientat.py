@@ -24,7 +24,12 @@ from bench.types import EncoderSpec
 from encoders.parts.spectra import compute_mel_triangles
 from encoders.parts.weights import Weights, load, load_file
 
-RATE, WINDOW, HOP, FFT, BANDS, HIGH = 32_000, 800, 320, 1024, 128, 15_000.0
+RATE = 32_000
+WINDOW = 800
+HOP = 320
+FFT = 1024
+BANDS = 128
+HIGH = 15_000.0
 SHORTEST = FFT // 2 + 2  # samples: one goes to the difference, reflection needs the others
 EPS = 1e-3  # of batch normalisation
 STEM = 16
@@ -42,7 +47,7 @@ RELEASE = "https://github.com/fschmid56/EfficientAT/releases/download/v0.0.1"
 
 
 def round_channels(channels: float) -> int:
-    """The nearest multiple of 8 that is not more than 10% below."""
+    """Round to the nearest multiple of 8 that is not more than 10% below."""
     whole = max(8, int(channels + 4) // 8 * 8)
     return whole + 8 if whole < 0.9 * channels else whole
 
@@ -118,7 +123,7 @@ class MobileNet(nn.Module):
         return x.mean(dim=2).transpose(1, 2)
 
     def spectrum(self, audio: Tensor) -> Tensor:
-        """[B, N] -> [B, 128, floor((N - 1) / 320) + 1], normalised."""
+        """Compute the spectrum, [B, N] -> [B, 128, floor((N - 1) / 320) + 1], normalised."""
         with torch.autocast(audio.device.type, enabled=False):
             audio = nn.functional.pad(audio.float(), (0, max(0, SHORTEST - audio.shape[1])))
             audio = audio[:, 1:] - 0.97 * audio[:, :-1]
@@ -132,7 +137,7 @@ def compute_output_dim(width: float) -> int:
 
 
 def rename(name: str) -> str | None:
-    """The authors' names are ours; their classifier is left out."""
+    """Return the name as it is; None for the classifier, which is left out."""
     return None if name.startswith("classifier.") else name
 
 

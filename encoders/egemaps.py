@@ -21,7 +21,10 @@ from torch import Tensor, nn
 from bench.types import EncoderSpec
 from encoders.parts.extras import import_package
 
-RATE, HOP, SHORTEST, WIDTH = 16_000, 160, 1_600, 88
+RATE = 16_000
+HOP = 160
+SHORTEST = 1_600
+WIDTH = 88
 EXTRA = "opensmile"
 
 
@@ -42,7 +45,7 @@ class Egemaps(nn.Module):
         return json.dumps({"opensmile": self.version, "set": "eGeMAPSv02 functionals"})
 
     def set_extra_state(self, state: str) -> None:
-        """Nothing to restore: there are no weights."""
+        """Restore nothing: there are no weights."""
 
     def forward(self, audio: Tensor, lengths: Tensor | None = None) -> Tensor:
         sizes = [audio.shape[1]] * len(audio) if lengths is None else [int(n) for n in lengths]

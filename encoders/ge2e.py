@@ -22,9 +22,14 @@ from torch import Tensor, nn
 from bench.types import EncoderSpec
 from encoders.parts.weights import Weights, load, load_file
 
-RATE, FFT, STEP, BANDS, WIDTH = 16_000, 400, 160, 40, 256
+RATE = 16_000
+FFT = 400
+STEP = 160
+BANDS = 40
+WIDTH = 256
 FRAMES = 160  # spectra in a window, 1.6 s
-WINDOW, HOP = FRAMES * STEP, 77 * STEP  # samples; 77 spectra: 1.3 windows a second
+WINDOW = FRAMES * STEP  # samples
+HOP = 77 * STEP  # 77 spectra: 1.3 windows a second
 COVERED = WINDOW * 3 // 4  # samples that the last window must have
 LOUDNESS = 10 ** (-30 / 20)  # least root mean square of a clip
 COMMIT = "15d828edebe06bc72b9cabc8ef8ca5ab2cb457ce"
@@ -58,7 +63,7 @@ class Ge2e(nn.Module):
         return nn.utils.rnn.pad_sequence(list(embedded.split([len(w) for w in windows])), batch_first=True)
 
     def windows(self, clip: Tensor) -> Tensor:
-        """[n] -> [T, 160, 40]: mel spectra of every window, zeros after the clip."""
+        """Compute mel spectra of every window, [n] -> [T, 160, 40], zeros after the clip."""
         count = count_windows(len(clip))
         with torch.autocast(clip.device.type, enabled=False):
             rms = clip.float().square().mean().sqrt()
@@ -72,12 +77,12 @@ class Ge2e(nn.Module):
 
 
 def count_windows(n: int) -> int:
-    """How many windows a clip of n samples has."""
+    """Count the windows of a clip of n samples."""
     return max(1, (n - COVERED) // HOP + 1)
 
 
 def compute_mel_filters() -> Tensor:
-    """[201, 40]: Slaney's mel scale (linear to 1 kHz, then logarithmic) and unit area (Auditory Toolbox, 1998)."""
+    """Compute [201, 40]: Slaney's mel scale (linear to 1 kHz, then logarithmic), unit area (Auditory Toolbox, 1998)."""
     step = np.log(6.4) / 27  # above 1 kHz, which is 15 mel
     top = 15 + np.log(RATE / 2 / 1000) / step
     mel = np.linspace(0, top, BANDS + 2)
@@ -90,9 +95,9 @@ def compute_mel_filters() -> Tensor:
 
 
 def rename(name: str) -> str | None:
-    """A tensor of ``pretrained.pt`` in ``Ge2e``; the loss's two scalars and the optimiser are not the model's."""
-    kind, _, own = name.partition(".")
-    return own if kind == "model_state" and not own.startswith("similarity_") else None
+    """Map the name of a tensor of ``pretrained.pt`` to that in ``Ge2e``; None for the two scalars of the loss."""
+    kind, _, rest = name.partition(".")
+    return rest if kind == "model_state" and not rest.startswith("similarity_") else None
 
 
 ge2e = EncoderSpec(

@@ -50,7 +50,7 @@ FAILURES = (OSError, ValueError, ImportError, RuntimeError, pickle.UnpicklingErr
 
 
 def build_spec(text: str) -> EncoderSpec:
-    """The model ``text``: a local folder, or a hub id with an optional ``@revision``."""
+    """Build the spec of the model ``text``: a local folder, or a hub id with an optional ``@revision``."""
     if Path(text).is_dir():
         identity, revision = text, ""
     else:
@@ -63,7 +63,11 @@ def build_spec(text: str) -> EncoderSpec:
 
 
 def load(identity: str, revision: str | None, device: str) -> Encoder:
-    """Raises EncoderError when the model cannot be had, is of another kind or lacks weights."""
+    """Load a model of the hub or of a local folder.
+
+    Raises:
+        EncoderError: The model cannot be had, is of another kind or lacks weights.
+    """
     torchaudio_safe.install()
     os.environ.setdefault("DISABLE_SAFETENSORS_CONVERSION", "1")  # else transformers asks the hub for one
     from transformers import AutoFeatureExtractor
@@ -88,12 +92,16 @@ def load(identity: str, revision: str | None, device: str) -> Encoder:
 
 
 def load_folder(path: Path, device: str) -> Encoder:
-    """The user's own copy of a model, in a folder as a hub has it."""
+    """Load the user's own copy of a model, in a folder as the hub has it."""
     return load(str(path), None, device)
 
 
 def _read_config(identity: str, options: dict[str, Any]) -> tuple[Any, dict[str, Any]]:
-    """The config and its file's content. Raises EncoderError for a kind of model that is not supported."""
+    """Read the config and its file's content.
+
+    Raises:
+        EncoderError: The kind of model is not supported.
+    """
     from transformers import AutoConfig, HubertConfig, PreTrainedConfig
 
     file: dict[str, Any] = PreTrainedConfig.get_config_dict(identity, **options)[0]
@@ -112,18 +120,18 @@ def _read_config(identity: str, options: dict[str, Any]) -> tuple[Any, dict[str,
 
 
 def _load_model(identity: str, kind: str, config: Any, options: dict[str, Any]) -> nn.Module:
-    """The part of the model that encodes audio, in fp32, with all of its weights."""
+    """Load the part of the model that encodes audio, in fp32, with all of its weights."""
     from transformers import AutoModel, HubertModel
 
     if kind in TOWERS:
         return hf_towers.load_tower(identity, config, options)
     maker = HubertModel if kind == "mert_model" else AutoModel
-    given = {"config": config, "dtype": torch.float32, "output_loading_info": True, **options}
+    arguments = {"config": config, "dtype": torch.float32, "output_loading_info": True, **options}
     try:
-        model, loaded = maker.from_pretrained(identity, use_safetensors=True, **given)
+        model, loaded = maker.from_pretrained(identity, use_safetensors=True, **arguments)
     except OSError as error:  # no safetensors
         try:
-            model, loaded = maker.from_pretrained(identity, use_safetensors=False, **given)
+            model, loaded = maker.from_pretrained(identity, use_safetensors=False, **arguments)
         except OSError:
             raise error from None
     missing = sorted(set(loaded["missing_keys"]) - NOT_USED)

@@ -16,7 +16,11 @@ from torch import Tensor, nn
 
 from bench.types import EncoderSpec
 
-RATE, WINDOW, HOP, FFT, BANDS = 16_000, 400, 160, 512, 64
+RATE = 16_000
+WINDOW = 400
+HOP = 160
+FFT = 512
+BANDS = 64
 FLOOR = 1e-6  # added to the power: about the noise of 16-bit recordings
 
 
@@ -49,7 +53,7 @@ class LogMel(nn.Module):
 
 
 def compute_mel_filters() -> np.ndarray[tuple[int, int], np.dtype[np.float64]]:
-    """[257, 64]: triangles of height 1 between neighbouring points of the mel scale."""
+    """Compute [257, 64]: triangles of height 1 between neighbouring points of the mel scale."""
     top = 2595 * np.log10(1 + RATE / 2 / 700)
     points = 700 * (10 ** (np.linspace(0, top, BANDS + 2) / 2595) - 1)  # Hz
     bins = np.arange(FFT // 2 + 1)[:, None] * RATE / FFT

@@ -26,7 +26,8 @@ from encoders.parts.spectra import SMALLEST, Mel, apply_to_each, standardise
 from encoders.parts.vit import EPS, Block, encode_patches
 from encoders.parts.weights import Weights, fetch, fill_encoder, read_tensors
 
-BANDS, PATCH = 80, 16
+BANDS = 80
+PATCH = 16
 ROWS = BANDS // PATCH
 STATISTICS = (-7.1, 4.2)  # mean and deviation of the spectrum, of the models of 2022
 NOT_THE_ENCODER = ("decoder_", "mask_token", "target_", "optimizer.", "scaler.")
@@ -70,19 +71,19 @@ class Mae(nn.Module):
         return self._layers(audio, lengths, every=False)[-1]
 
     def hidden_states(self, audio: Tensor, lengths: Tensor | None = None) -> list[Tensor]:
-        """What goes into the first block, then each block's output; of the last one what ``forward`` returns."""
+        """Return the input of the first block, then each block's output; the last is what ``forward`` returns."""
         return self._layers(audio, lengths, every=True)
 
     def spectrum(self, audio: Tensor) -> Tensor:
-        """[B, N] -> [B, 80, 1 + floor(N / 160)], normalised."""
+        """Compute the spectrum, [B, N] -> [B, 80, 1 + floor(N / 160)], normalised."""
         level: Tensor = (self.mel(audio) + SMALLEST).log()
         return standardise(level) if self.norm_stats is None else (level - self.norm_stats[0]) / self.norm_stats[1]
 
     def _layers(self, audio: Tensor, lengths: Tensor | None, *, every: bool) -> list[Tensor]:
         spectrum, frames = apply_to_each(self.spectrum, audio, lengths, self.mel.shortest)
         # the last frame is centred on the clip's end: it begins no column, which would speak for no time
-        heard = (spectrum.shape[2] + PATCH - 2) // PATCH  # columns
-        columns = -(-heard // self.columns) * self.columns if self.full else heard
+        valid = (spectrum.shape[2] + PATCH - 2) // PATCH  # columns
+        columns = -(-valid // self.columns) * self.columns if self.full else valid
         filled = nn.functional.pad(spectrum, (0, columns * PATCH - spectrum.shape[2]))
         patches = self.patch_embed(filled[:, None]).permute(0, 2, 3, 1)  # [B, rows, columns, D]
         counts = None if self.full or frames is None else (frames + PATCH - 2) // PATCH
@@ -91,25 +92,29 @@ class Mae(nn.Module):
             first, token = self.cls_token + self.pos_embed[:, :1], 1
         position = self.pos_embed[:, token:].reshape(1, ROWS, self.columns, -1)
         layers = encode_patches(self.blocks, self.norm, patches, position, counts=counts, first=first, every=every)
-        return [layer[:, :, :heard].transpose(1, 2).flatten(2) for layer in layers]
+        return [layer[:, :, :valid].transpose(1, 2).flatten(2) for layer in layers]
 
 
 def rename(name: str) -> str | None:
-    """The authors' names to ours, without the decoder, the target network and what else training keeps."""
+    """Map the authors' name of a tensor to ours; None for decoder, target network and what else only training uses."""
     name = name.removeprefix("model.")
     return None if name.startswith(NOT_THE_ENCODER) else name.replace("patch_embed.proj.", "patch_embed.")
 
 
 def load_file(config: Config, path: Path, device: str) -> Encoder:
-    """From the authors' file. Raises EncoderError when it does not fit."""
-    given = read_tensors(path)
-    if not any(name.endswith("norm_stats") for name in given):
-        given["norm_stats"] = torch.tensor(STATISTICS)
-    return fill_encoder(Mae(config), given, rename, path, device)
+    """Load the encoder with the weights of the authors' file.
+
+    Raises:
+        EncoderError: The file does not fit the model.
+    """
+    tensors = read_tensors(path)
+    if not any(name.endswith("norm_stats") for name in tensors):
+        tensors["norm_stats"] = torch.tensor(STATISTICS)
+    return fill_encoder(Mae(config), tensors, rename, path, device)
 
 
 def load(config: Config, weights: Weights, device: str) -> Encoder:
-    """The same from where it is published."""
+    """Load the encoder with the weights from where they are published."""
     return load_file(config, fetch(weights), device)
 
 

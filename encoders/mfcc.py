@@ -16,7 +16,8 @@ from torch import Tensor, nn
 from bench.types import EncoderSpec
 from encoders.logmel import BANDS, HOP, RATE, WINDOW, LogMel
 
-CEPSTRA, REACH = 20, 2
+CEPSTRA = 20
+REACH = 2
 
 
 class Mfcc(nn.Module):
@@ -44,7 +45,7 @@ class Mfcc(nn.Module):
 
 
 def compute_differences(x: Tensor, valid: Tensor) -> Tensor:
-    """The regression of [B, T, D] over time, each clip's first and last of its ``valid`` frames repeated."""
+    """Compute the regression of [B, T, D] over time, each clip's first and last ``valid`` frames repeated."""
     time = torch.arange(x.shape[1], device=x.device)
 
     def shifted(by: int) -> Tensor:
@@ -56,7 +57,7 @@ def compute_differences(x: Tensor, valid: Tensor) -> Tensor:
 
 
 def compute_dct() -> Tensor:
-    """[64, 20] float64: the orthonormal DCT-II."""
+    """Compute the orthonormal DCT-II, [64, 20] float64."""
     n, k = torch.arange(BANDS, dtype=torch.float64)[:, None] + 0.5, torch.arange(CEPSTRA, dtype=torch.float64)
     basis = torch.cos(math.pi / BANDS * n * k) * math.sqrt(2 / BANDS)
     basis[:, 0] /= math.sqrt(2)

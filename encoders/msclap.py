@@ -37,7 +37,9 @@ from encoders.parts.hf_model import ChunkedModel
 from encoders.parts.spectra import AMIN, Mel
 from encoders.parts.weights import Rename, Weights, fetch, fill_encoder, read_tensors
 
-RATE, WINDOW, HOP = 44_100, 1024, 320
+RATE = 44_100
+WINDOW = 1024
+HOP = 320
 CNN14 = panns.Config(RATE, WINDOW, HOP, 14_000)
 PIECE = 7 * RATE  # samples that HTSAT is defined on
 RECORD = "https://zenodo.org/records/8378278"
@@ -91,26 +93,26 @@ def build_cnn14(config: panns.Config = CNN14) -> panns.Cnn14:
 
 
 def store_filters(mel: Mel) -> Mel:
-    """``mel``, whose filters are weights to be loaded."""
+    """Return ``mel`` with its filters as weights to be loaded."""
     mel.register_buffer("filters", mel.filters, persistent=True)
     return mel
 
 
-def read_published(given: Mapping[str, Tensor]) -> dict[str, Tensor]:
-    """A checkpoint's tensors with filters as [bands, bins], and HTSAT's queries, keys and values apart."""
-    found: dict[str, Tensor] = {}
-    for name, tensor in given.items():
+def read_published(checkpoint: Mapping[str, Tensor]) -> dict[str, Tensor]:
+    """Return a checkpoint's tensors with filters as [bands, bins], and HTSAT's queries, keys and values apart."""
+    tensors: dict[str, Tensor] = {}
+    for name, tensor in checkpoint.items():
         before, joint, kind = name.partition(".qkv.")
         if joint and name.startswith(TOWER):
             parts = zip(("query", "key", "value"), tensor.chunk(3), strict=True)
-            found |= {f"{before}.{part}.{kind}": rows for part, rows in parts}
+            tensors |= {f"{before}.{part}.{kind}": rows for part, rows in parts}
         else:
-            found[name] = tensor.T if name.endswith(FILTERS) else tensor
-    return found
+            tensors[name] = tensor.T if name.endswith(FILTERS) else tensor
+    return tensors
 
 
 def rename_cnn14(name: str) -> str | None:
-    """The authors' names to those of ``panns.Cnn14``."""
+    """Map the authors' name of a tensor to that in ``panns.Cnn14``."""
     if name.startswith(NOT_THE_TOWER):
         return None
     name = name.removeprefix(TOWER)
@@ -118,7 +120,7 @@ def rename_cnn14(name: str) -> str | None:
 
 
 def rename_htsat(name: str) -> str | None:
-    """The authors' names, queries, keys and values apart, to those of ``Htsat``."""
+    """Map the authors' name of a tensor, queries, keys and values apart, to that in ``Htsat``."""
     if name.startswith(NOT_THE_TOWER):
         return None
     name = name.removeprefix(TOWER)
@@ -132,7 +134,11 @@ def rename_htsat(name: str) -> str | None:
 
 
 def load_file(make: Callable[[], nn.Module], rename: Rename, path: Path, device: str) -> Encoder:
-    """The encoder that ``make`` builds with the weights in ``path``. Raises EncoderError as ``weights.fill`` does."""
+    """Load the encoder that ``make`` builds with the weights in ``path``.
+
+    Raises:
+        EncoderError: As ``weights.fill`` does.
+    """
     return fill_encoder(make(), read_published(read_tensors(path)), rename, path, device)
 
 

@@ -33,26 +33,30 @@ def build_config(columns: int, *, token: bool, dim: int = 768, depth: int = 12, 
     return Config(dim, depth, heads, columns, token=token, standardised=True, full=True)
 
 
-def join_biases(given: Mapping[str, Tensor]) -> dict[str, Tensor]:
-    """``attn.q_bias`` and ``attn.v_bias`` as one bias of queries, keys and values."""
-    made = dict(given)
-    for name in given:
+def join_biases(tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:
+    """Join ``attn.q_bias`` and ``attn.v_bias`` to one bias of queries, keys and values."""
+    joined = dict(tensors)
+    for name in tensors:
         if name.endswith("attn.q_bias"):
             block = name.removesuffix("q_bias")
-            q, v = made.pop(name), made.pop(f"{block}v_bias", torch.zeros(0))
-            made[f"{block}qkv.bias"] = torch.cat([q, torch.zeros_like(q), v])
-    return made
+            q, v = joined.pop(name), joined.pop(f"{block}v_bias", torch.zeros(0))
+            joined[f"{block}qkv.bias"] = torch.cat([q, torch.zeros_like(q), v])
+    return joined
 
 
 def load_file(columns: int, path: Path, device: str) -> Encoder:
-    """From the authors' file. Raises EncoderError when it does not fit."""
-    given = join_biases(read_tensors(path))
-    token = any(name.removeprefix("model.") == "cls_token" for name in given)
-    return fill_encoder(Mae(build_config(columns, token=token)), given, rename, path, device)
+    """Load the encoder with the weights of the authors' file.
+
+    Raises:
+        EncoderError: The file does not fit the model.
+    """
+    tensors = join_biases(read_tensors(path))
+    token = any(name.removeprefix("model.") == "cls_token" for name in tensors)
+    return fill_encoder(Mae(build_config(columns, token=token)), tensors, rename, path, device)
 
 
 def load(columns: int, weights: Weights, device: str) -> Encoder:
-    """The same from where it is published."""
+    """Load the encoder with the weights from where they are published."""
     return load_file(columns, fetch(weights), device)
 
 

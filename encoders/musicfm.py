@@ -24,9 +24,13 @@ from bench.types import EncoderSpec
 from encoders.parts.spectra import AMIN, Mel, apply_to_each
 from encoders.parts.weights import Weights, load, load_file
 
-RATE, HOP, BANDS = 24_000, 240, 128
-MEAN, DEVIATION = 6.768444971712967, 18.417922652295623  # dB, of the Million Song Dataset (msd_stats.json)
-KERNEL, ROTARY_BASE = 31, 10_000.0
+RATE = 24_000
+HOP = 240
+BANDS = 128
+MEAN = 6.768444971712967  # dB, of the Million Song Dataset (msd_stats.json)
+DEVIATION = 18.417922652295623  # dB
+KERNEL = 31
+ROTARY_BASE = 10_000.0
 NOT_THE_ENCODER = (
     "preprocessor_",
     "quantizer_",
@@ -54,7 +58,7 @@ class Config:
 
 
 class HalvingConvolution(nn.Module):
-    """[B, C, F, T] -> [B, C', F / 2, T / 2], rounded up; ``heard`` [B, 1, 1, T / 2]: columns that are the clip's."""
+    """[B, C, F, T] -> [B, C', F / 2, T / 2], rounded up; ``mask`` [B, 1, 1, T / 2]: columns that are the clip's."""
 
     def __init__(self, inputs: int, outputs: int) -> None:
         super().__init__()
@@ -62,11 +66,11 @@ class HalvingConvolution(nn.Module):
         self.conv2 = nn.Conv2d(outputs, outputs, 3, padding=1)
         self.bn1, self.bn2, self.bn3 = (nn.BatchNorm2d(outputs) for _ in range(3))
 
-    def forward(self, x: Tensor, heard: Tensor | None) -> Tensor:
+    def forward(self, x: Tensor, mask: Tensor | None) -> Tensor:
         y = torch.relu(self.bn1(self.conv1(x)))
-        y = self.bn2(self.conv2(y if heard is None else y * heard))
+        y = self.bn2(self.conv2(y if mask is None else y * mask))
         y = torch.relu(y + self.bn3(self.conv3(x)))
-        return y if heard is None else y * heard
+        return y if mask is None else y * mask
 
 
 class FeedForward(nn.Module):
@@ -154,7 +158,7 @@ class MusicFm(nn.Module):
         return self.hidden_states(audio, lengths)[-1]
 
     def hidden_states(self, audio: Tensor, lengths: Tensor | None = None) -> list[Tensor]:
-        """What goes into the first layer, then each layer's output; of the last one what ``forward`` returns."""
+        """Return the input of the first layer, then each layer's output; the last is what ``forward`` returns."""
         x, counts = apply_to_each(self.spectrum, audio, lengths, self.mel.shortest)
         x = x[:, None]
         for halving in self.conv:
@@ -176,13 +180,13 @@ class MusicFm(nn.Module):
         return [torch.cat(parts, dim=1) for parts in zip(*done, strict=True)]
 
     def spectrum(self, audio: Tensor) -> Tensor:
-        """[B, N] -> [B, 128, floor(N / 240)], normalised."""
+        """Compute the spectrum, [B, N] -> [B, 128, floor(N / 240)], normalised."""
         level: Tensor = 10 * self.mel(audio)[..., :-1].clamp(min=AMIN).log10()
         return (level - MEAN) / DEVIATION
 
 
 def rotate(x: Tensor, heads: int) -> Tensor:
-    """[B, T, D], of whose d numbers of each head the pair i, i + d / 2 is turned by t / 10000^(2 i / d)."""
+    """Rotate [B, T, D]: of the d numbers of each head, the pair i, i + d / 2 by t / 10000^(2 i / d)."""
     half = x.shape[2] // heads // 2
     frequency = ROTARY_BASE ** -(torch.arange(half, device=x.device, dtype=torch.float32) / half)
     angle = torch.arange(x.shape[1], device=x.device)[:, None, None] * frequency  # [T, 1, half]
@@ -192,7 +196,7 @@ def rotate(x: Tensor, heads: int) -> Tensor:
 
 
 def rename(name: str) -> str | None:
-    """The authors' names to ours, without the quantiser and what the conformer's code makes but does not use."""
+    """Map the authors' name of a tensor to ours; None for the quantiser and what their conformer does not use."""
     name = name.removeprefix("state_dict.").removeprefix("model.")
     if name.startswith(NOT_THE_ENCODER):
         return None

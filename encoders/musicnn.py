@@ -25,11 +25,19 @@ from encoders.parts.spectra import Mel, apply_to_each
 from encoders.parts.weights import Weights, fetch, fill_encoder
 from encoders.parts.wheels import open_member
 
-RATE, FFT, HOP, BANDS = 16_000, 512, 256, 96
-TIMBRE, TIMBRE_BANDS, TIMBRE_FRAMES = 204, (38, 67), 7
-TEMPO, TEMPO_FRAMES = 51, (128, 64, 32)
-FRONTS, FRONT = 5, 2 * TIMBRE + 3 * TEMPO  # layers side by side, their width
-LAYERS, BEHIND = 3, 64  # layers one after another, the width of each
+RATE = 16_000
+FFT = 512
+HOP = 256
+BANDS = 96
+TIMBRE = 204
+TIMBRE_BANDS = (38, 67)
+TIMBRE_FRAMES = 7
+TEMPO = 51
+TEMPO_FRAMES = (128, 64, 32)
+FRONTS = 5  # layers side by side
+FRONT = 2 * TIMBRE + 3 * TEMPO  # their width
+LAYERS = 3  # one after another
+BEHIND = 64  # the width of each
 EPS = 1e-3
 WHEEL = Weights(
     url=(
@@ -93,31 +101,31 @@ class Musicnn(nn.Module):
         return torch.cat(self.hidden_states(audio, lengths), dim=2)
 
     def hidden_states(self, audio: Tensor, lengths: Tensor | None = None) -> list[Tensor]:
-        """The front end [B, T, 561] and the three layers behind it [B, T, 64]."""
+        """Return the output of the front end [B, T, 561] and of the three layers behind it [B, T, 64]."""
         spectrum, counts = apply_to_each(self.spectrum, audio, lengths, self.mel.shortest)
         x = self.norm(spectrum.transpose(1, 2)[:, None])  # [B, 1, T, 96]
         frames = torch.arange(x.shape[2], device=x.device)
-        heard = torch.ones(len(x), 1, 1, device=x.device) if counts is None else (frames < counts[:, None])[:, None]
-        x = x * heard[..., None]
-        layers = [torch.cat([layer(x) for layer in self.front], dim=1) * heard]
+        mask = torch.ones(len(x), 1, 1, device=x.device) if counts is None else (frames < counts[:, None])[:, None]
+        x = x * mask[..., None]
+        layers = [torch.cat([layer(x) for layer in self.front], dim=1) * mask]
         for number, layer in enumerate(self.behind):
             y = layer(layers[-1].transpose(1, 2)[:, None])
-            layers.append((y + layers[-1] if number else y) * heard)
+            layers.append((y + layers[-1] if number else y) * mask)
         return [layer.transpose(1, 2) for layer in layers]
 
     def spectrum(self, audio: Tensor) -> Tensor:
-        """[B, N] -> [B, 96, floor(N / 256) + 1]."""
+        """Compute the spectrum, [B, N] -> [B, 96, floor(N / 256) + 1]."""
         return torch.log10(1 + 10_000 * self.mel(audio))
 
 
 def _list_scopes() -> dict[str, str]:
-    """TensorFlow numbers convolutions and normalisations in the order in which they were made, from none on."""
+    """Map our names to TensorFlow's scopes, which number layers in the order in which they were made."""
     parts = [*(f"front.{i}" for i in range(FRONTS)), *(f"behind.{i}" for i in range(LAYERS))]
-    found = {"batch_normalization": "norm"}
+    scopes = {"batch_normalization": "norm"}
     for i, part in enumerate(parts):
-        found[f"conv2d_{i}" if i else "conv2d"] = f"{part}.convolution"
-        found[f"batch_normalization_{i + 1}"] = f"{part}.norm"
-    return found
+        scopes[f"conv2d_{i}" if i else "conv2d"] = f"{part}.convolution"
+        scopes[f"batch_normalization_{i + 1}"] = f"{part}.norm"
+    return scopes
 
 
 SCOPES = _list_scopes()
@@ -132,7 +140,7 @@ KINDS = {
 
 
 def rename(name: str) -> str | None:
-    """A tensor of the checkpoint in ``Musicnn``; the classifier and the optimiser are not part of the encoder."""
+    """Map the name of a tensor of the checkpoint to that in ``Musicnn``; None for classifier and optimiser."""
     scope, _, kind = name.partition("/")
     classifier = {"dense", "dense_1", *(f"batch_normalization_{FRONTS + LAYERS + i}" for i in (1, 2))}
     if scope in {*classifier, "beta1_power", "beta2_power"} or name.endswith(("/Adam", "/Adam_1")):
@@ -141,9 +149,9 @@ def rename(name: str) -> str | None:
 
 
 def read_published(folder: Path) -> dict[str, Tensor]:
-    """The checkpoint's tensors with kernels as torch has them: [height, width, in, out] -> [out, in, height, width]."""
-    found = tensorflow_checkpoint.read_tensors(folder)
-    return {name: value.permute(3, 2, 0, 1) if value.ndim == 4 else value for name, value in found.items()}
+    """Read the checkpoint with kernels as torch has them: [height, width, in, out] -> [out, in, height, width]."""
+    tensors = tensorflow_checkpoint.read_tensors(folder)
+    return {name: value.permute(3, 2, 0, 1) if value.ndim == 4 else value for name, value in tensors.items()}
 
 
 def load_weights(songs: str, path: Path, device: str) -> Encoder:

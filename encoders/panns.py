@@ -28,7 +28,8 @@ from bench.types import EncoderSpec
 from encoders.parts.spectra import AMIN, Mel, apply_to_each
 from encoders.parts.weights import Weights, load, load_file
 
-BANDS, POOLED = 64, 32  # frames of the spectrum to a vector
+BANDS = 64
+POOLED = 32  # frames of the spectrum to a vector
 NOT_THE_ENCODER = ("spectrogram_extractor.", "logmel_extractor.", "fc1.", "fc_audioset.")  # computed here; the head
 
 
@@ -46,7 +47,7 @@ class Config:
 
 
 class Block(nn.Module):
-    """[B, C, T, bands] -> [B, C', T, bands]; ``heard`` [B, 1, T, 1] says which frames are the clip's."""
+    """[B, C, T, bands] -> [B, C', T, bands]; ``mask`` [B, 1, T, 1] says which frames are the clip's."""
 
     def __init__(self, inputs: int, outputs: int) -> None:
         super().__init__()
@@ -54,10 +55,10 @@ class Block(nn.Module):
         self.conv2 = nn.Conv2d(outputs, outputs, 3, padding=1, bias=False)
         self.bn1, self.bn2 = nn.BatchNorm2d(outputs), nn.BatchNorm2d(outputs)
 
-    def forward(self, x: Tensor, heard: Tensor | None) -> Tensor:
+    def forward(self, x: Tensor, mask: Tensor | None) -> Tensor:
         for convolution, norm in ((self.conv1, self.bn1), (self.conv2, self.bn2)):
             x = torch.relu(norm(convolution(x)))
-            x = x if heard is None else x * heard
+            x = x if mask is None else x * mask
         return x
 
 
@@ -79,34 +80,34 @@ class Cnn14(nn.Module):
     def forward(self, audio: Tensor, lengths: Tensor | None = None) -> Tensor:
         spectrum, counts = apply_to_each(self.spectrum, audio, lengths, self.shortest)
         x = self.bn0(spectrum[..., None]).permute(0, 3, 2, 1)  # [B, 1, T, bands]
-        heard = None
+        mask = None
         if counts is not None:
-            heard = _mask_frames(counts, x)
-            x = x * heard
+            mask = _mask_frames(counts, x)
+            x = x * mask
         for number, block in enumerate(self.blocks, 1):
-            x = block(x, heard)
+            x = block(x, mask)
             if number < len(self.blocks):
                 x = nn.functional.avg_pool2d(x, 2)
                 if counts is not None:
                     counts = counts // 2
-                    heard = _mask_frames(counts, x)
-                    x = x * heard
+                    mask = _mask_frames(counts, x)
+                    x = x * mask
         frames: Tensor = x.mean(dim=3)
         return frames.transpose(1, 2)
 
     def spectrum(self, audio: Tensor) -> Tensor:
-        """[B, N] -> dB [B, 64, 1 + floor(N / hop)]."""
+        """Compute the spectrum, [B, N] -> dB [B, 64, 1 + floor(N / hop)]."""
         level: Tensor = 10 * self.mel(audio).clamp(min=AMIN).log10()
         return level
 
 
 def _mask_frames(counts: Tensor, x: Tensor) -> Tensor:
-    heard: Tensor = torch.arange(x.shape[2], device=x.device) < counts[:, None]
-    return heard[:, None, :, None]
+    mask: Tensor = torch.arange(x.shape[2], device=x.device) < counts[:, None]
+    return mask[:, None, :, None]
 
 
 def rename(name: str) -> str | None:
-    """The authors' names to ours."""
+    """Map the authors' name of a tensor to ours."""
     name = name.removeprefix("model.")
     if name.startswith(NOT_THE_ENCODER):
         return None
@@ -133,6 +134,7 @@ def _build_spec(name: str, config: Config, file: str) -> EncoderSpec:
     )
 
 
-K16, K32 = Config(16_000, 512, 160, 8000), Config(32_000, 1024, 320, 14_000)
+K16 = Config(16_000, 512, 160, 8000)
+K32 = Config(32_000, 1024, 320, 14_000)
 cnn14_16k = _build_spec("panns_cnn14_16k", K16, "Cnn14_16k_mAP%3D0.438.pth")
 cnn14_32k = _build_spec("panns_cnn14_32k", K32, "Cnn14_mAP%3D0.431.pth")

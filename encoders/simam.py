@@ -27,7 +27,8 @@ from encoders.parts.weights import Weights, load, load_file
 from encoders.wespeaker import BANDS, EMBEDDING, HOP, RATE, WINDOW, Block, compute_features
 
 STAGES = ((64, 3), (128, 4), (256, 6), (512, 3))  # channels, blocks; each but the first halves both axes
-ATTENTION, LAMBDA = 128, 1e-4
+ATTENTION = 128
+LAMBDA = 1e-4
 COPY = Weights(
     hub="gaunernst/wespeaker-voxblink2-samresnet34",
     revision="bebca658aae1f059569332de0e21537caba58d29",
@@ -45,7 +46,7 @@ class SimamBlock(Block):
 
 
 def apply_simam(x: Tensor) -> Tensor:
-    """SimAM: points of [B, C, F, T] that are far from their channel's mean count more."""
+    """Apply SimAM: points of [B, C, F, T] that are far from their channel's mean count more."""
     distance = (x - x.mean(dim=(2, 3), keepdim=True)).square()
     variance = distance.sum(dim=(2, 3), keepdim=True) / (x.shape[2] * x.shape[3] - 1)
     return x * torch.sigmoid(distance / (4 * (variance + LAMBDA)) + 0.5)
@@ -83,7 +84,7 @@ class SimamResNet(nn.Module):
 
 
 def rename(name: str) -> str | None:
-    """A tensor of ``avg_model.pt`` in ``SimamResNet``; the classifier of training is not the encoder's."""
+    """Map the name of a tensor of ``avg_model.pt`` to that in ``SimamResNet``; None for the classifier."""
     if name.startswith("projection."):
         return None
     return name.replace("pooling.attention.", "attention.").replace(".downsample.", ".shortcut.")

@@ -27,8 +27,13 @@ from encoders.parts.extras import import_package
 from encoders.parts.weights import Weights, fetch
 from encoders.parts.wheels import open_member
 
-RATE, WIDTH, BANDS, SPECTRA, STEP = 16_000, 96, 32, 76, 8
-HOP, WINDOW = STEP * 160, (SPECTRA - 1) * 160 + 512  # samples
+RATE = 16_000
+WIDTH = 96
+BANDS = 32
+SPECTRA = 76
+STEP = 8
+HOP = STEP * 160  # samples
+WINDOW = (SPECTRA - 1) * 160 + 512
 EXTRA = "onnx"
 FILES = ("melspectrogram.onnx", "embedding_model.onnx")
 WHEEL = Weights(
@@ -48,7 +53,7 @@ class SpeechEmbedding(nn.Module):
     sampling_rate, output_dim, hop_size_in_ms = RATE, WIDTH, 1000 * HOP / RATE
 
     def __init__(self, mel: Network, embed: Network, digests: Mapping[str, str]) -> None:
-        """``mel``: samples [1, n] -> dB [1, 1, F, 32]; ``embed``: windows [T, 76, 32, 1] -> [T, 1, 1, 96].
+        """Join ``mel``, samples [1, n] -> dB [1, 1, F, 32], and ``embed``, windows [T, 76, 32, 1] -> [T, 1, 1, 96].
 
         Both are shared by copies of the encoder and called from several threads. ``digests`` stand for their weights.
         """
@@ -59,7 +64,7 @@ class SpeechEmbedding(nn.Module):
         return json.dumps(self.digests, sort_keys=True)
 
     def set_extra_state(self, state: str) -> None:
-        """Nothing to restore: the weights lie in the networks."""
+        """Restore nothing: the weights lie in the networks."""
 
     def forward(self, audio: Tensor, lengths: Tensor | None = None) -> Tensor:
         sizes = [audio.shape[1]] * len(audio) if lengths is None else [int(n) for n in lengths]
@@ -67,7 +72,7 @@ class SpeechEmbedding(nn.Module):
         return nn.utils.rnn.pad_sequence(rows, batch_first=True).to(audio.device)
 
     def frames(self, clip: Array) -> Tensor:
-        """[n] -> [T, 96]."""
+        """Encode a clip [n] -> [T, 96]."""
         samples = np.pad(clip, WINDOW // 2)[None] * np.float32(1 << 15)
         spectra = self.mel(samples).reshape(-1, BANDS) / 10 + 2
         windows = np.lib.stride_tricks.sliding_window_view(spectra, SPECTRA, axis=0)[::STEP]  # [T, 32, 76]
@@ -76,7 +81,11 @@ class SpeechEmbedding(nn.Module):
 
 
 def load_network(model: bytes) -> Network:
-    """An ONNX network of one input and one output. Raises EncoderError for other bytes and without onnxruntime."""
+    """Load an ONNX network of one input and one output.
+
+    Raises:
+        EncoderError: The bytes are no such network, or onnxruntime is missing.
+    """
     runtime: Any = import_package("onnxruntime", EXTRA)
     options = runtime.SessionOptions()
     options.intra_op_num_threads = options.inter_op_num_threads = 1  # batches are spread over threads already

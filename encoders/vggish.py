@@ -23,7 +23,13 @@ from bench.types import EncoderSpec
 from encoders.parts.spectra import apply_to_each, compute_mel_triangles
 from encoders.parts.weights import Weights, load, load_file
 
-RATE, WINDOW, HOP, FFT, BANDS, LOW, HIGH = 16_000, 400, 160, 512, 64, 125.0, 7500.0
+RATE = 16_000
+WINDOW = 400
+HOP = 160
+FFT = 512
+BANDS = 64
+LOW = 125.0
+HIGH = 7500.0
 FRAMES = 96  # of an example
 SHORTEST = WINDOW + (FRAMES - 1) * HOP  # samples that fill one
 STAGES = ((64,), (128,), (256, 256), (512, 512))  # channels of the convolutions before each pooling
@@ -85,7 +91,7 @@ class Vggish(nn.Module):
 
 
 def rename(name: str) -> str | None:
-    """The package's names are ours."""
+    """Return the name as it is: the package's names are ours."""
     return name
 
 

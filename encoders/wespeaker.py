@@ -22,7 +22,11 @@ from bench.types import EncoderSpec
 from encoders.parts.spectra import compute_kaldi_fbank
 from encoders.parts.weights import Weights, load, load_file
 
-RATE, WINDOW, HOP, BANDS, EMBEDDING = 16_000, 400, 160, 80, 256
+RATE = 16_000
+WINDOW = 400
+HOP = 160
+BANDS = 80
+EMBEDDING = 256
 STAGES = ((32, 3), (64, 4), (128, 6), (256, 3))  # channels, blocks; each but the first halves both axes
 SHORTEST = WINDOW + 8 * HOP  # samples that leave two columns after three halvings, as a deviation needs
 WEIGHTS = Weights(
@@ -48,7 +52,7 @@ class Block(nn.Module):
         return torch.relu(self.branch(x) + self.shortcut(x))
 
     def branch(self, x: Tensor) -> Tensor:
-        """What stands beside the shortcut."""
+        """Compute what is added to the shortcut."""
         y: Tensor = self.bn2(self.conv2(torch.relu(self.bn1(self.conv1(x)))))
         return y
 
@@ -82,7 +86,7 @@ class ResNet34(nn.Module):
 
 
 def compute_features(audio: Tensor) -> Tensor:
-    """[B, N] -> [B, T, 80], WeSpeaker's of every model; a clip of fewer than 9 frames is filled with silence.
+    """Compute WeSpeaker's features, [B, N] -> [B, T, 80]; a clip of fewer than 9 frames is filled with silence.
 
     Raises EncoderError where there is no torchaudio.
     """
@@ -92,7 +96,7 @@ def compute_features(audio: Tensor) -> Tensor:
 
 
 def rename(name: str) -> str | None:
-    """A tensor of ``avg_model.pt`` in ``ResNet34``; the classifier of training is not the encoder's."""
+    """Map the name of a tensor of ``avg_model.pt`` to that in ``ResNet34``; None for the classifier."""
     return None if name.startswith("projection.") else name
 
 

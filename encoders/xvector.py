@@ -23,7 +23,8 @@ from bench.types import EncoderSpec
 from encoders.ecapa import HOP, RATE, Features
 from encoders.parts.weights import Weights, load, load_file
 
-BANDS, EMBEDDING = 24, 512
+BANDS = 24
+EMBEDDING = 512
 LAYERS = ((512, 5, 1), (512, 3, 2), (512, 3, 3), (512, 1, 1), (1500, 1, 1))  # channels, kernel, dilation
 EPS = 1e-5  # added to the deviation
 WEIGHTS = Weights(
@@ -58,7 +59,7 @@ class Xvector(nn.Module):
 
 
 def rename(name: str) -> str | None:
-    """A tensor of ``embedding_model.ckpt`` in ``Xvector``."""
+    """Map the name of a tensor of ``embedding_model.ckpt`` to that in ``Xvector``."""
     name = re.sub(r"^(blocks\.\d+)\.(conv|norm)\.", r"\1.", name)
     return re.sub(r"^blocks\.\d+\.w\.", "embed.", name)
 

@@ -68,7 +68,7 @@ class Yamnet(nn.Module):
         return x.mean(dim=(2, 3)).reshape(*patches.shape[:2], -1)
 
     def spectrum(self, audio: Tensor) -> Tensor:
-        """[B, N] -> [B, 64, frames that fill whole patches]."""
+        """Compute the spectrum, [B, N] -> [B, 64, frames that fill whole patches]."""
         n = audio.shape[1]
         more = -(-max(0, n - SHORTEST) // (BETWEEN * HOP))  # patches after the first
         filled: Tensor = self.log_mel(nn.functional.pad(audio, (0, SHORTEST + more * BETWEEN * HOP - n)))
@@ -76,7 +76,7 @@ class Yamnet(nn.Module):
 
 
 def rename(name: str) -> str | None:
-    """The package's names to ours."""
+    """Map the package's name of a tensor to ours."""
     if name.startswith("classifier."):
         return None
     layer, _, rest = name.removeprefix("layer").partition(".")

@@ -10,7 +10,7 @@ FOLDER = Path(__file__).parent / "labels"
 
 
 def read_labels(name: str) -> tuple[str, ...]:
-    """The classes of a dataset, exactly as its sidecars spell them (some end in a blank).
+    """Read the classes of a dataset, exactly as its sidecars spell them (some end in a blank).
 
     Raises ChoiceError when there is no such vocabulary.
     """
@@ -22,5 +22,5 @@ def read_labels(name: str) -> tuple[str, ...]:
 
 
 def list_indices(name: str) -> tuple[int, ...]:
-    """0, 1, ..: the classes of a dataset whose sidecars hold class numbers (ESC-50)."""
+    """List the classes 0, 1, .. of a dataset whose sidecars hold class numbers (ESC-50)."""
     return tuple(range(len(read_labels(name))))

@@ -9,7 +9,11 @@ from bench.types import UnavailableError
 
 
 def import_package(name: str, extra: str) -> ModuleType:
-    """The package ``name``. Raises EncoderError naming the extra that installs it."""
+    """Import the package ``name``.
+
+    Raises:
+        UnavailableError: It is not installed; names the extra that installs it.
+    """
     try:
         return importlib.import_module(name)
     except ImportError as error:

@@ -33,23 +33,23 @@ class Model(nn.Module):
         return json.dumps(kept, sort_keys=True, default=str)
 
     def set_extra_state(self, state: str) -> None:
-        """Nothing to restore: the config came with the model."""
+        """Restore nothing: the config came with the model."""
 
     def extracted(self, clips: list[Tensor], **options: Any) -> Any:
-        """What the authors' feature extractor makes of clips [n]: on the CPU and in fp32."""
+        """Run the authors' feature extractor on clips [n]: on the CPU and in fp32."""
         arrays = [clip.float().cpu().numpy() for clip in clips]
         with torch.autocast("cpu", enabled=False):
             return self.extractor(arrays, sampling_rate=self.sampling_rate, return_tensors="pt", **options)
 
 
 def split_clips(audio: Tensor, lengths: Tensor | None) -> list[Tensor]:
-    """The rows of [B, N], each cut to its own length."""
+    """Return the rows of [B, N], each cut to its own length."""
     sizes = [audio.shape[1]] * len(audio) if lengths is None else [int(n) for n in lengths]
     return [row[:size] for row, size in zip(audio, sizes, strict=True)]
 
 
 def list_layers(output: Any, every: bool) -> list[Tensor]:
-    """[B, T, D] of every layer (0: before the first block, i: after block i) or of the last alone."""
+    """Return [B, T, D] of every layer (0: before the first block, i: after block i) or of the last alone."""
     return [*output.hidden_states[:-1], output.last_hidden_state] if every else [output.last_hidden_state]
 
 
@@ -66,14 +66,14 @@ class ChunkedModel(Model):
     frames: int  # of a piece
 
     def encode(self, pieces: list[Tensor], every: bool) -> list[Tensor]:
-        """[n] each, n <= piece -> the layers, [len(pieces), frames or fewer, D]."""
+        """Encode pieces, [n] each, n <= piece -> the layers, [len(pieces), frames or fewer, D]."""
         raise NotImplementedError
 
     def forward(self, audio: Tensor, lengths: Tensor | None = None) -> Tensor:
         return self._joined(audio, lengths, every=False)[0]
 
     def hidden_states(self, audio: Tensor, lengths: Tensor | None = None) -> list[Tensor]:
-        """Before the first block, then after each block, [B, T, D] each; the last is what ``forward`` gives."""
+        """Return the input of the first block, then each block's output, [B, T, D]; the last is that of ``forward``."""
         return self._joined(audio, lengths, every=True)
 
     def _joined(self, audio: Tensor, lengths: Tensor | None, every: bool) -> list[Tensor]:

@@ -58,7 +58,7 @@ class W2vBert(Model):
         return self._run(audio, lengths, every=False)[0]
 
     def hidden_states(self, audio: Tensor, lengths: Tensor | None = None) -> list[Tensor]:
-        """Before the first block, then after each block, [B, T, D] each; the last is what ``forward`` gives."""
+        """Return the input of the first block, then each block's output, [B, T, D]; the last is that of ``forward``."""
         return self._run(audio, lengths, every=True)
 
     def _run(self, audio: Tensor, lengths: Tensor | None, every: bool) -> list[Tensor]:

@@ -31,7 +31,8 @@ CLASSES = {  # model_type of the tower's config -> package of transformers, clas
     "audioflamingo3_encoder": ("audioflamingo3", "AudioFlamingo3Encoder"),
     "voxtral_encoder": ("voxtral", "VoxtralEncoder"),
 }
-INDEX, SINGLE = "model.safetensors.index.json", "model.safetensors"
+INDEX = "model.safetensors.index.json"
+SINGLE = "model.safetensors"
 
 
 class QwenAudio(Whisper):
@@ -43,7 +44,7 @@ class QwenAudio(Whisper):
         self.hop_size_in_ms *= 2
 
     def mel(self, pieces: list[Tensor], **options: Any) -> tuple[Tensor, Tensor]:
-        """Spectra [B, bands, M] and how many belong to each clip, [B]; at least the three that make a frame."""
+        """Compute spectra [B, bands, M] and their number for each clip, [B]; at least the three of a frame."""
         inputs = self.extracted(pieces, return_attention_mask=True, **options)
         count = inputs.attention_mask.sum(1).clamp(min=3)
         return inputs.input_features.to(pieces[0].device, self.dtype), count.to(pieces[0].device)
@@ -52,9 +53,9 @@ class QwenAudio(Whisper):
         from transformers.masking_utils import create_bidirectional_mask
 
         mel, count = self.mel(pieces)
-        heard = torch.arange(2 * self.frames, device=mel.device) < (count[:, None] + 1) // 2
+        valid = torch.arange(2 * self.frames, device=mel.device) < (count[:, None] + 1) // 2
         shape = mel.new_zeros(len(pieces), 2 * self.frames, 1)
-        mask = create_bidirectional_mask(cast(Any, self.model).config, shape, attention_mask=heard.long())
+        mask = create_bidirectional_mask(cast(Any, self.model).config, shape, attention_mask=valid.long())
         return halve_frames(list_layers(self.model(mel, attention_mask=mask, output_hidden_states=every), every))
 
 
@@ -92,7 +93,7 @@ class QwenOmni(QwenAudio):
 
 
 def halve_frames(states: list[Tensor]) -> list[Tensor]:
-    """Every layer at the rate of the last, which the model itself has averaged in pairs."""
+    """Halve the rate of every layer to that of the last, which the model itself has averaged in pairs."""
     frames = states[-1].shape[1]
     return [s if s.shape[1] == frames else s[:, : 2 * frames].reshape(len(s), frames, 2, -1).mean(2) for s in states]
 
@@ -102,14 +103,19 @@ def get_audio_config(config: Any) -> Any:
 
 
 def load_tower(identity: str, config: Any, options: dict[str, Any]) -> nn.Module:
-    """The audio tower with its weights. Raises EncoderError for a tensor that is missing or left over, OSError."""
+    """Load the audio tower with its weights.
+
+    Raises:
+        EncoderError: A tensor is missing or left over.
+        OSError: A file cannot be had.
+    """
     module = build_tower(get_audio_config(config))
     fill(module, dict(_iterate_tensors(identity, options)), lambda name: name.partition(TOWER)[2], where=identity)
     return module
 
 
 def build_tower(config: Any) -> nn.Module:
-    """The tower that a config of its own describes, with random weights in fp32."""
+    """Build the tower that a config of its own describes, with random weights in fp32."""
     package, name = CLASSES[config.model_type]
     maker = getattr(importlib.import_module(f"transformers.models.{package}.modeling_{package}"), name)
     module: nn.Module = maker._from_config(config, dtype=torch.float32)

@@ -38,7 +38,7 @@ class Waveform(Model):
         return self._run(audio, None, every=False)[0]
 
     def hidden_states(self, audio: Tensor, lengths: Tensor | None = None) -> list[Tensor]:
-        """Before the first block, then after each block, [B, T, D] each; the last is what ``forward`` gives."""
+        """Return the input of the first block, then each block's output, [B, T, D]; the last is that of ``forward``."""
         return self._run(audio, lengths, every=True)
 
     def _run(self, audio: Tensor, lengths: Tensor | None, every: bool) -> list[Tensor]:
@@ -47,7 +47,7 @@ class Waveform(Model):
         return list_layers(self.model(self.prepared(audio, lengths), output_hidden_states=every), every)
 
     def prepared(self, audio: Tensor, lengths: Tensor) -> Tensor:
-        """Each clip normalised over its own samples as the feature extractor does, zeros after it."""
+        """Normalise each clip over its own samples as the feature extractor does, zeros after it."""
         keep = torch.arange(audio.shape[1], device=audio.device) < lengths[:, None]
         if self.extractor.do_normalize:
             count = lengths[:, None]
@@ -67,15 +67,15 @@ class MaskedWaveform(Waveform):
         if lengths is None:
             return super()._run(audio, None, every)
         values = self.prepared(audio, lengths.to(audio.device))
-        heard = lengths.to(audio.device).clamp(min=self.field)  # at least one frame
-        mask = (torch.arange(values.shape[1], device=audio.device) < heard[:, None]).long()
+        valid = lengths.to(audio.device).clamp(min=self.field)  # at least one frame
+        mask = (torch.arange(values.shape[1], device=audio.device) < valid[:, None]).long()
         with warnings.catch_warnings():  # WavLM's attention mixes two kinds of mask on purpose
             warnings.filterwarnings("ignore", message="Support for mismatched key_padding_mask")
             return list_layers(self.model(values, attention_mask=mask, output_hidden_states=every), every)
 
 
 def build_waveform(model: nn.Module, extractor: Any, files: list[dict[str, Any]]) -> Waveform:
-    """The encoder around a model of this family: with masks where those change nothing but the padding."""
+    """Build the encoder around a model of this family: with masks where those change nothing but the padding."""
     config = cast(Any, model).config
     masked = config.model_type != "data2vec-audio" and config.feat_extract_norm == "layer"
     return (MaskedWaveform if masked else Waveform)(model, extractor, files)

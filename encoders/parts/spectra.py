@@ -54,7 +54,7 @@ class Mel(nn.Module):
 def compute_mel_filters(
     *, rate: int, fft: int, bands: int, low: float, high: float, slaney: bool = False
 ) -> NDArray[np.float64]:
-    """[bands, fft / 2 + 1]: triangles between neighbouring points that are equally far apart on the mel scale."""
+    """Compute [bands, fft / 2 + 1]: triangles between neighbouring points at equal distances on the mel scale."""
     to_mel, to_hz = (_hz_to_slaney_mel, _slaney_mel_to_hz) if slaney else (_hz_to_htk_mel, _htk_mel_to_hz)
     bottom, top = to_mel(np.array([low, high], dtype=np.float64)).tolist()
     points = to_hz(np.linspace(bottom, top, bands + 2))[:, None]
@@ -66,7 +66,7 @@ def compute_mel_filters(
 
 
 def compute_mel_triangles(*, rate: int, fft: int, bands: int, low: float, high: float) -> NDArray[np.float64]:
-    """[bands, fft / 2 + 1]: the same on HTK's scale, with sides that are straight on that scale and not in Hz.
+    """Compute [bands, fft / 2 + 1]: triangles on HTK's scale whose sides are straight on that scale, not in Hz.
 
     As in Kaldi and in Google's ``mel_features``.
     """
@@ -80,7 +80,7 @@ def compute_mel_triangles(*, rate: int, fft: int, bands: int, low: float, high: 
 
 
 def compute_kaldi_fbank(audio: Tensor, **options: Any) -> Tensor:
-    """[B, N] -> log mel energies [B, bands, T] as Kaldi computes them.
+    """Compute log mel energies as Kaldi does, [B, N] -> [B, bands, T].
 
     Options are those of ``torchaudio.compliance.kaldi.fbank``. T = floor((N - 400) / 160) + 1 for its usual 25 ms every
     10 ms: frames are not centred, a rest is left out. Raises EncoderError where there is no torchaudio.
@@ -94,13 +94,13 @@ def compute_kaldi_fbank(audio: Tensor, **options: Any) -> Tensor:
 
 
 def convert_to_decibels(power: Tensor, span: float) -> Tensor:
-    """[B, bands, T] in dB, each clip cut off ``span`` dB below its own loudest point."""
+    """Convert power [B, bands, T] to dB, each clip cut off ``span`` dB below its own loudest point."""
     level = 10 * power.clamp(min=AMIN).log10()
     return torch.maximum(level, level.amax(dim=(1, 2), keepdim=True) - span)
 
 
 def standardise(level: Tensor) -> Tensor:
-    """[B, bands, T] with mean 0 and deviation 1 over each clip; zero where nothing varies."""
+    """Standardise [B, bands, T] to mean 0 and deviation 1 over each clip; zero where nothing varies."""
     mean: Tensor = level.mean(dim=(1, 2), keepdim=True)
     deviation: Tensor = level.std(dim=(1, 2), keepdim=True)
     return (level - mean) / deviation.clamp(min=SMALLEST)
@@ -109,7 +109,7 @@ def standardise(level: Tensor) -> Tensor:
 def apply_to_each(
     front_end: Callable[[Tensor], Tensor], audio: Tensor, lengths: Tensor | None, shortest: int
 ) -> tuple[Tensor, Tensor | None]:
-    """``front_end`` ([B, N] -> [B, bands, T]) of every clip without its padding, and T of each when there is some.
+    """Apply ``front_end`` ([B, N] -> [B, bands, T]) to every clip without its padding; also return each T.
 
     Nothing of a clip's neighbours or padding gets into it: not by reflection at its end, not by its loudest point. A
     clip shorter than ``shortest`` samples has zeros after it.
@@ -128,7 +128,7 @@ def apply_to_each(
 
 
 def _group_by_length(sizes: list[int], *, together: bool) -> list[list[int]]:
-    """Indices of clips that a front end gets at once: on a CPU, whose caches a clip fills, each by itself.
+    """Group the clips that a front end gets at once: on a CPU, whose caches a clip fills, each by itself.
 
     On a GPU, where every operation costs the same however small, those of one length ``together``.
     """

@@ -16,14 +16,18 @@ from torch import Tensor
 
 from bench.types import EncoderError
 
-FOOTER, MAGIC = 48, 0xDB4775248B80FB57  # bytes at the end; its last eight
+FOOTER = 48  # bytes at the end
+MAGIC = 0xDB4775248B80FB57  # its last eight
 FLOAT32 = 1  # DataType
-VARINT, FIXED64, BYTES, FIXED32 = 0, 1, 2, 5  # wire types of protocol buffers
+VARINT = 0  # wire types of protocol buffers
+FIXED64 = 1
+BYTES = 2
+FIXED32 = 5
 Fields = dict[int, list[int | bytes]]
 
 
 def read_tensors(folder: Path, prefix: str = "") -> dict[str, Tensor]:
-    """Every float32 tensor of the checkpoint ``PREFIX`` in ``folder``, by name.
+    """Read every float32 tensor of the checkpoint ``PREFIX`` in ``folder``, by name.
 
     Raises EncoderError for files that are missing, of another format, or of more than one shard.
     """
@@ -59,7 +63,7 @@ def _read_tensor(fields: Fields, numbers: bytes) -> Tensor:
 
 
 def _iterate_entries(table: bytes) -> Iterator[tuple[bytes, bytes]]:
-    """Keys and values of every block that the index block names."""
+    """Yield keys and values of every block that the index block names."""
     footer = table[-FOOTER:]
     if len(footer) < FOOTER or int.from_bytes(footer[-8:], "little") != MAGIC:
         raise ValueError("no table")
@@ -69,7 +73,7 @@ def _iterate_entries(table: bytes) -> Iterator[tuple[bytes, bytes]]:
 
 
 def _iterate_block(table: bytes, start: int, size: int) -> Iterator[tuple[bytes, bytes]]:
-    """Entries of a block: length shared with the last key, length of the rest, length of the value, both of them."""
+    """Yield the entries of a block: length shared with the last key, lengths of the rest and the value, both."""
     block = table[start : start + size]
     if len(block) < size or table[start + size]:
         raise ValueError("a block that is cut off or compressed")
@@ -86,14 +90,14 @@ def _iterate_block(table: bytes, start: int, size: int) -> Iterator[tuple[bytes,
 
 
 def _read_handle(data: bytes, at: int) -> tuple[int, int, int]:
-    """Where a block lies: offset and size, and where reading stopped."""
+    """Read offset and size of a block; also return where reading stopped."""
     start, at = _read_varint(data, at)
     size, at = _read_varint(data, at)
     return start, size, at
 
 
 def _read_varint(data: bytes, at: int) -> tuple[int, int]:
-    """Seven bits a byte, the lowest first, the last byte below 128; the number and where it ended."""
+    """Read a number, seven bits a byte, lowest first, last byte below 128; also return where it ended."""
     value = shift = 0
     while True:
         byte = data[at]
@@ -104,7 +108,7 @@ def _read_varint(data: bytes, at: int) -> tuple[int, int]:
 
 
 def _read_fields(message: bytes) -> Fields:
-    """A protocol buffer: field number -> values, in order."""
+    """Read a protocol buffer: field number -> values, in order."""
     fields: Fields = {}
     at = 0
     while at < len(message):

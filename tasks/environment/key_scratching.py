@@ -1,4 +1,4 @@
-"""Key scratching: does a key scratch a car? (private)"""
+"""Key scratching: does a key scratch a car? (private)."""
 
 from __future__ import annotations
 

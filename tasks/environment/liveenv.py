@@ -1,4 +1,4 @@
-"""Live environments: which of 28 sounds or places is heard? (private)
+"""Live environments: which of 28 sounds or places is heard? (private).
 
 The label "BabySound " ends in a blank, as published.
 """

@@ -1,4 +1,4 @@
-"""Subway broadcasts: is there an announcement? (private)
+"""Subway broadcasts: is there an announcement? (private).
 
 As published, training, validation and test are the same shards, and the score is one of training. The strict protocol
 refuses splits that share shards, so this task cannot be scored under it; the refusal names the shards.

@@ -1,4 +1,4 @@
-"""UrbanSound8K: which of ten sounds of a town is heard? (Salamon et al. 2014, doi:10.1145/2647868.2655045)"""
+"""UrbanSound8K: which of ten sounds of a town is heard? (Salamon et al. 2014, doi:10.1145/2647868.2655045)."""
 
 from __future__ import annotations
 

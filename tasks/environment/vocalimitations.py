@@ -1,4 +1,4 @@
-"""Vocal Imitation Set: which of 302 sounds is imitated? (Kim et al. 2018, doi:10.5281/zenodo.1340763)"""
+"""Vocal Imitation Set: which of 302 sounds is imitated? (Kim et al. 2018, doi:10.5281/zenodo.1340763)."""
 
 from __future__ import annotations
 

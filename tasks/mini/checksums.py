@@ -26,12 +26,12 @@ def _load() -> dict[str, dict[str, str]]:
 
 
 def read_checksums(task: str) -> Mapping[str, str]:
-    """Shard name to sha256 of the embedded shards of a task, or of a folder that tasks share; empty when unknown."""
+    """Read shard name -> sha256 of the synthetic shards of a task or shared folder; empty when unknown."""
     return _load().get(task, {})
 
 
 def compute_digests(task: Task) -> dict[str, str]:
-    """Make a task's embedded shards in a temporary folder and digest them."""
+    """Make a task's synthetic shards in a temporary folder and digest them."""
     if task.mini is None:
         raise ChoiceError("task without an embedded version", got=task.name, expected="Task.mini", where="checksums")
     with tempfile.TemporaryDirectory() as folder:
@@ -40,7 +40,7 @@ def compute_digests(task: Task) -> dict[str, str]:
 
 
 def list_synthetic() -> dict[str, Task]:
-    """Every task of this repository that has an embedded version, by name."""
+    """List every task of this repository that has a synthetic version, by name."""
     files = [path for path in sorted(TASKS.glob("*/*.py")) if path.parent.name != "mini" and path.stem != "__init__"]
     modules = [importlib.import_module(f"tasks.{path.parent.name}.{path.stem}") for path in files]
     tasks = [value for module in modules for value in vars(module).values() if isinstance(value, Task)]

@@ -24,7 +24,7 @@ COLOURS: tuple[Colour, ...] = ("white", "pink", "brown", "babble", "hum")
 
 
 def make_rng(*names: str | int) -> Generator:
-    """A generator that depends on ``names`` alone: equal names, equal stream, on every machine."""
+    """Make a generator that depends on ``names`` alone: equal names, equal stream, on every machine."""
     digest = hashlib.sha256("\x1f".join(str(name) for name in names).encode()).digest()
     return Generator(PCG64(int.from_bytes(digest[:16], "big")))
 
@@ -35,7 +35,7 @@ def _scale_to_unit(x: Float) -> Float:
 
 
 def _make_coloured_noise(generator: Generator, n: int, sampling_rate: int, slope: float) -> Float:
-    """Noise whose amplitude falls as f**-slope (0 white, 0.5 pink, 1 brown), flat below 40 Hz."""
+    """Make noise whose amplitude falls as f**-slope (0 white, 0.5 pink, 1 brown), flat below 40 Hz."""
     from scipy.fft import irfft, next_fast_len, rfft, rfftfreq
 
     size = next_fast_len(n, real=True)
@@ -46,7 +46,7 @@ def _make_coloured_noise(generator: Generator, n: int, sampling_rate: int, slope
 
 
 def _make_babble(generator: Generator, n: int, sampling_rate: int) -> Float:
-    """Speech-coloured noise in the syllable rhythms of several talkers at once."""
+    """Make speech-coloured noise in the syllable rhythms of several talkers at once."""
     steps = np.arange(2 + n * 50 // sampling_rate) / 50  # an envelope below 6 Hz needs no more than 50 values a second
     envelope = np.zeros(len(steps))
     for _ in range(3):
@@ -59,7 +59,7 @@ def _make_babble(generator: Generator, n: int, sampling_rate: int) -> Float:
 
 
 def _make_hum(generator: Generator, n: int, sampling_rate: int) -> Float:
-    """Mains hum: harmonics of 50 or 60 Hz over faint white noise."""
+    """Make mains hum: harmonics of 50 or 60 Hz over faint white noise."""
     mains = float(generator.choice([50.0, 60.0]))
     coefficients = generator.uniform(0.2, 1.0, 12) * np.exp(1j * generator.uniform(0, 2 * np.pi, 12))
     total = 0.02 * generator.standard_normal(n)
@@ -70,7 +70,7 @@ def _make_hum(generator: Generator, n: int, sampling_rate: int) -> Float:
 
 
 def make_noise(generator: Generator, n: int, sampling_rate: int, colour: Colour | None = None) -> Float:
-    """Background noise [n] of unit RMS; a random colour when none is named."""
+    """Make background noise [n] of unit RMS; a random colour when none is named."""
     name = COLOURS[int(generator.integers(len(COLOURS)))] if colour is None else colour
     match name:
         case "white":
@@ -86,7 +86,7 @@ def make_noise(generator: Generator, n: int, sampling_rate: int, colour: Colour 
 
 
 def make_room(generator: Generator, sampling_rate: int, rt60_in_s: float) -> Float:
-    """Impulse response [K] of a random room, K = ceil(rt60 * rate): direct path of 1 at sample 0, then reflections.
+    """Make the impulse response [K] of a random room, K = ceil(rt60 * rate): 1 at sample 0, then reflections.
 
     The energy of everything after the direct path lies 2 to 14 dB below it.
     """
@@ -111,7 +111,7 @@ def make_room(generator: Generator, sampling_rate: int, rt60_in_s: float) -> Flo
 
 
 def apply_microphone(dry: Float, generator: Generator, sampling_rate: int, range_in_db: float = 6.0) -> Float:
-    """``dry`` [N] through a smooth random frequency response within +-``range_in_db`` (knots an octave apart)."""
+    """Filter ``dry`` [N] with a smooth random response within +-``range_in_db`` (knots an octave apart)."""
     from scipy.fft import irfft, next_fast_len, rfft, rfftfreq
 
     size = next_fast_len(len(dry) + sampling_rate // 20, real=True)
@@ -123,7 +123,7 @@ def apply_microphone(dry: Float, generator: Generator, sampling_rate: int, range
 
 
 def _compute_active_rms(x: Float, sampling_rate: int) -> float:
-    """RMS over the 20 ms frames within 30 dB of the loudest one: pauses do not count."""
+    """Compute the RMS over the 20 ms frames within 30 dB of the loudest one: pauses do not count."""
     size = max(1, sampling_rate // 50)
     padded = np.pad(x, (0, -len(x) % size)).reshape(-1, size)
     power = np.mean(padded * padded, axis=1)
@@ -142,7 +142,7 @@ def place_in_scene(
     tail_range_in_s: Range = (0.05, 0.5),
     microphone_range_in_db: float = 4.0,
 ) -> Float:
-    """A recording [M] of the dry sound [N]: room, microphone, background noise throughout, random level and place.
+    """Record the dry sound [N] as [M]: room, microphone, background noise throughout, random level and position.
 
     M = lead + N + tail; the room rings on into the tail. The level is the RMS of the sounding part, lowered where
     the peak would pass 0.98. Raises DataError when ``dry`` is empty, not one-dimensional or not finite.
@@ -169,5 +169,5 @@ def place_in_scene(
 
 
 def to_pcm16(x: Float) -> NDArray[np.int16]:
-    """Samples in [-1, 1] as int16 [N]: the one place where float64 is rounded."""
+    """Round samples in [-1, 1] to int16 [N]: the one place where float64 is rounded."""
     return np.rint(np.clip(x, -1.0, 1.0) * 32767.0).astype(np.int16)

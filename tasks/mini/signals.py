@@ -18,17 +18,17 @@ RATE = 16_000  # Hz
 
 
 def count_samples(seconds: float) -> int:
-    """Seconds to a whole number of samples, at least one."""
+    """Convert seconds to a whole number of samples, at least one."""
     return max(1, round(seconds * RATE))
 
 
 def draw_log_uniform(rng: Generator, low: float, high: float) -> float:
-    """A draw whose logarithm is uniform: frequencies, rates and decays have no natural linear scale."""
+    """Draw a number whose logarithm is uniform: frequencies, rates and decays have no natural linear scale."""
     return float(np.exp(rng.uniform(np.log(low), np.log(high))))
 
 
 def make_noise(rng: Generator, n: int, slope: float = 0.0) -> Array:
-    """[n] Gaussian noise of unit power with a spectral ``slope`` in dB per octave (-3 pink, -6 brown)."""
+    """Make Gaussian noise [n] of unit power with a spectral ``slope`` in dB per octave (-3 pink, -6 brown)."""
     from scipy.fft import irfft, next_fast_len, rfft, rfftfreq
 
     white = rng.standard_normal(n)
@@ -41,13 +41,13 @@ def make_noise(rng: Generator, n: int, slope: float = 0.0) -> Array:
 
 
 def scale_to_unit(x: Array) -> Array:
-    """Scaled to unit power; silence stays silence."""
+    """Scale to unit power; silence stays silence."""
     power = float(np.sqrt(np.mean(x * x)))
     return x / power if power > 0 else x
 
 
 def filter_band(x: Array, low: float, high: float, order: int = 2) -> Array:
-    """Butterworth band-pass; an edge at or beyond 0 Hz or 7.9 kHz is left open."""
+    """Apply a Butterworth band-pass; an edge at or beyond 0 Hz or 7.9 kHz is left open."""
     from scipy import signal
 
     top = 7900.0
@@ -64,7 +64,7 @@ def filter_band(x: Array, low: float, high: float, order: int = 2) -> Array:
 
 
 def resonate(x: Array, centres: Sequence[float], widths: Sequence[float], gains: Sequence[float]) -> Array:
-    """Parallel two-pole resonators (formants, pipes, bodies), each of unit peak gain times its ``gain``."""
+    """Apply parallel two-pole resonators (formants, pipes, bodies), each of unit peak gain times its ``gain``."""
     from scipy import signal
 
     out = np.zeros_like(x)
@@ -78,7 +78,7 @@ def resonate(x: Array, centres: Sequence[float], widths: Sequence[float], gains:
 def synthesise_modes(
     n: int, freqs: Sequence[float] | Array, decays: Sequence[float] | Array, gains: Sequence[float] | Array
 ) -> Array:
-    """[n] a struck body: damped sines, ``decays`` being the time to fall by 60 dB."""
+    """Synthesise a struck body [n]: damped sines, ``decays`` being the time to fall by 60 dB."""
     time = np.arange(n) / RATE
     out = np.zeros(n)
     for freq, decay, gain in zip(freqs, decays, gains, strict=True):
@@ -89,14 +89,14 @@ def synthesise_modes(
 
 
 def make_burst(rng: Generator, seconds: float, attack: float = 0.001) -> Array:
-    """A noise burst that rises in ``attack`` and has fallen by 60 dB after ``seconds``."""
+    """Make a noise burst that rises in ``attack`` and has fallen by 60 dB after ``seconds``."""
     n = count_samples(seconds)
     time = np.arange(n) / RATE
     return rng.standard_normal(n) * np.minimum(time / attack, 1.0) * np.exp(-6.9 * time / seconds)
 
 
 def draw_curve(rng: Generator, n: int, rate: float, low: float, high: float) -> Array:
-    """[n] a smooth random curve between ``low`` and ``high`` that turns about ``rate`` times a second."""
+    """Draw a smooth random curve [n] between ``low`` and ``high`` that turns about ``rate`` times a second."""
     knots = max(4, int(np.ceil(n / RATE * rate)) + 4)
     values = rng.uniform(low, high, knots)
     offset = rng.uniform(0.0, 1.0)
@@ -109,19 +109,19 @@ def draw_curve(rng: Generator, n: int, rate: float, low: float, high: float) -> 
 
 
 def interpolate(n: int, points: Sequence[tuple[float, float]]) -> Array:
-    """[n] straight lines through (position in 0..1, value) points."""
+    """Interpolate straight lines [n] through (position in 0..1, value) points."""
     out: Array = np.interp(np.linspace(0.0, 1.0, n), [p for p, _ in points], [v for _, v in points])
     return out
 
 
 def compute_phase(frequency: Array) -> Array:
-    """[n] radians of an oscillator that follows ``frequency`` [n]."""
+    """Compute the radians [n] of an oscillator that follows ``frequency`` [n]."""
     out: Array = 2 * np.pi * np.cumsum(frequency) / RATE
     return out
 
 
 def synthesise_harmonics(frequency: Array, gains: Sequence[float] | Array) -> Array:
-    """[n] a harmonic tone; partials that would pass 7.5 kHz are silent while they do."""
+    """Synthesise a harmonic tone [n]; partials that would pass 7.5 kHz are silent while they do."""
     turn = np.exp(1j * compute_phase(frequency))
     out, partial = np.zeros_like(frequency), np.ones(len(frequency), dtype=np.complex128)
     low, high = float(frequency.min()), float(frequency.max())
@@ -136,7 +136,7 @@ def synthesise_harmonics(frequency: Array, gains: Sequence[float] | Array) -> Ar
 
 
 def make_pulses(rng: Generator, frequency: Array, jitter: float = 0.0, shimmer: float = 0.0) -> Array:
-    """[n] one impulse per turn of ``frequency``, with random timing (fraction of a period) and strength."""
+    """Make one impulse per turn of ``frequency`` [n], with random timing (fraction of a period) and strength."""
     n = len(frequency)
     turns = np.cumsum(frequency) / RATE
     count = int(turns[-1])
@@ -150,7 +150,7 @@ def make_pulses(rng: Generator, frequency: Array, jitter: float = 0.0, shimmer: 
 
 
 def mix_into(out: Array, start: float, event: Array, gain: float = 1.0) -> None:
-    """Mixes ``event`` into ``out`` from ``start`` seconds on; what falls outside is cut."""
+    """Mix ``event`` into ``out`` from ``start`` seconds on; what falls outside is cut."""
     at = round(start * RATE)
     skip = max(0, -at)
     stop = min(len(out), at + len(event))
@@ -159,7 +159,7 @@ def mix_into(out: Array, start: float, event: Array, gain: float = 1.0) -> None:
 
 
 def draw_regular_times(rng: Generator, seconds: float, interval: float, jitter: float = 0.0) -> list[float]:
-    """Onset times of a repeating event: a random phase, then ``interval`` with relative ``jitter``."""
+    """Draw the onset times of a repeating event: a random phase, then ``interval`` with relative ``jitter``."""
     times, now = [], float(rng.uniform(0.0, min(interval, 0.6 * seconds)))
     while now < seconds:
         times.append(now)
@@ -168,13 +168,13 @@ def draw_regular_times(rng: Generator, seconds: float, interval: float, jitter: 
 
 
 def draw_scattered_times(rng: Generator, seconds: float, rate: float) -> list[float]:
-    """Onset times of a Poisson process of ``rate`` events a second, never none."""
+    """Draw the onset times of a Poisson process of ``rate`` events a second, never none."""
     count = max(1, int(rng.poisson(rate * seconds)))
     return sorted(float(t) for t in rng.uniform(0.0, seconds * 0.97, count))
 
 
 def make_grains(rng: Generator, n: int, rate: Array | float, kernel: Array, spread: float = 1.0) -> Array:
-    """[n] random impulses (``rate`` a second, log-normal strengths of ``spread``) through one ``kernel``."""
+    """Filter random impulses [n] (``rate`` a second, log-normal strengths of ``spread``) with one ``kernel``."""
     from scipy import signal
 
     hits = rng.random(n) < np.asarray(rate) / RATE
@@ -184,7 +184,7 @@ def make_grains(rng: Generator, n: int, rate: Array | float, kernel: Array, spre
 
 
 def make_swell(n: int, rise: float, fall: float) -> Array:
-    """[n] an envelope that rises and falls as raised cosines over the given fractions of its length."""
+    """Make an envelope [n] that rises and falls as raised cosines over the given fractions of its length."""
     position = np.linspace(0.0, 1.0, n)
     up = np.minimum(position / max(rise, 1e-6), 1.0)
     down = np.minimum((1.0 - position) / max(fall, 1e-6), 1.0)

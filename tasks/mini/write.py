@@ -35,7 +35,7 @@ class Sample:
 
 
 def encode_flac(audio: NDArray[np.int16], sampling_rate: int) -> bytes:
-    """Mono int16 [N] as FLAC with only its STREAMINFO block."""
+    """Encode mono int16 [N] as FLAC with only its STREAMINFO block."""
     buffer = io.BytesIO()
     soundfile.write(buffer, audio, sampling_rate, format="FLAC", subtype="PCM_16", compression_level=0.0)
     raw = buffer.getvalue()
@@ -47,7 +47,7 @@ def encode_flac(audio: NDArray[np.int16], sampling_rate: int) -> bytes:
 
 
 def encode_wav(audio: NDArray[np.int16], sampling_rate: int) -> bytes:
-    """Mono int16 [N] as a RIFF WAVE file."""
+    """Encode mono int16 [N] as a RIFF WAVE file."""
     buffer = io.BytesIO()
     with wave.open(buffer, "wb") as out:
         out.setnchannels(1)
@@ -58,7 +58,11 @@ def encode_wav(audio: NDArray[np.int16], sampling_rate: int) -> bytes:
 
 
 def _encode_members(sample: Sample) -> tuple[tuple[str, bytes], tuple[str, bytes]]:
-    """File names and contents of a sample. Raises DataError for a key or audio that no reader would take."""
+    """Encode a sample as file names and contents.
+
+    Raises:
+        DataError: No reader would take the key or the audio.
+    """
     if not sample.key or {".", "/"} & set(sample.key):
         raise DataError("sample key", got=repr(sample.key), expected="a name without '.' and '/'", where="write_shards")
     if sample.audio.dtype != np.int16 or sample.audio.ndim != 1 or len(sample.audio) == 0:
@@ -81,7 +85,7 @@ def _pack_tar(members: Iterable[tuple[str, bytes]]) -> bytes:
 
 
 def _replace(path: Path, content: bytes) -> None:
-    """Whole or not at all: a reader never sees half a shard."""
+    """Replace the file whole or not at all: a reader never sees half a shard."""
     part = path.with_name(f".{path.name}.{os.getpid()}.part")
     try:
         with part.open("wb") as out:

@@ -1,4 +1,4 @@
-"""FMA small: which of eight genres is it? (Defferrard et al. 2017, arXiv:1612.01840)"""
+"""FMA small: which of eight genres is it? (Defferrard et al. 2017, arXiv:1612.01840)."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""GTZAN: which of ten genres is played? (Tzanetakis and Cook 2002, doi:10.1109/TSA.2002.800560)"""
+"""GTZAN: which of ten genres is played? (Tzanetakis and Cook 2002, doi:10.1109/TSA.2002.800560)."""
 
 from __future__ import annotations
 

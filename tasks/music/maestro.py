@@ -1,4 +1,4 @@
-"""MAESTRO: which piano keys sound when? (Hawthorne et al. 2019, arXiv:1810.12247)
+"""MAESTRO: which piano keys sound when? (Hawthorne et al. 2019, arXiv:1810.12247).
 
 X-ARES knows 87 notes, 21 to 107; a piano has 88, and so has this task.
 """

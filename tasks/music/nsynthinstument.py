@@ -1,4 +1,4 @@
-"""NSynth: which family does the instrument of a note belong to? (Engel et al. 2017, arXiv:1704.01279)
+"""NSynth: which family does the instrument of a note belong to? (Engel et al. 2017, arXiv:1704.01279).
 
 The name is spelled as in the published tables.
 """

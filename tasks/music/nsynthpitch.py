@@ -1,4 +1,4 @@
-"""NSynth pitch: which note is played, on instruments not heard in training? (Engel et al. 2017, arXiv:1704.01279)"""
+"""NSynth pitch: which note is played, on instruments not heard in training? (Engel et al. 2017, arXiv:1704.01279)."""
 
 from __future__ import annotations
 

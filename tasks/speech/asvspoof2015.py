@@ -1,4 +1,4 @@
-"""ASVspoof 2015: is the voice genuine or spoofed? (Wu et al. 2015, doi:10.21437/Interspeech.2015-462)"""
+"""ASVspoof 2015: is the voice genuine or spoofed? (Wu et al. 2015, doi:10.21437/Interspeech.2015-462)."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ SENTENCES = {"train": 4, "valid": 3, "test": 4}  # of each voice, genuine and sp
 
 
 def make(folder: Path) -> None:
-    """The embedded version: synthetic voices, and what vocoders and converters make of them; as many of each."""
+    """Make the synthetic version: voices, and what vocoders and converters make of them; as many of each."""
     with open_synthesiser() as say:
         for split, per_voice in SENTENCES.items():
             write_shards(folder, SPLITS[split], make_utterances(say, split, per_voice))

@@ -1,4 +1,4 @@
-"""CREMA-D: which of six emotions is acted? (Cao et al. 2014, doi:10.1109/TAFFC.2014.2336244)"""
+"""CREMA-D: which of six emotions is acted? (Cao et al. 2014, doi:10.1109/TAFFC.2014.2336244)."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ TAKES = {"train": 2, "valid": 1, "test": 1}  # of every emotion by every actor; 
 
 
 def make(folder: Path) -> None:
-    """The embedded version: synthetic voices act; unlike the published splits, none shares an actor with another."""
+    """Make the synthetic version: synthetic voices act; unlike in the published splits, no two share an actor."""
     with open_synthesiser() as say:
         for split, count in TAKES.items():
             clips = make_takes(say, NAME, "label", EMOTIONS, VARIANTS[split], STATEMENTS, count)

@@ -1,4 +1,4 @@
-"""Fluent Speech Commands: which of 248 commands is spoken? (Lugosch et al. 2019, doi:10.21437/Interspeech.2019-2396)"""
+"""Fluent Speech Commands: which of 248 commands is it? (Lugosch et al. 2019, doi:10.21437/Interspeech.2019-2396)."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ PER_PHRASE = {"train": 12, "valid": 3, "test": 6}  # clips; no two splits share 
 
 
 def make_samples(say: Say, split: str, per_phrase: int) -> Iterator[Sample]:
-    """``per_phrase`` clips of every phrase, each by another random voice in another random room."""
+    """Make ``per_phrase`` clips of every phrase, each by another random voice in another random room."""
     for index in range(len(PHRASES) * per_phrase):
         phrase = PHRASES[index % len(PHRASES)]
         generator = scene.make_rng(NAME, split, index)
@@ -44,7 +44,7 @@ def make_samples(say: Say, split: str, per_phrase: int) -> Iterator[Sample]:
 
 
 def make(folder: Path) -> None:
-    """The embedded version: 28 of the commands by synthetic voices."""
+    """Make the synthetic version: 28 of the commands by synthetic voices."""
     with open_synthesiser() as say:
         for split, per_phrase in PER_PHRASE.items():
             write_shards(folder, SPLITS[split], make_samples(say, split, per_phrase))

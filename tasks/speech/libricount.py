@@ -1,4 +1,4 @@
-"""LibriCount: how many people, 0 to 10, speak at once? (Stöter et al. 2018, doi:10.1109/TASLP.2018.2877892)"""
+"""LibriCount: how many people, 0 to 10, speak at once? (Stöter et al. 2018, doi:10.1109/TASLP.2018.2877892)."""
 
 from __future__ import annotations
 

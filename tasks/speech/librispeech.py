@@ -1,4 +1,4 @@
-"""LibriSpeech: what is read aloud? (Panayotov et al. 2015, doi:10.1109/ICASSP.2015.7178964)"""
+"""LibriSpeech: what is read aloud? (Panayotov et al. 2015, doi:10.1109/ICASSP.2015.7178964)."""
 
 from __future__ import annotations
 

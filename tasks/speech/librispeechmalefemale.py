@@ -1,4 +1,4 @@
-"""LibriSpeech: is the speaker noted as male or female? (Panayotov et al. 2015, doi:10.1109/ICASSP.2015.7178964)"""
+"""LibriSpeech: is the speaker noted as male or female? (Panayotov et al. 2015, doi:10.1109/ICASSP.2015.7178964)."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""RAVDESS: which of eight emotions is acted? (Livingstone and Russo 2018, doi:10.1371/journal.pone.0196391)"""
+"""RAVDESS: which of eight emotions is acted? (Livingstone and Russo 2018, doi:10.1371/journal.pone.0196391)."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ TAKES = 2  # of every emotion by every actor
 
 
 def make(folder: Path) -> None:
-    """The embedded version: 24 synthetic actors, each in one fold, say one of two statements with eight emotions."""
+    """Make the synthetic version: 24 actors, each in one fold, say one of two statements with eight emotions."""
     with open_synthesiser() as say:
         for fold in FOLDS:
             clips = make_takes(say, NAME, "emotion", EMOTIONS, ACTORS[fold], STATEMENTS, TAKES)

@@ -1,4 +1,4 @@
-"""Speech Commands V1: which of 30 words is spoken? (Warden 2018, doi:10.48550/arXiv.1804.03209)"""
+"""Speech Commands V1: which of 30 words is spoken? (Warden 2018, doi:10.48550/arXiv.1804.03209)."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ PER_WORD = {"train": 30, "valid": 6, "test": 12}  # clips; no two splits share a
 
 
 def make_samples(say: Say, split: str, per_word: int) -> Iterator[Sample]:
-    """``per_word`` clips of every word, each by another random voice in another random room."""
+    """Make ``per_word`` clips of every word, each by another random voice in another random room."""
     for index in range(len(WORDS) * per_word):
         word = WORDS[index % len(WORDS)]
         generator = scene.make_rng(NAME, split, index)
@@ -33,7 +33,7 @@ def make_samples(say: Say, split: str, per_word: int) -> Iterator[Sample]:
 
 
 def make(folder: Path) -> None:
-    """The embedded version: 30 English words by synthetic voices."""
+    """Make the synthetic version: 30 English words by synthetic voices."""
     with open_synthesiser() as say:
         for split, per_word in PER_WORD.items():
             write_shards(

@@ -1,4 +1,4 @@
-"""VocalSound: which of six sounds of the voice, from laughter to a sniff?
+"""VocalSound: one of six sounds of the voice, from laughter to a sniff.
 
 Gong et al. 2022, doi:10.1109/ICASSP43922.2022.9746828.
 """
@@ -21,7 +21,7 @@ PEOPLE = {"train": (45, 1), "valid": (10, 1), "test": (30, 1)}  # how many, and 
 
 
 def make(folder: Path) -> None:
-    """The embedded version: six sounds of people who never existed."""
+    """Make the synthetic version: six sounds of people who never existed."""
     for split, (people, per_sound) in PEOPLE.items():
         write_shards(folder, split, make_recordings(split, people, per_sound))
 

@@ -1,4 +1,4 @@
-"""VoxCeleb1: which of 1251 people is speaking? (Nagrani et al. 2017, doi:10.21437/Interspeech.2017-950)"""
+"""VoxCeleb1: which of 1251 people is speaking? (Nagrani et al. 2017, doi:10.21437/Interspeech.2017-950)."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ TIMBRES = ("f2", "m1", "m3", "adam", "benjamin", "Alicia")  # few: speakers must
 
 
 def draw_speakers() -> dict[str, Voice]:
-    """Each speaker's habitual voice: (foreign) accent, timbre, pitch, liveliness, pace and vocal tract."""
+    """Draw each speaker's habitual voice: (foreign) accent, timbre, pitch, liveliness, pace and vocal tract."""
     generator = scene.make_rng(NAME, "speakers")
     return {
         speaker: Voice(
@@ -43,7 +43,7 @@ def draw_speakers() -> dict[str, Voice]:
 
 
 def vary_voice(habit: Voice, generator: Generator) -> Voice:
-    """The same person on another occasion: faster or slower, higher or lower, the mouth more or less open."""
+    """Vary a voice as on another occasion: faster or slower, higher or lower, the mouth more or less open."""
     return Voice(
         name=habit.name,
         rate=habit.rate + int(generator.integers(-15, 16)),
@@ -54,7 +54,7 @@ def vary_voice(habit: Voice, generator: Generator) -> Voice:
 
 
 def make_samples(say: Say, split: str, per_speaker: int) -> Iterator[Sample]:
-    """``per_speaker`` clips of every speaker; no two clips say the same."""
+    """Make ``per_speaker`` clips of every speaker; no two clips say the same."""
     habits = draw_speakers()
     texts = draw_sentences(split, len(SPEAKERS) * per_speaker, scene.make_rng(NAME, split, "texts"))
     for index, text in enumerate(texts):
@@ -74,7 +74,7 @@ def make_samples(say: Say, split: str, per_speaker: int) -> Iterator[Sample]:
 
 
 def make(folder: Path) -> None:
-    """The embedded version: 36 synthetic speakers, new sentences in every split."""
+    """Make the synthetic version: 36 synthetic speakers, new sentences in every split."""
     with open_synthesiser() as say:
         for split, per_speaker in PER_SPEAKER.items():
             write_shards(folder, SPLITS[split], make_samples(say, split, per_speaker), PER_SHARD)

@@ -1,4 +1,4 @@
-"""VoxLingua33: which of 33 languages is spoken? (Valk and Alumae 2021, doi:10.1109/SLT48900.2021.9383459)"""
+"""VoxLingua33: which of 33 languages is spoken? (Valk and Alumae 2021, doi:10.1109/SLT48900.2021.9383459)."""
 
 from __future__ import annotations
 
@@ -26,14 +26,14 @@ PER_LANGUAGE = {"train": 38, "test": 16}  # clips; the splits share neither voic
 
 
 def draw_utterance(phrases: tuple[str, ...], split: str, generator: Generator) -> str:
-    """A phrase before or after a number of three digits: odd ones in training, even ones in testing."""
+    """Draw a phrase before or after a number of three digits: odd ones in training, even ones in testing."""
     number = str(2 * int(generator.integers(50, 500)) + (split == "train"))
     parts = [str(generator.choice(phrases)), number]
     return ", ".join(parts if generator.random() < 0.5 else parts[::-1])
 
 
 def make_samples(say: Say, split: str, per_language: int) -> Iterator[Sample]:
-    """``per_language`` clips of every language, each by another random voice in another random room."""
+    """Make ``per_language`` clips of every language, each by another random voice in another random room."""
     spoken = read_languages()
     for index in range(len(LANGUAGES) * per_language):
         code = LANGUAGES[index % len(LANGUAGES)]
@@ -47,7 +47,7 @@ def make_samples(say: Say, split: str, per_language: int) -> Iterator[Sample]:
 
 
 def make(folder: Path) -> None:
-    """The embedded version: 20 of the languages, by synthetic voices."""
+    """Make the synthetic version: 20 of the languages, by synthetic voices."""
     with open_synthesiser() as say:
         for split, per_language in PER_LANGUAGE.items():
             write_shards(folder, STEMS[split], make_samples(say, split, per_language))

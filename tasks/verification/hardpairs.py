@@ -21,7 +21,7 @@ from tasks.verification import layouts
 
 
 def build_task(name: str, trials: str, description: str) -> Task:
-    """The task of one list."""
+    """Build the task of one list."""
     return Task(
         name=name,
         domain="speech",

@@ -19,7 +19,9 @@ AUDIO = (".wav", ".flac")
 
 
 def build_voxceleb(trials: str) -> Corpus:
-    """``wav/<speaker>/<video>/<number>.wav``, and ``vox1_meta.csv`` where it is there; ids are paths below ``wav``.
+    """Build the reader of ``wav/<speaker>/<video>/<number>.wav`` and, if any, ``vox1_meta.csv``.
+
+    Ids are paths below ``wav``.
 
     All utterances of the speakers that the list names belong to it, so that lists share what is encoded.
     """
@@ -36,7 +38,7 @@ def build_voxceleb(trials: str) -> Corpus:
 
 
 def list_cnceleb(folder: Path, split: str) -> Iterator[AudioFile]:
-    """``eval/enroll``, ``eval/test`` and ``eval/lists``; an enrolment is called by its name, a test ``test/<file>``.
+    """List the files of ``eval/enroll`` and ``eval/test``; an enrolment has its name as id, a test ``test/<file>``.
 
     The lists say .wav also where the files are .flac. The second part of a test's name is its genre.
     """
@@ -50,7 +52,7 @@ def list_cnceleb(folder: Path, split: str) -> Iterator[AudioFile]:
 
 
 def list_three_d_speaker(folder: Path, split: str) -> Iterator[AudioFile]:
-    """``files/test_wav.scp`` (utterance, path below ``test``) and ``files/test_utt2spk``, as they are distributed.
+    """List the files of ``files/test_wav.scp`` (utterance, path below ``test``) and ``files/test_utt2spk``.
 
     Device, distance and dialect stand in the utterance's name.
     """
@@ -65,7 +67,7 @@ def list_three_d_speaker(folder: Path, split: str) -> Iterator[AudioFile]:
 
 
 def list_tidyvoice(folder: Path, split: str) -> Iterator[AudioFile]:
-    """``TidyVoiceX_{Train,Dev}/<speaker>/<language>/<file>.wav``; ids are paths below ``TidyVoiceX_Dev``."""
+    """List ``TidyVoiceX_{Train,Dev}/<speaker>/<language>/<file>.wav``; ids are paths below ``TidyVoiceX_Dev``."""
     root = folder / {"train": "TidyVoiceX_Train", "test": "TidyVoiceX_Dev"}[split]
     for path in sorted(root.glob("*/*/*.wav")):
         key = path.relative_to(root).as_posix()
@@ -74,7 +76,7 @@ def list_tidyvoice(folder: Path, split: str) -> Iterator[AudioFile]:
 
 
 def build_tidyvoice_eval(trials: str) -> Corpus:
-    """``TidyVoiceX2_ASV/<file>.wav``, flat: nothing is known of the utterances; training is that of TidyVoiceX."""
+    """Build the reader of ``TidyVoiceX2_ASV/<file>.wav``, without metadata; training is that of TidyVoiceX."""
 
     def files(folder: Path, split: str) -> Iterator[AudioFile]:
         if split == "train":
@@ -89,7 +91,7 @@ def build_tidyvoice_eval(trials: str) -> Corpus:
 
 
 def list_recordings(folder: Path, split: str) -> Iterator[AudioFile]:
-    """``recordings.csv`` with columns ``key``, ``path`` and ``speaker``; any further column is an attribute.
+    """List ``recordings.csv`` with columns ``key``, ``path`` and ``speaker``; any further column is an attribute.
 
     The layout for a user's own list of pairs; an empty cell is an attribute that is not known.
     """
@@ -104,17 +106,17 @@ def list_recordings(folder: Path, split: str) -> Iterator[AudioFile]:
 
 
 def read_utterances(path: Path, columns: tuple[int, int]) -> set[str]:
-    """The utterances that a trial list names; lines that are no trials are left to the list's reader."""
-    found: set[str] = set()
+    """Read the utterances that a trial list names; lines that are no trials are left to the list's reader."""
+    utterances: set[str] = set()
     with _open(path) as lines:
         for line in lines:
             row = line.split()
-            found.update(row[column] for column in columns if column < len(row))
-    return found
+            utterances.update(row[column] for column in columns if column < len(row))
+    return utterances
 
 
 def _read_vox1_meta(path: Path) -> dict[str, dict[str, str]]:
-    """Speaker to gender and nationality; nothing where the table is not there."""
+    """Read speaker -> gender and nationality; nothing where the table is not there."""
     if not path.is_file():
         return {}
     with _open(path) as lines:

@@ -1,4 +1,4 @@
-"""Text-dependent verification: is it the right person, saying the right phrase?
+"""Text-dependent verification: the right person saying the right phrase.
 
 Only the same speaker with the same text is a target (target-correct, TC). The subsets hold all targets against one kind
 of non-target each: target-wrong (TW: same speaker, other text), impostor-correct (IC) and impostor-wrong (IW). What

@@ -15,7 +15,7 @@ from tasks.verification import layouts
 
 
 def build_task(what: str) -> Task:
-    """The task of one list: targets differ in ``what``."""
+    """Build the task of one list: targets differ in ``what``."""
     return Task(
         name=f"three_d_speaker_{what}",
         domain="speech",
@@ -38,4 +38,6 @@ def build_task(what: str) -> Task:
     )
 
 
-DEVICE, DISTANCE, DIALECT = build_task("device"), build_task("distance"), build_task("dialect")
+DEVICE = build_task("device")
+DISTANCE = build_task("distance")
+DIALECT = build_task("dialect")

@@ -26,7 +26,8 @@ from tasks.verification import layouts
 SPLIT = Splits(train="train", valid=None, test="test")
 PATTERNS = {"train": "speakers_train_*.tar", "test": "speakers_test_*.tar"}
 BACKENDS = (Cosine(), Cosine(centred=True), SNorm(top_n=300), PLDA())
-SOURCE, LICENCE_OF_CORPUS = "arXiv 2601.21960", "CC0-1.0 (Common Voice), terms of the Mozilla Data Collective"
+SOURCE = "arXiv 2601.21960"
+LICENCE_OF_CORPUS = "CC0-1.0 (Common Voice), terms of the Mozilla Data Collective"
 
 
 TASK = Task(
@@ -53,7 +54,7 @@ TASK = Task(
 
 
 def build_unlabelled_task(letter: str) -> Task:
-    """An evaluation list, whose scores are for the challenge's server to judge."""
+    """Build the task of an evaluation list, whose scores are for the challenge's server to judge."""
     trials = f"tv26_eval-{letter}.txt"
     return Task(
         name=f"tidyvoice_eval_{letter.lower()}",
@@ -70,4 +71,5 @@ def build_unlabelled_task(letter: str) -> Task:
     )
 
 
-EVAL_A, EVAL_U = build_unlabelled_task("A"), build_unlabelled_task("U")
+EVAL_A = build_unlabelled_task("A")
+EVAL_U = build_unlabelled_task("U")

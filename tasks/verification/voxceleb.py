@@ -22,7 +22,7 @@ SPEAKERS_MADE = Mini(make=make_speakers, version=1, sha256=read_checksums(SPEAKE
 
 
 def build_task(name: str, trials: str, description: str, mini: Mini | None = None) -> Task:
-    """The task of one trial list."""
+    """Build the task of one trial list."""
     return Task(
         name=name,
         domain="speech",

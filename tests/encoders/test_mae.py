@@ -103,12 +103,7 @@ def test_the_authors_steps_give_the_same_for_msm_mae(
     monkeypatch.setattr(msm_mae, "build_config", config)
     module = msm_mae.load_file(13, tmp_path / "w.pth", "cpu")
     assert made[0].token == token
-    for case in FACTS["msm_mae"]["golden"]["token" if token else "no token"]["cases"]:
-        with torch.inference_mode():
-            output = module(signal(case["samples"], seed=case["seed"])[None])[0]
-        assert list(output.shape) == case["shape"]
-        wanted = torch.tensor(case["frames"])
-        torch.testing.assert_close(output[case["at"]][:, :: case["step"]], wanted, atol=1e-3, rtol=1e-3)
+    recorded.assert_cases(module, FACTS["msm_mae"]["golden"]["token" if token else "no token"]["cases"])
 
 
 def test_statistics_of_m2d_are_the_file_s_own_where_it_has_some(

@@ -82,13 +82,7 @@ def test_published_tensors(name: str) -> None:
 
 @both
 def test_the_authors_code_answers_the_same(name: str, loaded: dict[str, Any]) -> None:
-    for case in FACTS[name]["golden"]["cases"]:
-        with torch.inference_mode():
-            output = loaded[name](signal(case["samples"], seed=case["seed"])[None])[0]
-        assert list(output.shape) == case["shape"]
-        torch.testing.assert_close(
-            output[case["at"]][:, :: case["step"]], torch.tensor(case["frames"]), atol=1e-3, rtol=1e-3
-        )
+    recorded.assert_cases(loaded[name], FACTS[name]["golden"]["cases"])
 
 
 @both

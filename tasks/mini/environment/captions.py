@@ -60,39 +60,39 @@ FAR_IN_HZ = (1200.0, 2500.0)  # air and walls keep what is above
 
 
 def draw_scenes(split: str) -> Iterator[Scene]:
-    """The scenes of a split; events and backgrounds are dealt so that all come equally often."""
+    """Draw the scenes of a split; events and backgrounds are dealt so that all come equally often."""
     shape = make_rng(NAME, split, "shapes")
     events = deal(make_rng(NAME, split, "events"), tuple(EVENTS), CLIPS[split], 2)
     backgrounds = deal(make_rng(NAME, split, "backgrounds"), tuple(BACKGROUNDS), CLIPS[split], 1)
     for names, (behind,) in zip(events, backgrounds, strict=True):
         with_events, with_background = ((True, False), (True, True), (False, True))[int(shape.integers(3))]
         most = 4 - len(names)
-        told = tuple(SceneSound(name, bool(shape.random() < 0.4), int(shape.integers(1, most + 1))) for name in names)
+        sounds = tuple(SceneSound(name, bool(shape.random() < 0.4), int(shape.integers(1, most + 1))) for name in names)
         yield Scene(
-            told if with_events else (),
+            sounds if with_events else (),
             SceneSound(behind, bool(shape.random() < 0.4)) if with_background else None,
             ("room", "hall", "open")[int(shape.integers(3))],
             bool(shape.random() < 0.5),
         )
 
 
-def synthesise_source(told: SceneSound, source: str, take: int, seconds: float) -> Array:
-    """At most ``seconds`` of a source at unit level, or lower and duller where it is far away."""
+def synthesise_source(sound: SceneSound, source: str, take: int, seconds: float) -> Array:
+    """Synthesise at most ``seconds`` of a source at unit level, or lower and duller where it is far away."""
     rendered = max(SHORTEST, seconds)  # shorter, some sources would still be silent
-    dry = trim_silence(record_sound(SOUNDS[told.sound], NAME, source, take, rendered, rendered))[
+    dry = trim_silence(record_sound(SOUNDS[sound.sound], NAME, source, take, rendered, rendered))[
         : count_samples(seconds)
     ]
     dry[-FADE:] *= np.linspace(1.0, 0.0, len(dry[-FADE:]))
     distance = make_rng(NAME, source, "distance")
     return (
         10 ** (-distance.uniform(6.0, 10.0) / 20) * filter_band(dry, 0.0, distance.uniform(*FAR_IN_HZ))
-        if told.far
+        if sound.far
         else dry
     )
 
 
 def synthesise_scene(scene: Scene, name: str, clip: Generator) -> Array:
-    """[n] what sounds, without the place that it sounds in: every event in its part of the clip, in order.
+    """Synthesise a scene [n] without the room that it sounds in: every event in its part of the clip, in order.
 
     What sounds more than once is one source: the same dog barks twice.
     """
@@ -113,7 +113,7 @@ def synthesise_scene(scene: Scene, name: str, clip: Generator) -> Array:
 
 
 def make_clips(split: str) -> Iterator[Sample]:
-    """The clips of one split."""
+    """Make the clips of one split."""
     for index, scene in enumerate(draw_scenes(split)):
         name = f"{split}{index:04d}"
         wet = place_in_scene(
@@ -127,12 +127,12 @@ def make_clips(split: str) -> Iterator[Sample]:
             tail_range_in_s=(0.0, 0.2),
             microphone_range_in_db=4.0,
         )
-        said = write_captions(make_rng(NAME, name, "captions"), scene, CAPTIONS)
-        sidecar = {f"caption_{k}": caption for k, caption in enumerate(said, 1)}
+        texts = write_captions(make_rng(NAME, name, "captions"), scene, CAPTIONS)
+        sidecar = {f"caption_{k}": caption for k, caption in enumerate(texts, 1)}
         yield Sample(name, to_pcm16(wet), RATE, sidecar)
 
 
 def make_clotho(folder: Path) -> None:
-    """Writes ``clotho_development_0000000.tar``, ``clotho_evaluation_..`` and ``clotho_validation_..``."""
+    """Write ``clotho_development_0000000.tar``, ``clotho_evaluation_..`` and ``clotho_validation_..``."""
     for split in CLIPS:
         write_shards(folder, f"clotho_{split}", make_clips(split))

@@ -39,7 +39,7 @@ def draw_glide(
     rough: float = 0.02,
     breath: float = 0.05,
 ) -> Array:
-    """[n] a voice on a ``pitch`` contour; the resonances move from the first to the second ``tract``."""
+    """Draw a voice on a ``pitch`` contour [n]; the resonances move from the first to the second ``tract``."""
     n = len(pitch)
     excitation = scale_to_unit(make_pulses(clip, pitch, rough, 4 * rough)) + breath * make_noise(clip, n)
     mix = np.linspace(0.0, 1.0, n)
@@ -51,7 +51,7 @@ def draw_glide(
 
 
 def synthesise_dog(source: Generator, clip: Generator, n: int) -> Array:
-    """Barks: a fast rise and fall of a rough voice with a wide open mouth."""
+    """Synthesise barks: a fast rise and fall of a rough voice with a wide open mouth."""
     pitch, size = draw_log_uniform(source, 170, 750), draw_log_uniform(source, 0.75, 1.5)
     length, gap, rough = source.uniform(0.09, 0.22), draw_log_uniform(source, 0.16, 0.7), source.uniform(0.02, 0.12)
     out, now = np.zeros(n), float(clip.uniform(0.0, 0.5))
@@ -68,7 +68,7 @@ def synthesise_dog(source: Generator, clip: Generator, n: int) -> Array:
 
 
 def synthesise_cow(source: Generator, clip: Generator, n: int) -> Array:
-    """A long low moo that opens from the nose to the mouth."""
+    """Synthesise a long low moo that opens from the nose to the mouth."""
     pitch, size = draw_log_uniform(source, 75, 210), source.uniform(0.85, 1.3)
     length, rough = source.uniform(1.1, 2.2), source.uniform(0.01, 0.06)
     out, now = np.zeros(n), float(clip.uniform(0.0, 0.5))
@@ -83,7 +83,7 @@ def synthesise_cow(source: Generator, clip: Generator, n: int) -> Array:
 
 
 def synthesise_cat(source: Generator, clip: Generator, n: int) -> Array:
-    """A meow: mouth opens and closes while the pitch arches."""
+    """Synthesise a meow: mouth opens and closes while the pitch arches."""
     pitch, size = draw_log_uniform(source, 380, 850), source.uniform(0.8, 1.25)
     length, arch = source.uniform(0.45, 1.1), source.uniform(1.1, 1.6)
     out, now = np.zeros(n), float(clip.uniform(0.0, 0.6))
@@ -100,7 +100,7 @@ def synthesise_cat(source: Generator, clip: Generator, n: int) -> Array:
 
 
 def synthesise_crow(source: Generator, clip: Generator, n: int) -> Array:
-    """Hoarse caws in a row."""
+    """Synthesise hoarse caws in a row."""
     pitch, size = draw_log_uniform(source, 320, 620), source.uniform(0.8, 1.25)
     length, gap = source.uniform(0.18, 0.42), source.uniform(0.12, 0.4)
     rough, out, now = source.uniform(0.08, 0.22), np.zeros(n), float(clip.uniform(0.0, 0.4))
@@ -116,7 +116,7 @@ def synthesise_crow(source: Generator, clip: Generator, n: int) -> Array:
 
 
 def synthesise_frog(source: Generator, clip: Generator, n: int) -> Array:
-    """Croaks: a train of quick pulses through an inflated sac."""
+    """Synthesise croaks: a train of quick pulses through an inflated sac."""
     rate, sac = draw_log_uniform(source, 28, 110), draw_log_uniform(source, 420, 2400)
     length, gap = draw_log_uniform(source, 0.12, 0.5), draw_log_uniform(source, 0.15, 0.8)
     out = np.zeros(n)
@@ -129,7 +129,7 @@ def synthesise_frog(source: Generator, clip: Generator, n: int) -> Array:
 
 
 def synthesise_crickets(source: Generator, clip: Generator, n: int) -> Array:
-    """Pure-toned chirps of a few wing strokes each, regular, from one to four animals."""
+    """Synthesise pure-toned chirps of a few wing strokes each, regular, from one to four animals."""
     out = np.zeros(n)
     for _ in range(int(source.integers(1, 5))):
         tone, strokes = draw_log_uniform(source, 2300, 5400), int(source.integers(2, 6))
@@ -143,7 +143,7 @@ def synthesise_crickets(source: Generator, clip: Generator, n: int) -> Array:
 
 
 def synthesise_insects(source: Generator, clip: Generator, n: int) -> Array:
-    """A fly or mosquito: a wing beat with many harmonics that comes and goes as it circles."""
+    """Synthesise a fly or mosquito: a wing beat with many harmonics that comes and goes as it circles."""
     wing = draw_log_uniform(source, 120, 620)
     order = np.arange(1, 16)
     gains = source.uniform(0.3, 1.0, 15) / order ** source.uniform(0.6, 1.6)
@@ -154,7 +154,7 @@ def synthesise_insects(source: Generator, clip: Generator, n: int) -> Array:
 
 
 def synthesise_chirping_birds(source: Generator, clip: Generator, n: int) -> Array:
-    """Songs of short whistled syllables; each bird repeats its own few."""
+    """Synthesise songs of short whistled syllables; each bird repeats its own few."""
     out = np.zeros(n)
     for _ in range(int(source.integers(1, 4))):
         base, loud = draw_log_uniform(source, 1900, 4300), draw_log_uniform(source, 0.2, 1.0)
@@ -175,7 +175,7 @@ def synthesise_chirping_birds(source: Generator, clip: Generator, n: int) -> Arr
 
 
 def synthesise_laughing(source: Generator, clip: Generator, n: int) -> Array:
-    """Bouts of short voiced bursts, about five a second, falling in pitch and strength."""
+    """Synthesise bouts of short voiced bursts, about five a second, falling in pitch and strength."""
     pitch, size = draw_log_uniform(source, 130, 420), source.uniform(0.85, 1.2)
     rate, open_part = source.uniform(3.8, 6.2), source.uniform(0.4, 0.65)
     vowel = [draw_log_uniform(source, 450, 850) / size, draw_log_uniform(source, 1100, 2000) / size, 2700 / size]
@@ -194,7 +194,7 @@ def synthesise_laughing(source: Generator, clip: Generator, n: int) -> Array:
 
 
 def synthesise_crying_baby(source: Generator, clip: Generator, n: int) -> Array:
-    """Wails of about a second on a high arching pitch, a gasp between."""
+    """Synthesise wails of about a second on a high arching pitch, a gasp between."""
     pitch, length = draw_log_uniform(source, 330, 560), source.uniform(0.6, 1.3)
     vowel, rough = (
         [draw_log_uniform(source, 900, 1300), draw_log_uniform(source, 1700, 2600), 3900],
@@ -213,7 +213,7 @@ def synthesise_crying_baby(source: Generator, clip: Generator, n: int) -> Array:
 
 
 def synthesise_children_playing(source: Generator, clip: Generator, n: int) -> Array:
-    """Several high voices that shout, squeal and babble at once."""
+    """Synthesise several high voices that shout, squeal and babble at once."""
     out = np.zeros(n)
     for _ in range(int(source.integers(3, 8))):
         pitch, loud = draw_log_uniform(source, 260, 520), draw_log_uniform(source, 0.2, 1.0)

@@ -77,7 +77,7 @@ DESED_SECONDS = 10.0
 
 
 def deal(generator: Generator, classes: tuple[str, ...], clips: int, most: int) -> Iterator[tuple[str, ...]]:
-    """For each clip 1 to ``most`` different classes, dealt from a shuffled pack so that all come equally often."""
+    """Deal each clip 1 to ``most`` different classes from a shuffled pack, so that all come equally often."""
     pack: list[str] = []
     for _ in range(clips):
         count = int(generator.integers(1, most + 1))
@@ -87,7 +87,7 @@ def deal(generator: Generator, classes: tuple[str, ...], clips: int, most: int) 
 
 
 def trim_silence(dry: Array) -> Array:
-    """``dry`` [N] without the silence around it, at unit level while it sounds, its ends faded within 10 ms.
+    """Trim the silence around ``dry`` [N]; scale it to unit level while it sounds, fade its ends within 10 ms.
 
     Silent is what lies 30 dB or more below the loudest 20 ms. Whole frames are cut: the result may end up to one
     frame after the sound.
@@ -96,14 +96,14 @@ def trim_silence(dry: Array) -> Array:
     padded = np.pad(dry, (0, -len(dry) % size)).reshape(-1, size)
     power = np.mean(padded * padded, axis=1)
     loud = np.flatnonzero(power >= 1e-3 * power.max())
-    heard = dry[loud[0] * size : (loud[-1] + 1) * size] / np.sqrt(np.mean(power[loud]))
-    edge = np.arange(len(heard)) / count_samples(0.01)
-    faded: Array = heard * np.minimum(1.0, np.minimum(edge, edge[::-1]))
+    trimmed = dry[loud[0] * size : (loud[-1] + 1) * size] / np.sqrt(np.mean(power[loud]))
+    edge = np.arange(len(trimmed)) / count_samples(0.01)
+    faded: Array = trimmed * np.minimum(1.0, np.minimum(edge, edge[::-1]))
     return faded
 
 
 def mix_events(events: list[tuple[float, Array]], n: int, where: Generator) -> Array:
-    """[n] events (onset in seconds, sound) in one room with one microphone and background noise."""
+    """Mix events (onset in seconds, sound) in one room with one microphone and background noise, [n]."""
     dry = np.zeros(n)
     for onset, sound in events:
         mix_into(dry, onset, sound)
@@ -121,7 +121,7 @@ def mix_events(events: list[tuple[float, Array]], n: int, where: Generator) -> A
 
 
 def make_fsd50k_clips(split: str) -> Iterator[Sample]:
-    """The clips of one split: one to three classes each, in any order and overlap."""
+    """Make the clips of one split: one to three classes each, in any order and overlap."""
     hands = deal(make_rng("fsd50k", split), tuple(FSD50K_SOUNDS), FSD50K_CLIPS[split], 3)
     for index, hand in enumerate(hands):
         clip = make_rng("fsd50k", split, index)
@@ -130,8 +130,8 @@ def make_fsd50k_clips(split: str) -> Iterator[Sample]:
         for turn, name in enumerate(hand):
             source = f"{split}-{index}-{turn}"
             dry = record_sound(FSD50K_SOUNDS[name], "fsd50k", source, 0, 1.2, min(3.0, seconds))
-            heard = trim_silence(dry) * 10 ** (clip.uniform(-12.0, 0.0) / 20)
-            events.append((clip.uniform(0.0, seconds - len(heard) / RATE), heard))
+            trimmed = trim_silence(dry) * 10 ** (clip.uniform(-12.0, 0.0) / 20)
+            events.append((clip.uniform(0.0, seconds - len(trimmed) / RATE), trimmed))
             sources.append(source)
         wet = mix_events(events, count_samples(seconds), make_rng("fsd50k", split, index, "place"))
         sidecar = {"soundevent": ";".join(sorted(hand)), "sources": sources}
@@ -139,13 +139,13 @@ def make_fsd50k_clips(split: str) -> Iterator[Sample]:
 
 
 def make_fsd50k(folder: Path) -> None:
-    """Writes ``fsd50k_train_0000000.tar``, ``fsd50k_validation_..`` and ``fsd50k_eval_..`` into ``folder``."""
+    """Write ``fsd50k_train_0000000.tar``, ``fsd50k_validation_..`` and ``fsd50k_eval_..`` into ``folder``."""
     for split in FSD50K_CLIPS:
         write_shards(folder, f"fsd50k_{split}", make_fsd50k_clips(split))
 
 
 def make_desed_clips(split: str) -> Iterator[Sample]:
-    """The ten-second clips of one split: one to three classes, those that are short once or twice.
+    """Make the ten-second clips of one split: one to three classes, those that are short once or twice.
 
     Onsets and offsets are whole milliseconds of the dry sound; what the room adds is not counted.
     """
@@ -159,11 +159,11 @@ def make_desed_clips(split: str) -> Iterator[Sample]:
             for time in range(times):  # each in its part of the clip: two of a class never overlap
                 source = f"{split}-{index}-{turn}-{time}"
                 dry = record_sound(kind.sound, "desed", source, 0, *kind.seconds)
-                heard = trim_silence(dry) * 10 ** (clip.uniform(-10.0, 0.0) / 20)
+                trimmed = trim_silence(dry) * 10 ** (clip.uniform(-10.0, 0.0) / 20)
                 part = DESED_SECONDS / times
-                onset = round(clip.uniform(time * part, (time + 1) * part - len(heard) / RATE - 0.001), 3)
-                offset = round(onset + len(heard) / RATE, 3)
-                events.append((onset, heard))
+                onset = round(clip.uniform(time * part, (time + 1) * part - len(trimmed) / RATE - 0.001), 3)
+                offset = round(onset + len(trimmed) / RATE, 3)
+                events.append((onset, trimmed))
                 sidecar.append({"onset": onset, "offset": offset, "label": name, "source": source})
         wet = mix_events(events, count_samples(DESED_SECONDS), make_rng("desed", split, index, "place"))
         sidecar.sort(key=lambda event: (event["onset"], event["label"]))
@@ -171,11 +171,11 @@ def make_desed_clips(split: str) -> Iterator[Sample]:
 
 
 def make_desed(folder: Path) -> None:
-    """Writes ``wds-audio-train-000000.tar`` and ``wds-audio-eval-000000.tar`` into ``folder``."""
+    """Write ``wds-audio-train-000000.tar`` and ``wds-audio-eval-000000.tar`` into ``folder``."""
     for split in DESED_CLIPS:
         write_shards(folder, f"wds-audio-{split}", make_desed_clips(split), name="{stem}-{index:06d}.tar")
 
 
 def list_fsd50k_classes() -> tuple[str, ...]:
-    """The official classes that the small version has, in the official order."""
+    """List the official classes that the small version has, in the official order."""
     return tuple(name for name in read_labels("fsd50k") if name in FSD50K_SOUNDS)

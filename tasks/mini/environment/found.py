@@ -30,7 +30,7 @@ from tasks.mini.signals import (
 
 
 def synthesise_cough(source: Generator, clip: Generator, n: int) -> Array:
-    """Two to four explosions of breath, each with a hoarse voiced end."""
+    """Synthesise two to four explosions of breath, each with a hoarse voiced end."""
     pitch, size, rough = draw_log_uniform(source, 110, 330), source.uniform(0.85, 1.2), source.uniform(0.05, 0.2)
     tract = [draw_log_uniform(source, 500, 850) / size, draw_log_uniform(source, 1200, 1900) / size, 2900 / size]
     voiced, gap = source.uniform(0.2, 0.9), source.uniform(0.25, 0.45)
@@ -49,7 +49,7 @@ def synthesise_cough(source: Generator, clip: Generator, n: int) -> Array:
 
 
 def synthesise_keys_jangling(source: Generator, clip: Generator, n: int) -> Array:
-    """Small flat pieces of metal that knock against each other in flurries."""
+    """Synthesise small flat pieces of metal that knock against each other in flurries."""
     pieces = [
         synthesise_modes(
             count_samples(0.2),
@@ -68,7 +68,7 @@ def synthesise_keys_jangling(source: Generator, clip: Generator, n: int) -> Arra
 
 
 def synthesise_telephone(source: Generator, clip: Generator, n: int) -> Array:
-    """Rings with rests between: two small bells and a clapper, or two tones that take turns."""
+    """Synthesise rings with rests between: two small bells and a clapper, or two tones that take turns."""
     ring, rest, rate = source.uniform(0.5, 1.4), source.uniform(0.3, 1.0), source.uniform(12, 26)
     m, tone = count_samples(ring), draw_log_uniform(source, 500, 1800)
     second = tone * source.uniform(1.1, 1.45)
@@ -91,7 +91,7 @@ def synthesise_telephone(source: Generator, clip: Generator, n: int) -> Array:
 
 
 def synthesise_tearing(source: Generator, clip: Generator, n: int) -> Array:
-    """Fibres that give way one after another, faster while the hands pull harder."""
+    """Synthesise fibres that give way one after another, faster while the hands pull harder."""
     dense, low = draw_log_uniform(source, 250, 1500), draw_log_uniform(source, 400, 2000)
     fibre = filter_band(
         make_burst(source, draw_log_uniform(source, 0.002, 0.008), 0.0002), low, draw_log_uniform(source, 4500, 7900), 1

@@ -79,7 +79,7 @@ class Imitator:
 
 
 def draw_imitator(draw: Generator) -> Imitator:
-    """A random person: the same for equal generators."""
+    """Draw a random imitator: the same for equal generators."""
     pitch = draw_log_uniform(draw, 95, 260)
     return Imitator(
         pitch=pitch,
@@ -98,7 +98,7 @@ def _modulate_pitch(clip: Generator, who: Imitator) -> float:
 
 
 def _apply_trill(sound: Array, clip: Generator, rate: float) -> Array:
-    """``sound`` [n] opened and shut ``rate`` times a second, not quite evenly."""
+    """Open and shut ``sound`` [n] ``rate`` times a second, not quite evenly."""
     n = len(sound)
     turn = np.cumsum(rate * draw_curve(clip, n, 4.0, 0.85, 1.15)) / RATE
     cut: Array = sound * (0.08 + 0.92 * (0.5 - 0.5 * np.cos(2 * np.pi * turn)) ** 1.5)
@@ -106,7 +106,7 @@ def _apply_trill(sound: Array, clip: Generator, rate: float) -> Array:
 
 
 def perform(who: Imitator, gesture: Gesture, clip: Generator) -> Array:
-    """[n] one gesture, once: n varies with pace and care."""
+    """Perform one gesture [n], once: n varies with pace and care."""
     n = count_samples(gesture.seconds / who.pace * _modulate_pitch(clip, who))
     points = np.asarray(gesture.pitch if len(gesture.pitch) > 1 else gesture.pitch * 2) ** who.reach
     contour = who.pitch * interpolate(n, list(zip(np.linspace(0, 1, len(points)), points, strict=True)))
@@ -131,7 +131,7 @@ def perform(who: Imitator, gesture: Gesture, clip: Generator) -> Array:
 
 
 def imitate(who: Imitator, score: tuple[Gesture, ...], clip: Generator) -> Array:
-    """[N] float64: the gestures of a score one after another, each as often as this imitator feels like.
+    """Imitate float64 [N]: the gestures of a score one after another, each as often as this imitator feels like.
 
     Some take their time, some are brief, and some begin again: how long it takes says little about the sound.
     """

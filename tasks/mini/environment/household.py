@@ -44,7 +44,7 @@ VOWELS = (
 
 
 def synthesise_speech(source: Generator, clip: Generator, n: int) -> Array:
-    """A talker's babble: syllables of a hiss or a pop and a gliding vowel, in phrases whose pitch falls."""
+    """Synthesise a talker's babble: syllables of a hiss or a pop and a gliding vowel, in phrases whose pitch falls."""
     pitch, rate = draw_log_uniform(source, 85, 260), source.uniform(3.6, 6.0)
     size = (140 / pitch) ** 0.25 * source.uniform(0.93, 1.07)
     hiss, rough = draw_log_uniform(source, 2500, 5000), source.uniform(0.005, 0.03)
@@ -76,7 +76,7 @@ def synthesise_speech(source: Generator, clip: Generator, n: int) -> Array:
 
 
 def synthesise_dishes(source: Generator, clip: Generator, n: int) -> Array:
-    """Plates, glasses and cutlery that touch: small bright bodies, struck in clusters."""
+    """Synthesise plates, glasses and cutlery that touch: small bright bodies, struck in clusters."""
     bodies = []
     for _ in range(int(source.integers(3, 8))):
         ratios = 1.0 + np.concatenate([[0.0], np.cumsum(source.uniform(0.3, 1.3, 6))])
@@ -99,7 +99,7 @@ def synthesise_dishes(source: Generator, clip: Generator, n: int) -> Array:
 
 
 def synthesise_blender(source: Generator, clip: Generator, n: int) -> Array:
-    """A fast motor that spins up, bogs down on lumps and knocks them against the jar."""
+    """Synthesise a fast motor that spins up, bogs down on lumps and knocks them against the jar."""
     motor, lumps = draw_log_uniform(source, 190, 420), draw_log_uniform(source, 6, 40)
     spin = np.minimum(np.arange(n) / RATE / source.uniform(0.15, 0.5), 1.0) ** 0.5
     speed = motor * (0.4 + 0.6 * spin) * draw_curve(clip, n, 2.5, 0.88, 1.06)
@@ -118,7 +118,7 @@ def synthesise_blender(source: Generator, clip: Generator, n: int) -> Array:
 
 
 def synthesise_shaver(source: Generator, clip: Generator, n: int) -> Array:
-    """An electric shaver or toothbrush: a thin even buzz that changes colour on the skin or in the mouth."""
+    """Synthesise an electric shaver or toothbrush: a thin even buzz that changes colour on the skin or in the mouth."""
     buzz, teeth = draw_log_uniform(source, 70, 270), source.uniform(2200, 5200)
     tone = synthesise_harmonics(buzz * draw_curve(clip, n, 1.5, 0.99, 1.01), source.uniform(0.2, 1.0, 24))
     body = np.array([draw_log_uniform(source, 500, 1100), draw_log_uniform(source, 1300, 2600), teeth])
@@ -136,7 +136,7 @@ def synthesise_shaver(source: Generator, clip: Generator, n: int) -> Array:
 
 
 def synthesise_frying(source: Generator, clip: Generator, n: int) -> Array:
-    """Fat that sizzles: a dense bright crackle, a steady hiss and some spits."""
+    """Synthesise fat that sizzles: a dense bright crackle, a steady hiss and some spits."""
     centre = draw_log_uniform(source, 2200, 5500)
     pop = filter_band(make_burst(source, draw_log_uniform(source, 0.002, 0.006), 0.0002), centre / 2, centre * 2, 1)
     crackle = make_grains(clip, n, draw_log_uniform(source, 200, 1500) * draw_curve(clip, n, 1.0, 0.6, 1.4), pop, 1.2)
@@ -153,7 +153,7 @@ def synthesise_frying(source: Generator, clip: Generator, n: int) -> Array:
 
 
 def synthesise_running_water(source: Generator, clip: Generator, n: int) -> Array:
-    """A tap that runs into a sink: rush, bubbles of all sizes, the drone of the basin."""
+    """Synthesise a tap that runs into a sink: rush, bubbles of all sizes, the drone of the basin."""
     low, high = draw_log_uniform(source, 250, 900), draw_log_uniform(source, 2500, 6500)
     rush = filter_band(make_noise(clip, n, source.uniform(-4, -1)), low, high, 1) * draw_curve(clip, n, 5, 0.7, 1.0)
     drops = [synthesise_bubble(source, draw_log_uniform(source, 0.0008, 0.005)) for _ in range(12)]

@@ -64,12 +64,12 @@ SCORES: Mapping[str, tuple[Gesture, ...]] = {  # by the number with which the la
 
 
 def list_classes() -> tuple[str, ...]:
-    """The official labels that the small version has, in the official order."""
+    """List the official labels that the small version has, in the official order."""
     return tuple(label for label in read_labels(NAME) if label[:3] in SCORES)
 
 
 def make_clips(fold: str) -> Iterator[Sample]:
-    """The clips of one fold: every imitator performs every sound once."""
+    """Make the clips of one fold: every imitator performs every sound once."""
     for index in range(IMITATORS):
         person = f"{fold}-{index}"
         who = draw_imitator(make_rng(NAME, person))
@@ -89,6 +89,6 @@ def make_clips(fold: str) -> Iterator[Sample]:
 
 
 def make_vocalimitations(folder: Path) -> None:
-    """Writes ``vocal_imitations_fold<kk>_0000000.tar`` for the three folds into ``folder``."""
+    """Write ``vocal_imitations_fold<kk>_0000000.tar`` for the three folds into ``folder``."""
     for fold in FOLDS:
         write_shards(folder, f"vocal_imitations_fold{int(fold):02d}", make_clips(fold))

@@ -27,7 +27,7 @@ from tasks.mini.signals import (
 
 
 def _synthesise_body(rng: Generator, base: float, count: int, decay: float, *, stretch: float, damping: float) -> Array:
-    """One struck body: ``count`` inharmonic modes above ``base``, the higher ones dying sooner."""
+    """Synthesise one struck body: ``count`` inharmonic modes above ``base``, the higher ones dying sooner."""
     ratios = np.concatenate([[1.0], 1.0 + np.cumsum(rng.uniform(0.4, 1.4, count - 1)) * stretch])
     decays = decay / ratios**damping
     gains = rng.uniform(0.2, 1.0, count) / ratios**0.5
@@ -35,7 +35,7 @@ def _synthesise_body(rng: Generator, base: float, count: int, decay: float, *, s
 
 
 def _synthesise_hit(clip: Generator, body: Array, contact: float, brightness: float) -> Array:
-    """``body`` excited by a contact of ``contact`` seconds: the longer, the duller."""
+    """Synthesise ``body`` excited by a contact of ``contact`` seconds: the longer, the duller."""
     from scipy import signal
 
     click = make_burst(clip, contact, contact / 8)
@@ -44,7 +44,7 @@ def _synthesise_hit(clip: Generator, body: Array, contact: float, brightness: fl
 
 
 def synthesise_door_knock(source: Generator, clip: Generator, n: int) -> Array:
-    """Groups of two to five knocks on one wooden panel."""
+    """Synthesise groups of two to five knocks on one wooden panel."""
     body = _synthesise_body(
         source, draw_log_uniform(source, 90, 330), 9, draw_log_uniform(source, 0.08, 0.25), stretch=0.8, damping=0.7
     )
@@ -61,7 +61,7 @@ def synthesise_door_knock(source: Generator, clip: Generator, n: int) -> Array:
 
 
 def synthesise_footsteps(source: Generator, clip: Generator, n: int) -> Array:
-    """Heel and toe of one pair of shoes on one floor, left and right slightly different."""
+    """Synthesise heel and toe of one pair of shoes on one floor, left and right slightly different."""
     floor = draw_log_uniform(source, 70, 420)
     body = _synthesise_body(source, floor, 7, draw_log_uniform(source, 0.05, 0.16), stretch=1.0, damping=0.9)
     grit, crunch = source.uniform(0.1, 1.2), draw_log_uniform(source, 0.02, 0.12)
@@ -77,7 +77,7 @@ def synthesise_footsteps(source: Generator, clip: Generator, n: int) -> Array:
 
 
 def synthesise_mouse_click(source: Generator, clip: Generator, n: int) -> Array:
-    """Press and release of one small switch, single and double."""
+    """Synthesise press and release of one small switch, single and double."""
     down = _synthesise_body(
         source, draw_log_uniform(source, 1100, 3600), 6, draw_log_uniform(source, 0.008, 0.03), stretch=0.7, damping=0.4
     )
@@ -98,7 +98,7 @@ def synthesise_mouse_click(source: Generator, clip: Generator, n: int) -> Array:
 
 
 def synthesise_keyboard_typing(source: Generator, clip: Generator, n: int) -> Array:
-    """Bursts of key strokes; every key rings a little differently, the space bar lower."""
+    """Synthesise bursts of key strokes; every key rings a little differently, the space bar lower."""
     keys = [
         _synthesise_body(
             source,
@@ -122,7 +122,7 @@ def synthesise_keyboard_typing(source: Generator, clip: Generator, n: int) -> Ar
 
 
 def synthesise_clock_tick(source: Generator, clip: Generator, n: int) -> Array:
-    """A strictly regular escapement, tick and tock, in one case."""
+    """Synthesise a strictly regular escapement, tick and tock, in one case."""
     tick = _synthesise_body(
         source, draw_log_uniform(source, 700, 3800), 8, draw_log_uniform(source, 0.01, 0.06), stretch=0.6, damping=0.3
     )
@@ -137,7 +137,7 @@ def synthesise_clock_tick(source: Generator, clip: Generator, n: int) -> Array:
 
 
 def synthesise_clapping(source: Generator, clip: Generator, n: int) -> Array:
-    """An audience: each pair of hands has its cavity, tempo and distance."""
+    """Synthesise an audience: each pair of hands has its cavity, tempo and distance."""
     people = int(source.integers(1, 14))
     out = np.zeros(n)
     for _ in range(people):
@@ -152,7 +152,7 @@ def synthesise_clapping(source: Generator, clip: Generator, n: int) -> Array:
 
 
 def synthesise_glass_breaking(source: Generator, clip: Generator, n: int) -> Array:
-    """A crack, then shards that fall and ring, ever fewer."""
+    """Synthesise a crack, then shards that fall and ring, ever fewer."""
     base, size = draw_log_uniform(source, 900, 2600), draw_log_uniform(source, 0.25, 1.2)
     shards = [
         _synthesise_body(
@@ -176,7 +176,7 @@ def synthesise_glass_breaking(source: Generator, clip: Generator, n: int) -> Arr
 
 
 def synthesise_church_bells(source: Generator, clip: Generator, n: int) -> Array:
-    """One to three bells with hum, prime, tierce, quint and nominal, rung in turn."""
+    """Synthesise one to three bells with hum, prime, tierce, quint and nominal, rung in turn."""
     strike = draw_log_uniform(source, 180, 620)
     partials = np.array([0.5, 1.0, 1.183, 1.506, 2.0, 2.514, 2.662, 3.011, 4.166, 5.433])
     bells = []
@@ -193,7 +193,7 @@ def synthesise_church_bells(source: Generator, clip: Generator, n: int) -> Array
 
 
 def synthesise_fireworks(source: Generator, clip: Generator, n: int) -> Array:
-    """Distant bangs, some with a whistle before and a crackle after."""
+    """Synthesise distant bangs, some with a whistle before and a crackle after."""
     rate, boom = draw_log_uniform(source, 0.8, 2.5), draw_log_uniform(source, 40, 160)
     crackle, whistle = source.uniform(0.0, 1.0), source.uniform(0.0, 0.6)
     out = np.zeros(n)
@@ -214,7 +214,7 @@ def synthesise_fireworks(source: Generator, clip: Generator, n: int) -> Array:
 
 
 def synthesise_gun_shots(source: Generator, clip: Generator, n: int) -> Array:
-    """Muzzle blasts: an N-wave, a broad burst and the slap back from buildings."""
+    """Synthesise muzzle blasts: an N-wave, a broad burst and the slap back from buildings."""
     blast, low = draw_log_uniform(source, 0.05, 0.3), draw_log_uniform(source, 60, 300)
     slap, automatic = source.uniform(0.05, 0.35), source.random() < 0.35
     gap = source.uniform(0.08, 0.14) if automatic else source.uniform(0.5, 1.8)
@@ -229,7 +229,7 @@ def synthesise_gun_shots(source: Generator, clip: Generator, n: int) -> Array:
 
 
 def synthesise_jackhammer(source: Generator, clip: Generator, n: int) -> Array:
-    """A chisel driven a dozen times a second into stone, with the breath of compressed air."""
+    """Synthesise a chisel driven a dozen times a second into stone, with the breath of compressed air."""
     rate = draw_log_uniform(source, 9, 26)
     chisel = _synthesise_body(
         source, draw_log_uniform(source, 350, 1500), 8, draw_log_uniform(source, 0.02, 0.07), stretch=0.8, damping=0.5

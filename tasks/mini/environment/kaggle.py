@@ -68,13 +68,13 @@ SECONDS = (0.9, 2.6)
 
 
 def list_keys(instrument: str) -> range:
-    """The pitches at which an instrument is heard."""
+    """List the pitches at which an instrument is heard."""
     low, high = RANGES.get(instrument, RANGE)
     return range(low, high + 1)
 
 
 def play_phrase(program: int, pitches: list[int], clip: Generator) -> tuple[list[int], Array]:
-    """One to three notes of a program and how they sound, with a recorder of their own."""
+    """Play one to three notes of a program and how they sound, with a recorder of their own."""
     count, held = int(clip.integers(1, 4)), clip.uniform(0.25, 0.9)
     first = int(clip.integers(len(pitches)))
     near = pitches[max(0, first - 7) : first + 8]  # a phrase stays within a few keys
@@ -89,25 +89,25 @@ def play_phrase(program: int, pitches: list[int], clip: Generator) -> tuple[list
 
 
 def synthesise_dry_sounds(split: str) -> Iterator[tuple[str, str, int, Array]]:
-    """(class, source, number, dry sound) of every clip of a split."""
+    """Synthesise (class, source, number, dry sound) of every clip of a split."""
     side, count = CLIPS[split]
     for label, sound in SOUNDS.items():
         for take in range(count):
             source = f"{split}-{label}-{take}"
             yield label, source, take, record_sound(sound, NAME, source, 0, *SECONDS)
     sides: Mapping[str, Sides] = share_out(INSTRUMENTS, list_keys)
-    heard = list_playing(INSTRUMENTS, list_keys)
-    group = group_recordings(heard)
+    playing = list_playing(INSTRUMENTS, list_keys)
+    group = group_recordings(playing)
     for label in INSTRUMENTS:
         programs = sorted(sides[label][side])
         for take in range(count):
             program, clip = programs[take % len(programs)], make_rng(NAME, split, label, take)
             pitches, dry = play_phrase(program, sides[label][side][program], clip)
-            yield label, f"recording-{group[min(heard[program, pitches[0]])]}", take, dry
+            yield label, f"recording-{group[min(playing[program, pitches[0]])]}", take, dry
 
 
 def make_clips(split: str) -> Iterator[Sample]:
-    """The clips of one split, equally many of each class."""
+    """Make the clips of one split, equally many of each class."""
     for label, source, take, dry in synthesise_dry_sounds(split):
         wet = place_in_scene(
             dry,
@@ -122,7 +122,7 @@ def make_clips(split: str) -> Iterator[Sample]:
 
 
 def make_fsdkaggle2018(folder: Path) -> None:
-    """Writes ``fsd18_train_0000000.tar`` and ``fsd18_test_0000000.tar`` into ``folder``.
+    """Write ``fsd18_train_0000000.tar`` and ``fsd18_test_0000000.tar`` into ``folder``.
 
     Raises DataError when the packages that play the instruments are missing.
     """
@@ -131,5 +131,5 @@ def make_fsdkaggle2018(folder: Path) -> None:
 
 
 def list_fsdkaggle2018_classes() -> tuple[str, ...]:
-    """The official classes that the small version has, in the official order."""
+    """List the official classes that the small version has, in the official order."""
     return tuple(name for name in read_labels(NAME) if name in SOUNDS or name in INSTRUMENTS)

@@ -33,7 +33,7 @@ from tasks.mini.signals import (
 def _synthesise_firing(
     source: Generator, clip: Generator, speed: Array, cylinders: int, low: float, high: float
 ) -> Array:
-    """[n] exhaust pulses at ``speed`` turns a second: each cylinder with its own strength, through pipe and body."""
+    """Synthesise exhaust pulses [n] at ``speed`` turns a second: cylinders of different strength, pipe and body."""
     n = len(speed)
     train = make_pulses(clip, speed * cylinders, 0.02, 0.12)
     uneven = 1.0 + source.uniform(0.05, 0.4) * np.sin(compute_phase(speed) + source.uniform(0, 6.28))
@@ -44,7 +44,7 @@ def _synthesise_firing(
 
 
 def synthesise_engine(source: Generator, clip: Generator, n: int) -> Array:
-    """A car or tractor that idles and is revved now and then."""
+    """Synthesise a car or tractor that idles and is revved now and then."""
     idle, cylinders = draw_log_uniform(source, 9, 22), int(source.choice(np.array([2, 3, 4])))
     revs = 1.0 + source.uniform(0.0, 1.8) * draw_curve(clip, n, 0.8, 0.0, 1.0) ** 2
     speed = idle * revs * draw_curve(clip, n, 6, 0.98, 1.02)
@@ -54,7 +54,7 @@ def synthesise_engine(source: Generator, clip: Generator, n: int) -> Array:
 
 
 def synthesise_engine_idling(source: Generator, clip: Generator, n: int) -> Array:
-    """A parked truck: slow even firing, rattling panels."""
+    """Synthesise a parked truck: slow even firing, rattling panels."""
     idle, cylinders = draw_log_uniform(source, 8, 14), int(source.choice(np.array([3, 4, 6])))
     speed = idle / 2 * draw_curve(clip, n, 3, 0.985, 1.015)
     roar = _synthesise_firing(source, clip, speed, cylinders, 50, 900)
@@ -66,7 +66,7 @@ def synthesise_engine_idling(source: Generator, clip: Generator, n: int) -> Arra
 
 
 def synthesise_chainsaw(source: Generator, clip: Generator, n: int) -> Array:
-    """A two-stroke that screams in the wood and drops to idle, with a chain's hiss."""
+    """Synthesise a two-stroke that screams in the wood and drops to idle, with a chain's hiss."""
     top, idle = draw_log_uniform(source, 95, 190), draw_log_uniform(source, 28, 55)
     period = source.uniform(0.9, 2.2)
     throttle = np.clip(draw_curve(clip, n, 1 / period, -0.6, 1.8), 0.0, 1.0)
@@ -77,7 +77,7 @@ def synthesise_chainsaw(source: Generator, clip: Generator, n: int) -> Array:
 
 
 def synthesise_helicopter(source: Generator, clip: Generator, n: int) -> Array:
-    """Blade slap a dozen times a second over turbine whine and wash."""
+    """Synthesise blade slap a dozen times a second over turbine whine and wash."""
     rate, top = source.uniform(9, 24), draw_log_uniform(source, 200, 1500)
     slap = resonate(
         make_pulses(clip, np.full(n, rate), 0.01, 0.15), [60, top], [60, top], [1.0, source.uniform(0.3, 1.2)]
@@ -96,7 +96,7 @@ def synthesise_helicopter(source: Generator, clip: Generator, n: int) -> Array:
 
 
 def synthesise_airplane(source: Generator, clip: Generator, n: int) -> Array:
-    """A jet or propeller that passes: a slow swell of roar whose colour and pitch sink."""
+    """Synthesise a jet or propeller that passes: a slow swell of roar whose colour and pitch sink."""
     peak, jet = clip.uniform(0.2, 0.8), source.random() < 0.6
     near = np.exp(-(((np.linspace(0, 1, n) - peak) / source.uniform(0.3, 0.8)) ** 2))
     dark = filter_band(make_noise(clip, n, -5), 40, 600, 1)
@@ -111,7 +111,7 @@ def synthesise_airplane(source: Generator, clip: Generator, n: int) -> Array:
 
 
 def synthesise_vacuum_cleaner(source: Generator, clip: Generator, n: int) -> Array:
-    """A whining universal motor and a steady rush of air that the hand moves about."""
+    """Synthesise a whining universal motor and a steady rush of air that the hand moves about."""
     motor = draw_log_uniform(source, 180, 620)
     drift = draw_curve(clip, n, 1.0, 0.985, 1.015)
     whine = synthesise_harmonics(motor * drift, source.uniform(0.1, 1.0, 10) / np.arange(1, 11) ** 0.5)
@@ -121,7 +121,7 @@ def synthesise_vacuum_cleaner(source: Generator, clip: Generator, n: int) -> Arr
 
 
 def synthesise_washing_machine(source: Generator, clip: Generator, n: int) -> Array:
-    """A drum that turns a few times a second, sloshes and hums."""
+    """Synthesise a drum that turns a few times a second, sloshes and hums."""
     turn, hum = draw_log_uniform(source, 0.9, 6.0), float(source.choice(np.array([50.0, 100.0, 120.0])))
     spin = compute_phase(np.full(n, turn)) + clip.uniform(0, 6.28)
     slosh = filter_band(make_noise(clip, n, -4), 100, draw_log_uniform(source, 700, 3500), 1) * (
@@ -137,7 +137,7 @@ def synthesise_washing_machine(source: Generator, clip: Generator, n: int) -> Ar
 
 
 def synthesise_air_conditioner(source: Generator, clip: Generator, n: int) -> Array:
-    """A steady fan: broadband air, mains hum, a blade tone and a slow beat."""
+    """Synthesise a steady fan: broadband air, mains hum, a blade tone and a slow beat."""
     air = make_noise(clip, n, source.uniform(-6, -1))
     mains = float(source.choice(np.array([100.0, 120.0])))
     hum = synthesise_harmonics(np.full(n, mains), source.uniform(0.1, 1.0, 8) / np.arange(1, 9))
@@ -151,7 +151,7 @@ def synthesise_air_conditioner(source: Generator, clip: Generator, n: int) -> Ar
 
 
 def synthesise_drilling(source: Generator, clip: Generator, n: int) -> Array:
-    """An electric drill: a motor that bogs down as it bites, gears and grinding."""
+    """Synthesise an electric drill: a motor that bogs down as it bites, gears and grinding."""
     motor = draw_log_uniform(source, 90, 320)
     load = np.clip(draw_curve(clip, n, 1.2, -0.3, 1.3), 0, 1)
     gears = synthesise_harmonics(motor * (1.0 - 0.25 * load), source.uniform(0.1, 1.0, 20) / np.arange(1, 21) ** 0.3)
@@ -171,7 +171,7 @@ def synthesise_drilling(source: Generator, clip: Generator, n: int) -> Array:
 
 
 def synthesise_train(source: Generator, clip: Generator, n: int) -> Array:
-    """Wheels over rail joints in pairs, rumble, squeal and sometimes a horn."""
+    """Synthesise wheels over rail joints in pairs, rumble, squeal and sometimes a horn."""
     speed, rumble = draw_log_uniform(source, 0.45, 1.3), make_noise(clip, n, source.uniform(-6, -3))
     joint = synthesise_modes(
         count_samples(0.12),
@@ -202,7 +202,7 @@ def synthesise_train(source: Generator, clip: Generator, n: int) -> Array:
 
 
 def synthesise_siren(source: Generator, clip: Generator, n: int) -> Array:
-    """Wail, yelp or two-tone of an emergency vehicle, with Doppler as it passes."""
+    """Synthesise wail, yelp or two-tone of an emergency vehicle, with Doppler as it passes."""
     kind, low = int(source.integers(0, 3)), draw_log_uniform(source, 380, 800)
     high, period = low * source.uniform(1.35, 2.2), source.uniform(1.8, 4.5)
     turn = (np.arange(n) / RATE + clip.uniform(0, 5)) / (period if kind == 0 else 0.35 if kind == 1 else 1.1)
@@ -214,7 +214,7 @@ def synthesise_siren(source: Generator, clip: Generator, n: int) -> Array:
 
 
 def synthesise_car_horn(source: Generator, clip: Generator, n: int) -> Array:
-    """Two trumpets a third apart, in honks of any length."""
+    """Synthesise two trumpets a third apart, in honks of any length."""
     low, ratio = draw_log_uniform(source, 290, 480), source.uniform(1.15, 1.32)
     gains = source.uniform(0.3, 1.0, 14) / np.arange(1, 15) ** 0.5
     out, now = np.zeros(n), float(clip.uniform(0.0, 0.8))
@@ -227,7 +227,7 @@ def synthesise_car_horn(source: Generator, clip: Generator, n: int) -> Array:
 
 
 def synthesise_clock_alarm(source: Generator, clip: Generator, n: int) -> Array:
-    """Beeps in groups, or a hammer on two small bells."""
+    """Synthesise beeps in groups, or a hammer on two small bells."""
     tone, count = draw_log_uniform(source, 700, 3400), int(source.integers(1, 5))
     length, group = source.uniform(0.05, 0.13), source.uniform(0.6, 1.1)
     bell = source.random() < 0.4
@@ -244,7 +244,7 @@ def synthesise_clock_alarm(source: Generator, clip: Generator, n: int) -> Array:
 
 
 def synthesise_street_music(source: Generator, clip: Generator, n: int) -> Array:
-    """A busker: plucked or bowed notes of a scale over a bass and perhaps a drum."""
+    """Synthesise a busker: plucked or bowed notes of a scale over a bass and perhaps a drum."""
     root, beat = draw_log_uniform(source, 110, 220), source.uniform(0.22, 0.5)
     scale = np.array([0, 2, 4, 7, 9, 12, 14, 16]) if source.random() < 0.6 else np.array([0, 3, 5, 7, 10, 12, 15, 17])
     plucked, drum = source.random() < 0.6, source.random() < 0.5

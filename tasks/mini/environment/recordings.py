@@ -85,7 +85,7 @@ URBAN_TAKES = (0, 0, 1, 1)
 
 
 def record_sound(sound: Sound, name: str, source: str, take: int, low: float, high: float) -> Array:
-    """The dry sound of one take, ``low`` to ``high`` seconds long, through the recorder of its source.
+    """Record the dry sound of one take, ``low`` to ``high`` seconds long, through the recorder of its source.
 
     Recorders differ in tilt and bandwidth as those behind a collection of found sounds do.
     """
@@ -97,7 +97,7 @@ def record_sound(sound: Sound, name: str, source: str, take: int, low: float, hi
 
 
 def make_esc50_clips(fold: str) -> Iterator[Sample]:
-    """The clips of one fold, 3 of each class."""
+    """Make the clips of one fold, 3 of each class."""
     names = read_labels("esc50")
     for category, sound in ESC50_SOUNDS.items():
         label = names.index(category)
@@ -118,13 +118,13 @@ def make_esc50_clips(fold: str) -> Iterator[Sample]:
 
 
 def make_esc50(folder: Path) -> None:
-    """Writes ``wds-audio-fold-<k>-000000.tar`` for the five folds into ``folder``."""
+    """Write ``wds-audio-fold-<k>-000000.tar`` for the five folds into ``folder``."""
     for fold in ESC50_FOLDS:
         write_shards(folder, f"wds-audio-fold-{fold}", make_esc50_clips(fold), name="{stem}-{index:06d}.tar")
 
 
 def make_urban_clips(fold: str) -> Iterator[Sample]:
-    """The clips of one fold, 4 of each class, each over the murmur of a street."""
+    """Make the clips of one fold, 4 of each class, each over the murmur of a street."""
     for class_id, (event, sound) in enumerate(URBAN_SOUNDS.items()):
         for take, which in enumerate(URBAN_TAKES):
             source = f"{fold}-{class_id}-{which}"
@@ -146,12 +146,12 @@ def make_urban_clips(fold: str) -> Iterator[Sample]:
 
 
 def make_urbansound8k(folder: Path) -> None:
-    """Writes ``urbansound_fold<k>_0000000.tar`` for the ten folds into ``folder``."""
+    """Write ``urbansound_fold<k>_0000000.tar`` for the ten folds into ``folder``."""
     for fold in URBAN_FOLDS:
         write_shards(folder, f"urbansound_fold{fold}", make_urban_clips(fold))
 
 
 def list_esc50_classes() -> tuple[int, ...]:
-    """The official class numbers that the small version has, ascending."""
+    """List the official class numbers that the small version has, ascending."""
     names = read_labels("esc50")
     return tuple(sorted(names.index(name) for name in ESC50_SOUNDS))

@@ -30,7 +30,7 @@ from tasks.mini.signals import (
 
 
 def synthesise_bubble(rng: Generator, radius: float, gain: float = 1.0) -> Array:
-    """A Minnaert bubble of ``radius`` metres: a damped sine of 3.26 / radius Hz that rises as it nears the surface."""
+    """Synthesise a Minnaert bubble of ``radius`` metres: a damped sine of 3.26 / radius Hz that rises in the end."""
     freq = 3.26 / radius
     damping = 0.13 / radius + 0.0072 * radius**-1.5
     n = count_samples(min(0.25, 7.0 / damping))
@@ -42,7 +42,7 @@ def synthesise_bubble(rng: Generator, radius: float, gain: float = 1.0) -> Array
 
 
 def synthesise_rain(source: Generator, clip: Generator, n: int) -> Array:
-    """Drops on one surface, from separate taps to a hiss."""
+    """Synthesise drops on one surface, from separate taps to a hiss."""
     rate, surface = draw_log_uniform(source, 60, 2500), draw_log_uniform(source, 600, 4500)
     drop = filter_band(make_burst(source, draw_log_uniform(source, 0.003, 0.02), 0.0003), surface / 2, surface * 2, 1)
     hiss = filter_band(make_noise(clip, n, source.uniform(-3, 1)), draw_log_uniform(source, 200, 1500), 7900.0, 1)
@@ -53,7 +53,7 @@ def synthesise_rain(source: Generator, clip: Generator, n: int) -> Array:
 
 
 def synthesise_sea_waves(source: Generator, clip: Generator, n: int) -> Array:
-    """Breakers that build, fall and draw back over a steady far roar."""
+    """Synthesise breakers that build, fall and draw back over a steady far roar."""
     period, steep = source.uniform(2.2, 5.0), source.uniform(0.15, 0.5)
     slope, top = source.uniform(-7, -2), draw_log_uniform(source, 1500, 7000)
     out = 0.2 * make_noise(clip, n, -6.0)
@@ -67,7 +67,7 @@ def synthesise_sea_waves(source: Generator, clip: Generator, n: int) -> Array:
 
 
 def synthesise_wind(source: Generator, clip: Generator, n: int) -> Array:
-    """Turbulence with gusts, and the whistle of an edge that follows them."""
+    """Synthesise turbulence with gusts, and the whistle of an edge that follows them."""
     gust = draw_curve(clip, n, source.uniform(0.3, 1.2), 0.1, 1.0) ** 2
     rumble = make_noise(clip, n, source.uniform(-8, -4)) * (0.2 + gust)
     centre, narrow = draw_log_uniform(source, 250, 1300), source.uniform(0.05, 0.35)
@@ -82,7 +82,7 @@ def synthesise_wind(source: Generator, clip: Generator, n: int) -> Array:
 
 
 def synthesise_crackling_fire(source: Generator, clip: Generator, n: int) -> Array:
-    """Snaps of all sizes over a low, fluttering roar."""
+    """Synthesise snaps of all sizes over a low, fluttering roar."""
     roar = filter_band(make_noise(clip, n, -5.0), 30, draw_log_uniform(source, 200, 900)) * draw_curve(
         clip, n, 6.0, 0.4, 1.0
     )
@@ -96,7 +96,7 @@ def synthesise_crackling_fire(source: Generator, clip: Generator, n: int) -> Arr
 
 
 def synthesise_water_drops(source: Generator, clip: Generator, n: int) -> Array:
-    """A leaking tap: a plink and its bubble, one after another, into a vessel that rings."""
+    """Synthesise a leaking tap: a plink and its bubble, one after another, into a vessel that rings."""
     radius, interval = draw_log_uniform(source, 0.0011, 0.005), draw_log_uniform(source, 0.25, 0.9)
     vessel = source.uniform(200, 900) * np.array([1.0, 1.62, 2.41])
     ring, out = source.uniform(0.0, 0.4), np.zeros(n)
@@ -110,7 +110,7 @@ def synthesise_water_drops(source: Generator, clip: Generator, n: int) -> Array:
 
 
 def synthesise_pouring_water(source: Generator, clip: Generator, n: int) -> Array:
-    """A stream of bubbles in a vessel whose air column shortens as it fills."""
+    """Synthesise a stream of bubbles in a vessel whose air column shortens as it fills."""
     start, speed = draw_log_uniform(source, 250, 800), source.uniform(1.5, 4.0)
     rate, small = draw_log_uniform(source, 60, 300), draw_log_uniform(source, 0.0008, 0.0022)
     out = np.zeros(n)
@@ -133,7 +133,7 @@ def synthesise_pouring_water(source: Generator, clip: Generator, n: int) -> Arra
 
 
 def synthesise_thunderstorm(source: Generator, clip: Generator, n: int) -> Array:
-    """A crack that rolls away through many delayed, ever duller echoes, and rain."""
+    """Synthesise a crack that rolls away through many delayed, ever duller echoes, and rain."""
     near, top = source.uniform(0.0, 1.0), draw_log_uniform(source, 150, 900)
     out = source.uniform(0.02, 0.25) * scale_to_unit(synthesise_rain(source, clip, n))
     for start in [clip.uniform(0.0, 0.9), *([clip.uniform(1.5, 4.0)] if clip.random() < 0.5 else [])]:
@@ -148,7 +148,7 @@ def synthesise_thunderstorm(source: Generator, clip: Generator, n: int) -> Array
 
 
 def synthesise_breathing(source: Generator, clip: Generator, n: int) -> Array:
-    """In and out through one vocal tract, the two halves shaped differently."""
+    """Synthesise in and out through one vocal tract, the two halves shaped differently."""
     period, split = draw_log_uniform(source, 1.1, 3.2), source.uniform(0.35, 0.5)
     tract = np.array(
         [draw_log_uniform(source, 400, 900), draw_log_uniform(source, 1000, 2000), draw_log_uniform(source, 2300, 4200)]
@@ -164,7 +164,7 @@ def synthesise_breathing(source: Generator, clip: Generator, n: int) -> Array:
 
 
 def synthesise_snoring(source: Generator, clip: Generator, n: int) -> Array:
-    """A soft palate that flutters on every breath in, and a quiet breath out."""
+    """Synthesise a soft palate that flutters on every breath in, and a quiet breath out."""
     period, flutter = source.uniform(1.8, 3.4), draw_log_uniform(source, 22, 75)
     tract = [
         draw_log_uniform(source, 180, 450),
@@ -184,7 +184,7 @@ def synthesise_snoring(source: Generator, clip: Generator, n: int) -> Array:
 
 
 def synthesise_hand_saw(source: Generator, clip: Generator, n: int) -> Array:
-    """Strokes of teeth over wood: pitch rises and falls with the speed of the blade."""
+    """Synthesise strokes of teeth over wood: pitch rises and falls with the speed of the blade."""
     period, teeth = draw_log_uniform(source, 0.35, 0.9), draw_log_uniform(source, 90, 320)
     board = [
         draw_log_uniform(source, 300, 900),
@@ -202,7 +202,7 @@ def synthesise_hand_saw(source: Generator, clip: Generator, n: int) -> Array:
 
 
 def synthesise_door_creak(source: Generator, clip: Generator, n: int) -> Array:
-    """Stick and slip of a hinge: a pulse rate that drifts through the modes of the door."""
+    """Synthesise stick and slip of a hinge: a pulse rate that drifts through the modes of the door."""
     panel = np.array(
         [draw_log_uniform(source, 250, 700), draw_log_uniform(source, 800, 1700), draw_log_uniform(source, 1900, 4200)]
     )
@@ -218,7 +218,7 @@ def synthesise_door_creak(source: Generator, clip: Generator, n: int) -> Array:
 
 
 def synthesise_toothbrush(source: Generator, clip: Generator, n: int) -> Array:
-    """Bristles back and forth, about four strokes a second, in a mouth that changes shape."""
+    """Synthesise bristles back and forth, about four strokes a second, in a mouth that changes shape."""
     rate, centre = source.uniform(2.6, 5.5), draw_log_uniform(source, 1500, 4500)
     stroke = np.abs(np.sin(np.pi * np.cumsum(rate * draw_curve(clip, n, 1.0, 0.9, 1.1)) / RATE)) ** source.uniform(
         0.6, 2
@@ -230,7 +230,7 @@ def synthesise_toothbrush(source: Generator, clip: Generator, n: int) -> Array:
 
 
 def synthesise_street_murmur(source: Generator, clip: Generator, n: int) -> Array:
-    """Background of a town: pink rumble, passing tyres and a babble of unintelligible voices."""
+    """Synthesise background of a town: pink rumble, passing tyres and a babble of unintelligible voices."""
     out = source.uniform(0.4, 1.0) * make_noise(clip, n, source.uniform(-6, -3)) * draw_curve(clip, n, 0.6, 0.5, 1.0)
     tyres = filter_band(make_noise(clip, n), 500, draw_log_uniform(source, 1500, 4000), 1)
     out += source.uniform(0.1, 0.6) * scale_to_unit(tyres) * draw_curve(clip, n, 0.5, 0.05, 1.0) ** 2

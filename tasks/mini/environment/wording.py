@@ -97,18 +97,18 @@ def _join_parts(*parts: str) -> str:
     return " ".join(part for part in parts if part)
 
 
-def _word_clause(draw: Generator, told: SceneSound) -> str:
-    times, far = _pick_or_omit(draw, TIMES[told.times]), _pick_or_omit(draw, FAR[told.far])
-    return _join_parts(pick(draw, NAMES[told.sound].clauses), times, far)
+def _word_clause(draw: Generator, sound: SceneSound) -> str:
+    times, far = _pick_or_omit(draw, TIMES[sound.times]), _pick_or_omit(draw, FAR[sound.far])
+    return _join_parts(pick(draw, NAMES[sound.sound].clauses), times, far)
 
 
-def _word_noun(draw: Generator, told: SceneSound) -> str:
-    return _join_parts(pick(draw, NAMES[told.sound].nouns), _pick_or_omit(draw, FAR[told.far]))
+def _word_noun(draw: Generator, sound: SceneSound) -> str:
+    return _join_parts(pick(draw, NAMES[sound.sound].nouns), _pick_or_omit(draw, FAR[sound.far]))
 
 
 def _word_events(draw: Generator, scene: Scene) -> str:
-    """Clauses in order, the background beside them."""
-    events = pick(draw, (", then ", " and then ", " before ")).join(_word_clause(draw, told) for told in scene.events)
+    """Word the events as clauses in order, the background beside them."""
+    events = pick(draw, (", then ", " and then ", " before ")).join(_word_clause(draw, sound) for sound in scene.events)
     if scene.background is None:
         return events
     behind = _word_clause(draw, scene.background)
@@ -124,7 +124,7 @@ def word_place_first(draw: Generator, scene: Scene) -> str:
 
 
 def word_in_nouns(draw: Generator, scene: Scene) -> str:
-    events = pick(draw, (" followed by ", " and afterwards ")).join(_word_noun(draw, told) for told in scene.events)
+    events = pick(draw, (" followed by ", " and afterwards ")).join(_word_noun(draw, sound) for sound in scene.events)
     place = _pick_or_omit(draw, PLACES[scene.place])
     if scene.background is None:
         return _join_parts(events, place)
@@ -134,7 +134,7 @@ def word_in_nouns(draw: Generator, scene: Scene) -> str:
 
 def word_as_listener(draw: Generator, scene: Scene) -> str:
     who = pick(draw, ("you can hear", "one hears", "there is the sound of"))
-    events = pick(draw, (" and later ", ", next ")).join(_word_noun(draw, told) for told in scene.events)
+    events = pick(draw, (" and later ", ", next ")).join(_word_noun(draw, sound) for sound in scene.events)
     behind = "" if scene.background is None else _word_noun(draw, scene.background)
     return _join_parts(
         who, " over ".join(part for part in (events, behind) if part), _pick_or_omit(draw, PLACES[scene.place])
@@ -142,8 +142,8 @@ def word_as_listener(draw: Generator, scene: Scene) -> str:
 
 
 def word_as_recording(draw: Generator, scene: Scene) -> str:
-    """What sounds, in any order, and how loud it is."""
-    sounds = [_word_noun(draw, told) for told in (*scene.events, *filter(None, [scene.background]))]
+    """Word the sounds, in any order, and how loud they are."""
+    sounds = [_word_noun(draw, sound) for sound in (*scene.events, *filter(None, [scene.background]))]
     listed = " and ".join(sounds[place] for place in draw.permutation(len(sounds)))
     return _join_parts(
         "a", pick(draw, LEVEL[scene.loud]), "recording of", listed, _pick_or_omit(draw, PLACES[scene.place])
@@ -151,7 +151,7 @@ def word_as_recording(draw: Generator, scene: Scene) -> str:
 
 
 def word_background_first(draw: Generator, scene: Scene) -> str:
-    """The background first."""
+    """Word the scene with the background first."""
     events = _word_events(draw, Scene(scene.events, None, scene.place, scene.loud))
     if scene.background is None:
         return f"in a {pick(draw, LEVEL[scene.loud])} scene {events}"
@@ -170,7 +170,7 @@ STYLES: tuple[Style, ...] = (
 
 
 def write_captions(draw: Generator, scene: Scene, count: int) -> tuple[str, ...]:
-    """``count`` captions in different wordings, of at most as many styles as there are."""
+    """Write ``count`` captions in different wordings, of at most as many styles as there are."""
     chosen = draw.permutation(len(STYLES))[:count]
     sentences = [STYLES[int(style)](draw, scene) for style in chosen]
     return tuple(f"{text[0].upper()}{text[1:]}." for text in sentences)

@@ -21,7 +21,8 @@ from tasks.mini.write import Sample, write_shards
 NAME = "freemusicarchive"
 ARTISTS = {"train": 18, "valid": 2, "test": 15}  # of each genre; each plays one piece
 SECONDS: Range = (1.5, 2.5)
-LONG_EVERY, LONG = 9, 11.0  # every ninth piece is played over and over until it has lasted so many seconds
+LONG_EVERY = 9  # every ninth piece is played over and over until it has lasted so many seconds
+LONG = 11.0
 
 FOLK = Style(
     tempo=(80, 140),
@@ -145,13 +146,13 @@ GENRES: Mapping[str, tuple[Style, ...]] = {
 
 
 def find_artist(genre: str, split: str, number: int) -> Artist:
-    """An artist of a split, always the same one; the styles of a genre take turns."""
+    """Find an artist of a split, always the same one; the styles of a genre take turns."""
     styles = GENRES[genre]
     return draw_artist(styles[number % len(styles)], make_rng(NAME, genre, split, number))
 
 
 def make_clips(split: str) -> Iterator[Sample]:
-    """The clips of one split, equally many of each genre, each by another artist."""
+    """Make the clips of one split, equally many of each genre, each by another artist."""
     for genre in read_labels(NAME):
         for number in range(ARTISTS[split]):
             name = f"{genre}-{split}-{number}"
@@ -171,7 +172,7 @@ def make_clips(split: str) -> Iterator[Sample]:
 
 
 def make_freemusicarchive(folder: Path) -> None:
-    """Writes ``fma_small_{train,valid,test}_0000000.tar`` into ``folder``.
+    """Write ``fma_small_{train,valid,test}_0000000.tar`` into ``folder``.
 
     Raises DataError when the packages that play the instruments are missing.
     """

@@ -24,7 +24,9 @@ T = TypeVar("T")
 FOLDS = tuple(str(fold) for fold in range(10))
 TAKES = (0, 1, 2)  # per genre and fold: which of its three artists each piece is by
 DRUMS = 9  # MIDI channel
-BASS, COMP, LEAD = 0, 1, 2
+BASS = 0
+COMP = 1
+LEAD = 2
 STRENGTH = {"x": 100, "X": 108, "o": 55, "b": 88}
 TRIADS = {
     "M": (0, 4, 7),
@@ -54,12 +56,12 @@ class Artist:
 
 
 def find_artist(genre: str, fold: str, which: int) -> Artist:
-    """The artist of a genre, fold and number: always the same one."""
+    """Find the artist of a genre, fold and number: always the same one."""
     return draw_artist(STYLES[genre], make_rng("gtzan", genre, fold, which))
 
 
 def draw_artist(style: Style, draw: Generator) -> Artist:
-    """A random artist of a style: the same for equal generators."""
+    """Draw a random artist of a style: the same for equal generators."""
 
     def pick(options: tuple[T, ...]) -> T:
         return options[int(draw.integers(0, len(options)))]
@@ -91,7 +93,7 @@ class Bar:
     draw: Generator
 
     def at(self, step: int) -> float:
-        """When a step sounds: swing delays the off-beat eighths, hands are a few milliseconds off."""
+        """Return when a step sounds: swing delays the off-beat eighths, hands are a few milliseconds off."""
         late = self.artist.style.swing if step % 4 == 2 else 0.6 * self.artist.style.swing if step % 4 == 3 else 0.0
         if step % 4 == 3 and self.artist.style.swing > 1:
             late = -0.35  # the triplet written on the last sixteenth
@@ -144,7 +146,7 @@ def _play_comp(bar: Bar) -> Iterator[Event]:
 
 
 def _play_lead(bar: Bar, degree: int) -> tuple[list[Event], int]:
-    """The melody of a bar: a walk over the scale that starts at ``degree``; returns where it ended."""
+    """Play the melody of a bar, a walk over the scale from ``degree``; also return where it ended."""
     scale = bar.artist.style.scale
     events: list[Event] = []
     onsets = [k for k, mark in enumerate(bar.artist.lead) if mark != "." and bar.draw.random() < 0.9]
@@ -158,7 +160,7 @@ def _play_lead(bar: Bar, degree: int) -> tuple[list[Event], int]:
 
 
 def play_piece(who: Artist, draw: Generator, seconds_range: Range = (2.4, 3.8)) -> Array:
-    """Dry music by an artist from anywhere in a four-bar phrase, its length drawn in seconds: [N] float64."""
+    """Play dry music by an artist from anywhere in a four-bar phrase, its length drawn in seconds: [N] float64."""
     seconds = float(draw.uniform(*seconds_range))
     step = 60.0 / (who.tempo * draw.uniform(0.96, 1.04)) / 4
     key, first = int(draw.integers(36, 48)), int(draw.integers(0, len(who.chords)))
@@ -176,7 +178,7 @@ def play_piece(who: Artist, draw: Generator, seconds_range: Range = (2.4, 3.8)) 
 
 
 def make_clips(fold: str) -> Iterator[Sample]:
-    """The clips of one fold, 3 of each genre."""
+    """Make the clips of one fold, 3 of each genre."""
     for genre in STYLES:
         for take, which in enumerate(TAKES):
             who = find_artist(genre, fold, which)
@@ -196,7 +198,7 @@ def make_clips(fold: str) -> Iterator[Sample]:
 
 
 def make_gtzan_genre(folder: Path) -> None:
-    """Writes ``gtzan_fold_<k>_0000000.tar`` for the ten folds into ``folder``.
+    """Write ``gtzan_fold_<k>_0000000.tar`` for the ten folds into ``folder``.
 
     Raises DataError when the packages that play the instruments are missing.
     """

@@ -33,8 +33,11 @@ class Style:
     guitar_power: bool = False  # chords as root and fifth
 
 
-MAJOR, MINOR = (0, 2, 4, 5, 7, 9, 11), (0, 2, 3, 5, 7, 8, 10)
-BLUES, PENTATONIC, DORIAN = (0, 3, 5, 6, 7, 10), (0, 2, 4, 7, 9), (0, 2, 3, 5, 7, 9, 10)
+MAJOR = (0, 2, 4, 5, 7, 9, 11)
+MINOR = (0, 2, 3, 5, 7, 8, 10)
+BLUES = (0, 3, 5, 6, 7, 10)
+PENTATONIC = (0, 2, 4, 7, 9)
+DORIAN = (0, 2, 3, 5, 7, 9, 10)
 
 SILENT = "................"
 

@@ -37,13 +37,13 @@ Sides = tuple[dict[int, list[int]], dict[int, list[int]]]
 
 
 def list_pitches(family: str) -> range:
-    """The pitches at which a family is heard."""
+    """List the pitches at which a family is heard."""
     low, high = RANGES.get(family, RANGE)
     return range(low, high + 1)
 
 
 def group_recordings(sounding: Mapping[tuple[int, int], frozenset[int]]) -> dict[int, int]:
-    """Recording -> the lowest-numbered recording of its group; ``sounding`` says what (program, key) plays."""
+    """Map a recording to the lowest-numbered one of its group; ``sounding`` says what (program, key) plays."""
     leader: dict[int, int] = {}
 
     def lead(sample: int) -> int:
@@ -59,31 +59,35 @@ def group_recordings(sounding: Mapping[tuple[int, int], frozenset[int]]) -> dict
 
 
 def list_playing(families: Mapping[str, tuple[int, ...]], keys: Span) -> dict[tuple[int, int], frozenset[int]]:
-    """(program, pitch) -> the recordings it plays, for every program and pitch in use. Raises DataError: no bank."""
+    """List (program, pitch) -> the recordings it plays, for every program and pitch in use.
+
+    Raises:
+        DataError: There is no bank.
+    """
     known = read_zones(read_bank())
     out = {}
     for family, programs in families.items():
         for program in programs:
             for pitch in keys(family):
-                heard = frozenset(zone.sample for zone in known[0, program] if zone.low <= pitch <= zone.high)
-                if heard:
-                    out[program, pitch] = heard
+                playing = frozenset(zone.sample for zone in known[0, program] if zone.low <= pitch <= zone.high)
+                if playing:
+                    out[program, pitch] = playing
     return out
 
 
 def share_out(families: Mapping[str, tuple[int, ...]], keys: Span) -> dict[str, Sides]:
-    """Family -> (training, test): program -> pitches. No recording is in both, in whatever families."""
-    heard = list_playing(families, keys)
-    group = group_recordings(heard)
+    """Share out family -> (training, test): program -> pitches. No recording is in both, in whatever families."""
+    playing = list_playing(families, keys)
+    group = group_recordings(playing)
     side: dict[int, int] = {}  # of a group: 0 training, 1 test
     out: dict[str, Sides] = {}
     for family, programs in families.items():
         out[family], count = ({}, {}), 0
         for program in programs:
             for pitch in keys(family):
-                if (program, pitch) not in heard:
+                if (program, pitch) not in playing:
                     continue
-                mine = group[min(heard[program, pitch])]
+                mine = group[min(playing[program, pitch])]
                 if mine not in side:
                     side[mine] = int(count % TEST_EVERY == 1)
                     count += 1
@@ -93,5 +97,9 @@ def share_out(families: Mapping[str, tuple[int, ...]], keys: Span) -> dict[str, 
 
 @cache
 def share_out_notes() -> dict[str, Sides]:
-    """How the families above are shared out. Raises DataError where there is no bank."""
+    """Share out the families above.
+
+    Raises:
+        DataError: There is no bank.
+    """
     return share_out(FAMILIES, list_pitches)

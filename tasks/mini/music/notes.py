@@ -51,7 +51,7 @@ class Tone:
 
 
 def _iterate_events(tone: Tone, start: float, channel: int) -> Iterator[Event]:
-    """The tone at ``start`` seconds: pitch wheel (in steps of 20 ms where there is vibrato), note, then silence."""
+    """Yield the tone at ``start`` seconds: pitch wheel (steps of 20 ms where there is vibrato), note, silence."""
     yield Event(start, channel, "control_change", (EXPRESSION, 127))
     steps = int(tone.held / 0.02) if tone.vibrato else 1
     for step in range(steps):
@@ -63,7 +63,7 @@ def _iterate_events(tone: Tone, start: float, channel: int) -> Iterator[Event]:
 
 
 def play(tones: Sequence[Tone]) -> Iterator[tuple[Tone, Array]]:
-    """Each tone with its dry audio, faded at the end; one rendering per program."""
+    """Play each tone with its dry audio, faded at the end; one rendering per program."""
     for program in sorted({tone.program for tone in tones}):
         mine = [tone for tone in tones if tone.program == program]
         starts = np.cumsum([0.1, *(tone.heard + 0.05 for tone in mine)])
@@ -109,7 +109,7 @@ def _add_room(dry: Array, draw: Generator, *, rt60: float, snr: tuple[float, flo
 
 
 def draw_instrument_tones(split: str) -> Iterator[tuple[str, Tone]]:
-    """(family, tone) of every clip of a split; the programs of a family take turns."""
+    """Draw (family, tone) of every clip of a split; the programs of a family take turns."""
     side, count = SPLITS[split]
     for family, sides in share_out_notes().items():
         programs = sorted(sides[side])
@@ -127,7 +127,11 @@ def draw_instrument_tones(split: str) -> Iterator[tuple[str, Tone]]:
 
 
 def make_nsynthinstument(folder: Path) -> None:
-    """Writes ``nsynth_{train,valid,test}_0000000.tar`` into ``folder``. Raises DataError when packages are missing."""
+    """Write ``nsynth_{train,valid,test}_0000000.tar`` into ``folder``.
+
+    Raises:
+        DataError: Packages are missing.
+    """
     for split in SPLITS:
         chosen = list(draw_instrument_tones(split))
         families = {tone.key: family for family, tone in chosen}
@@ -146,7 +150,7 @@ def make_nsynthinstument(folder: Path) -> None:
 
 
 def draw_pitch_tones(split: str) -> Iterator[Tone]:
-    """The tone of every clip of a split; instruments take turns over the pitches."""
+    """Draw the tone of every clip of a split; instruments take turns over the pitches."""
     side, count = PITCH_SPLITS[split]
     programs = PITCH_PROGRAMS[side]
     for pitch in PITCHES:
@@ -159,7 +163,11 @@ def draw_pitch_tones(split: str) -> Iterator[Tone]:
 
 
 def make_nsynthpitch(folder: Path) -> None:
-    """Writes ``nsynth_{train,valid,test}_0000000.tar`` into ``folder``. Raises DataError when packages are missing."""
+    """Write ``nsynth_{train,valid,test}_0000000.tar`` into ``folder``.
+
+    Raises:
+        DataError: Packages are missing.
+    """
     for split in PITCH_SPLITS:
         samples = []
         for tone, dry in play(list(draw_pitch_tones(split))):

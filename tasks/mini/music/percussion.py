@@ -32,7 +32,7 @@ SKIN = np.array([1.0, 1.594, 2.136, 2.296, 2.653])
 
 
 def _place_strokes(clip: Generator, n: int, gap: float, strokes: list[Array]) -> Array:
-    """[n] ``strokes`` in random turn every ``gap`` seconds, some harder than others."""
+    """Place ``strokes`` in random turn every ``gap`` seconds [n], some harder than others."""
     out = np.zeros(n)
     for now in draw_regular_times(clip, n / RATE, gap, 0.06):
         mix_into(out, now, strokes[int(clip.integers(len(strokes)))], clip.uniform(0.5, 1.0))
@@ -40,7 +40,7 @@ def _place_strokes(clip: Generator, n: int, gap: float, strokes: list[Array]) ->
 
 
 def synthesise_hi_hat(source: Generator, clip: Generator, n: int) -> Array:
-    """A pair of small cymbals, closed or open: dense high modes and hiss."""
+    """Synthesise a pair of small cymbals, closed or open: dense high modes and hiss."""
     decay = draw_log_uniform(source, 0.06, 0.15) if source.random() < 0.5 else draw_log_uniform(source, 0.4, 1.0)
     low = draw_log_uniform(source, 2500, 5500)
     freqs, gains = source.uniform(low, 7500, 14), source.uniform(0.2, 1.0, 14)
@@ -55,7 +55,7 @@ def synthesise_hi_hat(source: Generator, clip: Generator, n: int) -> Array:
 
 
 def synthesise_snare_drum(source: Generator, clip: Generator, n: int) -> Array:
-    """A tight skin over wires that rattle longer than it rings; single strokes or a roll."""
+    """Synthesise a tight skin over wires that rattle longer than it rings; single strokes or a roll."""
     skin, decay = draw_log_uniform(source, 150, 290), draw_log_uniform(source, 0.08, 0.2)
     rattle, wires = draw_log_uniform(source, 0.1, 0.3), source.uniform(0.3, 1.2)
     m, low = count_samples(max(decay, rattle)), draw_log_uniform(source, 700, 2500)
@@ -70,7 +70,7 @@ def synthesise_snare_drum(source: Generator, clip: Generator, n: int) -> Array:
 
 
 def synthesise_bass_drum(source: Generator, clip: Generator, n: int) -> Array:
-    """A large skin whose pitch falls as its stretch relaxes, and the beater's click."""
+    """Synthesise a large skin whose pitch falls as its stretch relaxes, and the beater's click."""
     pitch, decay, drop = draw_log_uniform(source, 42, 85), draw_log_uniform(source, 0.2, 0.6), source.uniform(1.3, 3.5)
     m = count_samples(decay)
     time = np.arange(m) / RATE
@@ -85,7 +85,7 @@ def synthesise_bass_drum(source: Generator, clip: Generator, n: int) -> Array:
 
 
 def synthesise_cowbell(source: Generator, clip: Generator, n: int) -> Array:
-    """A clamped metal box: two strong modes about a fifth apart and a few faint ones."""
+    """Synthesise a clamped metal box: two strong modes about a fifth apart and a few faint ones."""
     low, decay = draw_log_uniform(source, 420, 900), draw_log_uniform(source, 0.12, 0.5)
     ratios = np.array([1.0, source.uniform(1.42, 1.56), 2.3, 3.1, 4.2]) * source.uniform(0.98, 1.02, 5)
     gains = np.array([1.0, 0.9, 0.35, 0.3, 0.2]) * source.uniform(0.6, 1.0, 5)
@@ -95,7 +95,7 @@ def synthesise_cowbell(source: Generator, clip: Generator, n: int) -> Array:
 
 
 def synthesise_tambourine(source: Generator, clip: Generator, n: int) -> Array:
-    """Pairs of small plates that clash together at every hit or shake."""
+    """Synthesise pairs of small plates that clash together at every hit or shake."""
     plates = [
         synthesise_modes(
             count_samples(0.25), source.uniform(3500, 7400, 5), source.uniform(0.05, 0.22, 5), source.uniform(0.3, 1, 5)
@@ -116,7 +116,7 @@ def synthesise_tambourine(source: Generator, clip: Generator, n: int) -> Array:
 
 
 def synthesise_gong(source: Generator, clip: Generator, n: int) -> Array:
-    """A large plate: low modes at once, high ones that bloom after the stroke."""
+    """Synthesise a large plate: low modes at once, high ones that bloom after the stroke."""
     low, size = draw_log_uniform(source, 55, 220), int(source.integers(18, 32))
     freqs = low * np.exp(np.sort(source.uniform(0, np.log(18), size)))
     gains = source.uniform(0.2, 1.0, size) * (low / freqs) ** 0.35
@@ -130,7 +130,7 @@ def synthesise_gong(source: Generator, clip: Generator, n: int) -> Array:
 
 
 def synthesise_chime(source: Generator, clip: Generator, n: int) -> Array:
-    """Metal tubes that the wind knocks together, a few at a time."""
+    """Synthesise metal tubes that the wind knocks together, a few at a time."""
     low, tubes = draw_log_uniform(source, 500, 1600), int(source.integers(4, 8))
     steps = np.sort(source.uniform(0, 14, tubes))
     decay = source.uniform(0.8, 2.5)
@@ -147,7 +147,7 @@ def synthesise_chime(source: Generator, clip: Generator, n: int) -> Array:
 
 
 def synthesise_finger_snapping(source: Generator, clip: Generator, n: int) -> Array:
-    """A finger on the ball of the thumb: a click in the cavity of a hand."""
+    """Synthesise a finger on the ball of the thumb: a click in the cavity of a hand."""
     cavity, width = draw_log_uniform(source, 1100, 3200), source.uniform(0.15, 0.5)
     decay, strokes = draw_log_uniform(source, 0.02, 0.07), []
     for _ in range(3):

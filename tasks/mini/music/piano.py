@@ -69,7 +69,7 @@ class Style:
     legato: tuple[float, float]  # held share of a note's time, left and right
 
     def pitch(self, degree: int) -> int:
-        """A step of the scale, counted from the tonic of the lowest octave."""
+        """Return the pitch of a step of the scale, counted from the tonic of the lowest octave."""
         octave, step = divmod(degree, len(self.scale))
         return self.tonic + 12 * octave + self.scale[step]
 
@@ -91,12 +91,12 @@ def draw_style(draw: Generator, tonic: int) -> Style:
 
 
 def fold_pitch(pitch: int, low: int, high: int) -> int:
-    """The pitch moved by octaves to between ``low`` and ``high`` (inclusive, at least an octave apart)."""
+    """Move a pitch by octaves to between ``low`` and ``high`` (inclusive, at least an octave apart)."""
     return low + (pitch - low) % 12 if pitch < low else high - (high - pitch) % 12 if pitch > high else pitch
 
 
 def _draw_note(draw: Generator, who: Style, hand: int, start: float, length: float, pitch: int) -> Note:
-    """A note of ``length`` beats at ``start`` beats, as a hand of flesh plays it."""
+    """Draw a note of ``length`` beats at ``start`` beats, as a human hand plays it."""
     onset = max(0.0, start * who.beat + 0.006 * float(draw.standard_normal()))
     held = max(SHORTEST, length * who.beat * who.legato[hand] * float(draw.uniform(0.85, 1.0)))
     accent = 1.1 if start % who.beats == 0 else 1.0
@@ -130,7 +130,7 @@ def _play_left_hand(draw: Generator, who: Style, bar: int, chord: int) -> Iterat
 
 
 def _play_right_hand(draw: Generator, who: Style, bars: int) -> Iterator[Note]:
-    """A walk over the scale in changing rhythms, here and there a rest."""
+    """Play a walk over the scale in changing rhythms, here and there a rest."""
     at, degree = 0.0, len(who.scale) * 5 + int(draw.integers(0, 14))
     while at < bars * who.beats:
         for length in RHYTHMS[int(draw.integers(0, len(RHYTHMS)))]:
@@ -147,7 +147,7 @@ def _play_right_hand(draw: Generator, who: Style, bars: int) -> Iterator[Note]:
 
 
 def release_repeated(notes: Iterable[Note]) -> list[Note]:
-    """By start; a key is let go before it is struck again, and not struck twice within ``SHORTEST`` and a bit."""
+    """Release a key before it is struck again, and not twice within ``SHORTEST`` and a bit; sorted by start."""
     out: list[Note] = []
     last: dict[int, int] = {}  # pitch: where its latest note is
     for each in sorted(notes, key=lambda played: (played.start, played.pitch)):
@@ -162,7 +162,7 @@ def release_repeated(notes: Iterable[Note]) -> list[Note]:
 
 
 def compose(draw: Generator, tonic: int) -> tuple[list[Note], float]:
-    """The notes of a piece, by start, and the length of its clip in seconds (5 to 8). ``tonic``: 0 (C) to 11."""
+    """Compose the notes of a piece, by start, and its length in seconds (5 to 8); ``tonic``: 0 (C) to 11."""
     who, seconds = draw_style(draw, tonic), float(draw.uniform(5.0, 8.0))
     lead, tail = float(draw.uniform(0.1, 0.5)), float(draw.uniform(0.2, 0.7))
     bars, chord = int(seconds / (who.beat * who.beats)) + 1, 0
@@ -179,7 +179,7 @@ def compose(draw: Generator, tonic: int) -> tuple[list[Note], float]:
 
 
 def play(notes: Iterable[Note], program: int, seconds: float) -> Array:
-    """Dry audio [seconds * RATE]; strings ring on as their instrument lets them after a key is released."""
+    """Play dry audio [seconds * RATE]; strings ring on as their instrument lets them after a key is released."""
     events = [Event(0.0, 0, "program_change", (program,))]
     for each in notes:
         events += make_note(0, each.start, each.end - each.start, each.pitch, each.velocity)
@@ -187,14 +187,14 @@ def play(notes: Iterable[Note], program: int, seconds: float) -> Array:
 
 
 def compose_take(split: str, take: int) -> tuple[int, list[Note], float]:
-    """Program, notes and length in seconds of one piece of a split: always the same ones."""
+    """Compose program, notes and length in seconds of one piece of a split: always the same ones."""
     programs = PROGRAMS[SPLITS[split][0]]
     notes, seconds = compose(make_rng("maestro", split, take), 7 * take % 12)  # every key signature, equally often
     return programs[take % len(programs)], notes, seconds
 
 
 def make_clips(split: str) -> Iterator[Sample]:
-    """The clips of a split; its instruments take turns. Sidecars are lists of ``{start, end, note}``, by start."""
+    """Make the clips of a split; instruments take turns; sidecars are lists of ``{start, end, note}``, by start."""
     for take in range(SPLITS[split][1]):
         program, notes, seconds = compose_take(split, take)
         wet = place_in_scene(
@@ -213,6 +213,10 @@ def make_clips(split: str) -> Iterator[Sample]:
 
 
 def make_maestro(folder: Path) -> None:
-    """Writes ``maestro_{train,valid,test}_0000000.tar`` into ``folder``. Raises DataError when packages are missing."""
+    """Write ``maestro_{train,valid,test}_0000000.tar`` into ``folder``.
+
+    Raises:
+        DataError: Packages are missing.
+    """
     for split in SPLITS:
         write_shards(folder, split, make_clips(split))

@@ -27,7 +27,9 @@ TICKS = 480  # per second: one beat of one second
 BANK = "TimGM6mb.sf2"
 LICENCE = "CC0-1.0 audio, played from the TimGM6mb bank (GPL-2.0, not distributed)"
 _NEEDED = "pip install pretty_midi mido midirenderer (or --data with the real dataset, which needs none of them)"
-_INSTRUMENT, _KEYS, _SAMPLE = 41, 43, 53  # SoundFont generator numbers
+_INSTRUMENT = 41  # SoundFont generator numbers
+_KEYS = 43
+_SAMPLE = 53
 _ALL_KEYS = 127 << 8
 
 Array = NDArray[np.float64]
@@ -44,7 +46,7 @@ class Event:
 
 
 def make_note(channel: int, start: float, length: float, pitch: int, velocity: int) -> tuple[Event, Event]:
-    """A note as its two events, in seconds."""
+    """Make a note as its two events, in seconds."""
     on = Event(start, channel, "note_on", (pitch, velocity))
     return on, Event(start + length, channel, "note_off", (pitch, 0))
 
@@ -58,7 +60,11 @@ def _import_module(name: str) -> Any:
 
 @cache
 def read_bank() -> bytes:
-    """The sound bank. Raises DataError, with what to install, when it is not there."""
+    """Read the sound bank.
+
+    Raises:
+        DataError: It is not there; says what to install.
+    """
     spec = find_spec("pretty_midi")  # found, not imported: its own imports are of no use here
     for folder in (spec.submodule_search_locations or ()) if spec else ():
         path = Path(folder) / BANK
@@ -68,7 +74,7 @@ def read_bank() -> bytes:
 
 
 def write_midi(events: Sequence[Event]) -> bytes:
-    """A type-0 MIDI file; simultaneous events keep note_off before the rest, then the given order."""
+    """Write a type-0 MIDI file; simultaneous events keep note_off before the rest, then the given order."""
     mido = _import_module("mido")
     names = {
         "note_on": ("note", "velocity"),
@@ -96,7 +102,7 @@ def write_midi(events: Sequence[Event]) -> bytes:
 
 
 def render(events: Sequence[Event], seconds: float) -> Array:
-    """Events to mono audio [seconds * RATE] float64, cut or padded; reverberation and chorus of the bank are off."""
+    """Render events as mono audio [seconds * RATE] float64, cut or padded; the bank's effects are off."""
     from scipy import signal
 
     end = seconds + 0.1  # what comes later is not heard: it would only cost time, and all the more the shorter the cut
@@ -112,7 +118,7 @@ def render(events: Sequence[Event], seconds: float) -> Array:
 
 
 def _parse_pcm16(wave: bytes) -> tuple[int, NDArray[np.int16]]:
-    """Sampling rate and samples [N, channels] of a 16-bit RIFF file; sizes of a streamed header are not trusted."""
+    """Parse sampling rate and samples [N, channels] of a 16-bit RIFF file; sizes in its header are not trusted."""
     at, rate, channels = 12, 0, 0
     while at + 8 <= len(wave):
         tag, size = wave[at : at + 4], struct.unpack_from("<I", wave, at + 4)[0]
@@ -150,7 +156,7 @@ class Zone:
 
 
 def read_zones(bank: bytes) -> dict[tuple[int, int], tuple[Zone, ...]]:
-    """(bank, program) -> which recordings its keys play, at any velocity (SoundFont 2 preset data, ``pdta``)."""
+    """Read (bank, program) -> the recordings its keys play, at any velocity (SoundFont 2 presets, ``pdta``)."""
     pdta: dict[bytes, bytes] = {}
     for tag, body in _iterate_chunks(bank[12:]):
         if tag == b"LIST" and body[:4] == b"pdta":
@@ -163,23 +169,23 @@ def read_zones(bank: bytes) -> dict[tuple[int, int], tuple[Zone, ...]]:
     inner = _merge_generators(_parse_records(pdta[b"ibag"], "<HH"), _parse_records(pdta[b"igen"], "<HH"))
     out = {}
     for preset, following in pairwise(presets):
-        found = []
+        zones = []
         for whole in _select_zones(outer[preset[3] : following[3]], _INSTRUMENT):
             for part in _select_zones(inner[instruments[whole.sample] : instruments[whole.sample + 1]], _SAMPLE):
                 low, high = max(whole.low, part.low), min(whole.high, part.high)
                 if low <= high:
-                    found.append(Zone(low, high, part.sample))
-        out[(preset[2], preset[1])] = tuple(found)
+                    zones.append(Zone(low, high, part.sample))
+        out[(preset[2], preset[1])] = tuple(zones)
     return out
 
 
 def _merge_generators(bags: Sequence[Any], generators: Sequence[Any]) -> list[dict[int, int]]:
-    """The generators of each bag: number -> amount."""
+    """Merge the generators of each bag: number -> amount."""
     return [dict(generators[bag[0] : after[0]]) for bag, after in pairwise(bags)]
 
 
 def _select_zones(bags: Sequence[dict[int, int]], kind: int) -> list[Zone]:
-    """The bags that point at something, with its number as ``sample``; a first bag that does not holds the defaults."""
+    """Select the bags that point at something, its number as ``sample``; a first one that does not holds defaults."""
     default = bags[0].get(_KEYS, _ALL_KEYS) if bags and kind not in bags[0] else _ALL_KEYS
     keys = ((bag.get(_KEYS, default), bag[kind]) for bag in bags if kind in bag)
     return [Zone(span & 0xFF, span >> 8, target) for span, target in keys]

@@ -49,7 +49,7 @@ class Speaker:
 
 
 def list_speakers(split: str) -> tuple[Speaker, ...]:
-    """The readers of a split, women and men in turn."""
+    """List the readers of a split, women and men in turn."""
     return tuple(_draw_speaker(split, index) for index in range(SPEAKERS[split]))
 
 
@@ -68,14 +68,14 @@ def _draw_speaker(split: str, index: int) -> Speaker:
 
 
 def draw_sentence(generator: Generator) -> str:
-    """Two to five words."""
+    """Draw two to five words."""
     size = int(generator.integers(2, len(SENTENCE) + 1))
     parts = sorted(generator.permutation(len(SENTENCE))[:size].tolist())
     return " ".join(str(generator.choice(SENTENCE[part])) for part in parts)
 
 
 def make_samples(say: Say, split: str, per_speaker: int) -> Iterator[Sample]:
-    """``per_speaker`` sentences of every speaker of a split."""
+    """Make ``per_speaker`` sentences of every speaker of a split."""
     for speaker in list_speakers(split):
         for index in range(per_speaker):
             generator = scene.make_rng(NAME, split, speaker.name, index)
@@ -94,7 +94,7 @@ def make_samples(say: Say, split: str, per_speaker: int) -> Iterator[Sample]:
 
 
 def make(folder: Path) -> None:
-    """The embedded version of both tasks."""
+    """Make the synthetic version of both tasks."""
     with open_synthesiser() as say:
         for split, per_speaker in PER_SPEAKER.items():
             write_shards(folder, SPLITS[split], make_samples(say, split, per_speaker))

@@ -27,14 +27,14 @@ SECONDS = 2.5
 
 
 def list_voices(fold: str) -> tuple[str, ...]:
-    """The voice variants of a fold, twelve or more; of the two that are near copies of one another one is left out."""
+    """List the voice variants of a fold, twelve or more; of two that are nearly the same, one is left out."""
     everyone = sorted({name for part in VARIANTS.values() for name in part} - {"edward2"})
     order = make_rng(NAME, "cast").permutation(len(everyone))
     return tuple(everyone[place] for place in order[FOLDS.index(fold) :: len(FOLDS)])
 
 
 def record_voices(say: Say, fold: str) -> Mapping[str, list[Float]]:
-    """Voice variant to its ``PER_VOICE`` sentences [N] of unit power, in moods, accents and sizes of their own."""
+    """Record ``PER_VOICE`` sentences [N] of each voice, of unit power, in moods, accents and sizes of their own."""
     voices = list_voices(fold)
     at, count = FOLDS.index(fold), len(voices) * PER_VOICE
     most = PER_VOICE * max(len(list_voices(other)) for other in FOLDS)
@@ -56,14 +56,14 @@ def record_voices(say: Say, fold: str) -> Mapping[str, list[Float]]:
 
 
 def cut_stretch(sentence: Float, n: int, draw: Generator) -> Float:
-    """[n] samples from anywhere in a sentence, which starts again where it ends too soon."""
+    """Cut [n] samples from anywhere in a sentence, which starts again where it ends too soon."""
     looped = np.resize(sentence, max(len(sentence), n) + n)
     at = int(draw.integers(0, len(looped) - n + 1))
     return np.asarray(looped[at : at + n])
 
 
 def mix_talkers(spoken: Mapping[str, list[Float]], count: int, draw: Generator) -> tuple[tuple[str, ...], Float]:
-    """``count`` different talkers of a fold at once: (who they are, [N] samples, silent where nobody speaks)."""
+    """Mix ``count`` different talkers of a fold: (who they are, [N] samples, silent where nobody speaks)."""
     n = round(SECONDS * RATE)
     names = sorted(spoken)
     who = tuple(names[at] for at in draw.permutation(len(names))[:count])
@@ -76,7 +76,7 @@ def mix_talkers(spoken: Mapping[str, list[Float]], count: int, draw: Generator) 
 
 
 def make_clips(say: Say, fold: str) -> Iterator[Sample]:
-    """The clips of one fold, ``PER_COUNT`` for every number of talkers."""
+    """Make the clips of one fold, ``PER_COUNT`` for every number of talkers."""
     spoken = record_voices(say, fold)
     for index in range(len(COUNTS) * PER_COUNT):
         count, draw = COUNTS[index % len(COUNTS)], make_rng(NAME, fold, index)
@@ -95,7 +95,7 @@ def make_clips(say: Say, fold: str) -> Iterator[Sample]:
 
 
 def make_libricount(folder: Path) -> None:
-    """Writes ``libricount_fold<kk>.tar`` for the five folds into ``folder``.
+    """Write ``libricount_fold<kk>.tar`` for the five folds into ``folder``.
 
     Raises DataError when the package that speaks is missing.
     """

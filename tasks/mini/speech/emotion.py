@@ -62,13 +62,13 @@ class Actor:
 
 
 def draw_actor(name: str, variant: str) -> Actor:
-    """The one actor who has this variant of espeak-ng's voices in the task ``name``."""
+    """Draw the one actor who has this variant of espeak-ng's voices in the task ``name``."""
     generator = scene.make_rng(name, "actor", variant)
     return Actor(draw_resident(generator, variant), scatter_style(Style(), generator, 0.5))
 
 
 def scatter_style(style: Style, generator: Generator, share: float, intensity: float = 1.0) -> Style:
-    """``intensity`` times ``style``, plus normal deviations of ``share`` times :data:`SCATTER`."""
+    """Scatter ``intensity`` times ``style`` by normal deviations of ``share`` times :data:`SCATTER`."""
     pairs = zip(astuple(style), astuple(SCATTER), strict=True)
     return Style(*(intensity * mean + share * spread * float(generator.standard_normal()) for mean, spread in pairs))
 
@@ -78,7 +78,7 @@ def add_styles(a: Style, b: Style) -> Style:
 
 
 def act(say: Say, text: str, voice: Voice, style: Style, generator: Generator) -> Array:
-    """``text`` [N] in a ``voice`` that is changed by ``style``, at ``RATE``."""
+    """Speak ``text`` in a ``voice`` that is changed by ``style``, [N] at ``RATE``."""
     spoken = Voice(
         name=voice.name,
         rate=round(voice.rate * np.exp(style.pace)),
@@ -104,7 +104,7 @@ def act(say: Say, text: str, voice: Voice, style: Style, generator: Generator) -
 
 
 def record_take(say: Say, text: str, player: Actor, emotion: str, generator: Generator) -> Array:
-    """A recording [N] of an ``emotion``: more or less intense, over the noise of some room."""
+    """Record an ``emotion`` [N]: more or less intense, over the noise of some room."""
     wanted = scatter_style(STYLES[emotion], generator, 0.6, float(generator.uniform(0.7, 1.3)))
     style = add_styles(player.style, wanted)
     dry = act(say, text, player.voice, style, generator)
@@ -130,7 +130,7 @@ def make_takes(
     statements: Sequence[str],
     per_actor: int,
 ) -> Iterator[Sample]:
-    """``per_actor`` takes of each emotion by the actor of each of ``variants``.
+    """Make ``per_actor`` takes of each emotion by the actor of each of ``variants``.
 
     ``emotions``: label in the task to name in :data:`STYLES`; ``key``: where the sidecar says the label.
     """

@@ -17,7 +17,9 @@ from pathlib import Path
 from typing import Any
 
 Synthesise = Callable[[Mapping[str, Any]], bytes]
-SYNCHRONOUS, DO_NOT_EXIT, UTF8 = 2, 0x8000, 1
+SYNCHRONOUS = 2
+DO_NOT_EXIT = 0x8000
+UTF8 = 1
 RANGES = {"rate": (1, 80, 450), "pitch": (3, 0, 100), "range": (4, 0, 100)}  # parameter number, lowest, highest
 
 
@@ -26,7 +28,7 @@ class SpeechError(Exception):
 
 
 def _select(library: Any, variants: Path, request: Mapping[str, Any]) -> None:
-    """Voice and parameters of a request, each return code checked: on failure the engine keeps the previous voice."""
+    """Select voice and parameters of a request; return codes are checked, as the engine keeps the previous voice."""
     voice = str(request["voice"])
     variant = voice.partition("+")[2]
     if variant and not (variants / variant).is_file():  # the engine drops an unknown variant without a word

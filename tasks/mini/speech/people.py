@@ -25,7 +25,8 @@ from tasks.mini.speech.synthesis import RATE, Say, Voice, open_synthesiser
 from tasks.mini.speech.texts import read_languages
 from tasks.mini.write import Sample, write_shards
 
-SPEAKERS, PHRASES = "speakers", "phrases"  # folders
+SPEAKERS = "speakers"  # folders
+PHRASES = "phrases"
 HIGH = ("f1", "f2", "f3", "f4", "f5", "Annie", "Alicia", "linda", "aunty", "steph")
 LOW = ("m1", "m3", "m4", "m5", "adam", "Mario", "gustave", "miguel", "pablo", "Reed")
 OTHERS = {"f": ("belinda", "shelby", "grandma"), "m": ("rob", "Hugo", "norbert")}  # of the training people
@@ -42,7 +43,9 @@ SAID = (
 )
 REPEATS = 3  # of every phrase by every person
 REPEATING = 6  # high and as many low voices who repeat phrases
-TARGETS, NONTARGETS, EASY_TARGETS = 600, 1800, 120
+TARGETS = 600
+NONTARGETS = 1800
+EASY_TARGETS = 120
 BUCKET = 300  # pairs of each kind of the cross-lingual list
 PHRASE_TRIALS = {"TC": 180, "TW": 240, "IC": 240, "IW": 240}
 HARD = HardPairSampler(fix=("gender", "language", "device"), flip=("language", "device"))
@@ -61,7 +64,7 @@ class Person:
     tract: float
 
     def voice(self, language: str, generator: Generator) -> Voice:
-        """Him on one occasion."""
+        """Draw the person's voice on one occasion."""
         return Voice(
             name=f"{language}+{self.variant}",
             rate=self.rate + int(generator.integers(-12, 13)),
@@ -81,7 +84,7 @@ class PlannedRecording(NamedTuple):
 
 
 def draw_people(kind: str, high: Sequence[str], low: Sequence[str]) -> tuple[Person, ...]:
-    """One person for each of the voice variants."""
+    """Draw one person for each of the voice variants."""
     made = []
     for index, (gender, variant) in enumerate([*(("f", name) for name in high), *(("m", name) for name in low)]):
         generator = scene.make_rng(SPEAKERS, kind, index)
@@ -100,7 +103,7 @@ def draw_people(kind: str, high: Sequence[str], low: Sequence[str]) -> tuple[Per
 
 
 def record_speech(dry: Float, device: str, distance: str, generator: Generator) -> Float:
-    """A recording of speech [N]: the device's own colour, then room and noise, more of both from afar."""
+    """Record speech [N]: the device's own colour, then room and noise, more of both from afar."""
     from scipy.fft import irfft, next_fast_len, rfft, rfftfreq
 
     size = next_fast_len(len(dry) + RATE // 20, real=True)
@@ -125,22 +128,22 @@ def record_speech(dry: Float, device: str, distance: str, generator: Generator) 
 
 
 def plan_polyglots(kind: str, everybody: Iterable[Person], takes: int = TAKES) -> Iterator[PlannedRecording]:
-    """Every person in every language with every device, ``takes`` times: one phrase or two."""
+    """Plan every person in every language with every device, ``takes`` times: one phrase or two."""
     spoken = read_languages()
     index = 0
     for person in everybody:
         for language in LANGUAGES:
-            said = [phrase for part in spoken[language][1:] for phrase in part]
+            phrases = [phrase for part in spoken[language][1:] for phrase in part]
             for device in DEVICES:
                 for _ in range(takes):
                     generator = scene.make_rng(SPEAKERS, kind, "text", index)
-                    chosen = generator.choice(len(said), 1 + int(generator.integers(2)), replace=False)
-                    yield PlannedRecording(person, language, device, ", ".join(said[place] for place in chosen))
+                    chosen = generator.choice(len(phrases), 1 + int(generator.integers(2)), replace=False)
+                    yield PlannedRecording(person, language, device, ", ".join(phrases[place] for place in chosen))
                     index += 1
 
 
 def plan_repeaters(everybody: Iterable[Person]) -> Iterator[PlannedRecording]:
-    """Every person with every phrase, ``REPEATS`` times, with one device or another."""
+    """Plan every person with every phrase, ``REPEATS`` times, with one device or another."""
     for person in everybody:
         for phrase in SAID:
             for take in range(REPEATS):
@@ -148,7 +151,7 @@ def plan_repeaters(everybody: Iterable[Person]) -> Iterator[PlannedRecording]:
 
 
 def make_samples(say: Say, kind: str, wanted: Iterable[PlannedRecording]) -> Iterator[Sample]:
-    """The recordings, with all that is known of them."""
+    """Make the recordings, with all that is known of them."""
     spoken = read_languages()
     for index, (person, language, device, text) in enumerate(wanted):
         generator = scene.make_rng(SPEAKERS, kind, index)
@@ -167,7 +170,7 @@ def make_samples(say: Say, kind: str, wanted: Iterable[PlannedRecording]) -> Ite
 
 
 def make_speakers(folder: Path) -> None:
-    """Shards ``speakers_{train,test}_*.tar`` and the trial lists of all tasks about them, named as the real ones."""
+    """Make ``speakers_{train,test}_*.tar`` and the trial lists of all tasks about them, named as the real ones."""
     test = draw_people("p", HIGH, LOW)
     variants = {gender: [names[at % len(names)] for at in range(TRAINING // 2)] for gender, names in OTHERS.items()}
     with open_synthesiser() as say:
@@ -189,7 +192,7 @@ def make_speakers(folder: Path) -> None:
 
 
 def make_phrases(folder: Path) -> None:
-    """Shards ``phrases_test_*.tar`` and ``phrases.txt``, in which only the right person with the right words counts."""
+    """Make ``phrases_test_*.tar`` and ``phrases.txt``, in which only the right person with the right words counts."""
     everybody = draw_people("q", HIGH[:REPEATING], LOW[:REPEATING])
     with open_synthesiser() as say:
         made = list(make_samples(say, "phrase", plan_repeaters(everybody)))
@@ -199,7 +202,7 @@ def make_phrases(folder: Path) -> None:
 
 
 def list_recordings(made: Iterable[Sample]) -> list[Recording]:
-    """What pairs are drawn from."""
+    """List the recordings that pairs are drawn from."""
     return [
         Recording(one.key, one.sidecar["speaker"], {k: v for k, v in one.sidecar.items() if k != "speaker"})
         for one in made
@@ -207,7 +210,7 @@ def list_recordings(made: Iterable[Sample]) -> list[Recording]:
 
 
 def write_trials(path: Path, pairs: PairList, target: Callable[[PairList, int], bool]) -> None:
-    """A list in VoxCeleb's form: ``label enrol test``."""
+    """Write a list in VoxCeleb's form: ``label enrol test``."""
     lines = (
         f"{int(target(pairs, at))} {pairs.keys[pairs.enrol[at]]} {pairs.keys[pairs.test[at]]}\n"
         for at in range(len(pairs))

@@ -14,7 +14,7 @@ FRAME = RATE // 50
 
 
 def bend(x: Array, semitones: Array) -> Array:
-    """[~ N] ``x`` played faster and slower so that its pitch moves by ``semitones`` [N]; the formants go along.
+    """Play ``x`` faster and slower so that its pitch moves by ``semitones`` [N], [~ N]; the formants go along.
 
     Meant for small movements. Slowed stretches become longer and hurried ones shorter.
     """
@@ -30,7 +30,7 @@ def bend(x: Array, semitones: Array) -> Array:
 def draw_melody(
     generator: Generator, n: int, *, slope: float, final: float, arch: float, tremor: float, jitter: float
 ) -> Array:
-    """[n] semitones: a line that rises by ``slope``, an ``arch``, a ``final`` turn, and what is not under control.
+    """Draw [n] semitones: a line that rises by ``slope``, an ``arch``, a ``final`` turn and random deviations.
 
     ``tremor`` is the depth of a shake of 5 to 9 Hz, ``jitter`` that of fast irregular movements.
     """
@@ -44,7 +44,7 @@ def draw_melody(
 
 
 def compute_envelope(x: Array) -> Array:
-    """[N] the local level, at most 1: RMS over 20 ms."""
+    """Compute the local level [N], at most 1: RMS over 20 ms."""
     from scipy.ndimage import uniform_filter1d
 
     level: Array = np.sqrt(np.maximum(uniform_filter1d(x * x, FRAME, mode="constant"), 0.0))
@@ -52,12 +52,12 @@ def compute_envelope(x: Array) -> Array:
 
 
 def stress(x: Array, expand: float) -> Array:
-    """[N] loud parts louder (``expand`` above 1) or levelled out (below 1)."""
+    """Make loud parts louder (``expand`` above 1) or level them out (below 1), [N]."""
     return x * (compute_envelope(x) + 0.02) ** (expand - 1.0)
 
 
 def tilt_spectrum(x: Array, tilt: float) -> Array:
-    """[N] the spectrum between 300 Hz and 5 kHz tilted by ``tilt`` dB per octave: a pressed or a soft voice."""
+    """Tilt the spectrum of [N] from 300 Hz to 5 kHz by ``tilt`` dB per octave: a pressed or a soft voice."""
     from scipy.fft import irfft, next_fast_len, rfft, rfftfreq
 
     size = next_fast_len(len(x) + 256, real=True)
@@ -67,7 +67,7 @@ def tilt_spectrum(x: Array, tilt: float) -> Array:
 
 
 def breathe(x: Array, generator: Generator, amount: float) -> Array:
-    """[N] partly whispered: above 800 Hz, ``amount`` (0..1) of the amplitude becomes noise.
+    """Whisper [N] in part: above 800 Hz, ``amount`` (0..1) of the amplitude becomes noise.
 
     The noise is that part of ``x`` times noise, so it comes and goes with the voice.
     """
@@ -83,7 +83,7 @@ def breathe(x: Array, generator: Generator, amount: float) -> Array:
 
 
 def insert_gaps(x: Array, generator: Generator, count: int, seconds: tuple[float, float]) -> Array:
-    """``x`` with ``count`` pauses where it is quietest, 0.2 s or more from one another and from both ends."""
+    """Insert ``count`` pauses where ``x`` is quietest, 0.2 s or more from one another and from both ends."""
     level = compute_envelope(x)[:: FRAME // 4]
     away = round(0.2 * RATE / (FRAME // 4))
     free = np.zeros(len(level), dtype=bool)

@@ -23,13 +23,14 @@ from tasks.mini.speech.voices import VARIANTS, draw_resident
 from tasks.mini.write import Sample
 
 NAME = "asvspoof2015"
-SIZE, HOP = 512, 128
+SIZE = 512
+HOP = 128
 WINDOW = np.hanning(SIZE + 1)[:SIZE]
 Attack = Callable[[Array, Generator], Array]
 
 
 def split_frames(x: Array) -> Array:
-    """[T, SIZE] windowed frames of ``x`` [N]; frame t is centred on sample t HOP."""
+    """Split ``x`` [N] into windowed frames [T, SIZE]; frame t is centred on sample t HOP."""
     padded = np.pad(x, (SIZE // 2, SIZE))
     starts = np.arange(len(x) // HOP + 1) * HOP
     out: Array = padded[starts[:, None] + np.arange(SIZE)] * WINDOW
@@ -37,7 +38,7 @@ def split_frames(x: Array) -> Array:
 
 
 def overlap_add(parts: Array, n: int) -> Array:
-    """[n] frames windowed again and put back in place: the inverse of :func:`frames`."""
+    """Overlap and add frames, windowed again, to [n] samples: the inverse of :func:`split_frames`."""
     total, weight = np.zeros(len(parts) * HOP + 2 * SIZE), np.zeros(len(parts) * HOP + 2 * SIZE)
     for index, part in enumerate(parts * WINDOW):
         total[index * HOP : index * HOP + SIZE] += part
@@ -47,7 +48,7 @@ def overlap_add(parts: Array, n: int) -> Array:
 
 
 def track_pitch(x: Array) -> tuple[Array, Array]:
-    """F0 in Hz (90 to 400) and strength of voicing (0..1) per frame, [T] each, from the autocorrelation."""
+    """Track F0 in Hz (90 to 400) and strength of voicing (0..1) per frame, [T] each, by autocorrelation."""
     from scipy.fft import irfft, rfft
     from scipy.ndimage import median_filter
 
@@ -62,7 +63,7 @@ def track_pitch(x: Array) -> tuple[Array, Array]:
 
 
 def smooth_over_time(magnitude: Array, seconds: float) -> Array:
-    """[T, F] magnitudes averaged (their logarithm) over about ``seconds``: what a model predicts varies less."""
+    """Average the logarithm of magnitudes [T, F] over about ``seconds``: what a model predicts varies less."""
     from scipy.ndimage import gaussian_filter1d
 
     out: Array = np.exp(gaussian_filter1d(np.log(magnitude + 1e-4), seconds * RATE / HOP / 2, axis=0))
@@ -70,7 +71,7 @@ def smooth_over_time(magnitude: Array, seconds: float) -> Array:
 
 
 def smooth_envelope(spectrum: Array, quefrency: int) -> Array:
-    """[T, F] magnitudes of which only the first ``quefrency`` cepstral coefficients remain."""
+    """Smooth magnitudes [T, F] to their first ``quefrency`` cepstral coefficients."""
     from scipy.fft import irfft, rfft
 
     cepstrum = irfft(np.log(np.abs(spectrum) + 1e-5))
@@ -80,7 +81,7 @@ def smooth_envelope(spectrum: Array, quefrency: int) -> Array:
 
 
 def apply_pulse_vocoder(x: Array, generator: Generator) -> Array:
-    """A spectral envelope excited by pulses or noise: buzzy, as every voiced frame is wholly periodic."""
+    """Excite a spectral envelope with pulses or noise: buzzy, as every voiced frame is wholly periodic."""
     from scipy.fft import irfft, rfft
 
     f0, strength = track_pitch(x)
@@ -97,7 +98,7 @@ def apply_pulse_vocoder(x: Array, generator: Generator) -> Array:
 
 
 def retrieve_phase(magnitude: Array, generator: Generator, n: int, rounds: int) -> Array:
-    """[n] a spectrogram [T, F] as sound, by ``rounds`` of Griffin and Lim 1984 (doi:10.1109/TASSP.1984.1164317)."""
+    """Invert a spectrogram [T, F] to [n] by ``rounds`` of Griffin and Lim 1984 (doi:10.1109/TASSP.1984.1164317)."""
     from scipy.fft import irfft, rfft
 
     spectrum = magnitude * np.exp(1j * generator.uniform(0, 2 * np.pi, magnitude.shape))
@@ -108,7 +109,7 @@ def retrieve_phase(magnitude: Array, generator: Generator, n: int, rounds: int) 
 
 
 def apply_phase_loss(x: Array, generator: Generator) -> Array:
-    """A predicted spectrogram with a phase that few rounds made up."""
+    """Invert a smoothed spectrogram with a phase that few rounds made up."""
     from scipy.fft import rfft
 
     return retrieve_phase(
@@ -117,7 +118,7 @@ def apply_phase_loss(x: Array, generator: Generator) -> Array:
 
 
 def oversmooth(x: Array, generator: Generator) -> Array:
-    """Voice conversion: a spectral envelope averaged over time and warped a little, on the residual of the talker."""
+    """Convert the voice: a spectral envelope averaged over time and warped a little, on the talker's residual."""
     from scipy.fft import irfft, rfft
 
     spectrum = rfft(split_frames(x))
@@ -132,7 +133,7 @@ def oversmooth(x: Array, generator: Generator) -> Array:
 
 
 def concatenate_units(x: Array, generator: Generator) -> Array:
-    """Units of 60 to 180 ms from other occasions: pitch, level and timbre jump at the joints."""
+    """Concatenate units of 60 to 180 ms of other occasions: pitch, level and timbre jump at the joints."""
     out, at = [], 0
     while at < len(x):
         n = int(generator.uniform(0.06, 0.18) * RATE)
@@ -146,7 +147,7 @@ def concatenate_units(x: Array, generator: Generator) -> Array:
 
 
 def resynthesise_sinusoids(x: Array, generator: Generator) -> Array:
-    """Only the strongest partials of every frame, at slowly changing strengths: no breath between the harmonics."""
+    """Keep the strongest partials of every frame, at slowly changing strengths: no breath between the harmonics."""
     from scipy.fft import irfft, rfft
 
     spectrum = rfft(split_frames(x))
@@ -161,7 +162,7 @@ def resynthesise_sinusoids(x: Array, generator: Generator) -> Array:
 
 
 def invert_mel(x: Array, generator: Generator) -> Array:
-    """Synthesis from a few dozen mel bands: harmonics blur and the phase is made up."""
+    """Synthesise from a few dozen mel bands: harmonics blur and the phase is made up."""
     from scipy.fft import rfft
 
     size = np.abs(rfft(split_frames(x)))
@@ -189,7 +190,7 @@ ATTACKS: Mapping[str, Attack] = {
 
 
 def enliven(x: Array, generator: Generator) -> Array:
-    """``x`` less like a machine: pitch that drifts and shivers, level that varies, some breath."""
+    """Make ``x`` less like a machine: pitch that drifts and shivers, level that varies, some breath."""
     n = len(x)
     moves = prosody.draw_melody(
         generator,
@@ -206,7 +207,7 @@ def enliven(x: Array, generator: Generator) -> Array:
 
 
 def record_speech(dry: Array, generator: Generator) -> Array:
-    """[M] what the system's microphone hears: nearly clean, as a check of identity would have it."""
+    """Record speech [M] with the system's microphone: nearly clean, as a check of identity would have it."""
     channel = filter_band(scale_to_unit(dry), generator.uniform(50, 150), generator.uniform(6000, 7900), 2)
     return scene.place_in_scene(
         channel,
@@ -222,7 +223,7 @@ def record_speech(dry: Array, generator: Generator) -> Array:
 
 
 def make_utterances(say: Say, split: str, per_voice: int) -> Iterator[Sample]:
-    """``per_voice`` sentences by each of the split's voices, genuine and attacked: only the attack tells them apart."""
+    """Make ``per_voice`` sentences by each voice of the split, genuine and attacked: only the attack differs."""
     attacks = ATTACKS if split == "test" else KNOWN
     voices = [variant for variant in VARIANTS[split] for _ in range(per_voice)]
     texts = draw_sentences(split, len(voices), scene.make_rng(NAME, split, "texts"))

@@ -58,7 +58,7 @@ def _read_reply(process: subprocess.Popen[bytes], errors: IO[bytes], where: str)
 
 
 def resample(x: Float, ratio: float) -> Float:
-    """``x`` [N] at ``ratio`` times its sampling rate: [~ N ratio], band-limited, by the Fourier transform.
+    """Resample ``x`` [N] to ``ratio`` times its sampling rate: [~ N ratio], band-limited, by Fourier transform.
 
     The ratio is met to 0.5 %, far less than talkers differ by, so that both transforms have fast lengths.
     """
@@ -76,7 +76,7 @@ def resample(x: Float, ratio: float) -> Float:
 
 
 def trim(x: Float, floor_in_db: float = -45.0) -> Float:
-    """``x`` [N] without leading and trailing samples below ``floor_in_db`` of its peak, and with peak 1."""
+    """Trim samples below ``floor_in_db`` of the peak from both ends of ``x`` [N], and scale it to peak 1."""
     peak = np.max(np.abs(x))
     loud = np.flatnonzero(np.abs(x) > peak * 10 ** (floor_in_db / 20))
     return x[loud[0] : loud[-1] + 1] / peak if len(loud) else x

@@ -19,7 +19,7 @@ def _read_rows(name: str) -> list[list[str]]:
 
 
 def draw_sentences(split: str, n: int, generator: Generator) -> list[str]:
-    """``n`` different English sentences; those of two splits have no part in common.
+    """Draw ``n`` different English sentences; those of two splits have no part in common.
 
     Raises DataError where the split has fewer.
     """
@@ -35,7 +35,7 @@ def draw_sentences(split: str, n: int, generator: Generator) -> list[str]:
 
 
 def read_languages() -> dict[str, tuple[str, tuple[str, ...], tuple[str, ...]]]:
-    """Language code to (espeak-ng voice, phrases for training, phrases for testing)."""
+    """Read language code -> (espeak-ng voice, phrases for training, phrases for testing)."""
     return {
         code: (voice, tuple(phrases[:-4]), tuple(phrases[-4:])) for code, voice, *phrases in _read_rows("languages.txt")
     }

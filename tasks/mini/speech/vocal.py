@@ -58,7 +58,7 @@ Sound = Callable[[Person, Generator], Array]
 
 
 def draw_person(name: str) -> Person:
-    """The one person of that name."""
+    """Draw the one person of that name."""
     generator = make_rng("vocalsound", "person", name)
     deep = generator.random() < 0.5
     return Person(
@@ -72,12 +72,12 @@ def draw_person(name: str) -> Person:
 
 
 def draw_length(who: Person, clip: Generator, low: float, high: float) -> int:
-    """Samples of something that takes ``low`` to ``high`` seconds."""
+    """Draw the number of samples of something that takes ``low`` to ``high`` seconds."""
     return count_samples(draw_log_uniform(clip, low, high) / who.tempo)
 
 
 def synthesise_air(who: Person, clip: Generator, n: int, first: Tract, last: Tract, slope: float = -2.0) -> Array:
-    """[n] turbulent air through a tract that moves from ``first`` to ``last``, of unit power."""
+    """Synthesise turbulent air through a tract that moves from ``first`` to ``last`` [n], of unit power."""
     source, mix, out = make_noise(clip, n, slope), np.linspace(0.0, 1.0, n), np.zeros(n)
     bend = clip.uniform(0.9, 1.1, 3) / who.size
     for weight, tract in ((1.0 - mix, first), (mix, last)):
@@ -89,7 +89,7 @@ def synthesise_air(who: Person, clip: Generator, n: int, first: Tract, last: Tra
 def synthesise_voice(
     who: Person, clip: Generator, pitch: Array, first: Tract, last: Tract, rough: float, breath: float
 ) -> Array:
-    """[n] the glottis on a ``pitch`` contour in multiples of the habit, of unit power."""
+    """Synthesise the glottis on a ``pitch`` contour in multiples of the habit [n], of unit power."""
     bend = clip.uniform(0.92, 1.08, 3) / who.size
     tracts = [list(np.array(tract) * bend) for tract in (first, last)]
     return draw_glide(
@@ -98,7 +98,7 @@ def synthesise_voice(
 
 
 def join_parts(parts: list[tuple[float, Array]], tail: float = 0.02) -> Array:
-    """[n] (seconds, sound) pairs mixed, from the first beginning to the last end."""
+    """Join (seconds, sound) pairs to [n], from the first beginning to the last end."""
     first = min(start for start, _ in parts)
     end = max(start + len(sound) / RATE for start, sound in parts)
     out = np.zeros(count_samples(end - first + tail))
@@ -108,7 +108,7 @@ def join_parts(parts: list[tuple[float, Array]], tail: float = 0.02) -> Array:
 
 
 def synthesise_laughter(who: Person, clip: Generator) -> Array:
-    """Three to nine calls, voiced, panted or hummed, that sink; air drawn in at the end now and then."""
+    """Synthesise three to nine calls, voiced, panted or hummed, that sink; air drawn in at the end now and then."""
     vowel = [OPEN, MIDDLE, SPREAD, ROUND, HUM][int(clip.integers(5))]
     voiced, high = clip.random() < 0.25 + 0.7 * who.voiced, draw_log_uniform(clip, 1.1, 2.3)
     rate, filled, count = who.tempo * clip.uniform(3.8, 6.0), clip.uniform(0.4, 0.7), int(clip.integers(3, 9))
@@ -130,7 +130,7 @@ def synthesise_laughter(who: Person, clip: Generator) -> Array:
 
 
 def synthesise_sigh(who: Person, clip: Generator) -> Array:
-    """A breath drawn in, as a rule, and a long one let go, with the voice sinking in it or not."""
+    """Synthesise a breath drawn in, as a rule, and a long one let go, with the voice sinking in it or not."""
     parts, now = [], 0.0
     if clip.random() < 0.6:
         n = draw_length(who, clip, 0.35, 0.8)
@@ -151,7 +151,7 @@ def synthesise_sigh(who: Person, clip: Generator) -> Array:
 
 
 def synthesise_throatclearing(who: Person, clip: Generator) -> Array:
-    """One to three rasps of a pressed, irregular glottis, the last one often hummed."""
+    """Synthesise one to three rasps of a pressed, irregular glottis, the last one often hummed."""
     parts, now = [], 0.0
     for k in range(count := int(clip.integers(1, 4))):
         n = draw_length(who, clip, 0.14, 0.4 if k < count - 1 else 0.6)
@@ -165,7 +165,7 @@ def synthesise_throatclearing(who: Person, clip: Generator) -> Array:
 
 
 def synthesise_cough(who: Person, clip: Generator) -> Array:
-    """One to four explosions, each with a noisy middle and sometimes a voiced end."""
+    """Synthesise one to four explosions, each with a noisy middle and sometimes a voiced end."""
     voiced, parts, now = clip.random() < who.voiced, [], 0.0
     if clip.random() < 0.3:
         n = draw_length(who, clip, 0.2, 0.4)
@@ -187,7 +187,7 @@ def synthesise_cough(who: Person, clip: Generator) -> Array:
 
 
 def synthesise_sneeze(who: Person, clip: Generator) -> Array:
-    """Air gasped in, up to twice, a moment of nothing, and all of it out through the teeth."""
+    """Synthesise air gasped in, up to twice, a moment of nothing, and all of it out through the teeth."""
     parts, now = [], 0.0
     for k in range(int(clip.integers(0, 3))):
         n = draw_length(who, clip, 0.2, 0.5)
@@ -222,7 +222,7 @@ def synthesise_sneeze(who: Person, clip: Generator) -> Array:
 
 
 def synthesise_sniff(who: Person, clip: Generator) -> Array:
-    """One to four short breaths drawn in through a nose that is more or less free."""
+    """Synthesise one to four short breaths drawn in through a nose that is more or less free."""
     blocked, parts, now = clip.uniform(0.7, 1.4), [], 0.0
     for _ in range(int(clip.integers(1, 5))):
         n = draw_length(who, clip, 0.12, 0.45)
@@ -248,7 +248,7 @@ SOUNDS: Mapping[str, Sound] = {
 
 
 def make_recordings(split: str, people: int, per_sound: int) -> Iterator[Sample]:
-    """``per_sound`` recordings of every sound by each of ``people`` whom no other split knows, at home or elsewhere."""
+    """Make ``per_sound`` recordings of every sound by each of ``people``, who are of one split, in any place."""
     for number in range(people):
         name = f"{split}{number:03d}"
         for label, sound in SOUNDS.items():

@@ -25,7 +25,7 @@ ACCENTS = ("en-us", "en-gb-x-rp", "en-gb-scotland", "en-029", "en-gb-x-gbclan", 
 
 
 def draw_stranger(generator: Generator, language: str, split: str, spread: float = 1.0) -> Voice:
-    """A talker of ``language`` whom no other split knows; ``spread`` (0..1): how far pitch and vocal tract vary."""
+    """Draw a talker of ``language`` of this split alone; pitch and vocal tract vary by ``spread`` (0..1)."""
     return Voice(
         name=f"{language}+{generator.choice(VARIANTS[split])}",
         rate=int(generator.integers(125, 215)),
@@ -36,7 +36,7 @@ def draw_stranger(generator: Generator, language: str, split: str, spread: float
 
 
 def draw_resident(generator: Generator, variant: str) -> Voice:
-    """A talker who has a variant to himself: some English accent and a moderate habit of speaking."""
+    """Draw a talker who has a variant to himself: some English accent and a moderate habit of speaking."""
     accent = ACCENTS[int(generator.integers(len(ACCENTS)))]
     return Voice(
         name=f"{accent}+{variant}",
