@@ -1,4 +1,4 @@
-"""The reference bytes of the embedded suite: ``checksums.json`` holds {task or shared folder: {shard: sha256}}.
+"""The reference bytes of the synthetic suite: ``checksums.json`` holds {task or shared folder: {shard: sha256}}.
 
 ``python -m tasks.mini.checksums [TASK ...]`` makes the shards anew and rewrites the file; an entry changes only
 together with its ``Mini.version``.
@@ -33,7 +33,7 @@ def read_checksums(task: str) -> Mapping[str, str]:
 def compute_digests(task: Task) -> dict[str, str]:
     """Make a task's synthetic shards in a temporary folder and digest them."""
     if task.mini is None:
-        raise ChoiceError("task without an embedded version", got=task.name, expected="Task.mini", where="checksums")
+        raise ChoiceError("task without a synthetic version", got=task.name, expected="Task.mini", where="checksums")
     with tempfile.TemporaryDirectory() as folder:
         task.mini.make(Path(folder))
         return {path.name: hashlib.sha256(path.read_bytes()).hexdigest() for path in sorted(Path(folder).iterdir())}
@@ -53,7 +53,7 @@ def main(names: list[str]) -> None:
     for name in names:
         if name not in tasks:
             known = ", ".join(tasks)
-            raise ChoiceError("unknown embedded task", got=name, expected=known, where="tasks.mini.checksums")
+            raise ChoiceError("unknown synthetic task", got=name, expected=known, where="tasks.mini.checksums")
     wanted = [tasks[name] for name in names or list(tasks)]
     by_folder = {task.mini.folder or task.name: task for task in wanted if task.mini is not None}
     for folder, task in by_folder.items():

@@ -1,6 +1,6 @@
-"""The probes of the embedded suite.
+"""The probes of the synthetic suite.
 
-The published number of epochs is meant for datasets ten to a hundred times larger: on the embedded ones it would be
+The published number of epochs is meant for datasets ten to a hundred times larger: on the synthetic ones it would be
 some hundred steps at a learning rate of 1e-3, and the linear probe would be measured half trained. Forty epochs in
 batches of 32 are about a thousand steps; where there are fewer clips, batches are smaller instead. Frames are so many
 that few passes at a higher rate do as well.

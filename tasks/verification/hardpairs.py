@@ -1,6 +1,6 @@
 """Hard pairs: non-targets that agree in what is known of them, targets that differ; random and easy ones beside them.
 
-The hard list of the embedded suite has non-targets of one gender, language and device, and targets that differ in
+The hard list of the synthetic suite has non-targets of one gender, language and device, and targets that differ in
 language or device. What a list owes to its construction is the difference between the three rows.
 
 Of a user's own recordings: ``hardpairs/recordings.csv`` (``key,path,speaker`` and any attributes) with ``hard.txt``,

@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from bench.audio import decode, miniaudio_decode
 from bench.types import DataError
 
-pytest.importorskip("miniaudio", reason="no wheel of miniaudio for this platform")
+pytest.importorskip("miniaudio", reason="to run it: pip install miniaudio (no wheel for every platform)")
 QUICK = [("FLAC", "PCM_S8"), ("FLAC", "PCM_16"), ("FLAC", "PCM_24"), ("WAV", "PCM_16"), ("WAV", "PCM_24")]
 QUICK += [("WAV", "FLOAT"), ("WAV", "DOUBLE"), ("WAVEX", "PCM_16"), ("WAVEX", "FLOAT")]
 SLOW = [("WAV", "PCM_U8"), ("WAV", "PCM_32"), ("WAV", "ULAW"), ("WAV", "IMA_ADPCM")]

@@ -99,7 +99,7 @@ sys.meta_path.insert(0, Blocker())
     assert python(code + "print(first)") == "None"
 
 
-@pytest.mark.skipif(importlib.util.find_spec("torchaudio") is None, reason="torchaudio is not installed")
+@pytest.mark.skipif(importlib.util.find_spec("torchaudio") is None, reason="to run it: pip install torchaudio")
 def test_installed_torchaudio_computes_whatever_its_extension() -> None:
     code = (
         RESULT

@@ -24,7 +24,7 @@ def test_mfcc_certificate() -> None:
 def test_mfcc_is_torchaudio_s_dct_and_deltas() -> None:
     torchaudio = torchaudio_safe.load()
     if torchaudio is None:
-        pytest.skip("no torchaudio")
+        pytest.skip("to run it: pip install torchaudio, of the version of torch")
     functional = torchaudio.functional
     clip = signal(12_000, seed=1)
     cepstra = (logmel.load("cpu")(clip[None])[0, :, :64] @ functional.create_dct(20, 64, "ortho")).T
@@ -52,7 +52,7 @@ def test_a_missing_extra_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
 
 @pytest.mark.filterwarnings("ignore")
 def test_egemaps_is_opensmile_s_own() -> None:
-    opensmile = pytest.importorskip("opensmile")
+    opensmile = pytest.importorskip("opensmile", reason='to run it: pip install ".[opensmile]"')
     encoder = egemaps.load("cpu")
     certificate = certify(adapt(encoder))
     assert certificate.passed

@@ -24,6 +24,7 @@ from bench.loading.fingerprint import fingerprint
 from bench.loading.sources import discover
 from bench.types import Certificate, Encoder, EncoderError, EncoderSpec, UnavailableError
 from encoders import constant, hf, logmel, random_conv
+from tests.helpers.skips import skip_without_weights
 
 torchaudio_safe.install()
 
@@ -194,7 +195,7 @@ def test_published_weights_are_certified_where_they_can_be_had(name: str, monkey
     try:
         encoder = adapt(PUBLISHED[name].load("cpu"))
     except UnavailableError as error:
-        pytest.skip(f"weights cannot be had here: {error}")
+        skip_without_weights(name, error)
     assert certify(encoder).passed
 
 

@@ -82,7 +82,7 @@ def test_what_is_missing_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatc
 
 
 def test_other_bytes_are_refused(tmp_path: Path) -> None:
-    pytest.importorskip("onnxruntime")
+    pytest.importorskip("onnxruntime", reason='to run it: pip install ".[onnx]"')
     for name in module.FILES:
         (tmp_path / name).write_bytes(b"no network")
     with pytest.raises(EncoderError, match="expected an ONNX network"):

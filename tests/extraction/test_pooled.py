@@ -18,6 +18,7 @@ from bench.extraction.pooled import Progress, extract, stored_as
 from bench.store.files import Store
 from bench.types import DataError, Embeddings, Encoder, EncoderError, Policy, Shard, UnavailableError
 from tests.helpers import toys
+from tests.helpers.skips import skip_without_weights
 
 
 class Mean(torch.nn.Module):
@@ -94,7 +95,7 @@ def test_every_bundled_encoder_agrees_alone_and_in_any_batch(
     try:
         ready = freeze(find_bundled_encoders()[name], device="cpu", precision="fp32", cache=tmp_path / "cache")
     except UnavailableError as error:
-        pytest.skip(f"cannot be had here: {error}")
+        skip_without_weights(name, error)
     failed = {check.name for check in ready.certificate.checks if not check.passed}
     assert failed == ({"whole clip used"} if name == "constant" else set())
     batched = encode(shard, ready, crop_in_s=None, threads=2, progress=nothing)

@@ -115,7 +115,7 @@ def test_parquet_without_pyarrow_says_what_to_install(tmp_path, capsys, monkeypa
 
 
 def test_parquet_holds_what_the_csv_does(tmp_path):
-    parquet = pytest.importorskip("pyarrow.parquet")
+    parquet = pytest.importorskip("pyarrow.parquet", reason='to run it: pip install ".[parquet]"')
     rows = parquet.read_table(exported(tmp_path, "parquet")).to_pylist()
     assert rows == build_records(board())
 

@@ -44,15 +44,15 @@ def axe_source():
     found = importlib.util.find_spec("axe_playwright_python")
     own = os.environ.get("OTOSCOPE_AXE") or (found and Path(found.origin).parent / "axe.min.js")
     if not own:
-        pytest.skip('no axe-core: pip install ".[browser]", or OTOSCOPE_AXE=axe.min.js')
+        pytest.skip('to run it: pip install ".[browser]", or set OTOSCOPE_AXE=axe.min.js')
     return Path(own).read_text()
 
 
 @pytest.fixture(scope="module")
 def chromium():
-    playwright = pytest.importorskip("playwright.sync_api", reason='no playwright: pip install ".[browser]"')
+    playwright = pytest.importorskip("playwright.sync_api", reason='to run it: pip install ".[browser]"')
     if CHROMIUM is None:
-        pytest.skip("no Chromium: install one, or name it in OTOSCOPE_CHROMIUM")
+        pytest.skip("to run it: playwright install chromium, or set OTOSCOPE_CHROMIUM=FILE")
     with playwright.sync_playwright() as running:
         browser = running.chromium.launch(executable_path=CHROMIUM, args=FLAGS)
         yield browser

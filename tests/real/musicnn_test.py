@@ -22,10 +22,11 @@ from torch import Tensor
 from bench.loading.adapt import adapt
 from bench.loading.certificate import certify
 from encoders import musicnn
-from tests.real.whisper_base_test import DIGITS, clips
+from tests.helpers.skips import needs_files
+from tests.real.whisper_base_test import clips
 
 WHEEL = os.environ.get("MUSICNN")
-pytestmark = pytest.mark.skipif(not WHEEL or not DIGITS, reason="MUSICNN and SPOKEN_DIGITS name no files")
+pytestmark = needs_files(MUSICNN="WHEEL", SPOKEN_DIGITS="FOLDER")
 GOLDEN = {  # position in the mean -> value
     "MTT": {120: 5.5658, 178: 5.40015, 510: 5.3559, 518: 7.59808, 522: 5.8943, 560: 5.26528},
     "MSD": {83: 6.16382, 125: -8.03782, 164: -6.05916, 344: 8.64291, 367: -6.13307, 555: -8.10431},
@@ -62,9 +63,9 @@ def test_golden_embedding(songs: str) -> None:
 @pytest.mark.filterwarnings("ignore")  # TensorFlow's own
 def test_frames_agree_with_tensorflow(songs: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("TF_USE_LEGACY_KERAS", "1")
-    librosa = pytest.importorskip("librosa")
-    tf = pytest.importorskip("tensorflow").compat.v1
-    models = pytest.importorskip("musicnn.models")
+    librosa = pytest.importorskip("librosa", reason="to run it: pip install librosa")
+    tf = pytest.importorskip("tensorflow", reason="to run it: pip install tensorflow").compat.v1
+    models = pytest.importorskip("musicnn.models", reason="to run it: pip install --no-deps musicnn")
     tf.disable_eager_execution()
     mine = encoder(songs)
     for clip in some():

@@ -26,6 +26,7 @@ from bench.audio import torchaudio_safe
 from bench.loading.adapt import adapt
 from bench.loading.certificate import certify
 from encoders import ecapa, ge2e
+from tests.helpers.skips import needs_files
 from tests.real.whisper_base_test import DIGITS, clips
 
 FILES = {"ecapa": os.environ.get("ECAPA"), "ge2e": os.environ.get("GE2E")}
@@ -34,13 +35,13 @@ GOLDEN = {
     "ecapa": [-5.15273, 4.20210, 3.74842, 15.61191],
     "ge2e": [0.07416, 0.17680, 0.07152, 0.08891, 0.11836, 0.09582],  # those above .05
 }
-pytestmark = pytest.mark.skipif(not DIGITS, reason="SPOKEN_DIGITS names no folder")
+pytestmark = needs_files(SPOKEN_DIGITS="FOLDER")
 each = pytest.mark.parametrize("name", SPECS)
 
 
 def encoder(name: str) -> nn.Module:
     if not FILES[name] or not DIGITS:
-        pytest.skip(f"{name.upper()} and SPOKEN_DIGITS name no files")
+        pytest.skip(f"to run it, set {name.upper()}=FILE")
     return cast(nn.Module, cast(Any, SPECS[name]).load_weights(Path(str(FILES[name])), "cpu"))
 
 
@@ -79,7 +80,7 @@ def test_golden_embedding(name: str) -> None:
 def test_ecapa_agrees_with_speechbrain() -> None:
     encoder("ecapa")
     torchaudio_safe.install()
-    model = pytest.importorskip("speechbrain.lobes.models.ECAPA_TDNN")
+    model = pytest.importorskip("speechbrain.lobes.models.ECAPA_TDNN", reason="to run it: pip install speechbrain")
     from speechbrain.lobes.features import Fbank
     from speechbrain.processing.features import InputNormalization
 
@@ -95,12 +96,12 @@ def test_ecapa_agrees_with_speechbrain() -> None:
 
 def test_ge2e_agrees_with_resemblyzer(monkeypatch: pytest.MonkeyPatch) -> None:
     encoder("ge2e")
-    pytest.importorskip("librosa")
+    pytest.importorskip("librosa", reason="to run it: pip install librosa")
     scipy = ModuleType("scipy.ndimage.morphology")  # of its voice activity detector, which is not used here
     scipy.binary_dilation = None  # type: ignore[attr-defined]
     monkeypatch.setitem(sys.modules, "scipy.ndimage.morphology", scipy)
     monkeypatch.setitem(sys.modules, "webrtcvad", ModuleType("webrtcvad"))
-    resemblyzer = pytest.importorskip("resemblyzer")
+    resemblyzer = pytest.importorskip("resemblyzer", reason="to run it: pip install resemblyzer")
     original = resemblyzer.VoiceEncoder("cpu", verbose=False, weights_fpath=str(FILES["ge2e"]))
     for clip in some():
         wanted = original.embed_utterance(resemblyzer.normalize_volume(clip.numpy(), -30, increase_only=True))

@@ -22,16 +22,17 @@ from torch import Tensor
 from bench.loading.adapt import adapt
 from bench.loading.certificate import certify
 from encoders import speech_embedding as module
-from tests.real.whisper_base_test import DIGITS, clips
+from tests.helpers.skips import needs_files
+from tests.real.whisper_base_test import clips
 
 WHEEL = os.environ.get("SPEECH_EMBEDDING")
-pytestmark = pytest.mark.skipif(not WHEEL or not DIGITS, reason="SPEECH_EMBEDDING and SPOKEN_DIGITS name no files")
+pytestmark = needs_files(SPEECH_EMBEDDING="WHEEL", SPOKEN_DIGITS="FOLDER")
 GOLDEN = {37: 25.97203, 39: 25.26399, 42: 49.4061, 57: 26.70638, 79: -32.67883, 89: 26.58092}  # position -> value
 
 
 @pytest.fixture(scope="module")
 def encoder() -> module.SpeechEmbedding:
-    pytest.importorskip("onnxruntime")
+    pytest.importorskip("onnxruntime", reason='to run it: pip install ".[onnx]"')
     return module.load_weights(Path(str(WHEEL)), "cpu")
 
 
@@ -55,7 +56,7 @@ def test_golden_embedding(encoder: module.SpeechEmbedding) -> None:
 
 def test_frames_agree_with_openwakeword(encoder: module.SpeechEmbedding) -> None:
     """Which is given the silence around a clip that puts its windows where ours are."""
-    utils = pytest.importorskip("openwakeword.utils")
+    utils = pytest.importorskip("openwakeword.utils", reason="to run it: pip install openwakeword")
     original = utils.AudioFeatures()
     for clip in some():
         around = np.pad((clip * 32_768).to(torch.int16).numpy(), module.WINDOW // 2)

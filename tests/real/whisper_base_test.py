@@ -14,7 +14,6 @@ import tarfile
 from pathlib import Path
 
 import numpy as np
-import pytest
 import soundfile
 import soxr
 import torch
@@ -23,10 +22,11 @@ from bench.audio import torchaudio_safe
 from bench.loading.adapt import adapt
 from bench.loading.certificate import certify
 from encoders import hf
+from tests.helpers.skips import needs_files
 
 torchaudio_safe.install()
 MODEL, DIGITS = os.environ.get("WHISPER_BASE"), os.environ.get("SPOKEN_DIGITS")
-pytestmark = pytest.mark.skipif(not MODEL or not DIGITS, reason="WHISPER_BASE and SPOKEN_DIGITS name no folders")
+pytestmark = needs_files(WHISPER_BASE="FOLDER", SPOKEN_DIGITS="FOLDER")
 
 
 def clips(count: int) -> list[torch.Tensor]:

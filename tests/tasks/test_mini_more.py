@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import fnmatch
-import importlib.util
 import inspect
 import io
 import json
@@ -27,6 +26,7 @@ from tasks.mini.scene import make_rng, place_in_scene
 from tasks.mini.speech import crowd
 from tasks.music import freemusicarchive
 from tasks.speech import fluentspeechcommands, libricount
+from tests.helpers.skips import SYNTHESISERS, needs_packages
 
 TASKS: dict[str, Task] = {
     module.NAME: module.TASK
@@ -39,10 +39,7 @@ SOUNDS = {
     for name, value in vars(module).items()
     if inspect.isfunction(value) and list(inspect.signature(value).parameters) == ["source", "clip", "n"]
 }
-NEEDED = ("espeakng_loader", "pretty_midi", "mido", "midirenderer")
-pytestmark = pytest.mark.skipif(
-    any(importlib.util.find_spec(name) is None for name in NEEDED), reason="no synthesisers: see requirements"
-)
+pytestmark = needs_packages(SYNTHESISERS, "mini")
 
 Clips = list[tuple[str, np.ndarray, dict]]
 

@@ -25,12 +25,10 @@ from tasks.labels import read_labels
 from tasks.mini.music import genre, instruments, notes, soundfont
 from tasks.mini.music.genres import STYLES
 from tasks.music import gtzan_genre, nsynthinstument, nsynthpitch
+from tests.helpers.skips import SYNTHESISERS, needs_packages
 
 TASKS = {module.NAME: module.TASK for module in (gtzan_genre, nsynthinstument, nsynthpitch)}
-PACKAGES = ("pretty_midi", "mido", "midirenderer")
-pytestmark = pytest.mark.skipif(
-    any(importlib.util.find_spec(name) is None for name in PACKAGES), reason="no sampled instruments: see requirements"
-)
+pytestmark = needs_packages(SYNTHESISERS[1:], "mini")
 
 
 def few(patch: pytest.MonkeyPatch) -> None:

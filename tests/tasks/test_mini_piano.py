@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import fnmatch
-import importlib.util
 import io
 import json
 import tarfile
@@ -22,11 +21,9 @@ from bench.types import Event
 from tasks.mini.music import piano, soundfont
 from tasks.mini.scene import make_rng
 from tasks.music.maestro import TASK
+from tests.helpers.skips import SYNTHESISERS, needs_packages
 
-PACKAGES = ("pretty_midi", "mido", "midirenderer")
-sampled = pytest.mark.skipif(
-    any(importlib.util.find_spec(name) is None for name in PACKAGES), reason="no sampled instruments: see requirements"
-)
+sampled = needs_packages(SYNTHESISERS[1:], "mini")
 EVERY = {
     split: [piano.compose_take(split, take)[1] for take in range(count)] for split, (_, count) in piano.SPLITS.items()
 }

@@ -316,5 +316,5 @@ def test_checksums_name_every_shard_of_the_speech_tasks():
 
 
 def test_the_checksum_script_refuses_an_unknown_task():
-    with pytest.raises(ChoiceError, match="unknown embedded task: got nope"):
+    with pytest.raises(ChoiceError, match="unknown synthetic task: got nope"):
         checksums.main(["nope"])

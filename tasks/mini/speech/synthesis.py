@@ -91,7 +91,7 @@ def open_synthesiser() -> Iterator[Say]:
     """
     if find_spec("espeakng_loader") is None:
         raise DataError(
-            "the embedded suite's speech needs a synthesiser",
+            "the synthetic suite's speech needs a synthesiser",
             got="no package espeakng-loader",
             expected="pip install espeakng-loader==0.2.4 (or bring real shards: --data DIR works without it)",
             where="tasks.mini.speech.synthesis",
