@@ -1,4 +1,4 @@
-"""From the bytes of one audio file to mono float32 at the encoder's sampling rate, and to its crops.
+"""From the bytes of an audio file to mono float32 at the sampling rate of an encoder, and to its crops.
 
 Conventions: amplitudes in [-1, 1]; mono is the mean over channels; resampling is soxr's HQ. ``RECIPE`` names all of it
 and is part of every embedding's address, so a change here re-encodes.
@@ -20,14 +20,14 @@ from numpy.typing import NDArray
 from bench.audio import miniaudio_decode
 from bench.types import DataError
 
-UNKNOWN_IN_BYTES = 0x7FFF0000  # as sox (0x7FFFF000 and so on) and ffmpeg (0xFFFFFFFF) say in a pipe
+UNKNOWN_IN_BYTES = 0x7FFF0000  # lengths from here on mean a pipe: sox writes 0x7FFFF000 or so, ffmpeg 0xFFFFFFFF
 RECIPE = "soundfile, mean over channels, soxr HQ"
 
 
 def decode_mono(data: bytes, *, where: str) -> tuple[NDArray[np.float32], int]:
     """Decode wav, flac, ogg, opus or mp3 bytes to (mono samples [N], sampling rate in Hz).
 
-    Raises as ``channels``, and for a WAV file that holds fewer samples than its header promises.
+    Raises as ``decode_channels``, and for a WAV file that holds fewer samples than its header promises.
     """
     if data[:4] == b"RIFF":
         _check_length(data, where)
@@ -37,7 +37,10 @@ def decode_mono(data: bytes, *, where: str) -> tuple[NDArray[np.float32], int]:
 
 
 def decode_resampled(data: bytes, wanted: int, *, where: str) -> tuple[NDArray[np.float32], float]:
-    """Mono audio at ``wanted`` Hz and seconds of the bytes of an audio file. Raises as ``decode``."""
+    """Decode the bytes of an audio file to mono audio at ``wanted`` Hz and its duration in s.
+
+    Raises as ``decode_mono``.
+    """
     audio, native = decode_mono(data, where=where)
     return resample(audio, native, wanted), len(audio) / native
 
@@ -57,9 +60,9 @@ def decode_channels(data: bytes, *, where: str) -> tuple[NDArray[np.float32], in
 
 
 def _check_length(data: bytes, where: str) -> None:
-    """Raise DataError for a WAV file cut short, of which every decoder takes as many samples as there are.
+    """Raise DataError for a WAV file cut short, which decoders read as far as it goes.
 
-    One that was written to a pipe does not know how long it is, and promises nothing.
+    The header of one that was written to a pipe holds no length.
     """
     start = 12  # RIFF, size, WAVE
     while start + 8 <= len(data):
@@ -74,12 +77,17 @@ def _check_length(data: bytes, where: str) -> None:
 
 
 def decode_with_libsndfile(data: bytes, where: str) -> tuple[NDArray[np.float32], int]:
-    """As ``channels``, but that values may be NaN or infinite."""
+    """Decode as ``decode_channels`` does, without the check that values are finite."""
     try:
         with _open_sound_file(data) as file:
             promised, sampling_rate = file.frames, file.samplerate
             audio = file.read(dtype="float32", always_2d=True)
-    except (soundfile.LibsndfileError, RuntimeError, MemoryError, ValueError) as error:  # no room for what it promises
+    except (
+        soundfile.LibsndfileError,
+        RuntimeError,
+        MemoryError,
+        ValueError,
+    ) as error:  # or no memory
         got = f"{len(data)} bytes ({error})"
         raise DataError("clip does not decode", got=got, expected="wav, flac, ogg, opus or mp3", where=where) from error
     if len(audio) == 0:
@@ -91,9 +99,9 @@ def decode_with_libsndfile(data: bytes, where: str) -> tuple[NDArray[np.float32]
 
 @contextlib.contextmanager
 def _open_sound_file(data: bytes) -> Iterator[soundfile.SoundFile]:
-    """The bytes as a sound file; through the system's memory where that can be had.
+    """Open bytes as a sound file, in a memory file where the system has them.
 
-    Reading from a Python object asks for the interpreter's lock again and again, for which other threads then wait.
+    Reading from a Python object takes the interpreter's lock again and again, and other threads wait for it.
     """
     if not hasattr(os, "memfd_create"):
         with soundfile.SoundFile(io.BytesIO(data)) as file:
@@ -119,10 +127,13 @@ def resample(audio: NDArray[np.float32], sampling_rate: int, wanted: int) -> NDA
 
 
 def list_crops(n_samples: int, sampling_rate: int, crop_in_s: float | None) -> list[tuple[int, int]]:
-    """Windows (start, stop) in samples that cover a whole clip, each at most ``crop_in_s`` long.
+    """Return crops (start, stop) in samples that cover a whole clip, each at most ``crop_in_s`` long.
 
-    Windows follow one another; the last one is aligned to the clip's end, so that every window has the full length and
-    no sample is left out. A clip that fits is one window.
+    Crops follow one another; the last one is aligned to the clip's end, so that every crop has the full length and no
+    sample is left out. A clip that fits is one crop.
+
+    >>> list_crops(n_samples=25, sampling_rate=10, crop_in_s=1.0)
+    [(0, 10), (10, 20), (15, 25)]
     """
     if crop_in_s is None or n_samples <= (length := round(crop_in_s * sampling_rate)):
         return [(0, n_samples)]

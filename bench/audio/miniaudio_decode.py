@@ -1,8 +1,8 @@
 """FLAC and WAV as libsndfile decodes them, to the last bit, in half the time and less.
 
-soundfile makes a dozen calls for a clip and asks for the interpreter's lock after each, for which the threads of the
-encoder then wait as well. miniaudio's decoders write into our array in three. Whatever is unusual here is left to
-soundfile, so that there is one judge of what is broken.
+soundfile makes a dozen calls for a clip and takes the interpreter's lock after each, so that the threads of the encoder
+wait as well. miniaudio's decoders write into our array in three. Whatever is unusual is left to soundfile, which alone
+decides whether a file is broken.
 """
 
 from __future__ import annotations
@@ -13,17 +13,18 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-PCM, FLOAT = 1, 3  # format tags of a WAV file
-SAME = {(PCM, 16), (PCM, 24), (FLOAT, 32), (FLOAT, 64)}  # other widths are scaled otherwise than by libsndfile
-NEEDED = "flac_open_memory flac_read_pcm_frames_f32 flac_close wav_init_memory wav_read_pcm_frames_f32 wav_uninit"
+PCM = 1  # format tags of a WAV file
+FLOAT = 3
+SUPPORTED = {(PCM, 16), (PCM, 24), (FLOAT, 32), (FLOAT, 64)}  # other widths are scaled otherwise than by libsndfile
+FUNCTIONS = "flac_open_memory flac_read_pcm_frames_f32 flac_close wav_init_memory wav_read_pcm_frames_f32 wav_uninit"
 
 Samples = tuple[NDArray[np.float32], int]
 
 
 def decode_with_miniaudio(data: bytes) -> Samples | None:
-    """(samples [N, channels], sampling rate in Hz) of a complete FLAC file, or a WAV file of 16 or 24 bits or floats.
+    """Decode a complete FLAC file, or a WAV file of 16 or 24 bits or floats, to (samples [N, channels], rate in Hz).
 
-    None for everything else: other formats and widths, broken or truncated data, no samples, no miniaudio.
+    Returns None for everything else: other formats and widths, broken or truncated data, no samples, no miniaudio.
     """
     if (library := load_miniaudio()) is None:
         return None
@@ -47,7 +48,7 @@ def _decode_wav(data: bytes, lib: Any, ffi: Any) -> Samples | None:
     if not lib.ma_dr_wav_init_memory(wav, data, len(data), ffi.NULL):
         return None
     try:
-        if (wav.translatedFormatTag, wav.bitsPerSample) not in SAME:
+        if (wav.translatedFormatTag, wav.bitsPerSample) not in SUPPORTED:
             return None
         return _read_samples(wav, lib.ma_dr_wav_read_pcm_frames_f32, ffi)
     finally:
@@ -60,7 +61,7 @@ def _read_samples(opened: Any, read: Any, ffi: Any) -> Samples | None:
         return None
     try:
         audio = np.empty((promised, int(opened.channels)), dtype=np.float32)
-    except (MemoryError, ValueError):  # no room for what the header promises
+    except (MemoryError, ValueError):  # no memory for the length in the header
         return None
     if read(opened, promised, ffi.from_buffer("float[]", audio)) != promised:
         return None
@@ -69,9 +70,9 @@ def _read_samples(opened: Any, read: Any, ffi: Any) -> Samples | None:
 
 @functools.cache
 def load_miniaudio() -> tuple[Any, Any] | None:
-    """miniaudio's C functions and their cffi object; None where it is not installed, or has them no longer."""
+    """Return miniaudio's C functions and their cffi object; None where it is not installed or lacks one of them."""
     try:
         from miniaudio import ffi, lib
     except ImportError:
         return None
-    return (lib, ffi) if all(hasattr(lib, f"ma_dr_{name}") for name in NEEDED.split()) else None
+    return (lib, ffi) if all(hasattr(lib, f"ma_dr_{name}") for name in FUNCTIONS.split()) else None

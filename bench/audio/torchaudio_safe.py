@@ -19,7 +19,7 @@ from types import ModuleType
 from typing import Any, NoReturn
 
 _BROKEN = (OSError, RuntimeError, ImportError, AttributeError)
-"""What a torchaudio that does not fit its torch raises while it is imported."""
+"""Errors while a torchaudio is imported that does not fit its torch."""
 
 
 def install() -> None:
@@ -28,7 +28,7 @@ def install() -> None:
 
 
 def load() -> ModuleType | None:
-    """Torchaudio, complete or without its extension, or None where it is absent or beyond repair.
+    """Return torchaudio, complete or without its extension, or None where it is absent or beyond repair.
 
     Without the extension ``rnnt_loss`` and ``forced_align`` raise RuntimeError when called; the rest works.
     """
@@ -66,7 +66,7 @@ def _forget_import() -> None:
 
 
 def _build_stand_in() -> ModuleType:
-    """``torchaudio._extension`` of an installation that has no compiled part; names of torchaudio 2.4 to 2.11."""
+    """Build the ``torchaudio._extension`` of an installation without compiled part; names of torchaudio 2.4 to 2.11."""
     module = ModuleType("torchaudio._extension", "Stand-in: the compiled part of torchaudio does not fit this torch.")
 
     def getattr_(name: str) -> Any:
@@ -93,7 +93,7 @@ def _fail_when_called(function: Callable[..., Any]) -> Callable[..., NoReturn]:
 
 
 class _Unavailable:
-    """A compiled extension that is not there."""
+    """An absent compiled extension."""
 
     def is_available(self) -> bool:
         return False

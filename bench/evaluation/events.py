@@ -21,7 +21,7 @@ from bench.extraction.engine.local import Frozen
 from bench.extraction.pooled import Progress
 from bench.scoring.measure import ScoredPredictions, compute_by_fold
 from bench.scoring.segments import EventTargets, select_audible
-from bench.types import DataError, Events, FitSplit, Predictions, Probe, ProbeResult, Settings, Task
+from bench.types import DataError, Events, FitSplit, OfCounts, Predictions, Probe, ProbeResult, Settings, Task
 from bench.xares.segments import XaresEventTargets, pad_to_batches
 
 CountsMetric = Callable[[NDArray[Any]], NDArray[np.float64]]
@@ -112,9 +112,9 @@ def _require_events(task: Task) -> Events:
 
 
 def _require_counts_metric(task: Task) -> CountsMetric:
-    if task.metric.of_counts is None:
+    if not isinstance(task.metric.resampling, OfCounts):
         raise DataError("metric of events", got=task.metric.name, expected="a metric of counts", where=task.name)
-    return task.metric.of_counts
+    return task.metric.resampling.compute
 
 
 def evaluate_events(labelled: LabelledEvents, frozen: Frozen, probe: Probe, settings: Settings) -> Evaluation:

@@ -84,8 +84,7 @@ def summarise_encoder(
         domain: _compute_mean(
             [score for score, task in zip(found, tasks, strict=True) if task.domain in (domain, None)]
         )
-        for domain in DOMAINS
-        if any(task.domain == domain for task in tasks)
+        for domain in _order_domains(tasks)
     }
     return {
         "encoder": encoder,
@@ -106,6 +105,12 @@ def _compute_mean(scores: Sequence[Score | None], *, field: str = "normalized", 
         return None
     total = math.fsum(weight * getattr(score, field) for weight, score in zip(weights, complete, strict=True))
     return total / math.fsum(weights)
+
+
+def _order_domains(tasks: Sequence[Task | Covered]) -> list[str]:
+    """Return the domains that occur: those of the bundled tasks in their fixed order, then others by name."""
+    occurring = {task.domain for task in tasks if task.domain is not None}
+    return [*(domain for domain in DOMAINS if domain in occurring), *sorted(occurring.difference(DOMAINS))]
 
 
 def _select_tasks(tasks: Sequence[Task], probe: str) -> list[Task]:

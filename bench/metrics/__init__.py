@@ -1,4 +1,4 @@
-"""Metrics: pure functions of targets and predictions, each bundled with its chance level and range."""
+"""Metrics: pure functions of targets and predictions, each with its chance level, range and way of resampling."""
 
 from bench.metrics.classification import accuracy, balanced_accuracy
 from bench.metrics.error_rates import build_character_error_rate_inverse, build_word_error_rate_inverse

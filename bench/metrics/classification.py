@@ -4,7 +4,7 @@ Conventions: ``targets`` and ``predictions`` are integer arrays [N] of class ind
 [0, 1], higher is better. ``n_classes`` is the size of the task's vocabulary, whether or not the test set holds every
 class.
 
-Sources: scikit-learn's ``accuracy_score`` and ``balanced_accuracy_score`` (Brodersen et al., "The balanced accuracy
+Sources: scikit-learn's ``compute_accuracy`` and ``compute_balanced_accuracy`` (Brodersen et al., "The balanced accuracy
 and its posterior distribution", ICPR 2010) define the same numbers.
 """
 
@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from bench.types import DataError, Metric
+from bench.types import DataError, Metric, PerClip
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -32,20 +32,53 @@ def _check_class_indices(targets: NDArray[np.int64], predictions: NDArray[np.int
 
 
 def mark_correct(targets: NDArray[np.int64], predictions: NDArray[np.int64]) -> NDArray[np.float64]:
-    """[N] 1.0 where the prediction is right, else 0.0. Raises DataError on empty, unequal or non-integer input."""
+    """Return 1.0 where the prediction is right, else 0.0.
+
+    Args:
+        targets: class indices, integers [N], N >= 1.
+        predictions: class indices, integers [N].
+
+    Returns:
+        float64 [N].
+
+    Raises:
+        DataError: for empty, unequal or non-integer input.
+
+    >>> mark_correct(np.array([0, 1, 2]), np.array([0, 2, 2])).tolist()
+    [1.0, 0.0, 1.0]
+    """
     _check_class_indices(targets, predictions, "accuracy")
     return np.equal(targets, predictions).astype(np.float64)
 
 
 def compute_accuracy(targets: NDArray[np.int64], predictions: NDArray[np.int64]) -> float:
-    """Fraction of clips predicted right. Raises DataError on empty, unequal or non-integer input."""
+    """Return the fraction of clips that are predicted right.
+
+    Args:
+        targets: class indices, integers [N], N >= 1.
+        predictions: class indices, integers [N].
+
+    Raises:
+        DataError: for empty, unequal or non-integer input.
+
+    >>> compute_accuracy(np.array([0, 1, 2, 2]), np.array([0, 2, 2, 2]))
+    0.75
+    """
     return float(mark_correct(targets, predictions).mean())
 
 
 def compute_balanced_accuracy(targets: NDArray[np.int64], predictions: NDArray[np.int64]) -> float:
-    """Unweighted mean of the recalls of the classes that occur in ``targets``.
+    """Return the unweighted mean of the recalls of the classes that occur in ``targets``.
 
-    Raises DataError on empty, unequal or non-integer input.
+    Args:
+        targets: class indices, integers [N], N >= 1.
+        predictions: class indices, integers [N].
+
+    Raises:
+        DataError: for empty, unequal or non-integer input.
+
+    >>> compute_balanced_accuracy(np.array([0, 0, 0, 1]), np.array([0, 0, 0, 0]))
+    0.5
     """
     _check_class_indices(targets, predictions, "balanced_accuracy")
     _, classes = np.unique(targets, return_inverse=True)
@@ -54,11 +87,24 @@ def compute_balanced_accuracy(targets: NDArray[np.int64], predictions: NDArray[n
 
 
 def compute_uniform_chance(targets: NDArray[np.int64], n_classes: int) -> float:
-    """1 / C: what guessing every class equally often scores, in accuracy and in balanced accuracy alike."""
+    """Return 1 / C, the accuracy, balanced or not, of guessing every class equally often.
+
+    >>> compute_uniform_chance(np.array([0, 1]), n_classes=4)
+    0.25
+    """
     if n_classes < 1:
         raise DataError("no classes", got=n_classes, expected="at least 1", where="chance level")
     return 1.0 / n_classes
 
 
-accuracy = Metric(name="accuracy", compute=compute_accuracy, chance=compute_uniform_chance, per_clip=mark_correct)
 balanced_accuracy = Metric(name="balanced_accuracy", compute=compute_balanced_accuracy, chance=compute_uniform_chance)
+"""Mean recall of the classes that occur, see ``compute_balanced_accuracy``."""
+
+accuracy = Metric(
+    name="accuracy",
+    compute=compute_accuracy,
+    chance=compute_uniform_chance,
+    resampling=PerClip(mark_correct),
+    secondary=(balanced_accuracy,),
+)
+"""Fraction of clips that are predicted right, see ``compute_accuracy``."""

@@ -1,4 +1,4 @@
-"""What the scores of targets and non-targets say at every threshold: EER, detection cost, Cllr, DET points.
+"""Detection with one score per trial, at every threshold: EER, detection cost, Cllr, DET points.
 
 Conventions: ``labels`` [n] are 1 for targets, which are to be accepted, and 0 for the rest; ``scores`` [n] are higher
 for "accept". Equal scores pass a threshold together, so nothing depends on the order of trials. Operating points run
@@ -6,9 +6,9 @@ from the threshold above every score, where all targets are missed, to the one b
 
 - EER: where misses and false alarms are equally frequent, see ``bench.metrics.verification``.
 - minDCF(p) = min over thresholds of [p P_miss + (1 - p) P_fa] / min(p, 1 - p), p the prior of a target; both errors
-  cost 1. At most 1: saying always or never the same.
-- Cllr = 1 / (2 ln 2) [mean over targets of ln(1 + exp(-s)) + mean over non-targets of ln(1 + exp(s))]: what scores cost
-  that are taken for natural log-likelihood ratios, in bits; 1 is what saying nothing costs.
+  cost 1. At most 1, the cost of accepting all trials or none.
+- Cllr = 1 / (2 ln 2) [mean over targets of ln(1 + exp(-s)) + mean over non-targets of ln(1 + exp(s))]: the cost, in
+  bits, of scores as natural log-likelihood ratios; scores of 0 cost 1.
 - minCllr: Cllr after the best non-decreasing map of the scores, found by pooling adjacent violators.
 
 Sources: Martin et al., "The DET curve in assessment of detection task performance", Eurospeech 1997; NIST, "Speaker
@@ -35,35 +35,48 @@ if TYPE_CHECKING:
     Labels = NDArray[np.uint8] | NDArray[np.int64] | NDArray[np.bool_]
 
 WHERE = "detection"
-FLOOR = 5000  # trials: with fewer, minDCF is noise
-UNLIKE = 0.25  # minDCF above what normal scores of the same EER have
+FEWEST_TRIALS = 5000  # with fewer, minDCF is noise
+MOST_EXCESS = 0.25  # of minDCF, above that of normal scores with the same EER
 
 
 @dataclass(frozen=True, slots=True)
 class Ranking:
-    """Trials by falling score; ``last`` are the places of the last trials of the K groups of equal scores."""
+    """Trials by falling score; ``last`` are the indices of the last trials of the K groups of equal scores."""
 
     accept: NDArray[np.bool_]  # [n] whether a target
     scores: Floats  # [n]
     last: NDArray[np.int64]  # [K]
-    order: NDArray[np.int64]  # [n] where each was before
+    order: NDArray[np.int64]  # [n] index of each before sorting
 
     @property
     def targets(self) -> int:
+        """Number of targets."""
         return int(np.count_nonzero(self.accept))
 
-    def part(self, wanted: NDArray[np.bool_]) -> Ranking:
-        """The ranking of the trials that are ``wanted`` [n], told in the order of the ranking."""
-        return _build_ranking(self.accept[wanted], self.scores[wanted], self.order[wanted])
+    def select(self, members: NDArray[np.bool_]) -> Ranking:
+        """Return the ranking of the ``members`` [n], a mask in the order of the ranking."""
+        return _build_ranking(self.accept[members], self.scores[members], self.order[members])
 
-    def counts(self) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
-        """Targets and non-targets at or above each of the K + 1 thresholds, the first of which is above all."""
+    def count(self) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+        """Count targets and non-targets at or above each of the K + 1 thresholds, the first of which is above all."""
         hits = np.pad(np.cumsum(self.accept, dtype=np.int64)[self.last], (1, 0))
         return hits, np.pad(self.last + 1, (1, 0)) - hits
 
 
 def rank_trials(labels: Labels, scores: Floats) -> Ranking:
-    """Sort trials. Raises DataError for labels but 0 and 1 or only one of them, scores not finite, unequal lengths."""
+    """Sort trials by falling score.
+
+    Args:
+        labels: 1 for targets and 0 for non-targets, [n].
+        scores: floats [n], higher for "accept".
+
+    Raises:
+        DataError: for labels other than 0 and 1 or one of them only, scores that are not finite, unequal lengths.
+
+    >>> ranking = rank_trials(np.array([1, 0, 1, 0]), np.array([0.9, 0.8, 0.7, 0.1]))
+    >>> ranking.order.tolist(), ranking.targets
+    ([0, 1, 2, 3], 2)
+    """
     check_shapes(labels, scores, WHERE)
     check_scores(scores, WHERE)
     if labels.ndim != 1 or not ((labels == 0) | (labels == 1)).all():
@@ -82,12 +95,16 @@ def _build_ranking(accept: NDArray[np.bool_], scores: Floats, order: NDArray[np.
 
 
 def compute_eer(ranking: Ranking) -> float:
-    """The equal error rate."""
-    return float(compute_crossing(*ranking.counts()))
+    """Return the equal error rate, a fraction in [0, 1], lower is better.
+
+    >>> compute_eer(rank_trials(np.array([1, 0, 1, 0]), np.array([0.9, 0.8, 0.7, 0.1])))
+    0.5
+    """
+    return float(compute_crossing(*ranking.count()))
 
 
 def compute_crossing(hits: NDArray[np.int64], alarms: NDArray[np.int64]) -> float:
-    """The EER of counts [K + 1] at falling thresholds, of the first of which both are 0 and the last all."""
+    """Return the EER of counts of accepted targets and non-targets [K + 1] at falling thresholds, from none to all."""
     ones, zeros = int(hits[-1]), int(alarms[-1])
     surplus = alarms * ones - (ones - hits) * zeros  # (false alarms - misses) x ones x zeros: whole, so exact
     after = int(np.argmax(surplus >= 0))
@@ -97,35 +114,67 @@ def compute_crossing(hits: NDArray[np.int64], alarms: NDArray[np.int64]) -> floa
 
 
 def compute_min_dcf(ranking: Ranking, prior: float) -> float:
-    """The normalised detection cost at the best threshold. Raises DataError for a prior that is no probability."""
+    """Return the normalised detection cost at the best threshold, in [0, 1]; lower is better.
+
+    Args:
+        ranking: trials by falling score.
+        prior: assumed probability of a target; both errors cost 1.
+
+    Raises:
+        DataError: for a prior outside (0, 1).
+
+    Source: NIST, "Speaker recognition evaluation plan", 2016, normalised cost.
+
+    >>> compute_min_dcf(rank_trials(np.array([1, 0, 1, 0]), np.array([0.9, 0.8, 0.7, 0.1])), prior=0.05)
+    0.5
+    """
     if not 0 < prior < 1:
         raise DataError("no prior", got=prior, expected="0 < prior < 1", where=WHERE)
     misses, alarms = compute_det(ranking)
     return float((prior * misses + (1 - prior) * alarms).min() / min(prior, 1 - prior))
 
 
-def compute_det(ranking: Ranking, most: int | None = None) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-    """Miss and false alarm rates [K + 1] from the highest threshold to the lowest; ``most`` of them, evenly by rank."""
-    hits, alarms = ranking.counts()
+def compute_det(ranking: Ranking, n_points: int | None = None) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """Return miss and false alarm rates [K + 1] from the highest threshold to the lowest.
+
+    With ``n_points`` at most so many of them, evenly by rank. Source: Martin et al., Eurospeech 1997.
+
+    >>> misses, false_alarms = compute_det(rank_trials(np.array([1, 0]), np.array([0.9, 0.1])))
+    >>> misses.tolist(), false_alarms.tolist()
+    ([1.0, 0.0, 0.0], [0.0, 0.0, 1.0])
+    """
+    hits, alarms = ranking.count()
     misses, false = 1 - hits / hits[-1], alarms / alarms[-1]
-    if most is None or len(misses) <= most:
+    if n_points is None or len(misses) <= n_points:
         return misses, false
-    kept = np.linspace(0, len(misses) - 1, most).round().astype(np.int64)
+    kept = np.linspace(0, len(misses) - 1, n_points).round().astype(np.int64)
     return misses[kept], false[kept]
 
 
 def compute_cllr(ranking: Ranking) -> float:
-    """The cost of the scores as natural log-likelihood ratios, in bits."""
+    """Return the cost of the scores as natural log-likelihood ratios, in bits, 0 or more; lower is better.
+
+    Source: Brümmer and du Preez, 2006.
+
+    >>> compute_cllr(rank_trials(np.array([1, 0]), np.array([0.0, 0.0])))
+    1.0
+    """
     scores = ranking.scores.astype(np.float64)
     targets, others = scores[ranking.accept], scores[~ranking.accept]
     return float((np.logaddexp(0, -targets).mean() + np.logaddexp(0, others).mean()) / (2 * np.log(2)))
 
 
 def compute_min_cllr(ranking: Ranking) -> float:
-    """Cllr after the best calibration that keeps the order of the scores."""
+    """Return Cllr after the best calibration that keeps the order of the scores, in bits, in [0, 1].
+
+    Source: Brümmer and du Preez, 2006; the calibration pools adjacent violators.
+
+    >>> compute_min_cllr(rank_trials(np.array([1, 0]), np.array([0.2, 0.1])))
+    0.0
+    """
     from scipy.optimize import isotonic_regression
 
-    hits, alarms = (np.diff(counts)[::-1].astype(np.float64) for counts in ranking.counts())  # by rising score
+    hits, alarms = (np.diff(counts)[::-1].astype(np.float64) for counts in ranking.count())  # by rising score
     share = isotonic_regression(hits / (hits + alarms), weights=hits + alarms).x
     odds = hits.sum() / alarms.sum()
     some, rest = hits > 0, alarms > 0  # a share of 0 has no target and one of 1 no other
@@ -135,7 +184,7 @@ def compute_min_cllr(ranking: Ranking) -> float:
 
 
 def compute_expected_min_dcf(rate: float, prior: float) -> float:
-    """minDCF where targets and non-targets have normal scores of one variance and the EER ``rate``."""
+    """Return the minDCF of targets and non-targets with normal scores of one variance and the EER ``rate``."""
     from scipy.special import log_ndtr, ndtr, ndtri
 
     if not 0 < rate < 0.5:
@@ -147,8 +196,8 @@ def compute_expected_min_dcf(rate: float, prior: float) -> float:
 
 
 def is_cost_implausible(rate: float, cost: float, prior: float, n: int) -> bool:
-    """Whether minDCF and EER of ``n`` trials do not fit one another: the cost is far above that of normal scores.
+    """Return whether minDCF and EER of ``n`` trials do not fit: the cost is far above that of normal scores.
 
-    A few non-targets that are targets in truth do this, as does a heavy tail of non-target scores.
+    A few non-targets that are really targets do this, as does a heavy tail of non-target scores.
     """
-    return n >= FLOOR and cost > compute_expected_min_dcf(rate, prior) + UNLIKE
+    return n >= FEWEST_TRIALS and cost > compute_expected_min_dcf(rate, prior) + MOST_EXCESS

@@ -2,12 +2,12 @@
 
 Conventions: ``targets`` and ``predictions`` are strings [N] (a list or an array of them), the reference and the
 hypothesis of each clip. The error rate is that of the corpus: substitutions, deletions and insertions of all clips,
-found by jiwer clip by clip, over the words (or characters, a space being one) of all references. The value is
+counted by jiwer clip by clip, over the words (or characters, a space being one) of all references. The value is
 max(0, 1 - rate), a fraction in [0, 1], higher is better.
 
 Both sides first go through a normaliser that the caller names, since the score depends on it; then runs of white
-space become one space. X-ARES uses ``lower_case``. A reference that is empty after that adds no words, and whatever is
-said to it counts as insertions; where all references are empty the rate is undefined, and DataError.
+space become one space. X-ARES uses ``to_lower_case``. A reference that is empty after that adds no words, and the words
+predicted for it are insertions; where all references are empty the rate is undefined, and DataError.
 
 Chance is 0: words without the recording get a rate of about 1 or more.
 """
@@ -20,7 +20,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from bench.types import DataError, Metric
+from bench.types import DataError, Metric, Weighted
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -32,14 +32,21 @@ WHERE = "error rate"
 
 
 def to_lower_case(text: str) -> str:
-    """Lower case and nothing else: what X-ARES does."""
+    """Convert to lower case and nothing else, as X-ARES does.
+
+    >>> to_lower_case("It's OK.")
+    "it's ok."
+    """
     return text.lower()
 
 
 def to_plain_words(text: str) -> str:
-    """Lower case, compatible forms of characters made one (NFKC), and of punctuation only apostrophes inside a word.
+    """Convert to lower case words: NFKC, without punctuation but apostrophes inside a word.
 
-    Other punctuation and symbols separate words: "Twenty-two, isn't it?" becomes "twenty two isn't it".
+    Other punctuation and symbols separate words.
+
+    >>> to_plain_words("Twenty-two, isn't it?")
+    "twenty two isn't it"
     """
     text = unicodedata.normalize("NFKC", text).replace("\u2019", "'").lower()
     kept = "".join(c if c == "'" or unicodedata.category(c)[0] in "LMN" else " " for c in text)
@@ -49,9 +56,22 @@ def to_plain_words(text: str) -> str:
 def count_errors(
     references: Sequence[str], hypotheses: Sequence[str], *, normaliser: Normaliser, characters: bool = False
 ) -> NDArray[np.int64]:
-    """Errors and reference words (or ``characters``) of each clip, [N, 2]; they add up over clips.
+    """Count the errors and reference words (or ``characters``) of each clip; they add up over clips.
 
-    Raises DataError for no clips, unequal lengths and anything but strings.
+    Args:
+        references: N texts, N >= 1.
+        hypotheses: N texts.
+        normaliser: applied to both sides.
+        characters: count characters instead of words.
+
+    Returns:
+        int64 [N, 2]: errors, reference words.
+
+    Raises:
+        DataError: for no clips, unequal lengths and anything but strings.
+
+    >>> count_errors(["a dog barks"], ["the dog barks"], normaliser=to_lower_case).tolist()
+    [[1, 3]]
     """
     import jiwer
 
@@ -60,20 +80,20 @@ def count_errors(
     if len(references) == 0:
         raise DataError("nothing to score", got="0 clips", expected="at least 1", where=WHERE)
     sides = [[_normalise(text, normaliser) for text in side] for side in (references, hypotheses)]
-    found = (jiwer.process_characters if characters else jiwer.process_words)(*sides)
+    output = (jiwer.process_characters if characters else jiwer.process_words)(*sides)
     errors = [
         sum(
             max(chunk.ref_end_idx - chunk.ref_start_idx, chunk.hyp_end_idx - chunk.hyp_start_idx)
             for chunk in clip
             if chunk.type != "equal"
         )
-        for clip in found.alignments
+        for clip in output.alignments
     ]
-    return np.array([errors, [len(reference) for reference in found.references]], dtype=np.int64).T
+    return np.array([errors, [len(reference) for reference in output.references]], dtype=np.int64).T
 
 
 def weight_inverse_rate(counts: NDArray[np.int64]) -> WeightedMetric:
-    """max(0, 1 - error rate) as a function of clip weights [R, N], of the clips' counts [N, 2]."""
+    """Return max(0, 1 - error rate) as a function of clip weights [R, N], of the clips' counts [N, 2]."""
 
     def weighted(weights: NDArray[np.int64]) -> NDArray[np.float64]:
         errors, words = (weights @ counts).T
@@ -83,22 +103,40 @@ def weight_inverse_rate(counts: NDArray[np.int64]) -> WeightedMetric:
 
 
 def build_word_error_rate_inverse(normaliser: Normaliser) -> Metric:
-    """iWER under ``normaliser``. The functions of the metric raise as ``error_counts`` does."""
-    return _build_inverse_rate("iWER", normaliser, characters=False)
+    """Build iWER, one minus the word error rate, under ``normaliser``; secondary is iCER of plain words.
+
+    The functions of the metric raise as ``count_errors`` does.
+
+    >>> metric = build_word_error_rate_inverse(to_lower_case)
+    >>> metric.compute(np.array(["a dog barks"]), np.array(["A dog"])).__round__(3)
+    0.667
+    """
+    other = _build_inverse_rate("iCER", to_plain_words, characters=True)
+    return _build_inverse_rate("iWER", normaliser, characters=False, secondary=(other,))
 
 
 def build_character_error_rate_inverse(normaliser: Normaliser) -> Metric:
-    """iCER under ``normaliser``. The functions of the metric raise as ``error_counts`` does."""
-    return _build_inverse_rate("iCER", normaliser, characters=True)
+    """Build iCER, one minus the character error rate, under ``normaliser``; secondary is iWER of plain words.
+
+    The functions of the metric raise as ``count_errors`` does.
+
+    >>> metric = build_character_error_rate_inverse(to_lower_case)
+    >>> metric.compute(np.array(["dogs"]), np.array(["dog"]))
+    0.75
+    """
+    other = _build_inverse_rate("iWER", to_plain_words, characters=False)
+    return _build_inverse_rate("iCER", normaliser, characters=True, secondary=(other,))
 
 
-def _build_inverse_rate(name: str, normaliser: Normaliser, *, characters: bool) -> Metric:
-    def weighted(targets: Targets, predictions: Predictions) -> WeightedMetric:
+def _build_inverse_rate(
+    name: str, normaliser: Normaliser, *, characters: bool, secondary: tuple[Metric, ...] = ()
+) -> Metric:
+    def prepare(targets: Targets, predictions: Predictions) -> WeightedMetric:
         counts = count_errors(list(targets), list(predictions), normaliser=normaliser, characters=characters)
         return weight_inverse_rate(counts)
 
     def compute(targets: Targets, predictions: Predictions) -> float:
-        value = float(weighted(targets, predictions)(np.ones((1, len(targets)), dtype=np.int64))[0])
+        value = float(prepare(targets, predictions)(np.ones((1, len(targets)), dtype=np.int64))[0])
         if np.isnan(value):
             raise DataError("nothing to score", got="empty references", expected="at least one word", where=WHERE)
         return value
@@ -106,7 +144,7 @@ def _build_inverse_rate(name: str, normaliser: Normaliser, *, characters: bool) 
     def chance(targets: Targets, n_classes: int) -> float:
         return 0.0
 
-    return Metric(name=name, compute=compute, chance=chance, weighted=weighted)
+    return Metric(name=name, compute=compute, chance=chance, resampling=Weighted(prepare), secondary=secondary)
 
 
 def _normalise(text: str, normaliser: Normaliser) -> str:

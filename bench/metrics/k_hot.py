@@ -1,4 +1,4 @@
-"""What metrics of k-hot targets demand of their input."""
+"""Checks of k-hot targets and of scores."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
 
 def check_k_hot(name: str, values: Targets, where: str) -> None:
-    """Raises DataError unless ``values`` [N, C] are integers or booleans, 0 or 1, with N >= 1 and C >= 1."""
+    """Raise DataError unless ``values`` [N, C] are integers or booleans, 0 or 1, with N >= 1 and C >= 1."""
     whole = values.dtype == np.bool_ or np.issubdtype(values.dtype, np.integer)
     if values.ndim != 2 or not whole or values.shape[1] == 0:
         got = f"{values.dtype} {list(values.shape)}"
@@ -26,14 +26,14 @@ def check_k_hot(name: str, values: Targets, where: str) -> None:
 
 
 def check_shapes(targets: Targets, predictions: Predictions, where: str) -> None:
-    """Raises DataError unless both have one shape."""
+    """Raise DataError unless both have one shape."""
     if targets.shape != predictions.shape:
         got = f"predictions {list(predictions.shape)}"
         raise DataError("shapes differ", got=got, expected=f"targets {list(targets.shape)}", where=where)
 
 
 def check_scores(scores: Predictions, where: str) -> None:
-    """Raises DataError unless ``scores`` are finite floating-point numbers."""
+    """Raise DataError unless ``scores`` are finite floating-point numbers."""
     if not np.issubdtype(scores.dtype, np.floating):
         raise DataError("predictions are no scores", got=scores.dtype, expected="floating point", where=where)
     if not np.isfinite(scores).all():

@@ -24,7 +24,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from bench.metrics.k_hot import check_k_hot, check_scores, check_shapes
-from bench.types import DataError, Metric
+from bench.types import DataError, Metric, Weighted
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -37,9 +37,9 @@ BLOCK = 1 << 22  # numbers held at a time: 32 MiB
 
 
 def weight_average_precisions(targets: Targets, predictions: Predictions) -> WeightedMetric:
-    """The average precision of each class as a function of clip weights [R, N]: [R, C], NaN without a positive.
+    """Return the average precision of each class as a function of clip weights [R, N]: [R, C], NaN without a positive.
 
-    Scores are sorted here, once. Precision asks, at each positive, how many clips stand before it: a sparse matrix
+    Scores are sorted here, once. Precision at a positive needs the number of clips ranked before it: a sparse matrix
     product counts those between one positive and the next for many resamples at a time. Raises DataError for targets
     that are not k-hot, scores that are not finite and unequal shapes.
     """
@@ -84,7 +84,7 @@ def weight_average_precisions(targets: Targets, predictions: Predictions) -> Wei
 
 
 def _count_between(order: NDArray[np.int64], lasts: NDArray[np.int64]) -> Any:
-    """Sparse [P, N]: 1 for the clips of a class that stand after the positive before, up to this one and its ties.
+    """Return a sparse [P, N]: 1 for the clips of a class after the previous positive, up to this one and its ties.
 
     ``order`` [C, N]: clips, best first; ``lasts`` [P]: class * N + place, ascending.
     """
@@ -93,15 +93,16 @@ def _count_between(order: NDArray[np.int64], lasts: NDArray[np.int64]) -> Any:
     n_classes, n = order.shape
     rows = np.searchsorted(lasts, np.arange(n_classes * n), side="left")
     known = rows < len(lasts)
-    known[known] = lasts[rows[known]] // n == np.flatnonzero(known) // n  # what stands after the last is not asked for
+    known[known] = lasts[rows[known]] // n == np.flatnonzero(known) // n  # clips after the last positive do not count
     ones = np.ones(np.count_nonzero(known), dtype=np.float32)
     return csr_array((ones, (rows[known], order.ravel()[known])), shape=(len(lasts), n))
 
 
 def weight_mean_average_precision(targets: Targets, predictions: Predictions, absent: float = NAN) -> WeightedMetric:
-    """mAP as a function of clip weights [R, N]: [R], NaN where no class has a positive. Raises as its parts do.
+    """Return mAP as a function of clip weights [R, N]: [R], NaN where no class has a positive.
 
-    A class without a positive is left out, or counts as ``absent`` where that is a number.
+    A class without a positive is left out, or counts as ``absent`` where that is a number. Raises as
+    ``weight_average_precisions`` does.
     """
     by_class = weight_average_precisions(targets, predictions)
 
@@ -118,10 +119,19 @@ def weight_mean_average_precision(targets: Targets, predictions: Predictions, ab
 
 
 def compute_mean_average_precision(targets: Targets, predictions: Predictions, absent: float = NAN) -> float:
-    """Mean over the classes with a positive clip, or with ``absent`` for the others, of their average precision.
+    """Return the mean average precision of the classes with a positive clip.
 
-    Raises DataError for targets that are not k-hot, scores that are not finite, unequal shapes and targets without
-    any positive.
+    Args:
+        targets: k-hot [N, C].
+        predictions: float scores [N, C].
+        absent: average precision of a class without a positive; NaN leaves it out.
+
+    Raises:
+        DataError: for targets that are not k-hot or without any positive, scores that are not finite, unequal shapes.
+
+    >>> targets = np.array([[1, 0], [0, 1], [1, 1]])
+    >>> compute_mean_average_precision(targets, np.array([[0.9, 0.1], [0.2, 0.8], [0.7, 0.9]]))
+    1.0
     """
     weighted = weight_mean_average_precision(targets, predictions, absent)
     _check_positive(targets)
@@ -129,9 +139,15 @@ def compute_mean_average_precision(targets: Targets, predictions: Predictions, a
 
 
 def compute_random_order_chance(targets: Targets, n_classes: int, absent: float = NAN) -> float:
-    """The expected mAP of scores without information: a random order of the clips, without ties.
+    """Return the expected mAP of scores without information: a random order of the clips, without ties.
 
-    Raises DataError for targets that are not k-hot [N, ``n_classes``] or without any positive.
+    Source: Bestgen, 2015. ``absent`` as in ``compute_mean_average_precision``.
+
+    Raises:
+        DataError: for targets that are not k-hot [N, ``n_classes``] or without any positive.
+
+    >>> compute_random_order_chance(np.array([[1], [0]]), n_classes=1)  # AP 1 or 1/2
+    0.75
     """
     check_k_hot("targets", targets, WHERE)
     if targets.shape[1] != n_classes:
@@ -157,13 +173,11 @@ mean_average_precision = Metric(
     name="mAP",
     compute=compute_mean_average_precision,
     chance=compute_random_order_chance,
-    weighted=weight_mean_average_precision,
-    centred=True,  # a positive that is drawn twice stands behind itself, and precision there is higher
+    resampling=Weighted(weight_mean_average_precision, centred=True),  # a repeated positive raises precision
     xares=Metric(
         name="mAP",
         compute=functools.partial(compute_mean_average_precision, absent=0.0),
         chance=functools.partial(compute_random_order_chance, absent=0.0),
-        weighted=functools.partial(weight_mean_average_precision, absent=0.0),
-        centred=True,
+        resampling=Weighted(functools.partial(weight_mean_average_precision, absent=0.0), centred=True),
     ),
 )

@@ -20,12 +20,13 @@ Oncescu et al., "Audio retrieval with natural language queries", Interspeech 202
 
 from __future__ import annotations
 
+import functools
 from typing import TYPE_CHECKING
 
 import numpy as np
 
 from bench.metrics.k_hot import check_scores
-from bench.types import DataError, Metric
+from bench.types import DataError, Metric, Weighted
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -42,39 +43,67 @@ WHERE = "recall at k"
 def compute_ranks(
     owners: NDArray[np.int64], n_clips: int, similarity: Callable[[int, int], NDArray[np.float32]]
 ) -> NDArray[np.int64]:
-    """[A + T] ranks of the right answers: of A clips among captions (the best of their own), of T captions among clips.
+    """Return the ranks of the right answers: of clips among captions (the best of their own), of captions among clips.
 
-    ``owners`` [T] says which of the A clips each caption describes; every clip has one. ``similarity(start, stop)``
-    gives [stop - start, A] for those captions, higher is closer; it is asked twice, for a block at a time. Raises
-    DataError for owners that are no clips or leave one out, and similarities that are not finite or of another shape.
+    Args:
+        owners: which of the A clips each of the T captions describes, integers [T]; every clip has one.
+        n_clips: A.
+        similarity: ``similarity(start, stop)`` gives [stop - start, A] for those captions, higher is closer; it is
+            called twice for each block.
+
+    Returns:
+        int64 [A + T], 1 the best.
+
+    Raises:
+        DataError: for owners that are no clips or leave one out, similarities that are not finite or of another shape.
+
+    >>> similarities = np.array([[0.9, 0.1], [0.8, 0.7]], dtype=np.float32)  # two captions, of two clips
+    >>> compute_ranks(np.array([0, 1]), 2, lambda start, stop: similarities[start:stop]).tolist()
+    [1, 1, 1, 2]
     """
     _check_owners(owners, n_clips)
     size = max(1, BLOCK // n_clips)
     blocks = [(start, min(start + size, len(owners))) for start in range(0, len(owners), size)]
     best, of_captions = np.full(n_clips, -np.inf), []
     for start, stop in blocks:
-        found = _check_similarities(similarity(start, stop), (stop - start, n_clips))
-        own = found[np.arange(stop - start), owners[start:stop]]
-        of_captions.append((found >= own[:, None]).sum(axis=1))  # the right one itself is the 1 to add
+        block = _check_similarities(similarity(start, stop), (stop - start, n_clips))
+        own = block[np.arange(stop - start), owners[start:stop]]
+        of_captions.append((block >= own[:, None]).sum(axis=1))  # the right one itself is the 1 to add
         np.maximum.at(best, owners[start:stop], own)
     of_clips = np.ones(n_clips, dtype=np.int64)
     for start, stop in blocks:
-        found = _check_similarities(similarity(start, stop), (stop - start, n_clips))
-        closer = found >= best
+        block = _check_similarities(similarity(start, stop), (stop - start, n_clips))
+        closer = block >= best
         closer[np.arange(stop - start), owners[start:stop]] = False  # a clip's own captions are no competitors
         of_clips += closer.sum(axis=0)
     return np.concatenate([of_clips, *of_captions]).astype(np.int64)
 
 
 def list_kinds(n_clips: int, n_captions: int) -> NDArray[np.int64]:
-    """[A + T] the kinds of the queries in the order of ``ranks``."""
+    """Return the kinds [A + T] of the queries in the order of ``compute_ranks``.
+
+    >>> list_kinds(n_clips=1, n_captions=2).tolist()
+    [0, 1, 1]
+    """
     return np.repeat(np.arange(len(KINDS)), (n_clips, n_captions))
 
 
-def compute_recalls(targets: Targets, predictions: Predictions, ks: tuple[int, ...] = (1, 5, 10)) -> dict[str, float]:
-    """Recall at each k in each direction, named like ``audio_to_text_r@5``. Raises DataError as ``recall@1`` does."""
-    each = zip(KINDS, _split_kinds(targets, predictions), strict=True)
-    return {f"{kind}_r@{k}": float((predictions[own] <= k).mean()) for kind, own in each for k in ks}
+def compute_recall(targets: Targets, predictions: Predictions, *, kind: int, k: int) -> float:
+    """Return the share of the queries of one kind whose right answer is among the first ``k``.
+
+    Args:
+        targets: kinds of the queries, indices into KINDS [Q].
+        predictions: ranks [Q], 1 the best.
+        kind: index into KINDS.
+        k: how many answers count.
+
+    Raises:
+        DataError: for other kinds, a kind without a query and ranks below 1.
+
+    >>> compute_recall(np.array([0, 0, 1, 1]), np.array([1, 3, 2, 7]), kind=1, k=5)
+    0.5
+    """
+    return float((predictions[_split_kinds(targets, predictions)[kind]] <= k).mean())
 
 
 def _compute_recall_at_1(targets: Targets, predictions: Predictions) -> float:
@@ -98,9 +127,20 @@ def _compute_chance(targets: Targets, n_classes: int) -> float:
     return float(1 / len(_split_kinds(targets, np.ones_like(targets))[0]))
 
 
+def _build_recall(kind: int, k: int) -> Metric:
+    """Build the recall at ``k`` in one direction; as a secondary metric its chance level is not used."""
+    compute = functools.partial(compute_recall, kind=kind, k=k)
+    return Metric(name=f"{KINDS[kind]}_r@{k}", compute=compute, chance=_compute_chance)
+
+
 recall_at_1 = Metric(
-    name="recall@1", compute=_compute_recall_at_1, chance=_compute_chance, weighted=_weight_recall_at_1
+    name="recall@1",
+    compute=_compute_recall_at_1,
+    chance=_compute_chance,
+    resampling=Weighted(_weight_recall_at_1),
+    secondary=tuple(_build_recall(kind, k) for kind in range(len(KINDS)) for k in (1, 5, 10)),
 )
+"""Mean of both directions' recall at 1."""
 
 
 def _check_owners(owners: NDArray[np.int64], n_clips: int) -> None:
@@ -116,15 +156,15 @@ def _check_owners(owners: NDArray[np.int64], n_clips: int) -> None:
         raise DataError("a clip without caption", got=f"clip {first}", expected="at least one each", where=WHERE)
 
 
-def _check_similarities(found: NDArray[np.float32], shape: tuple[int, int]) -> NDArray[np.float32]:
-    if found.shape != shape:
-        raise DataError("similarities do not fit", got=list(found.shape), expected=list(shape), where=WHERE)
-    check_scores(found, WHERE)
-    return found
+def _check_similarities(similarities: NDArray[np.float32], shape: tuple[int, int]) -> NDArray[np.float32]:
+    if similarities.shape != shape:
+        raise DataError("similarities do not fit", got=list(similarities.shape), expected=list(shape), where=WHERE)
+    check_scores(similarities, WHERE)
+    return similarities
 
 
 def _split_kinds(targets: Targets, predictions: Predictions) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
-    """The rows of each kind. Raises DataError for other kinds, a kind without a row and ranks below 1."""
+    """Return the rows of each kind. Raises DataError for other kinds, a kind without a row and ranks below 1."""
     if targets.shape != predictions.shape or targets.ndim != 1 or not np.isin(targets, (0, 1)).all():
         got = f"kinds {list(targets.shape)}, ranks {list(predictions.shape)}"
         raise DataError("no queries", got=got, expected="0 or 1 for each rank [Q]", where=WHERE)

@@ -1,7 +1,7 @@
-"""F1 of sound events on a grid of segments.
+"""F1 of sound events, by segments of fixed length.
 
 Conventions: ``targets`` and ``predictions`` are k-hot [M, C], a row for each segment (of all clips, one after the
-other) and 1 where the event is active or was said to be. Everything follows from three counts per class: hits (both),
+other) and 1 where the event is active or predicted to be. Everything follows from three counts per class: hits (both),
 false alarms (prediction only) and misses (target only). F1 = 2 hits / (2 hits + false alarms + misses), a fraction in
 [0, 1], higher is better. Agreement that nothing is there does not count.
 
@@ -23,7 +23,7 @@ from typing import TYPE_CHECKING, Any, Literal
 import numpy as np
 
 from bench.metrics.k_hot import check_k_hot, check_shapes
-from bench.types import DataError, Metric
+from bench.types import DataError, Metric, OfCounts
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -38,17 +38,29 @@ WHERE = "segment F1"
 def count_segments(
     targets: Targets, predictions: Predictions, units: NDArray[np.int64] | None = None
 ) -> NDArray[np.int64]:
-    """Hits, false alarms and misses [U, C, 3] of each unit: of each segment, or of those with equal ``units``.
+    """Count hits, false alarms and misses of each unit: of each segment, or of those with equal ``units``.
 
-    ``units`` [M] holds 0, 1, ..., e.g. which clip a segment is of; U is its largest value + 1, and a unit without a
-    segment has zeros. Counts of units add up, which makes a bootstrap over clips one matrix product. Raises DataError
-    for input that is not k-hot, unequal shapes and units that are no indices.
+    Counts of units add up, which makes a bootstrap over clips one matrix product.
+
+    Args:
+        targets: k-hot [M, C].
+        predictions: k-hot [M, C].
+        units: 0, 1, ... [M], e.g. the clip of a segment; U is its largest value + 1, a unit without segment has zeros.
+
+    Returns:
+        int64 [U, C, 3].
+
+    Raises:
+        DataError: for input that is not k-hot, unequal shapes and units that are no indices.
+
+    >>> count_segments(np.array([[1], [1], [0]]), np.array([[1], [0], [1]]), np.array([0, 0, 1])).tolist()
+    [[[1, 0, 1]], [[0, 1, 0]]]
     """
     check_k_hot("targets", targets, WHERE)
     check_k_hot("predictions", predictions, WHERE)
     check_shapes(targets, predictions, WHERE)
-    active, said = targets.astype(bool), predictions.astype(bool)
-    counts = np.stack([active & said, ~active & said, active & ~said], axis=2)
+    active, predicted = targets.astype(bool), predictions.astype(bool)
+    counts = np.stack([active & predicted, ~active & predicted, active & ~predicted], axis=2)
     if units is None:
         return counts.astype(np.int64)
     if units.shape != (len(targets),) or not np.issubdtype(units.dtype, np.integer) or units.min() < 0:
@@ -62,19 +74,23 @@ def count_segments(
 
 
 def count_totals(targets: Targets, predictions: Predictions) -> NDArray[np.int64]:
-    """Hits, false alarms and misses [C, 3] of all segments; raises as ``segment_counts``, whose sum this is."""
+    """Count hits, false alarms and misses [C, 3] of all segments; raises as ``count_segments``, whose sum this is."""
     check_k_hot("targets", targets, WHERE)
     check_k_hot("predictions", predictions, WHERE)
     check_shapes(targets, predictions, WHERE)
-    active, said = targets.astype(bool), predictions.astype(bool)
-    hits = np.count_nonzero(active & said, axis=0)
-    return np.stack([hits, np.count_nonzero(said, axis=0) - hits, np.count_nonzero(active, axis=0) - hits], axis=1)
+    active, predicted = targets.astype(bool), predictions.astype(bool)
+    hits = np.count_nonzero(active & predicted, axis=0)
+    return np.stack([hits, np.count_nonzero(predicted, axis=0) - hits, np.count_nonzero(active, axis=0) - hits], axis=1)
 
 
 def compute_f1(
     counts: NDArray[np.int64] | NDArray[np.float64], average: Average, zero_division: float = NAN
 ) -> NDArray[np.float64]:
-    """F1 [...] of hits, false alarms and misses [..., C, 3]; NaN where it is undefined."""
+    """Return F1 [...] of hits, false alarms and misses [..., C, 3]; NaN where it is undefined.
+
+    >>> float(compute_f1(np.array([[2, 1, 1], [0, 0, 0]]), "macro")).__round__(3)
+    0.667
+    """
     counts = np.asarray(counts, dtype=np.float64)
     if average == "micro":
         counts = counts.sum(axis=-2, keepdims=True)
@@ -90,7 +106,7 @@ def compute_f1(
 
 
 def weight_f1(counts: NDArray[np.int64], average: Average, zero_division: float = NAN) -> WeightedMetric:
-    """F1 as a function of unit weights [R, U], of the units' counts [U, C, 3]."""
+    """Return F1 as a function of unit weights [R, U], of the units' counts [U, C, 3]."""
     flat = counts.reshape(len(counts), -1).astype(np.float64)
 
     def weighted(weights: NDArray[np.int64]) -> NDArray[np.float64]:
@@ -101,7 +117,18 @@ def weight_f1(counts: NDArray[np.int64], average: Average, zero_division: float 
 
 
 def build_segment_f1(average: Average, zero_division: float = NAN) -> Metric:
-    """Segment F1 as a metric, of targets and predictions [M, C]; its functions raise as ``segment_counts`` does."""
+    """Build segment F1 as a metric of k-hot targets and predictions [M, C].
+
+    Args:
+        average: over classes, "macro" or "micro"; see the module.
+        zero_division: F1 of a class that is neither in targets nor in predictions; NaN leaves it out.
+
+    The functions of the metric raise as ``count_segments`` does, and DataError where nothing is active.
+
+    >>> metric = build_segment_f1("micro")
+    >>> metric.compute(np.array([[1, 0], [1, 1]]), np.array([[1, 0], [0, 1]]))
+    0.8
+    """
 
     def compute(targets: Targets, predictions: Predictions) -> float:
         value = float(compute_f1(count_totals(targets, predictions), average, zero_division))
@@ -112,14 +139,11 @@ def build_segment_f1(average: Average, zero_division: float = NAN) -> Metric:
     def chance(targets: Targets, n_classes: int) -> float:
         return compute(targets, np.ones_like(targets))
 
-    def weighted(targets: Targets, predictions: Predictions) -> WeightedMetric:
-        return weight_f1(count_segments(targets, predictions), average, zero_division)
-
     def of_counts(counts: NDArray[Any]) -> NDArray[np.float64]:
         return compute_f1(counts, average, zero_division)
 
     name = f"segment-F1 {average}"
-    return Metric(name=name, compute=compute, chance=chance, weighted=weighted, of_counts=of_counts)
+    return Metric(name=name, compute=compute, chance=chance, resampling=OfCounts(of_counts))
 
 
 segment_f1_macro = replace(build_segment_f1("macro"), xares=build_segment_f1("macro", 0.0))

@@ -20,7 +20,7 @@ import numpy as np
 
 from bench.metrics.detection import compute_eer, rank_trials
 from bench.metrics.k_hot import check_scores, check_shapes
-from bench.types import DataError, Metric
+from bench.types import DataError, Metric, Weighted
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -31,7 +31,7 @@ WHERE = "equal error rate"
 
 
 def weight_equal_error_rate(targets: Targets, predictions: Predictions) -> WeightedMetric:
-    """The EER as a function of trial weights [R, N]: [R], NaN where a resample lacks 0s or 1s.
+    """Return the EER as a function of trial weights [R, N]: [R], NaN where a resample lacks 0s or 1s.
 
     Raises DataError for targets that are not 0 or 1, scores that are not finite, unequal lengths and no trials.
     """
@@ -61,17 +61,25 @@ def weight_equal_error_rate(targets: Targets, predictions: Predictions) -> Weigh
 
 
 def compute_equal_error_rate(targets: Targets, predictions: Predictions) -> float:
-    """The error rate at which false acceptances and false rejections are equally frequent.
+    """Return the error rate at which false acceptances and false rejections are equally frequent.
 
-    Raises DataError for targets that are not 0 or 1 or lack one of them, scores that are not finite, unequal lengths
-    and no trials.
+    Args:
+        targets: integers [N], 1 for trials to be accepted, 0 for the rest.
+        predictions: float scores [N], higher for "accept".
+
+    Raises:
+        DataError: for targets that are not 0 or 1 or lack one of them, scores that are not finite, unequal lengths and
+            no trials.
+
+    >>> compute_equal_error_rate(np.array([1, 1, 0, 0]), np.array([0.9, 0.4, 0.6, 0.1]))
+    0.5
     """
     _check_trials(targets, predictions)
     return compute_eer(rank_trials(targets, predictions))
 
 
 def get_even_chance(targets: Targets, n_classes: int) -> float:
-    """0.5: what scores without information get."""
+    """Return 0.5, the EER of scores without information."""
     return 0.5
 
 
@@ -91,5 +99,5 @@ equal_error_rate = Metric(
     chance=get_even_chance,
     best=0.0,
     worst=1.0,
-    weighted=weight_equal_error_rate,
+    resampling=Weighted(weight_equal_error_rate),
 )

@@ -1,4 +1,4 @@
-"""Two sets of answers to the same clips, row by row: brought into one order, checked, and put one below the other."""
+"""Two sets of predictions for the same clips: sorted alike, checked, and put one below the other."""
 
 from __future__ import annotations
 
@@ -16,11 +16,11 @@ from bench.types import DataError
 def align(
     first: ScoredPredictions, second: ScoredPredictions, where: str
 ) -> tuple[ScoredPredictions, ScoredPredictions]:
-    """Both in the order of their keys. Raises DataError naming how many clips differ, in keys or in anything else."""
+    """Sort both by their keys. Raises DataError naming how many clips differ, in keys or in anything else."""
     one, other = sort_by_key(first), sort_by_key(second)
     if one.keys != other.keys:
-        only = [sum((Counter(a.keys) - Counter(b.keys)).values()) for a, b in ((one, other), (other, one))]
-        got = f"{only[0]} only in the first, {only[1]} only in the second, of {len(one.keys)} and {len(other.keys)}"
+        n_only = [sum((Counter(a.keys) - Counter(b.keys)).values()) for a, b in ((one, other), (other, one))]
+        got = f"{n_only[0]} only in the first, {n_only[1]} only in the second, of {len(one.keys)} and {len(other.keys)}"
         raise DataError("other clips", got=got, expected="the same keys", where=where)
     if one.classes != other.classes:
         raise DataError("other classes", got=list(other.classes)[:5], expected=list(one.classes)[:5], where=where)
@@ -35,7 +35,7 @@ def align(
 
 
 def sort_by_key(answers: ScoredPredictions) -> ScoredPredictions:
-    """In the order of keys, and of folds where a key comes in several."""
+    """Sort rows by key, and by fold where a key is in several."""
     rows = sorted(range(len(answers.keys)), key=lambda row: (answers.keys[row], int(answers.folds[row])))
     at = np.array(rows, dtype=np.int64)
     return replace(
@@ -49,7 +49,7 @@ def sort_by_key(answers: ScoredPredictions) -> ScoredPredictions:
 
 
 def number_units(answers: ScoredPredictions) -> NDArray[np.int64]:
-    """[N] which unit a row is of: 0, 1, ... in the order of their first rows."""
+    """Return the unit of each row, [N]: 0, 1, ... in the order of their first rows."""
     if answers.clusters is None:
         return np.arange(len(answers.keys))
     _, starts, units = np.unique(answers.clusters, return_index=True, return_inverse=True)
@@ -57,20 +57,22 @@ def number_units(answers: ScoredPredictions) -> NDArray[np.int64]:
 
 
 def match_seeds(one: ScoredPredictions, other: ScoredPredictions) -> tuple[ScoredPredictions, ScoredPredictions]:
-    """Both with as many seeds, S: what makes whole numbers of either's."""
+    """Repeat the seeds of both to one number of them, the least common multiple."""
     seeds = int(np.lcm(len(one.predictions), len(other.predictions)))
     rows = [np.concatenate([own.predictions] * (seeds // len(own.predictions))) for own in (one, other)]
     return replace(one, predictions=rows[0]), replace(other, predictions=rows[1])
 
 
-def stack_sides(one: ScoredPredictions, other: ScoredPredictions) -> tuple[Any, Any, NDArray[np.int64]]:
-    """Targets [2N], predictions [S, 2N] and folds [2N] of both, which have as many seeds.
+def stack_sides(
+    one: ScoredPredictions, other: ScoredPredictions, *, as_ranks: bool = True
+) -> tuple[Any, Any, NDArray[np.int64]]:
+    """Return targets [2N], predictions [S, 2N] and folds [2N] of both, which have as many seeds.
 
-    Of scores only the order within a class and fold counts. They become ranks, so that a mixture of both answers
-    is not ordered by whose scores are larger.
+    With ``as_ranks`` scores become ranks within a class and fold, for metrics of which only the order counts: a
+    mixture of both sides is then not ordered by whose scores are larger.
     """
     rows = [own.predictions for own in (one, other)]
-    if all(np.issubdtype(row.dtype, np.floating) for row in rows):
+    if as_ranks and all(np.issubdtype(row.dtype, np.floating) for row in rows):
         rows = [_rank_scores(row, one.folds) for row in rows]
     predictions = np.concatenate(rows, axis=1)
     return np.concatenate([one.targets] * 2), predictions, np.concatenate([one.folds] * 2)

@@ -1,10 +1,10 @@
-"""How sure a score is: percentile bootstrap over clips, or over clusters of clips that share a speaker or recording.
+"""Intervals of scores: percentile bootstrap over clips, or over clusters of clips that share a speaker or recording.
 
-Resampled is what was drawn independently: clips, or whole clusters of them. With folds a score is the unweighted
-mean of the folds' values; resampling runs over all folds together, so that folds made of a few clusters each vary
-too, and a fold that a resample leaves empty is left out of that resample's mean.
+The units of resampling are those that were drawn independently: clips, or whole clusters of them. With folds a score
+is the unweighted mean of the folds' values; resampling runs over all folds together, so that folds made of a few
+clusters each vary too, and a fold that a resample leaves empty is left out of that resample's mean.
 
-Two cases where resampling knows nothing, since every resample looks alike:
+Two cases in which every resample looks alike, so that resampling shows nothing:
 
 - one unit only (one clip, one cluster): the interval is the whole range of the metric;
 - every unit has the same value, e.g. all clips right: the interval reaches towards the bounds as far as the exact
@@ -37,7 +37,7 @@ WHERE = "bootstrap"
 def draw_weights(
     n: int, resamples: int, seed: int, clusters: NDArray[np.int64] | None = None
 ) -> Iterator[NDArray[np.int64]]:
-    """How often each of ``n`` clips occurs in each resample: blocks [r, n] whose r add up to ``resamples``.
+    """Yield how often each of ``n`` clips occurs in each resample: blocks [r, n] whose r add up to ``resamples``.
 
     ``clusters`` [n] (any values): equal ones are drawn together. The same arguments give the same weights on every
     machine, so that two encoders scored on the same clips can be compared resample by resample. Raises DataError for
@@ -57,7 +57,7 @@ def bootstrap_mean(
     seed: int = 0,
     bounds: tuple[float, float] = (0.0, 1.0),
 ) -> tuple[float, float]:
-    """95% interval (low, high) of the mean of ``per_clip`` [N], or of the unweighted mean of its fold means.
+    """Compute the 95% interval (low, high) of the mean of ``per_clip`` [N], or of the mean of its fold means.
 
     ``folds`` and ``clusters`` [N] hold any values, equal for clips that belong together; ``bounds`` are the lowest
     and highest value that the metric can have. The interval contains the estimate and stays within ``bounds``.
@@ -94,11 +94,11 @@ def bootstrap_weighted(
     bounds: tuple[float, float] = (0.0, 1.0),
     centred: bool = False,
 ) -> tuple[float, float]:
-    """95% interval of the mean of ``values``, metrics of ``n`` clips by how often each counts: [R, n] -> [R].
+    """Compute the 95% interval of the mean of ``values``, metrics of ``n`` clips by clip weights: [R, n] -> [R].
 
     There is one of them for each probe seed and fold. A value that is NaN, because nothing or too little of its fold
     was drawn, is left out of that resample's mean, and a resample without any value is left out. Resamples are those
-    of ``bootstrap_ci``; ``centred`` moves their values so that the mean is the estimate, for a metric that repeated
+    of ``bootstrap_mean``; ``centred`` moves their values so that the mean is the estimate, for a metric that repeated
     clips bias. Raises DataError for no values, no clips, clusters of another length, a value outside ``bounds`` and
     one that is NaN with every clip counted once.
     """
@@ -141,37 +141,48 @@ def bootstrap_statistic(
     bounds: tuple[float, float] = (0.0, 1.0),
     centred: bool = False,
 ) -> tuple[float, float]:
-    """95% interval of a metric that is no mean over clips: ``statistic(targets, predictions)`` of each resample.
+    """Compute the 95% interval of any metric: ``statistic(targets, predictions)`` of each resample.
 
     ``targets`` [N] or [N, C]; ``predictions`` as one seed's, or [S, ...], over whose S rows the statistic is averaged,
-    as over folds. Resamples are those of ``bootstrap_ci``. Raises DataError for empty or unequal input and for a
+    as over folds. Resamples are those of ``bootstrap_mean``. Raises DataError for empty or unequal input and for a
     statistic that is not finite or outside ``bounds``.
     """
 
-    def weighted(own: Targets, row: Predictions) -> WeightedMetric:
-        def value(weights: NDArray[np.int64]) -> NDArray[np.float64]:
-            drawn = [np.repeat(np.arange(len(own)), counts) for counts in weights]
-            found = [statistic(own[clips], row[clips]) for clips in drawn if clips.size]
-            _check_range(np.array(found), bounds)
-            all_of_them = np.full(len(weights), np.nan)
-            all_of_them[[clips.size > 0 for clips in drawn]] = found
-            return all_of_them
-
-        return value
-
-    values = split_by_seed_and_fold(weighted, targets, predictions, folds)
+    values = split_by_seed_and_fold(repeat_clips(statistic, bounds), targets, predictions, folds)
     return bootstrap_weighted(
         values, len(targets), clusters=clusters, resamples=resamples, seed=seed, bounds=bounds, centred=centred
     )
 
 
+def repeat_clips(
+    statistic: Callable[[Targets, Predictions], float], bounds: tuple[float, float]
+) -> Callable[[Targets, Predictions], WeightedMetric]:
+    """Return a function that makes any statistic one of clip weights, by repeating each clip as often as it counts.
+
+    The statistic of no clip is NaN. Raises DataError for a statistic that is not finite or outside ``bounds``.
+    """
+
+    def prepare(targets: Targets, predictions: Predictions) -> WeightedMetric:
+        def evaluate(weights: NDArray[np.int64]) -> NDArray[np.float64]:
+            drawn = [np.repeat(np.arange(len(targets)), counts) for counts in weights]
+            defined = np.array([statistic(targets[clips], predictions[clips]) for clips in drawn if clips.size])
+            _check_range(defined, bounds)
+            values = np.full(len(weights), np.nan)
+            values[[clips.size > 0 for clips in drawn]] = defined
+            return values
+
+        return evaluate
+
+    return prepare
+
+
 def split_by_seed_and_fold(
-    weighted: Callable[[Targets, Predictions], WeightedMetric],
+    prepare: Callable[[Targets, Predictions], WeightedMetric],
     targets: Targets,
     predictions: Predictions,
     folds: NDArray[np.int64] | None = None,
 ) -> list[WeightedMetric]:
-    """``weighted`` of each seed and fold, as functions of the weights of all clips.
+    """Apply ``prepare`` to each seed and fold, as functions of the weights of all clips.
 
     Shapes as for ``bootstrap_statistic``. Raises DataError for unequal lengths.
     """
@@ -180,7 +191,7 @@ def split_by_seed_and_fold(
         raise DataError("lengths differ", got=list(rows.shape), expected=[len(rows), *targets.shape], where=WHERE)
     fold = np.zeros(len(targets), dtype=np.int64) if folds is None else _number_units(len(targets), folds)
     members = [np.flatnonzero(fold == value) for value in np.unique(fold)]
-    return [_restrict_to_members(weighted(targets[own], row[own]), own) for row in rows for own in members]
+    return [_restrict_to_members(prepare(targets[own], row[own]), own) for row in rows for own in members]
 
 
 def _restrict_to_members(value: WeightedMetric, own: NDArray[np.int64]) -> WeightedMetric:
@@ -195,7 +206,7 @@ def _check_range(values: NDArray[np.float64], bounds: tuple[float, float]) -> No
 
 
 def _number_units(n: int, labels: NDArray[np.int64] | None) -> NDArray[np.int64]:
-    """[n] indices 0, 1, ... of the distinct labels, or of the clips themselves."""
+    """Return the indices [n] 0, 1, ... of the distinct labels, or of the clips themselves."""
     if n == 0:
         raise DataError("nothing to resample", got="0 clips", expected="at least 1", where=WHERE)
     if labels is None:
@@ -206,7 +217,7 @@ def _number_units(n: int, labels: NDArray[np.int64] | None) -> NDArray[np.int64]
 
 
 def _draw_counts(units: int, resamples: int, seed: int, width: int) -> Iterator[NDArray[np.int64]]:
-    """Blocks [r, units] of multinomial counts; ``width`` is the row length the caller makes of them.
+    """Yield blocks [r, units] of multinomial counts; ``width`` is the row length that the caller makes of them.
 
     Drawn from PCG64's raw stream, row by row: neither the block size nor numpy's version changes the resamples.
     """
@@ -222,7 +233,7 @@ def _draw_counts(units: int, resamples: int, seed: int, width: int) -> Iterator[
 
 
 def _average_folds(sums: NDArray[np.float64], sizes: NDArray[np.float64]) -> NDArray[np.float64]:
-    """[...] of sums and sizes [..., F]: the mean of the means of the folds that are not empty."""
+    """Return the mean [...] of the means of the folds that are not empty, of sums and sizes [..., F]."""
     filled = sizes > 0
     means = np.divide(sums, sizes, out=np.zeros_like(sums), where=filled)
     return np.asarray(means.sum(axis=-1) / filled.sum(axis=-1))

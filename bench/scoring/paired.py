@@ -1,7 +1,7 @@
-"""Two answers to the same clips: a metric's difference, how sure it is and how small one could be seen.
+"""Two sets of predictions for the same clips: the difference of a metric, its interval and the smallest detectable one.
 
 A bootstrap resample is a weight for each of U units (clips, or clusters of them), the same for both sides. For a
-permutation, which exchanges the answers of some units, both sets of answers are put one below the other: its
+permutation, which exchanges the predictions of some units, both sets are put one below the other: its
 difference is that between the metric under the weights (1 - s, s) and (s, 1 - s) of these 2U units. Rows are put in
 the order of their keys, so that the order of a file does not matter.
 
@@ -23,7 +23,7 @@ from bench.scoring.alignment import align, match_seeds, number_units, stack_side
 from bench.scoring.bootstrap import BLOCK, TAIL, draw_weights
 from bench.scoring.measure import ScoredPredictions
 from bench.scoring.resampling import MetricBySeed, build_metric_by_seed, evaluate_weights
-from bench.types import Metric
+from bench.types import Metric, Statistic
 
 RESAMPLES = 2000
 FLIPS = 1999  # so that p is a multiple of 1 / 2000
@@ -35,7 +35,7 @@ CLOSE = 1e-12  # sums of floats: a permuted difference counts as reached up to h
 
 @dataclass(frozen=True, slots=True)
 class SeedNoise:
-    """What other probe seeds would do to a difference, as variances, and how well that is known."""
+    """Variances that other probe seeds add to a difference, and how well they are known."""
 
     scatter: float = 0.0  # of the difference, from the values by seed; the seeds of both sides are independent
     shared: float = 0.0  # the part of it that is there because clips are few, and so in the resamples already
@@ -44,7 +44,7 @@ class SeedNoise:
 
 @dataclass(frozen=True, slots=True)
 class PairedDifference:
-    """The difference between two sets of answers, second minus first, in units of the metric."""
+    """The difference between two sets of predictions, second minus first, in units of the metric."""
 
     difference: float
     ci95: tuple[float, float]
@@ -52,7 +52,7 @@ class PairedDifference:
     detectable: float  # smallest true difference found with power 0.8 at alpha 0.05
     units: int
     resampled: NDArray[np.float64]  # [R], NaN where the metric is undefined
-    permuted: NDArray[np.float64]  # [FLIPS], or none where no test was asked for
+    permuted: NDArray[np.float64]  # [FLIPS], or none without a test
     equal: bool  # every clip counts alike for both, under every seed
     seeds: SeedNoise
 
@@ -80,11 +80,12 @@ def compute_paired_difference(
     by_seed, each = np.stack([side[0] for side in sides]), sides[1][1:] - sides[0][1:]
     low, high = by_seed.mean(axis=1).tolist()
     resampled = each.mean(axis=1)
-    if metric.centred:
+    if metric.is_centred:
         resampled += (high - low) - np.nanmean(resampled)
     drawn = []
     if flips:
-        value = build_metric_by_seed(metric, *stack_sides(*pair), np.concatenate([units, units + n_units]))
+        both = stack_sides(*pair, as_ranks=not isinstance(metric.resampling, Statistic))
+        value = build_metric_by_seed(metric, *both, np.concatenate([units, units + n_units]))
         drawn = [_exchange_units(value, own).mean(axis=1) for own in _draw_flips(n_units, flips, seed)]
     permuted = np.concatenate([np.empty(0), *drawn])
     scale = abs(metric.best - metric.worst)
@@ -96,9 +97,9 @@ def compute_paired_difference(
 
 
 def compute_seed_noise(sides: Sequence[NDArray[np.float64]], seeds: tuple[int, int]) -> SeedNoise:
-    """From both sides' values by seed [1 + R, S], the first row of all clips, the others resampled.
+    """Compute the noise of seeds from both sides' values [1 + R, S], the first row of all clips, the others resampled.
 
-    ``seeds``: how many either side really has; the columns repeat them. A side with one seed says nothing.
+    ``seeds``: how many distinct ones either side has; the columns repeat them. A side with one seed adds nothing.
     """
     scatter = shared = 0.0
     for values, own in zip(sides, seeds, strict=True):
@@ -110,7 +111,7 @@ def compute_seed_noise(sides: Sequence[NDArray[np.float64]], seeds: tuple[int, i
 
 
 def compute_seed_variance(parts: Sequence[tuple[float, SeedNoise]]) -> tuple[float, float]:
-    """Variance that seeds add to that of clips, and its degrees of freedom, of a sum of differences with factors.
+    """Compute the variance that seeds add to that of clips, and its degrees of freedom, of a sum of differences.
 
     Few seeds often look alike by chance, and a variance that is too small makes false alarms: this is its upper
     bound (80%), less what the resamples show.
@@ -129,9 +130,9 @@ def compute_seed_variance(parts: Sequence[tuple[float, SeedNoise]]) -> tuple[flo
 def compute_spread(
     resampled: NDArray[np.float64], difference: float, units: int, scale: float
 ) -> tuple[tuple[float, float], float]:
-    """95% interval and smallest detectable difference, of resampled differences [R].
+    """Compute the 95% interval and the smallest detectable difference of resampled differences [R].
 
-    Where all of these are equal, resampling knows nothing of what other units would show: the interval reaches as far
+    Where all of these are equal, resampling shows nothing of other units: the interval reaches as far
     as the exact binomial one (see ``bench.scoring.bootstrap``), of the whole range ``scale`` of the metric.
     """
     known = resampled[~np.isnan(resampled)]
@@ -146,7 +147,7 @@ def compute_spread(
 
 
 def compute_standard_error(resampled: NDArray[np.float64], units: int, scale: float) -> float:
-    """Of a difference, from its resamples [R]; where these are all equal, what makes the interval of ``spread``."""
+    """Compute the standard error of a difference from its resamples [R], or the exact interval if all are equal."""
     known = resampled[~np.isnan(resampled)]
     if _is_uninformed(known):
         return _compute_reach(units, scale) / NORMAL
@@ -162,13 +163,13 @@ def _is_uninformed(known: NDArray[np.float64]) -> bool:
 
 
 def compute_p_value(permuted: NDArray[np.float64], difference: float) -> float:
-    """Two-sided: the share of permutations, the given answers among them, that differ at least as much."""
+    """Compute the two-sided p: the share of permutations, the identity among them, that differ at least as much."""
     known = permuted[~np.isnan(permuted)]
     return float((1 + np.count_nonzero(np.abs(known) >= abs(difference) - CLOSE)) / (1 + known.size))
 
 
 def adjust_p_values(p: NDArray[np.float64]) -> NDArray[np.float64]:
-    """[K] p-values adjusted so that calling those up to q significant has a false discovery rate of at most q.
+    """Adjust p-values [K] so that calling those up to q significant has a false discovery rate of at most q.
 
     Source: Benjamini and Hochberg, "Controlling the false discovery rate", 1995.
     """
@@ -180,7 +181,7 @@ def adjust_p_values(p: NDArray[np.float64]) -> NDArray[np.float64]:
 
 
 def _exchange_units(value: MetricBySeed, own: NDArray[np.int64]) -> NDArray[np.float64]:
-    """Second minus first by seed, [R, S], where ``own`` [R, U] is 0 for the units that are exchanged."""
+    """Compute second minus first by seed, [R, S], where ``own`` [R, U] is 0 for the units that are exchanged."""
     size = max(1, BLOCK // (4 * own.shape[1]))
     parts = []
     for block in (own[start : start + size] for start in range(0, len(own), size)):
@@ -190,7 +191,7 @@ def _exchange_units(value: MetricBySeed, own: NDArray[np.int64]) -> NDArray[np.f
 
 
 def _draw_flips(units: int, count: int, seed: int) -> Iterator[NDArray[np.int64]]:
-    """Blocks [r, units] of 0 and 1, the same on every machine: the raw stream of PCG64, another than the resamples'."""
+    """Yield blocks [r, units] of 0 and 1 from a raw stream of PCG64, the same on every machine, not the resamples'."""
     bits = np.random.PCG64([seed, 1])
     size = max(1, BLOCK // units)
     for start in range(0, count, size):

@@ -1,4 +1,4 @@
-"""A metric as a function of the weights of units of clips: what resamples and permutations evaluate many times."""
+"""Metrics as functions of the weights of units of clips, which resamples and permutations evaluate many times."""
 
 from __future__ import annotations
 
@@ -10,9 +10,9 @@ from numpy.typing import NDArray
 
 from bench.metrics.segment_f1 import count_segments
 from bench.scoring.alignment import number_units
-from bench.scoring.bootstrap import split_by_seed_and_fold
-from bench.scoring.measure import ScoredPredictions, weight_counts
-from bench.types import DataError, Metric, WeightedMetric
+from bench.scoring.bootstrap import repeat_clips, split_by_seed_and_fold
+from bench.scoring.measure import ScoredPredictions, get_bounds, weight_counts
+from bench.types import Metric, OfCounts, PerClip, Weighted, WeightedMetric
 
 MetricBySeed = Callable[[NDArray[np.int64]], NDArray[np.float64]]
 
@@ -20,7 +20,7 @@ MetricBySeed = Callable[[NDArray[np.int64]], NDArray[np.float64]]
 def evaluate_weights(
     metric: Metric, own: ScoredPredictions, weights: Iterable[NDArray[np.int64]]
 ) -> NDArray[np.float64]:
-    """The metric by seed, [R, S], of answers in the order of their keys, under blocks of weights of their units."""
+    """Evaluate the metric by seed, [R, S], of rows in the order of their keys, under blocks of weights of units."""
     value = build_metric_by_seed(metric, own.targets, own.predictions, own.folds, number_units(own))
     return np.concatenate([value(block) for block in weights])
 
@@ -28,21 +28,23 @@ def evaluate_weights(
 def build_metric_by_seed(
     metric: Metric, targets: Any, predictions: Any, folds: NDArray[np.int64], unit: NDArray[np.int64]
 ) -> MetricBySeed:
-    """The metric by seed, its mean over folds, as a function of the weights of the units: [R, U] -> [R, S]."""
-    if metric.per_clip is not None:
-        values = [[_weight_means(metric.per_clip(targets, row), folds, unit)] for row in predictions]
-    elif metric.of_counts is not None:
+    """Return the metric by seed, its mean over folds, as a function of the weights of the units: [R, U] -> [R, S]."""
+    resampling = metric.resampling
+    if isinstance(resampling, PerClip):
+        values = [[_weight_means(resampling.contributions(targets, row), folds, unit)] for row in predictions]
+    elif isinstance(resampling, OfCounts):
         values = [
-            [weight_counts(metric, _count_fold(targets, row, folds == fold, unit)) for fold in np.unique(folds)]
-            for row in predictions
-        ]
-    elif metric.weighted is not None:
-        values = [
-            [_expand_units(own, unit) for own in split_by_seed_and_fold(metric.weighted, targets, row[None], folds)]
+            [weight_counts(resampling, _count_fold(targets, row, folds == fold, unit)) for fold in np.unique(folds)]
             for row in predictions
         ]
     else:
-        raise DataError("cannot compare", got=metric.name, expected="a metric with weights", where="compare")
+        prepare = repeat_clips(metric.compute, get_bounds(metric))
+        if isinstance(resampling, Weighted):
+            prepare = resampling.prepare
+        values = [
+            [_expand_units(own, unit) for own in split_by_seed_and_fold(prepare, targets, row[None], folds)]
+            for row in predictions
+        ]
 
     def value(weights: NDArray[np.int64]) -> NDArray[np.float64]:
         return np.stack([_average_defined([own(weights) for own in of_seed]) for of_seed in values], axis=1)
@@ -55,7 +57,7 @@ def _expand_units(of_rows: WeightedMetric, unit: NDArray[np.int64]) -> MetricByS
 
 
 def _average_defined(each: Sequence[NDArray[np.float64]]) -> NDArray[np.float64]:
-    """[R] means over the folds, leaving out those whose value is NaN."""
+    """Return the means [R] over the folds, leaving out those whose value is NaN."""
     stacked_folds = np.stack(each, axis=1)
     defined = ~np.isnan(stacked_folds)
     count = defined.sum(axis=1)
@@ -64,7 +66,7 @@ def _average_defined(each: Sequence[NDArray[np.float64]]) -> NDArray[np.float64]
 
 
 def _weight_means(per_clip: NDArray[np.float64], folds: NDArray[np.int64], unit: NDArray[np.int64]) -> MetricBySeed:
-    """The unweighted mean over folds of the mean over clips; a fold without a clip is left out."""
+    """Return the unweighted mean over folds of the mean over clips; a fold without a clip is left out."""
     fold = np.unique(folds, return_inverse=True)[1]
     shape = (int(unit.max()) + 1, int(fold.max()) + 1)
     cell, cells = unit * shape[1] + fold, shape[0] * shape[1]
@@ -82,6 +84,6 @@ def _weight_means(per_clip: NDArray[np.float64], folds: NDArray[np.int64], unit:
 
 
 def _count_fold(targets: Any, row: Any, own: NDArray[np.bool_], unit: NDArray[np.int64]) -> NDArray[np.int64]:
-    """Hits, false alarms and misses [2U, C, 3] of one fold."""
-    found = count_segments(targets[own], row[own], unit[own])
-    return np.pad(found, ((0, int(unit.max()) + 1 - len(found)), (0, 0), (0, 0)))
+    """Count hits, false alarms and misses [2U, C, 3] of one fold."""
+    counts = count_segments(targets[own], row[own], unit[own])
+    return np.pad(counts, ((0, int(unit.max()) + 1 - len(counts)), (0, 0), (0, 0)))

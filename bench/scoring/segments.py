@@ -1,15 +1,15 @@
-"""From times to frames and segments: which of them an event touches, and what frames say about a segment.
+"""Events as targets of frames and segments, and predictions of frames as predictions of segments.
 
 Two divisions of a clip meet here. The *frames* of an encoder each speak for a span of time; the *segments* of a task,
 [0, s), [s, 2 s), ... up to and including the one that holds the clip's end, are the same for every encoder, so that
-encoders of different hops answer the same questions.
+encoders of different hops are scored on the same questions.
 
 - A frame or segment is positive for a class when an event of that class overlaps it, however little: no event is
   lost because it is shorter than a frame, and an event without length marks the frame that it lies in.
-- A segment's answer is the largest answer of the frames whose spans overlap it.
+- The prediction of a segment is the largest of those of the frames whose spans overlap it.
 - Times closer than EPSILON_IN_S are equal: 0.07 s begins frame 7 of 10 ms, though 0.07 / 0.01 is 7.000000000000001.
 - A rest of less than SHORTEST_TAIL_IN_S belongs to the last segment: 160001 samples are 10 s.
-- An event that begins when the audio is over cannot be heard and is no target; ``audible`` counts such events.
+- An event that begins when the audio is over cannot be heard and is no target; ``select_audible`` counts such events.
 
 X-ARES rounds both ends of an event up (in float64, 7 hops to 8 frames), drops the last partial segment and
 lets segments last a whole number of frames.
@@ -33,7 +33,7 @@ SHORTEST_TAIL_IN_S = 1e-3
 
 
 def cut_segments(seconds: float, segment_in_s: float) -> NDArray[np.float64]:
-    """[K + 1] borders of the K >= 1 segments of a clip."""
+    """Return the borders [K + 1] in s of the K >= 1 segments of a clip."""
     count = max(1, math.ceil((seconds - SHORTEST_TAIL_IN_S) / segment_in_s))
     borders = np.arange(count + 1, dtype=np.float64) * segment_in_s
     borders[-1] = max(borders[-1], seconds)
@@ -43,9 +43,9 @@ def cut_segments(seconds: float, segment_in_s: float) -> NDArray[np.float64]:
 def find_overlaps(
     borders: NDArray[np.float64], onsets: NDArray[np.float64], offsets: NDArray[np.float64]
 ) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
-    """First and last of the T cells between ``borders`` [T + 1] that each interval [E] overlaps.
+    """Return the first and last of the T cells between ``borders`` [T + 1] that each interval [E] overlaps.
 
-    An interval within the borders touches at least the cell that it begins in; one outside gets (0, -1).
+    An interval within the borders overlaps at least the cell that it begins in; one outside gets (0, -1).
     """
     first = np.searchsorted(borders, onsets + EPSILON_IN_S, side="right") - 1
     last = np.maximum(first, np.searchsorted(borders, offsets - EPSILON_IN_S, side="left") - 1)
@@ -55,7 +55,7 @@ def find_overlaps(
 
 
 def mark_events(events: NDArray[np.float64], borders: NDArray[np.float64], n_classes: int) -> NDArray[np.uint8]:
-    """[T, C] 1 where an event (rows onset, offset, label of [E, 3]) of the class overlaps the cell."""
+    """Return [T, C], 1 where an event (rows onset, offset, label of [E, 3]) of the class overlaps the cell."""
     first, last = find_overlaps(borders, events[:, 0], events[:, 1])
     label = events[:, 2].astype(np.int64)
     changes = np.zeros((len(borders), n_classes), dtype=np.int32)
@@ -65,69 +65,69 @@ def mark_events(events: NDArray[np.float64], borders: NDArray[np.float64], n_cla
 
 
 def find_runs(spans: NDArray[np.float64]) -> list[slice]:
-    """Stretches of frames that follow one another in time; crops that overlap make several. ``spans`` is [T, 2]."""
+    """Find the stretches of frames that are contiguous in time; overlapping crops make several. ``spans`` is [T, 2]."""
     breaks = np.flatnonzero(spans[1:, 0] != spans[:-1, 1]) + 1
     edges = [0, *breaks.tolist(), len(spans)]
     return [slice(start, stop) for start, stop in pairwise(edges)]
 
 
 def get_borders(spans: NDArray[np.float64]) -> NDArray[np.float64]:
-    """[T + 1] borders of the frames of one run."""
+    """Return the borders [T + 1] of the frames of one run."""
     return np.append(spans[:, 0], spans[-1, 1])
 
 
 def label_frames(events: NDArray[np.float64], spans: NDArray[np.float64], n_classes: int) -> NDArray[np.uint8]:
-    """[T, C] 1 where an event of the class overlaps the frame's span."""
+    """Return [T, C], 1 where an event of the class overlaps the span of the frame."""
     return np.concatenate([mark_events(events, get_borders(spans[run]), n_classes) for run in find_runs(spans)])
 
 
 def pool_answers(
     answers: NDArray[np.uint8], spans: NDArray[np.float64], borders: NDArray[np.float64]
 ) -> NDArray[np.uint8]:
-    """[K, C] of frames' answers [T, C] (0 or 1): 1 where a frame that overlaps the segment says 1."""
-    found = np.zeros((len(borders) - 1, answers.shape[1]), dtype=bool)
+    """Return [K, C], 1 where the prediction [T, C] (0 or 1) of a frame that overlaps the segment is 1."""
+    pooled = np.zeros((len(borders) - 1, answers.shape[1]), dtype=bool)
     for run in find_runs(spans):
         first, last = find_overlaps(get_borders(spans[run]), borders[:-1], borders[1:])
         sums = np.zeros((run.stop - run.start + 1, answers.shape[1]), dtype=np.int64)
         np.cumsum(answers[run], axis=0, out=sums[1:])
-        found |= sums[last + 1] > sums[first]
-    return found.astype(np.uint8)
+        pooled |= sums[last + 1] > sums[first]
+    return pooled.astype(np.uint8)
 
 
 def select_audible(events: Iterable[Event], seconds: float) -> tuple[NDArray[np.float64], int]:
-    """The events that begin before the clip ends, [E, 3] (onset, offset, label), and how many do not."""
+    """Return the events that begin before the clip ends, [E, 3] (onset, offset, label), and how many do not."""
     rows = np.array([tuple(event) for event in events], dtype=np.float64).reshape(-1, 3)
-    heard = rows[:, 0] < seconds - EPSILON_IN_S
-    return rows[heard], int(np.count_nonzero(~heard))
+    audible = rows[:, 0] < seconds - EPSILON_IN_S
+    return rows[audible], int(np.count_nonzero(~audible))
 
 
 @dataclass(frozen=True, slots=True)
 class EventTargets:
-    """The events of N clips, as targets of their frames and of their segments; made clip by clip when asked for."""
+    """The events of N clips as targets of their frames and segments, computed clip by clip on demand."""
 
     events: Sequence[NDArray[np.float64]]  # N of [E, 3]: onset, offset, label
     spans: Sequence[NDArray[np.float64]]  # N of [T, 2]
     seconds: NDArray[np.float64]  # [N]
     segment_in_s: float
     n_classes: int
-    score: Callable[[NDArray[Any], NDArray[Any]], float]  # of segments and answers [M, C]; chooses the epoch
+    score: Callable[[NDArray[Any], NDArray[Any]], float]  # of k-hot [M, C] segments; chooses the epoch
 
     def frames(self, clip: int) -> NDArray[np.uint8]:
-        """[T, C]"""
+        """Return the targets of the frames of a clip, k-hot [T, C]."""
         return label_frames(self.events[clip], self.spans[clip], self.n_classes)
 
     def asked(self, clip: int) -> int:
-        """T"""
+        """Return the number T of frames of a clip."""
         return len(self.spans[clip])
 
     def borders(self, clip: int) -> NDArray[np.float64]:
-        """[K + 1]"""
+        """Return the borders [K + 1] in s of the segments of a clip."""
         return cut_segments(float(self.seconds[clip]), self.segment_in_s)
 
     def segments(self, clip: int) -> NDArray[np.uint8]:
-        """[K, C]"""
+        """Return the targets of the segments of a clip, k-hot [K, C]."""
         return mark_events(self.events[clip], self.borders(clip), self.n_classes)
 
     def answers(self, clip: int, frames: NDArray[np.uint8]) -> NDArray[np.uint8]:
-        """[K, C] of the frames' answers [T, C]."""
+        """Return the predictions of the segments, k-hot [K, C], of those of the frames [T, C]."""
         return pool_answers(frames, self.spans[clip], self.borders(clip))

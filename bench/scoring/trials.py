@@ -1,4 +1,4 @@
-"""The scored trials of a verification task, and every number that follows from them.
+"""The scored trials of a verification task, and all numbers that follow from them.
 
 Trials share speakers, so they are not drawn independently: a bootstrap resample draws speakers, enrolled and tested
 ones alike, and a trial counts c_e c_t times, where c says how often a speaker was drawn; a trial of one speaker counts
@@ -23,17 +23,17 @@ from bench.types import DataError
 from bench.types.trials import UNKNOWN, Trials
 
 PRIORS = (0.01, 0.05)
-RESAMPLES, FEWEST = 1000, 100
-WORK = 2_000_000_000  # trials of all resamples together, at most while they are more than the fewest
-BINS = 1024  # of a ranking, in one of which a resample's errors cross
-SPEAKER = "speaker"
+RESAMPLES = 1000
+FEWEST_RESAMPLES = 100  # of many trials
+MOST_DRAWN = 2_000_000_000  # trials in all resamples together, unless these are the fewest
+BINS = 1024  # of a ranking; in one of them the two errors of a resample cross
 
 
 @dataclass(frozen=True, slots=True)
 class TrialPredictions:
-    """n scored trials of U utterances."""
+    """Scored trials, n of U utterances."""
 
-    enrol: NDArray[np.int32]  # [n] places of utterances
+    enrol: NDArray[np.int32]  # [n] indices of utterances
     test: NDArray[np.int32]  # [n]
     targets: NDArray[np.uint8]  # [n] 1 where one speaker speaks both
     predictions: NDArray[np.float32]  # [1, n] scores
@@ -41,27 +41,27 @@ class TrialPredictions:
     speakers: NDArray[np.int32]  # [U] 0, 1, ... or UNKNOWN
     seconds: NDArray[np.float64]  # [U]
     attributes: Mapping[str, tuple[str | None, ...]]  # each [U]
-    asked: Trials  # which subsets there are
+    asked: Trials  # defines the subsets
     info: Mapping[str, Any]  # plain facts: the back-end and what it learnt, how utterances were embedded
 
     @property
     def folds(self) -> NDArray[np.int64]:
-        """[n] zeros: trials have no folds."""
+        """Zeros [n]: trials have no folds."""
         return np.zeros(len(self.targets), dtype=np.int64)
 
     @property
     def units(self) -> NDArray[np.int64]:
-        """[U] what is drawn in a bootstrap: the speaker, or the utterance itself where it is unknown."""
-        named = np.unique(self.speakers[self.speakers != UNKNOWN])
-        alone = len(named) + np.arange(len(self.speakers))
+        """Units of resampling [U]: the speaker, or the utterance itself where the speaker is unknown."""
+        known = np.unique(self.speakers[self.speakers != UNKNOWN])
+        alone = len(known) + np.arange(len(self.speakers))
         return np.unique(
-            np.where(self.speakers == UNKNOWN, alone, np.searchsorted(named, self.speakers)), return_inverse=True
+            np.where(self.speakers == UNKNOWN, alone, np.searchsorted(known, self.speakers)), return_inverse=True
         )[1].astype(np.int64)
 
 
 @dataclass(frozen=True, slots=True)
 class TrialMetrics:
-    """What trials say."""
+    """The metrics of trials."""
 
     eer: float
     ci95: tuple[float, float]
@@ -71,7 +71,7 @@ class TrialMetrics:
 
 
 def compute_trial_metrics(answers: TrialPredictions) -> TrialMetrics:
-    """Every number of scored trials. Raises DataError for trials of one kind only and scores that are not finite."""
+    """Compute all metrics of scored trials. Raises DataError for trials of one kind and scores that are not finite."""
     ranking = rank_trials(answers.targets, answers.predictions[0])
     units = answers.units
     used = np.unique(np.concatenate([units[answers.enrol], units[answers.test]]))
@@ -88,7 +88,7 @@ def compute_trial_metrics(answers: TrialPredictions) -> TrialMetrics:
 
 
 def find_highest_nontargets(answers: TrialPredictions, count: int = 20) -> list[tuple[str, str, float]]:
-    """Enrolled and tested utterance and score of the non-targets that look most alike: whose labels to listen to."""
+    """Return the enrolled and tested utterance and the score of the highest non-targets, whose labels may be wrong."""
     scores = answers.predictions[0]
     others = np.flatnonzero(answers.targets == 0)
     top = others[np.argsort(-scores[others], kind="stable")[:count]]
@@ -97,7 +97,7 @@ def find_highest_nontargets(answers: TrialPredictions, count: int = 20) -> list[
 
 
 def select_subsets(answers: TrialPredictions) -> Iterator[tuple[str, NDArray[np.bool_]]]:
-    """Name and members [n] of every subset that the task asks for, whether or not it has trials."""
+    """Yield the name and members [n] of every subset that the task defines, whether or not it has trials."""
     asked, target = answers.asked, answers.targets == 1
     sides = {name: _compare_sides(answers, name) for name in (*asked.attributes, *_list_speaker_key(asked))}
     for name in asked.agree:
@@ -109,13 +109,13 @@ def select_subsets(answers: TrialPredictions) -> Iterator[tuple[str, NDArray[np.
         yield f"same {name} in targets, different in non-targets", np.where(target, same, other)
     for name in asked.each:
         known, same, codes = sides[name]
-        for place, value in enumerate(sorted({own for own in answers.attributes[name] if own is not None})):
-            yield f"{name} {value}", known & same & (codes == place)
+        for code, value in enumerate(sorted({own for own in answers.attributes[name] if own is not None})):
+            yield f"{name} {value}", known & same & (codes == code)
     for agreed in product((True, False), repeat=len(asked.nontargets)):
-        told = ", ".join(f"{'same' if a else 'other'} {n}" for a, n in zip(agreed, asked.nontargets, strict=True))
+        parts = [f"{'same' if a else 'other'} {n}" for a, n in zip(agreed, asked.nontargets, strict=True)]
         of_kind = [sides[n][0] & (sides[n][1] == a) for a, n in zip(agreed, asked.nontargets, strict=True)]
         if of_kind:
-            yield f"non-targets of {told}", target | np.logical_and.reduce(of_kind)
+            yield f"non-targets of {', '.join(parts)}", target | np.logical_and.reduce(of_kind)
     if asked.durations_in_s:
         shorter = np.minimum(answers.seconds[answers.enrol], answers.seconds[answers.test])
         for low, high in pairwise((0.0, *asked.durations_in_s, np.inf)):
@@ -130,21 +130,21 @@ def _list_speaker_key(asked: Trials) -> tuple[str, ...]:
 def _compare_sides(
     answers: TrialPredictions, name: str
 ) -> tuple[NDArray[np.bool_], NDArray[np.bool_], NDArray[np.int64] | NDArray[np.int32]]:
-    """Of an attribute: whether it is known of both sides, whether these agree, and the enrolled side's value; [n]."""
+    """Return whether an attribute is known of both sides, whether these agree, and the enrolled side's value; [n]."""
     codes: NDArray[np.int64] | NDArray[np.int32] = answers.speakers
     if name != answers.asked.speaker:
         values = answers.attributes[name]
-        place = {value: at for at, value in enumerate(sorted({own for own in values if own is not None}))}
-        codes = np.array([UNKNOWN if own is None else place[own] for own in values], dtype=np.int32)
+        codes_by_value = {value: at for at, value in enumerate(sorted({own for own in values if own is not None}))}
+        codes = np.array([UNKNOWN if own is None else codes_by_value[own] for own in values], dtype=np.int32)
     enrol, test = codes[answers.enrol], codes[answers.test]
     return (enrol != UNKNOWN) & (test != UNKNOWN), enrol == test, enrol
 
 
 def _compute_subset_metrics(answers: TrialPredictions, ranking: Ranking) -> Iterator[tuple[str, float]]:
-    """EER, minDCF and size of every subset that has targets and non-targets."""
+    """Yield the EER, minDCF and size of every subset that has targets and non-targets."""
     prior = PRIORS[0]
     for name, members in select_subsets(answers):
-        part = ranking.part(members[ranking.order])
+        part = ranking.select(members[ranking.order])
         if 0 < part.targets < len(part.accept):
             yield name, compute_eer(part)
             yield f"{name}: minDCF({prior:g})", compute_min_dcf(part, prior)
@@ -155,15 +155,15 @@ def _compute_subset_metrics(answers: TrialPredictions, ranking: Ranking) -> Iter
 def _compute_interval(
     ranking: Ranking, enrol: NDArray[np.int32], test: NDArray[np.int32], n_units: int
 ) -> tuple[float, float]:
-    """95% interval of the EER by drawing the units 0, 1, ... of both sides [n], told in the order of the ranking."""
+    """Compute the 95% interval of the EER by drawing units 0, 1, ... of both sides [n], in the order of the ranking."""
     test = np.where(enrol == test, n_units, test).astype(np.int32)  # a last unit that counts once
-    cells = _BinnedRanking.of(ranking, enrol, test)
+    bins = _BinnedRanking.from_ranking(ranking, enrol, test)
 
     def value(weights: NDArray[np.int64]) -> NDArray[np.float64]:
         each = np.pad(weights, ((0, 0), (0, 1)), constant_values=1).astype(np.int32)
-        return np.array([cells.eer(own) for own in each])
+        return np.array([bins.compute_eer(own) for own in each])
 
-    resamples = max(FEWEST, min(RESAMPLES, WORK // len(enrol)))
+    resamples = max(FEWEST_RESAMPLES, min(RESAMPLES, MOST_DRAWN // len(enrol)))
     low, high = bootstrap_weighted([value], n_units, resamples=resamples)
     return float(low), float(high)
 
@@ -177,14 +177,14 @@ class _BinnedRanking:
     borders: NDArray[np.int64]  # [B + 1] thresholds between bins, the first and the last among them
 
     @classmethod
-    def of(cls, ranking: Ranking, enrol: NDArray[np.int32], test: NDArray[np.int32]) -> _BinnedRanking:
+    def from_ranking(cls, ranking: Ranking, enrol: NDArray[np.int32], test: NDArray[np.int32]) -> _BinnedRanking:
         kinds = (ranking.accept, ~ranking.accept)
-        counts = ranking.counts()
+        counts = ranking.count()
         borders = np.unique(np.linspace(0, len(counts[0]) - 1, BINS + 1).round().astype(np.int64))
         return cls(tuple((enrol[kind], test[kind]) for kind in kinds), counts, borders)
 
-    def eer(self, drawn: NDArray[np.int32]) -> float:
-        """The EER with each unit counted as often as ``drawn`` says; NaN without a target or without a non-target."""
+    def compute_eer(self, drawn: NDArray[np.int32]) -> float:
+        """Return the EER with each unit counted ``drawn`` times; NaN without a target or without a non-target."""
         weights = [drawn[enrol] * drawn[test] for enrol, test in self.sides]
         sums = [_sum_bins(own, counts[self.borders]) for own, counts in zip(weights, self.counts, strict=True)]
         hits, alarms = (np.cumsum(np.pad(own, (1, 0))) for own in sums)
@@ -195,9 +195,9 @@ class _BinnedRanking:
         inside = slice(int(self.borders[after - 1]), int(self.borders[after]) + 1)
         fine = []
         for own, counts, start in zip(weights, self.counts, (hits[after - 1], alarms[after - 1]), strict=True):
-            places = counts[inside]
-            within = np.cumsum(np.pad(own[places[0] : places[-1]].astype(np.int64), (1, 0)))
-            fine.append(int(start) + within[places - places[0]])
+            bounds = counts[inside]
+            within = np.cumsum(np.pad(own[bounds[0] : bounds[-1]].astype(np.int64), (1, 0)))
+            fine.append(int(start) + within[bounds - bounds[0]])
         surplus = fine[1] * ones - (ones - fine[0]) * zeros
         at = int(np.argmax(surplus >= 0))
         low, high = int(surplus[at - 1]), int(surplus[at])
@@ -205,7 +205,7 @@ class _BinnedRanking:
 
 
 def _sum_bins(values: NDArray[np.int32], borders: NDArray[np.int64]) -> NDArray[np.int64]:
-    """[B] sums of the values between neighbouring ``borders`` [B + 1], 0 where these are equal."""
+    """Return the sums [B] of the values between neighbouring ``borders`` [B + 1], 0 where these are equal."""
     filled = borders[:-1] < borders[1:]
     sums = np.zeros(len(filled), dtype=np.int64)
     sums[filled] = np.add.reduceat(values, borders[:-1][filled], dtype=np.int64)
@@ -213,7 +213,7 @@ def _sum_bins(values: NDArray[np.int32], borders: NDArray[np.int64]) -> NDArray[
 
 
 def check_trials(answers: TrialPredictions, where: object) -> None:
-    """Raises DataError for arrays that do not fit together."""
+    """Raise DataError for arrays that do not fit together."""
     n, utterances = len(answers.targets), len(answers.utterances)
     shapes: dict[str, tuple[NDArray[Any], tuple[int, ...]]] = {
         "enrol": (answers.enrol, (n,)),

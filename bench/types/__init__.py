@@ -1,4 +1,4 @@
-"""The data types of Otoscope: plain, frozen data that every package speaks in; ``from bench.types import Task``.
+"""The data types of Otoscope: plain, frozen data that all packages exchange; ``from bench.types import Task``.
 
 Nothing here computes, reads a file or imports torch at run time. Units are in names (``_in_s``) or comments.
 """
@@ -6,23 +6,12 @@ Nothing here computes, reads a file or imports torch at run time. Units are in n
 from bench.types.data import Clip, Folds, Shard, ShardSet, Splits
 from bench.types.encoders import Certificate, Check, Encoder, EncoderSpec, Policy
 from bench.types.errors import BenchError, ChoiceError, DataError, EncoderError, UnavailableError
+from bench.types.metrics import Metric, OfCounts, PerClip, Predictions, Resampling, Statistic, Weighted, WeightedMetric
 from bench.types.results import Data, Failure, Leaderboard, Score
 from bench.types.runs import FRAMES, PRECISIONS, PROTOCOLS, SUITES, WIDE, Embeddings, Settings
 from bench.types.targets import Captions, ClassLabel, Event, Events, MultiLabel, Sidecar, Target, Targets, Transcript
-from bench.types.tasks import (
-    DOMAINS,
-    Domain,
-    FitSplit,
-    Metric,
-    Mini,
-    Predictions,
-    Probe,
-    ProbeResult,
-    Task,
-    WeightedMetric,
-    XaresOverrides,
-)
-from bench.types.trials import AudioFile, Pairs, Trials
+from bench.types.tasks import DOMAINS, Domain, FitSplit, Mini, Probe, ProbeResult, Task, XaresOverrides
+from bench.types.trials import AudioFile, Form, Pairs, Trials, Utterance
 
 __all__ = [
     "DOMAINS",
@@ -51,27 +40,34 @@ __all__ = [
     "Failure",
     "FitSplit",
     "Folds",
+    "Form",
     "Leaderboard",
     "Metric",
     "Mini",
     "MultiLabel",
+    "OfCounts",
     "Pairs",
+    "PerClip",
     "Policy",
     "Predictions",
     "Probe",
     "ProbeResult",
+    "Resampling",
     "Score",
     "Settings",
     "Shard",
     "ShardSet",
     "Sidecar",
     "Splits",
+    "Statistic",
     "Target",
     "Targets",
     "Task",
     "Transcript",
     "Trials",
     "UnavailableError",
+    "Utterance",
+    "Weighted",
     "WeightedMetric",
     "XaresOverrides",
 ]

@@ -1,4 +1,4 @@
-"""What it is measured on: shards, their splits or folds, and the clips in them."""
+"""Shards, their splits or folds, and the clips in them."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class ShardSet:
-    """Where a dataset's WebDataset shards lie: ``<key>.<audio>`` and ``<key>.json`` in tar files."""
+    """The WebDataset shards of a dataset: tar files of ``<key>.<audio>`` and ``<key>.json``, and where they lie."""
 
     patterns: Mapping[str, str]  # split or fold name -> shard file pattern (glob) inside the dataset's folder
     folder: str = ""  # folder name below --data; the task's name when empty
@@ -31,7 +31,7 @@ class ShardSet:
 
 @dataclass(frozen=True, slots=True)
 class Splits:
-    """Names of the train, validation and test split (keys of ``ShardSet.patterns``)."""
+    """The names of the train, validation and test split (keys of ``ShardSet.patterns``)."""
 
     train: str | None = "train"  # None: for back-ends of verification that learn nothing
     valid: str | None = "valid"  # None, or equal to ``test``: nothing to select on, the last epoch is used
@@ -40,14 +40,14 @@ class Splits:
 
 @dataclass(frozen=True, slots=True)
 class Folds:
-    """k-fold cross-validation: each named fold is the test set once, the others are the training set."""
+    """K-fold cross-validation: each named fold is the test set once, the others are the training set."""
 
     names: tuple[str, ...]
 
 
 @dataclass(frozen=True, slots=True)
 class Shard:
-    """A shard on disk, verified."""
+    """A verified shard on disk."""
 
     path: Path
     sha256: str
@@ -56,7 +56,7 @@ class Shard:
 
 @dataclass(frozen=True, slots=True)
 class Clip:
-    """One sample of a shard, decoded: mono float32 at the encoder's sampling rate."""
+    """A decoded sample of a shard: mono float32 at the encoder's sampling rate."""
 
     key: str
     audio: NDArray[np.float32]  # [N]

@@ -1,4 +1,4 @@
-"""What is measured: an encoder, how to get it, and what its certificate says."""
+"""An encoder, how it is loaded, and its certificate."""
 
 from __future__ import annotations
 
@@ -29,7 +29,14 @@ class Encoder(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class EncoderSpec:
-    """How to get an encoder, without getting it: a module-level value of a file in ``encoders/``."""
+    """The description and loader of an encoder: a module-level value of a file in ``encoders/``.
+
+    ``load`` gets a torch device string, imports what is heavy and returns an encoder in eval mode.
+
+    >>> spec = EncoderSpec(name="mine", load=lambda device: MyEncoder().to(device), sampling_rate=16_000)
+    >>> spec.name, spec.sampling_rate, spec.default
+    ('mine', 16000, False)
+    """
 
     name: str
     load: Callable[[str], Encoder]  # torch device string -> encoder in eval mode; imports what is heavy itself
@@ -58,12 +65,12 @@ class Check:
 
 
 Policy = Literal["padded", "equal_length", "single"]
-"""How clips may share a batch: zero-padded with lengths, only with clips of the same length, or never."""
+"""The batching of clips: zero-padded with lengths, only with clips of the same length, or one by one."""
 
 
 @dataclass(frozen=True, slots=True)
 class Certificate:
-    """What was measured of an encoder before first use, and the batching that follows from it."""
+    """Measured properties of an encoder, taken before its first use, and the batching that follows from them."""
 
     checks: tuple[Check, ...]
     policy: Policy
@@ -72,4 +79,5 @@ class Certificate:
 
     @property
     def passed(self) -> bool:
+        """Whether all checks passed."""
         return all(check.passed for check in self.checks)

@@ -1,4 +1,4 @@
-"""What a run says: scores, failures and the leaderboard that holds them; imported from ``bench.types``."""
+"""Scores, failures and the leaderboard that holds them."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from typing import Any
 
 @dataclass(frozen=True, slots=True)
 class Data:
-    """Which bytes a score was computed on."""
+    """The data that a score was computed on."""
 
     id: str
     sha256: str  # over the shard digests, sorted
@@ -41,7 +41,7 @@ class Score:
     clusters: int | None  # resampled units, None when clips were resampled one by one
     weight: float
     chance: float
-    majority: float  # metric of one answer for all: the most frequent training class, or each class's training share
+    majority: float  # metric of a constant prediction: the most frequent training class, or each class's training share
     seeds: tuple[int, ...]
     seed_values: tuple[float, ...]
     secondary: Mapping[str, float]  # further metrics
@@ -68,7 +68,7 @@ class Failure:
 
 @dataclass(frozen=True, slots=True)
 class Leaderboard:
-    """What ``leaderboard.json`` holds: the same bytes however the run was made."""
+    """The content of ``leaderboard.json``, of which the bytes do not depend on how the run was made."""
 
     schema: int
     suite: str

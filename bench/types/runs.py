@@ -1,4 +1,4 @@
-"""How it is measured: what the user chose for a run, and the embeddings that come of it."""
+"""The settings of a run, and embeddings."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ FRAMES = {"fp16": "float16", "fp32": "float32"}  # number formats in which frame
 
 @dataclass(frozen=True, slots=True)
 class Settings:
-    """What the user chose for a run."""
+    """The user's choices for a run."""
 
     suite: str
     protocol: str  # one of PROTOCOLS, or "both"; a score has that of its task

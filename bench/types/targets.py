@@ -1,4 +1,4 @@
-"""How a clip's sidecar becomes what a probe is to predict; imported from ``bench.types``."""
+"""Targets: how the sidecar of a clip becomes what a probe is to predict."""
 
 from __future__ import annotations
 
@@ -13,15 +13,15 @@ from numpy.typing import NDArray
 from bench.types.errors import DataError
 
 Sidecar = Mapping[str, Any]
-"""What ``<key>.json`` of a WebDataset sample holds; where the sample has events, a list (see ``Events``)."""
+"""The content of ``<key>.json`` of a WebDataset sample; a list where the sample has events (see ``Events``)."""
 Targets = NDArray[Any]
-"""What is right: class indices int64 [N]; k-hot uint8 [N, C] where a clip may have several labels; object [N], texts or
-tuples of captions."""
+"""Targets of N clips: class indices int64 [N]; k-hot uint8 [N, C] where a clip may have several labels; object [N],
+texts or tuples of captions."""
 
 
 @runtime_checkable
 class Target(Protocol):
-    """How a sidecar becomes a target."""
+    """A function from a sidecar to a target."""
 
     @property
     def n_classes(self) -> int: ...
@@ -33,10 +33,13 @@ class Target(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class ClassLabel:
-    """A single label: ``sidecar[key]`` must be one of ``classes``; its position is the target.
+    """A single label: ``sidecar[key]`` must be one of ``classes``, and its position is the target.
 
     With ``as_int`` a whole number may also be written as a text or as true or false. Raises DataError when the key is
     absent or the value is not a known class.
+
+    >>> ClassLabel("animal", ("cat", "dog"))({"animal": "dog"}, where="clip 1")
+    1
     """
 
     key: str
@@ -52,7 +55,7 @@ class ClassLabel:
         return _find_class(_to_whole_number(value) if self.as_int else value, self.classes, self.key, where)
 
     def stack(self, labels: Sequence[int]) -> Targets:
-        """int64 [N]."""
+        """Return the class indices, int64 [N]."""
         return np.array(labels, dtype=np.int64)
 
 
@@ -62,6 +65,9 @@ class MultiLabel:
 
     Spaces around a label do not count, and a repeated label counts once. Raises DataError when the key is absent, the
     value is no string or a label is not one of ``classes``, and for an empty string unless ``allow_empty``.
+
+    >>> MultiLabel("tags", ("cat", "dog", "rain"))({"tags": "rain;cat"}, where="clip 1").tolist()
+    [1, 0, 1]
     """
 
     key: str
@@ -88,7 +94,7 @@ class MultiLabel:
         return target
 
     def stack(self, labels: Sequence[NDArray[np.uint8]]) -> Targets:
-        """k-hot uint8 [N, C]."""
+        """Return the k-hot vectors, uint8 [N, C]."""
         return np.array(labels, dtype=np.uint8).reshape(len(labels), self.n_classes)
 
 
@@ -102,10 +108,14 @@ class Event(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class Events:
-    """What sounds when: the sidecar is a list of ``{onset_key: s, offset_key: s, label_key: class}``.
+    """Sound events: the sidecar is a list of ``{onset_key: s, offset_key: s, label_key: class}``.
 
     With a ``separator`` the label is a text of several classes that share the times. An empty list is a clip in which
-    nothing of the vocabulary sounds. Answers are scored on segments of ``segment_in_s``, whatever the encoder's hop.
+    nothing of the vocabulary sounds. Predictions are scored on segments of ``segment_in_s``
+    for every encoder, whatever its hop.
+
+    >>> Events(("dog", "rain"))([{"onset": 0.5, "offset": 2.0, "label": "rain"}], where="clip 1")
+    (Event(onset=0.5, offset=2.0, label=1),)
     """
 
     classes: tuple[str | int, ...]
@@ -120,14 +130,14 @@ class Events:
         return len(self.classes)
 
     def stack(self, labels: Sequence[Sequence[Event]]) -> Targets:
-        """k-hot uint8 [N, C]: which classes sound at all in each clip."""
+        """Return the classes that sound at all in each clip, k-hot uint8 [N, C]."""
         stacked = np.zeros((len(labels), self.n_classes), dtype=np.uint8)
         for clip, events in enumerate(labels):
             stacked[clip, [event.label for event in events]] = 1
         return stacked
 
     def __call__(self, sidecar: Sidecar | Sequence[Sidecar], where: str) -> tuple[Event, ...]:
-        """The events in the sidecar's order.
+        """Return the events in the sidecar's order.
 
         Raises DataError for a sidecar that is no list of events, an unknown label, and times that are no numbers, not
         finite, negative or out of order.
@@ -135,10 +145,10 @@ class Events:
         if not isinstance(sidecar, list | tuple):
             raise DataError("events missing", got=f"a {type(sidecar).__name__}", expected="a list", where=where)
         return tuple(
-            event for at, entry in enumerate(sidecar) for event in self._events(entry, f"{where}, event {at + 1}")
+            event for at, entry in enumerate(sidecar) for event in self._read_entry(entry, f"{where}, event {at + 1}")
         )
 
-    def _events(self, entry: object, where: str) -> list[Event]:
+    def _read_entry(self, entry: object, where: str) -> list[Event]:
         wanted = (self.onset_key, self.offset_key, self.label_key)
         if not isinstance(entry, Mapping) or not all(key in entry for key in wanted):
             got = sorted(entry) if isinstance(entry, Mapping) else repr(entry)
@@ -162,6 +172,9 @@ class Captions:
 
     Nothing else may therefore stand in the sidecar. Raises DataError for a clip without captions or with more or fewer
     than ``n_captions``, and for one that is no string or has no visible character.
+
+    >>> Captions(n_captions=None)({"caption": "a dog barks"}, where="clip 1")
+    ('a dog barks',)
     """
 
     n_captions: int | None = 5  # of every clip; None: one or more
@@ -183,7 +196,7 @@ class Captions:
         return tuple(sidecar.values())
 
     def stack(self, labels: Sequence[tuple[str, ...]]) -> Targets:
-        """Tuples of captions, object [N]."""
+        """Return the tuples of captions, object [N]."""
         stacked = np.empty(len(labels), dtype=object)
         for clip, captions in enumerate(labels):  # numpy would make a matrix of them
             stacked[clip] = captions
@@ -192,16 +205,19 @@ class Captions:
 
 @dataclass(frozen=True, slots=True)
 class Transcript:
-    """What is said: the text ``sidecar[key]``, as it is; metrics normalise.
+    """Spoken words: the text ``sidecar[key]``, unchanged; metrics normalise it.
 
     Raises DataError when the key is absent or the value is no string or has no word.
+
+    >>> Transcript("text")({"text": "Good morning."}, where="clip 1")
+    'Good morning.'
     """
 
     key: str
 
     @property
     def n_classes(self) -> int:
-        """0: any text may be said."""
+        """Return 0: there is no vocabulary."""
         return 0
 
     def __call__(self, sidecar: Sidecar, where: str) -> str:
@@ -211,7 +227,7 @@ class Transcript:
         return text
 
     def stack(self, labels: Sequence[str]) -> Targets:
-        """Object array [N] of str."""
+        """Return the transcripts, object array [N] of str."""
         stacked = np.empty(len(labels), dtype=object)
         stacked[:] = labels
         return stacked
@@ -225,7 +241,7 @@ def _read_value(sidecar: Sidecar, key: str, where: str) -> Any:
 
 
 def _to_whole_number(value: Any) -> Any:
-    """A truth value or the text of a whole number as that number; anything else as it is."""
+    """Return a truth value or the text of a whole number as that number, anything else unchanged."""
     if isinstance(value, bool) or (isinstance(value, str) and re.fullmatch(r"\s*[0-9]{1,18}\s*", value, re.ASCII)):
         return int(value)
     return value

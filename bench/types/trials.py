@@ -1,4 +1,4 @@
-"""Verification: pairs of utterances, each the question whether one person speaks both; from ``bench.types``."""
+"""Verification trials: pairs of utterances, which one person speaks or two."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ UNKNOWN = -1  # in the place of a speaker
 
 
 class AudioFile(NamedTuple):
-    """One clip of a corpus that lies in its own layout: an audio file and what is known of it."""
+    """An audio file of a corpus in its own layout, and its labels."""
 
     key: str  # unique; what trial lists call it
     path: str  # below the corpus's folder
@@ -28,7 +28,7 @@ class AudioFile(NamedTuple):
 
 
 class Utterance(NamedTuple):
-    """What a sidecar says of an utterance."""
+    """The labels of an utterance, from its sidecar."""
 
     id: str | None  # None: the clip's key
     speaker: str | None
@@ -41,7 +41,7 @@ class Trials:
 
     Every utterance that the list names must be a clip of that split; clips that it does not name are not used. The
     split ``train``, where there is one, has speakers that are in no trial: back-ends learn means, cohorts, PLDA and
-    calibration from it. A sidecar holds texts: the ``speaker``, who may be unknown in the trials but not in training,
+    calibration from it. A sidecar holds texts: the ``speaker``, which may be unknown in the trials but not in training,
     and the attributes named below, which an utterance may lack; a trial of such an utterance is in no subset of it.
     """
 
@@ -62,12 +62,12 @@ class Trials:
 
     @property
     def attributes(self) -> tuple[str, ...]:
-        """The sidecar keys of everything that subsets ask for, each once; the speaker is not one of them."""
-        named = dict.fromkeys((*self.agree, *self.each, *self.nontargets))
-        return tuple(key for key in named if key != self.speaker)
+        """Sidecar keys that subsets need, each once; the speaker is not one of them."""
+        keys = dict.fromkeys((*self.agree, *self.each, *self.nontargets))
+        return tuple(key for key in keys if key != self.speaker)
 
     def __call__(self, sidecar: Sidecar, where: str) -> Utterance:
-        """Raises DataError for values that are no texts, and where the list's id is missing."""
+        """Return the labels of an utterance. Raises DataError for values that are no texts and a missing id."""
         if not isinstance(sidecar, Mapping):
             raise DataError("no utterance", got=f"a {type(sidecar).__name__}", expected="an object", where=where)
         if self.utterance is not None and self.utterance not in sidecar:
@@ -79,7 +79,7 @@ class Trials:
         )
 
     def stack(self, labels: Sequence[Utterance]) -> Targets:
-        """Utterances, object [N]."""
+        """Return the utterances, object [N]."""
         stacked = np.empty(len(labels), dtype=object)
         for clip, utterance in enumerate(labels):
             stacked[clip] = utterance
@@ -88,11 +88,11 @@ class Trials:
 
 @dataclass(frozen=True, slots=True)
 class Pairs:
-    """Trials as a back-end gets them, in the place of targets: rows of the embeddings [N, D]."""
+    """Trials as a back-end gets them in the place of targets: rows of the embeddings [N, D]."""
 
     enrol: NDArray[np.int32]  # [n]
     test: NDArray[np.int32]  # [n]
-    speakers: NDArray[np.int64]  # [N] 0, 1, ...; UNKNOWN for one of whom nothing is said
+    speakers: NDArray[np.int64]  # [N] 0, 1, ...; UNKNOWN where the speaker is not known
 
 
 def _read_text(sidecar: Sidecar, key: str, where: str) -> str | None:

@@ -32,6 +32,7 @@ from bench.types import (
     Settings,
     ShardSet,
     Splits,
+    Statistic,
     Task,
 )
 from tasks.mini.write import Sample, write_shards
@@ -149,7 +150,7 @@ def test_a_metric_prepared_for_resampling_has_the_interval_of_one_that_is_not() 
     targets = (rng.random((40, 3)) < 0.3).astype(np.uint8)
     scores = (rng.random((2, 40, 3)) + 0.4 * targets).astype(np.float32)
     folds, clusters = np.arange(40) % 2, np.arange(40) // 3
-    slow = replace(mean_average_precision, weighted=None)
+    slow = replace(mean_average_precision, resampling=Statistic(centred=True))
     one, other = (
         compute_interval(metric, targets, scores, folds, clusters) for metric in (mean_average_precision, slow)
     )

@@ -91,7 +91,7 @@ def test_the_metric_of_rows_is_the_same_eer(pair):
     labels, scores = pair[0].astype(np.int64), pair[1]
     assert equal_error_rate.compute(labels, scores) == compute_eer(rank_trials(*pair))
     weights = np.ones((1, len(labels)), dtype=np.int64)
-    assert equal_error_rate.weighted(labels, scores)(weights)[0] == pytest.approx(
+    assert equal_error_rate.resampling.prepare(labels, scores)(weights)[0] == pytest.approx(
         compute_eer(rank_trials(*pair)), abs=1e-15
     )
 
@@ -172,7 +172,7 @@ def test_det_points_fall(pair):
     assert (misses[0], false[0], misses[-1], false[-1]) == (1, 0, 0, 1)
     assert (np.diff(misses) <= 0).all()
     assert (np.diff(false) >= 0).all()
-    thinned = compute_det(rank_trials(*pair), most=3)
+    thinned = compute_det(rank_trials(*pair), n_points=3)
     assert len(thinned[0]) == min(3, len(misses))
     assert set(zip(*thinned, strict=True)) <= set(zip(misses, false, strict=True))
 

@@ -12,6 +12,7 @@ from torchmetrics.functional.classification import binary_eer, multilabel_f1_sco
 from bench.metrics import equal_error_rate, segment_f1_macro, segment_f1_micro
 from bench.metrics.segment_f1 import build_segment_f1, compute_f1, count_segments, count_totals, weight_f1
 from bench.scoring.bootstrap import bootstrap_weighted
+from bench.scoring.measure import weight_counts
 from bench.types import DataError
 
 BOTH = [segment_f1_macro, segment_f1_micro]
@@ -68,7 +69,8 @@ class TestSegmentF1:
     def test_weights_are_repetitions(self, metric, pair, seed):
         targets, predictions = pair
         weights = np.random.default_rng(seed).integers(0, 3, (5, len(targets)))
-        for counts, value in zip(weights, metric.weighted(targets, predictions)(weights), strict=True):
+        weighted = weight_counts(metric.resampling, count_segments(targets, predictions))
+        for counts, value in zip(weights, weighted(weights), strict=True):
             drawn = np.repeat(np.arange(len(targets)), counts)
             if (targets | predictions)[drawn].any():
                 assert value == pytest.approx(metric.compute(targets[drawn], predictions[drawn]), abs=1e-12)
@@ -185,7 +187,7 @@ class TestEqualErrorRate:
     def test_weights_are_repetitions(self, pair, seed):
         targets, scores = pair
         weights = np.random.default_rng(seed).integers(0, 3, (5, len(targets)))
-        for counts, value in zip(weights, equal_error_rate.weighted(targets, scores)(weights), strict=True):
+        for counts, value in zip(weights, equal_error_rate.resampling.prepare(targets, scores)(weights), strict=True):
             drawn = np.repeat(np.arange(len(targets)), counts)
             if len(np.unique(targets[drawn])) == 2:
                 assert value == pytest.approx(equal_error_rate.compute(targets[drawn], scores[drawn]), abs=1e-12)

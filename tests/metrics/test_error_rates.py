@@ -59,7 +59,7 @@ class TestTranscripts:
         order = rng.permutation(len(references))
         assert metric.compute(references[order], hypotheses[order]) == value
         weights = rng.integers(0, 3, (4, len(references)))
-        for counts, found in zip(weights, metric.weighted(references, hypotheses)(weights), strict=True):
+        for counts, found in zip(weights, metric.resampling.prepare(references, hypotheses)(weights), strict=True):
             drawn = np.repeat(np.arange(len(references)), counts)
             if any(references[drawn]):
                 assert found == pytest.approx(metric.compute(references[drawn], hypotheses[drawn]), abs=1e-12)

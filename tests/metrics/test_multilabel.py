@@ -89,7 +89,7 @@ def test_weights_are_repetitions(pair, seed):
     targets, scores = pair
     weights = np.random.default_rng(seed).integers(0, 4, (6, len(targets)))
     weights[0] = 0
-    found = mean_average_precision.weighted(targets, scores)(weights)
+    found = mean_average_precision.resampling.prepare(targets, scores)(weights)
     for counts, value in zip(weights, found, strict=True):
         drawn = np.repeat(np.arange(len(targets)), counts)
         if targets[drawn].any():

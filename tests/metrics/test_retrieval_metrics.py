@@ -11,7 +11,7 @@ from torchmetrics.functional.retrieval import retrieval_hit_rate
 
 from bench.metrics import recall_at_1
 from bench.metrics import retrieval as module
-from bench.metrics.retrieval import KINDS, compute_ranks, compute_recalls, list_kinds
+from bench.metrics.retrieval import KINDS, compute_ranks, compute_recall, list_kinds
 from bench.types import DataError
 
 
@@ -25,6 +25,14 @@ def galleries(draw: st.DrawFn, distinct: bool = False) -> tuple[np.ndarray, np.n
     if distinct:
         return owners, rng.permutation(shape[0] * shape[1]).reshape(shape).astype(np.float32)
     return owners, rng.integers(0, 4, shape).astype(np.float32)
+
+
+def recalls(targets, predictions, ks):
+    return {
+        f"{name}_r@{k}": compute_recall(targets, predictions, kind=kind, k=k)
+        for kind, name in enumerate(KINDS)
+        for k in ks
+    }
 
 
 def ranked(owners, similarity):
@@ -102,7 +110,7 @@ class TestRecall:
             f"audio_to_text_r@{k}": rate(similarity.T, right.T),
             f"text_to_audio_r@{k}": rate(similarity, right),
         }
-        found = compute_recalls(*ranked(owners, similarity), ks=(k,))
+        found = recalls(*ranked(owners, similarity), ks=(k,))
         assert found == pytest.approx(expected, abs=1e-12)
         if k == 1:
             both = np.mean(list(expected.values()))
@@ -124,7 +132,7 @@ class TestRecall:
     @given(galleries())
     def test_more_answers_never_hurt_and_all_are_enough(self, gallery):
         targets, found = ranked(*gallery)
-        values = compute_recalls(targets, found, ks=(1, 2, 5, len(found)))
+        values = recalls(targets, found, ks=(1, 2, 5, len(found)))
         for kind in KINDS:
             own = [value for name, value in values.items() if name.startswith(kind)]
             assert own == sorted(own)
@@ -156,7 +164,7 @@ class TestRecall:
     def test_weights_are_repetitions_of_queries(self, gallery, seed):
         targets, found = ranked(*gallery)
         weights = np.random.default_rng(seed).integers(0, 3, (4, len(targets)))
-        for counts, value in zip(weights, recall_at_1.weighted(targets, found)(weights), strict=True):
+        for counts, value in zip(weights, recall_at_1.resampling.prepare(targets, found)(weights), strict=True):
             drawn = np.repeat(np.arange(len(targets)), counts)
             if len(set(targets[drawn])) == 2:
                 assert value == pytest.approx(recall_at_1.compute(targets[drawn], found[drawn]), abs=1e-12)

@@ -129,7 +129,7 @@ def _resample_task(rows: Sequence[tuple[Source, Score]], resamples: int) -> NDAr
         units = len(own.keys) if own.clusters is None else len(np.unique(own.clusters))
         values = evaluate_weights(metric, own, draw_weights(units, resamples, seed))
         drawn = _resample_seeds(values, seed + 1 + index)
-        if metric.centred:
+        if metric.is_centred:
             drawn += row[1].value - np.nanmean(drawn)
         columns.append(row[1].normalized + (drawn - row[1].value) * compute_scale(row[1]))
     found = np.stack(columns, axis=1)
