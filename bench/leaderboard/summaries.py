@@ -107,7 +107,7 @@ def _compute_mean(scores: Sequence[Score | None], *, field: str = "normalized", 
     return total / math.fsum(weights)
 
 
-def _order_domains(tasks: Sequence[Task | Covered]) -> list[str]:
+def _order_domains(tasks: Sequence[Task | CoveredTask]) -> list[str]:
     """Return the domains that occur: those of the bundled tasks in their fixed order, then others by name."""
     occurring = {task.domain for task in tasks if task.domain is not None}
     return [*(domain for domain in DOMAINS if domain in occurring), *sorted(occurring.difference(DOMAINS))]

@@ -123,6 +123,8 @@ def pytest_configure(config: pytest.Config) -> None:
     except BenchError as error:
         raise pytest.UsageError(str(error)) from error
     config.addinivalue_line("markers", f"{VERIFICATION}: tasks of speaker verification")
+    for domain in sorted({case.task.domain for case in plan.cases}.difference(DOMAINS)):
+        config.addinivalue_line("markers", f"{domain}: tasks of this domain")
     for name in sorted({case.kind for case in plan.cases} - {"linear", "knn", "ridge"}):
         config.addinivalue_line("markers", f"{name}: scores of this probe")
     planned = ("bench.plugin.planning",) if config.getoption("plan") else ()

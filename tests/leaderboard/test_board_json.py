@@ -375,8 +375,8 @@ def test_predictions_are_the_same_bytes_in_every_process(tmp_path):
     code = (
         "import sys; from pathlib import Path; import numpy as np;"
         "from bench.leaderboard.files import predictions as p;"
-        "from bench.scoring.measure import Answers;"
-        "own = Answers(('a', 'b'), np.arange(2), np.zeros((1, 2), int), np.zeros(2, int), None, ('x', 'y'));"
+        "from bench.scoring.measure import ScoredPredictions;"
+        "own = ScoredPredictions(('a', 'b'), np.arange(2), np.zeros((1, 2), int), np.zeros(2, int), None, ('x', 'y'));"
         "p.write_predictions(Path(sys.argv[1]), own)"
     )
     for name in ("1", "2"):
