@@ -123,12 +123,16 @@ def evaluate_events(labelled: LabelledEvents, frozen: Frozen, probe: Probe, sett
     asked = EvalContext(task, labelled.data, frozen, probe, settings, float(targets.seconds.sum()) / 3600)
 
     def quality(problem: FitSplit, row: Predictions) -> float:
-        return metric.compute(np.concatenate([targets.segments(clip) for clip in problem.test.tolist()]), row)
+        return metric.compute(np.concatenate([targets.label_segments(clip) for clip in problem.test.tolist()]), row)
 
     results = run_probe(asked, labelled.frames, targets, labelled.problems, quality, None)
     answers = _collect_answers(labelled, results)
     perfect = np.concatenate(
-        [targets.answers(clip, targets.frames(clip)) for problem in labelled.problems for clip in problem.test.tolist()]
+        [
+            targets.pool_answers(clip, targets.label_frames(clip))
+            for problem in labelled.problems
+            for clip in problem.test.tolist()
+        ]
     )
     ceiling = compute_by_fold(metric, answers.targets, perfect, answers.folds).mean().item()
     majority = _compute_majority(labelled, _require_counts_metric(task))
@@ -138,7 +142,7 @@ def evaluate_events(labelled: LabelledEvents, frozen: Frozen, probe: Probe, sett
 def _collect_answers(labelled: LabelledEvents, results: Sequence[ProbeResult]) -> ScoredPredictions:
     """The segments of all test clips, one clip after another."""
     clips, folds = held_out_rows(labelled.problems)
-    truths = [labelled.targets.segments(clip) for clip in clips.tolist()]
+    truths = [labelled.targets.label_segments(clip) for clip in clips.tolist()]
     sizes = [len(truth) for truth in truths]
     with_rows = [size for size in sizes if size]  # in protocol xares a clip may be too short for a segment
     return ScoredPredictions(
@@ -167,7 +171,7 @@ def _compute_majority(labelled: LabelledEvents, of_counts: CountsMetric) -> floa
 
 def _count_constant_answers(targets: EventTargets | XaresEventTargets, clips: NDArray[np.int64]) -> NDArray[np.int64]:
     """[C, 2, 3] hits, false alarms and misses of always answering yes (0) or no (1) for a class."""
-    truths = [targets.segments(clip) for clip in clips.tolist()]
+    truths = [targets.label_segments(clip) for clip in clips.tolist()]
     active = np.sum([truth.sum(axis=0, dtype=np.int64) for truth in truths], axis=0)
     silent, none = sum(map(len, truths)) - active, np.zeros_like(active)
     return np.stack([np.stack([active, silent, none], axis=1), np.stack([none, none, active], axis=1)], axis=1)

@@ -37,16 +37,16 @@ BLOCK = 1 << 24  # floats of frames computed with at a time: 64 MiB
 class FrameTargets(Protocol):
     """What the probe needs to know of its clips; ``bench.scoring.segments.EventTargets`` with a metric is one."""
 
-    def frames(self, clip: int) -> NDArray[np.uint8]:
+    def label_frames(self, clip: int) -> NDArray[np.uint8]:
         """[T, C] what sounds in each frame; if the probe is ``padded``, of as many frames as there are labels for."""
 
-    def asked(self, clip: int) -> int:
+    def count_frames(self, clip: int) -> int:
         """How many frames are answered for: T, or more where the test batch is padded with frames of zeros."""
 
-    def segments(self, clip: int) -> NDArray[np.uint8]:
+    def label_segments(self, clip: int) -> NDArray[np.uint8]:
         """[K, C] what sounds in each segment."""
 
-    def answers(self, clip: int, frames: NDArray[np.uint8]) -> NDArray[np.uint8]:
+    def pool_answers(self, clip: int, frames: NDArray[np.uint8]) -> NDArray[np.uint8]:
         """[K, C] what frames' answers [T, C] say of each segment."""
 
     @property
@@ -109,7 +109,7 @@ class FrameProbe:
         for place, problem in enumerate(problems):
             check_split(problem, len(vectors), f"frame probe, problem {place + 1} of {len(problems)}")
             for name, rows in (("train", problem.train), ("valid", problem.valid)):
-                if rows is not None and not any(targets.segments(clip).any() for clip in rows.tolist()):
+                if rows is not None and not any(targets.label_segments(clip).any() for clip in rows.tolist()):
                     raise DataError(f"{name} set has no event", got="0", expected="at least 1", where="frame probe")
             fitted = [
                 _fit_head(self, vectors, targets, problem, source=(seed, place), n_classes=n_classes, device=device)
@@ -168,7 +168,7 @@ def _compute_gradients(
     weight = None if probe.pos_weight is None else torch.tensor(probe.pos_weight, device=device)
     total = [torch.zeros_like(tensor) for tensor in heads.tensors]
     for block in _iterate_blocks(vectors, batch):
-        y = [fit_to_length(targets.frames(clip)[start:stop], stop - start) for clip, start, stop in block.parts]
+        y = [fit_to_length(targets.label_frames(clip)[start:stop], stop - start) for clip, start, stop in block.parts]
         truth = torch.from_numpy(np.concatenate(y)).to(device, torch.float32)
         logits = heads.logits(_normalize_frames(vectors, block, device)[None])[0]
         loss = functional.binary_cross_entropy_with_logits(logits, truth, pos_weight=weight, reduction="sum") / count
@@ -189,7 +189,7 @@ def _compute_padding_loss(
 ) -> Tensor:
     """Summed loss of the frames of zeros behind the clips of a batch: all have the same logits, few a label."""
     longest = max(lengths)
-    beyond = [targets.frames(clip)[own:longest] for clip, own in zip(batch.tolist(), lengths, strict=True)]
+    beyond = [targets.label_frames(clip)[own:longest] for clip, own in zip(batch.tolist(), lengths, strict=True)]
     yes = torch.from_numpy(np.sum([part.sum(axis=0, dtype=np.int64) for part in beyond], axis=0)).to(heads.weight)
     no = sum(longest - own for own in lengths) - yes
     logits = _compute_zero_logits(heads)
@@ -240,10 +240,10 @@ def _predict_segments(
             said = [
                 heads.logits(_normalize_frames(vectors, block, heads.weight.device)[None])[0] > 0 for block in blocks
             ]
-            said.append((_compute_zero_logits(heads) > 0).expand(targets.asked(clip) - len(vectors[clip]), -1))
-            answers.append(targets.answers(clip, torch.cat(said).to(torch.uint8).cpu().numpy()))
+            said.append((_compute_zero_logits(heads) > 0).expand(targets.count_frames(clip) - len(vectors[clip]), -1))
+            answers.append(targets.pool_answers(clip, torch.cat(said).to(torch.uint8).cpu().numpy()))
     return np.concatenate(answers)
 
 
 def _concat_segments(targets: FrameTargets, clips: NDArray[np.int64]) -> NDArray[np.uint8]:
-    return np.concatenate([targets.segments(clip) for clip in clips.tolist()])
+    return np.concatenate([targets.label_segments(clip) for clip in clips.tolist()])

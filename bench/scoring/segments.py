@@ -112,22 +112,22 @@ class EventTargets:
     n_classes: int
     score: Callable[[NDArray[Any], NDArray[Any]], float]  # of k-hot [M, C] segments; chooses the epoch
 
-    def frames(self, clip: int) -> NDArray[np.uint8]:
+    def label_frames(self, clip: int) -> NDArray[np.uint8]:
         """Return the targets of the frames of a clip, k-hot [T, C]."""
         return label_frames(self.events[clip], self.spans[clip], self.n_classes)
 
-    def asked(self, clip: int) -> int:
+    def count_frames(self, clip: int) -> int:
         """Return the number T of frames of a clip."""
         return len(self.spans[clip])
 
-    def borders(self, clip: int) -> NDArray[np.float64]:
+    def cut_segments(self, clip: int) -> NDArray[np.float64]:
         """Return the borders [K + 1] in s of the segments of a clip."""
         return cut_segments(float(self.seconds[clip]), self.segment_in_s)
 
-    def segments(self, clip: int) -> NDArray[np.uint8]:
+    def label_segments(self, clip: int) -> NDArray[np.uint8]:
         """Return the targets of the segments of a clip, k-hot [K, C]."""
-        return mark_events(self.events[clip], self.borders(clip), self.n_classes)
+        return mark_events(self.events[clip], self.cut_segments(clip), self.n_classes)
 
-    def answers(self, clip: int, frames: NDArray[np.uint8]) -> NDArray[np.uint8]:
+    def pool_answers(self, clip: int, frames: NDArray[np.uint8]) -> NDArray[np.uint8]:
         """Return the predictions of the segments, k-hot [K, C], of those of the frames [T, C]."""
-        return pool_answers(frames, self.spans[clip], self.borders(clip))
+        return pool_answers(frames, self.spans[clip], self.cut_segments(clip))

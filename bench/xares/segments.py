@@ -63,24 +63,24 @@ class XaresEventTargets:
     score: Callable[[NDArray[Any], NDArray[Any]], float]  # of segments and answers [M, C]; chooses the epoch
     labels_in_s: float | None = None  # labels go up to here, or up to the end of the last event
 
-    def frames(self, clip: int) -> NDArray[np.uint8]:
+    def label_frames(self, clip: int) -> NDArray[np.uint8]:
         """[as many frames as are labelled, C]; may be fewer or more than the clip has"""
         own = self.events[clip]
         end = self.labels_in_s if self.labels_in_s is not None else float(own[:, 1].max(initial=0.0))
         return label_frames(own, count_frames_until(end, self.hop_in_ms), self.hop_in_ms, self.n_classes)
 
-    def asked(self, clip: int) -> int:
+    def count_frames(self, clip: int) -> int:
         """How many frames are answered for."""
         return int(self.lengths[clip])
 
-    def segments(self, clip: int) -> NDArray[np.uint8]:
+    def label_segments(self, clip: int) -> NDArray[np.uint8]:
         """[K, C]"""
-        return self.answers(clip, self.frames(clip))
+        return self.pool_answers(clip, self.label_frames(clip))
 
-    def answers(self, clip: int, frames: NDArray[np.uint8]) -> NDArray[np.uint8]:
+    def pool_answers(self, clip: int, frames: NDArray[np.uint8]) -> NDArray[np.uint8]:
         """[K, C] of the frames' answers [T, C]."""
         return pool_segments(
-            fit_to_length(frames, self.asked(clip)), count_frames_until(self.segment_in_s, self.hop_in_ms)
+            fit_to_length(frames, self.count_frames(clip)), count_frames_until(self.segment_in_s, self.hop_in_ms)
         )
 
 

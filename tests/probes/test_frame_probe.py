@@ -55,7 +55,9 @@ def published(frames: list[np.ndarray], targets: EventTargets, seed: int, epochs
         order = PROBLEM.train[np.argsort(draw_bits(14, seed, 0, epoch + 1), kind="stable")]
         for batch in (order[at : at + PROBE.batch_size] for at in range(0, 14, PROBE.batch_size)):
             x = torch.nn.utils.rnn.pad_sequence([torch.from_numpy(frames[i]) for i in batch], batch_first=True)
-            y = torch.nn.utils.rnn.pad_sequence([torch.from_numpy(targets.frames(i)) for i in batch], batch_first=True)
+            y = torch.nn.utils.rnn.pad_sequence(
+                [torch.from_numpy(targets.label_frames(i)) for i in batch], batch_first=True
+            )
             mask = torch.arange(x.shape[1]) < torch.tensor([len(frames[i]) for i in batch])[:, None]
             loss = torch.nn.functional.binary_cross_entropy_with_logits(
                 head(x)[mask], y[mask].float(), pos_weight=torch.tensor(3.0)
@@ -70,7 +72,7 @@ def published(frames: list[np.ndarray], targets: EventTargets, seed: int, epochs
 
 def answers(head: torch.nn.Module, frames: list[np.ndarray], targets: EventTargets, rows: np.ndarray) -> np.ndarray:
     said = [(torch.sigmoid(head(torch.from_numpy(frames[i]))) > 0.5).numpy().astype(np.uint8) for i in rows]
-    return np.concatenate([targets.answers(i, one) for i, one in zip(rows, said, strict=True)])
+    return np.concatenate([targets.pool_answers(i, one) for i, one in zip(rows, said, strict=True)])
 
 
 def test_as_the_published_loop_with_padding_masked() -> None:
@@ -81,7 +83,7 @@ def test_as_the_published_loop_with_padding_masked() -> None:
         head = published(frames, targets, seed, PROBE.epochs)[-1]
         assert np.array_equal(result.predictions[row], answers(head, frames, targets, PROBLEM.test))
     assert result.info == {"epoch": [4, 4]}
-    assert result.predictions.shape == (2, sum(len(targets.segments(i)) for i in PROBLEM.test), C)
+    assert result.predictions.shape == (2, sum(len(targets.label_segments(i)) for i in PROBLEM.test), C)
     fitted, _, _ = module._fit_head(PROBE, frames, targets, blind, source=(0, 0), n_classes=C, device="cpu")
     head = published(frames, targets, 0, PROBE.epochs)[-1]
     assert torch.allclose(fitted.weight[0].T, head[1].weight, atol=1e-5)
@@ -91,7 +93,7 @@ def test_as_the_published_loop_with_padding_masked() -> None:
 def test_the_epoch_is_chosen_on_validation_clips() -> None:
     frames, targets = clips()
     (result,) = PROBE.run(frames, targets, [PROBLEM], n_classes=C, seeds=(0,))
-    truth = np.concatenate([targets.segments(i) for i in PROBLEM.valid])
+    truth = np.concatenate([targets.label_segments(i) for i in PROBLEM.valid])
     heads = published(frames, targets, 0, PROBE.epochs)
     scores = [segment_f1_micro.compute(truth, answers(head, frames, targets, PROBLEM.valid)) for head in heads]
     best = int(np.argmax(scores))  # the earliest of equals
@@ -131,13 +133,13 @@ def test_test_clips_are_never_looked_up() -> None:
     asked: set[int] = set()
 
     class Watched(EventTargets):
-        def frames(self, clip: int) -> np.ndarray:
+        def label_frames(self, clip: int) -> np.ndarray:
             asked.add(clip)
-            return EventTargets.frames(self, clip)
+            return EventTargets.label_frames(self, clip)
 
-        def segments(self, clip: int) -> np.ndarray:
+        def label_segments(self, clip: int) -> np.ndarray:
             asked.add(clip)
-            return EventTargets.segments(self, clip)
+            return EventTargets.label_segments(self, clip)
 
     watched = Watched(targets.events, targets.spans, targets.seconds, 0.2, C, targets.score)
     PROBE.run(frames, watched, [PROBLEM], n_classes=C, seeds=(0,))

@@ -129,14 +129,14 @@ def test_no_event_is_lost_in_frames_or_segments(
     assert late == sum(event.onset >= seconds - segments.EPSILON_IN_S for event in events)
     assert len(heard) + late == len(events)
     targets = segments.EventTargets([heard], [spans], np.array([seconds]), 0.1, len(events), lambda t, p: 0.0)
-    truth = targets.segments(0)
-    answers = targets.answers(0, targets.frames(0))
-    cells = targets.borders(0)
+    truth = targets.label_segments(0)
+    answers = targets.pool_answers(0, targets.label_frames(0))
+    cells = targets.cut_segments(0)
     for label, event in enumerate(events):
         if event.onset >= seconds - segments.EPSILON_IN_S:
             assert not truth[:, label].any()
             continue
-        assert targets.frames(0)[:, label].any()
+        assert targets.label_frames(0)[:, label].any()
         inside = (cells[:-1] < event.offset - 1e-6) & (cells[1:] > event.onset + 1e-6)
         inside |= (cells[:-1] <= event.onset + 1e-6) & (event.onset + 1e-6 < cells[1:])
         assert np.array_equal(truth[:, label].astype(bool), inside)
@@ -150,8 +150,8 @@ def test_segments_do_not_depend_on_the_encoder() -> None:
         edges = np.append(np.arange(0, 2.0, hop), 2.0)
         spans = np.stack([edges[:-1], edges[1:]], axis=1)
         targets = segments.EventTargets([events], [spans], np.array([2.0]), 0.1, 3, lambda t, p: 0.0)
-        made.append(targets.segments(0))
-        assert targets.answers(0, targets.frames(0)).shape == (20, 3)
+        made.append(targets.label_segments(0))
+        assert targets.pool_answers(0, targets.label_frames(0)).shape == (20, 3)
     assert all(np.array_equal(made[0], other) for other in made)
     assert made[0].sum(axis=0).tolist() == [4, 1, 1]
 

@@ -266,7 +266,7 @@ def test_the_frame_probe_agrees_with_the_published_loop(
     monkeypatch.setattr(frame_module, "BLOCK", 50 * D)
     probe = FrameProbe(epochs=EPOCHS, learning_rate=1e-2, batch_size=SIZE, pos_weight=pos_weight)
     (result,) = probe.as_published().run(stored, targets, [problem], n_classes=SHAPES, seeds=tuple(range(SEEDS // 2)))
-    truth = np.concatenate([targets.segments(clip) for clip in problem.test])
+    truth = np.concatenate([targets.label_segments(clip) for clip in problem.test])
     ours = [segment_f1_micro.compute(truth, row) for row in result.predictions]
     assert_equal_on_average(ours, theirs)
     assert 0.2 < np.mean(ours) < 0.97

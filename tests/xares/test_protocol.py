@@ -413,7 +413,7 @@ def test_a_note_that_the_vocabulary_lacks_is_left_out_and_counted(tmp_path: Path
     published = apply_protocol(task, "xares")
     labelled = embed_events(published, found, encoder, settings, nothing)
     assert labelled.rates == {"missing": 0.0, "events left out": pytest.approx(3 / 12)}
-    assert labelled.targets.asked(8) == 60  # tested together with the next, which is longer
+    assert labelled.targets.count_frames(8) == 60  # tested together with the next, which is longer
     made = evaluate_events(labelled, encoder, published.probes[0], settings)
     assert made.answers.targets.shape == (2 * (6 + 8), 2)  # two batches of two clips: 0.5 and 0.6, 0.7 and 0.8 s
     assert made.score.clusters == 4
@@ -424,9 +424,9 @@ def test_a_clip_without_a_whole_segment_has_no_row() -> None:
     targets = XaresEventTargets(
         [np.array([[0.0, 0.1, 0.0]])] * 2, np.array([2, 12]), np.array([0.02, 0.12]), 10.0, 0.05, 1, lambda t, p: 0.0
     )
-    assert [len(targets.segments(clip)) for clip in (0, 1)] == [0, 2]
+    assert [len(targets.label_segments(clip)) for clip in (0, 1)] == [0, 2]
     limited = replace(targets, labels_in_s=0.05)
-    assert [limited.segments(1)[:, 0].tolist(), targets.segments(1)[:, 0].tolist()] == [[1, 0], [1, 1]]
+    assert [limited.label_segments(1)[:, 0].tolist(), targets.label_segments(1)[:, 0].tolist()] == [[1, 0], [1, 1]]
 
 
 @given(st.lists(st.integers(1, 50), min_size=1, max_size=20), st.integers(1, 7))
