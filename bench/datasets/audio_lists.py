@@ -1,7 +1,7 @@
 """Audio files of a corpus in its own layout, as a list that is read like a shard.
 
-The list is made by ``bench.datasets.corpora``: JSON with the corpus's folder and, of every file, key, path, size and
-sidecar.
+The list is written by ``bench.datasets.corpora``: JSON with the corpus's folder and the key, path, size and sidecar of
+every file.
 """
 
 from __future__ import annotations
@@ -17,23 +17,27 @@ SUFFIX = ".files"
 
 
 class ListedAudio(NamedTuple):
-    """A file of a list."""
+    """An audio file of a list."""
 
     key: str
     path: Path
-    size: int
+    size: int  # bytes
     sidecar: Sidecar
 
 
 def read_audio_list(path: Path) -> Iterator[ListedAudio]:
-    """Every file of the list at ``path``. Raises DataError for one that is gone or has no longer the size it had."""
-    told = json.loads(path.read_text(encoding="utf-8"))
-    for key, name, size, sidecar in told["files"]:
-        where = Path(told["folder"]) / name
+    """Yield the files of the list at ``path``.
+
+    Raises:
+        DataError: A file is missing or its size has changed.
+    """
+    content = json.loads(path.read_text(encoding="utf-8"))
+    for key, name, expected_size, sidecar in content["files"]:
+        audio = Path(content["folder"]) / name
         try:
-            found = where.stat().st_size
+            size = audio.stat().st_size
         except OSError as error:
-            raise DataError("cannot read", got=error.strerror, expected="an audio file", where=where) from error
-        if found != size:
-            raise DataError("file has changed", got=f"{found} bytes", expected=size, where=where)
-        yield ListedAudio(key, where, size, sidecar)
+            raise DataError("cannot read", got=error.strerror, expected="an audio file", where=audio) from error
+        if size != expected_size:
+            raise DataError("file has changed", got=f"{size} bytes", expected=expected_size, where=audio)
+        yield ListedAudio(key, audio, expected_size, sidecar)

@@ -1,4 +1,4 @@
-"""A task's shards: made, found, verified and counted before anything is encoded."""
+"""Prepare the shards of a task: generate, locate or fetch, then verify and count them, before anything is encoded."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from bench.types import ClassLabel, Data, DataError, Events, Folds, MultiLabel, 
 
 @dataclass(frozen=True, slots=True)
 class Dataset:
-    """The verified shards of a task's splits or folds, and what a score says about them."""
+    """The verified shards of a task's splits or folds, and the facts about them that a score quotes."""
 
     splits: Mapping[str, tuple[Shard, ...]]
     id: str
@@ -25,10 +25,11 @@ class Dataset:
     licence: str
     synthetic: bool
     reference: bool | None
-    samples: Mapping[str, int] = field(default_factory=dict)  # split or fold -> clips, as recorded at first use
+    samples: Mapping[str, int] = field(default_factory=dict)  # split or fold -> clips, as noted at first use
     trials: Path | None = None  # the trial list of a verification task
 
-    def described(self, hours: float, classes: int) -> Data:
+    def describe(self, hours: float, classes: int) -> Data:
+        """Return the entry of a leaderboard about this dataset; ``hours`` of audio in ``classes`` classes."""
         return Data(self.id, self.sha256, self.licence, self.synthetic, self.reference, hours, classes)
 
 
@@ -43,43 +44,45 @@ def prepare_dataset(
     progress: Callable[[int], None] = ignore_progress,
     threads: int = 1,
 ) -> Dataset:
-    """Find a task's shards and verify every byte; they are made first for the embedded suite, fetched for the full one.
+    """Find a task's shards and verify every byte.
 
-    ``mirror`` is a repository to fetch from (see ``source``); ``progress`` is told the bytes that arrive; ``threads``
-    shards are verified at a time. Raises DataError when the suite has no such task, shards are missing and may or can
-    not be fetched, a split has no shard, a shard is damaged or not what it was at first use, or a training shard is
-    also a test shard.
+    Shards of the synthetic suite are generated first, those of the full suite are fetched first.
+
+    Args:
+        task: The task.
+        suite: ``mini`` (synthetic) or ``full``.
+        cache: Folder of generated and fetched shards.
+        data: Folder of the user's shards, searched before the cache.
+        offline: Fetch nothing.
+        mirror: Repository to fetch from (see ``choose_source``).
+        progress: Called with the number of bytes that arrived.
+        threads: Number of shards that are verified at a time.
+
+    Raises:
+        DataError: The suite has no such task, shards are missing and may or can not be fetched, a split has no shard, a
+            shard is damaged or differs from the one of the first use, or a training shard is also a test shard.
     """
     if suite != "mini" and task.shards.corpus is not None:
-        return _of_corpus(task, cache, data)
+        return _prepare_corpus(task, cache, data)
     if suite == "mini":
         folder, digests = make_synthetic_shards(task, cache)
     else:
-        folder, digests = _given(task, cache, data, choose_source(task, mirror), offline, progress)
+        folder, digests = _fetch_missing(task, cache, data, choose_source(task, mirror), offline, progress)
     splits = {
         name: shards.verify_shards(shards.find_shards(folder, task.shards.patterns[name]), digests, threads)
         for name in list_splits(task)
     }
     _refuse_overlap(task, splits)
     samples = {}
-    if suite != "mini" and _pinned(task):
-        manifest.pin_shards(folder, [shard for found in splits.values() for shard in found])
-        samples = _recorded_samples(folder, splits)
-    everything = sorted({shard.sha256 for found in splits.values() for shard in found})
-    trials = _trials(task, folder)
-    if trials is not None:
-        everything.append(shards.compute_sha256(trials))
+    if suite != "mini" and _is_pinned(task):
+        manifest.pin_shards(folder, [shard for split in splits.values() for shard in split])
+        samples = _count_noted_samples(folder, splits)
+    trials = _locate_trials(task, folder)
     mini = task.mini if suite == "mini" else None
     return Dataset(
         splits,
-        id=f"mini-v{mini.version}/{mini.folder or task.name}"
-        if mini
-        else f"zenodo:{task.shards.zenodo}"
-        if task.shards.zenodo
-        else f"hf:{task.shards.hugging_face}"
-        if task.shards.hugging_face
-        else _named(task),
-        sha256=hashlib.sha256("".join(everything).encode()).hexdigest(),
+        id=_build_id(task) if mini is None else f"mini-v{mini.version}/{mini.folder or task.name}",
+        sha256=_hash_contents(splits, trials),
         licence=mini.licence if mini else task.licence,
         synthetic=mini is not None,
         reference=digests == dict(mini.sha256) if mini else None,
@@ -88,35 +91,8 @@ def prepare_dataset(
     )
 
 
-def _of_corpus(task: Task, cache: Path, data: Path | None) -> Dataset:
-    """A corpus in its own layout; its files are no shards, but are grouped, digested and stored like them."""
-    folder = corpora.require_corpus(task, list_folders(task), data)
-    splits = {name: corpora.index_groups(task, folder, name, cache) for name in list_splits(task)}
-    everything = sorted({shard.sha256 for found in splits.values() for shard in found})
-    trials = _trials(task, folder)
-    if trials is not None:
-        everything.append(shards.compute_sha256(trials))
-    digest = hashlib.sha256("".join(everything).encode()).hexdigest()
-    return Dataset(splits, _named(task), digest, task.licence, synthetic=False, reference=None, trials=trials)
-
-
-def _trials(task: Task, folder: Path) -> Path | None:
-    if not isinstance(task.target, Trials):
-        return None
-    path = folder / task.target.file
-    if not path.is_file():
-        there = sorted(own.name for own in folder.iterdir())[:8]
-        raise DataError("no trial list", got=there, expected=task.target.file, where=folder)
-    return path
-
-
-def _named(task: Task) -> str:
-    """What a user's own folder holds: the corpora that its trials are of, or the task's own data."""
-    return "+".join(task.target.corpora if isinstance(task.target, Trials) else ()) or task.name
-
-
 def adapt_to_suite(task: Task, suite: str) -> Task:
-    """The task as a suite asks it: its embedded version may have fewer classes and other probe hyperparameters."""
+    """Return the task as a suite runs it: the synthetic version may have fewer classes and other hyperparameters."""
     mini = task.mini
     if suite != "mini" or mini is None:
         return task
@@ -132,61 +108,60 @@ def adapt_to_suite(task: Task, suite: str) -> Task:
 
 
 def list_folders(task: Task) -> tuple[str, ...]:
-    """Names that the folder of a task's shards may have; what has to be fetched or recorded goes into the first."""
+    """Return the names that the folder of a task's shards may have; shards are fetched into the first."""
     return tuple(dict.fromkeys((task.shards.folder or task.name, task.name, *task.shards.also)))
 
 
 def share_folders(tasks: Sequence[Task], known: Sequence[Task]) -> tuple[Task, ...]:
-    """The tasks, each told the folders of those, and of the ``known``, that ask about the same record."""
-    return tuple(
-        replace(task, shards=replace(task.shards, also=tuple(dict.fromkeys((*task.shards.also, *also)))))
-        if (also := [name for other in (*tasks, *known) if _same_record(task, other) for name in list_folders(other)])
-        else task
-        for task in tasks
-    )
+    """Return the tasks, each with the folder names of all tasks, ``known`` ones included, of the same Zenodo record."""
+    everything = (*tasks, *known)
+
+    def share(task: Task) -> Task:
+        also = [name for other in everything if _has_same_record(task, other) for name in list_folders(other)]
+        if not also:
+            return task
+        return replace(task, shards=replace(task.shards, also=tuple(dict.fromkeys((*task.shards.also, *also)))))
+
+    return tuple(map(share, tasks))
 
 
 def locate_folder(task: Task, root: Path) -> Path | None:
-    """Where below ``root`` the shards of a task lie, ``root`` included; None when there is not one of them.
+    """Return the folder below ``root``, or ``root`` itself, with shards of a task; None when there are none.
 
-    A complete folder goes before one that lacks some. Of a corpus in its own layout: where its trial list is.
+    A complete folder goes before one that lacks some. For a corpus in its own layout: the folder of its trial list.
     """
     if task.shards.corpus is not None:
         return corpora.locate_corpus(task, list_folders(task), root)
     patterns = tuple(task.shards.patterns[name] for name in list_splits(task))
-    places = [root / name for name in list_folders(task)]
-    whole = (place for place in (*places, root) if is_complete(patterns, place))
-    some = (place for place in places if any(next(place.glob(pattern), None) for pattern in patterns))
-    return next(whole, None) or next(some, None) or (root if list_missing_files(patterns, root) else None)
-
-
-def _same_record(task: Task, other: Task) -> bool:
-    return task.shards.zenodo is not None and task.shards.zenodo == other.shards.zenodo
+    folders = [root / name for name in list_folders(task)]
+    complete = (folder for folder in (*folders, root) if is_complete(patterns, folder))
+    partial = (folder for folder in folders if any(next(folder.glob(pattern), None) for pattern in patterns))
+    return next(complete, None) or next(partial, None) or (root if list_missing_files(patterns, root) else None)
 
 
 def list_splits(task: Task) -> tuple[str, ...]:
-    """The splits or folds that a task needs, each once."""
+    """Return the names of the splits or folds that a task needs, each once."""
     if isinstance(task.split, Folds):
         return task.split.names
-    wanted = (task.split.train, task.split.valid, task.split.test)
-    return tuple(dict.fromkeys(name for name in wanted if name is not None))
+    names = (task.split.train, task.split.valid, task.split.test)
+    return tuple(dict.fromkeys(name for name in names if name is not None))
 
 
 def check_complete(task: Task, data: Dataset, split: str, clips: int, suite: str) -> None:
-    """Raises DataError when a split has not the clips of its first use, or of its publication where that is known."""
+    """Raise DataError when a split has not as many clips as at first use, or as published where that is known."""
     published = task.shards.samples.get(split) if suite == "full" else None
-    for expected, said in ((published, ""), (data.samples.get(split), ", as recorded at first use")):
+    for expected, origin in ((published, ""), (data.samples.get(split), ", as recorded at first use")):
         if expected is not None and clips != expected:
             got = f"{clips} clips"
-            raise DataError(f"split {split} is incomplete", got=got, expected=f"{expected}{said}", where=task.name)
+            raise DataError(f"split {split} is incomplete", got=got, expected=f"{expected}{origin}", where=task.name)
 
 
 def choose_source(task: Task, mirror: str = "") -> str | Mirror | None:
-    """Where a task's shards are fetched from: its Zenodo record, or a mirror; None for what is published nowhere.
+    """Return where to fetch a task's shards from: its Zenodo record or a mirror; None when they are not public.
 
     ``mirror`` is ``hf`` for the mirrors that tasks name, or ``OWNER/REPO[@REVISION]`` with a folder for each task.
     """
-    if not _pinned(task):
+    if not _is_pinned(task):
         return None
     if mirror and mirror != "hf":
         return replace(hugging_face.parse_mirror(mirror), folders=list_folders(task))
@@ -195,7 +170,51 @@ def choose_source(task: Task, mirror: str = "") -> str | Mirror | None:
     return task.shards.zenodo
 
 
-def _given(
+def _prepare_corpus(task: Task, cache: Path, data: Path | None) -> Dataset:
+    """Return a corpus in its own layout; its files are no shards, but are grouped, digested and stored like them."""
+    folder = corpora.require_corpus(task, list_folders(task), data)
+    splits = {name: corpora.index_groups(task, folder, name, cache) for name in list_splits(task)}
+    trials = _locate_trials(task, folder)
+    digest = _hash_contents(splits, trials)
+    return Dataset(splits, _name_own_data(task), digest, task.licence, synthetic=False, reference=None, trials=trials)
+
+
+def _hash_contents(splits: Mapping[str, Sequence[Shard]], trials: Path | None) -> str:
+    """Return the sha256 over the digests of all shards, each once, and of the trial list."""
+    digests = sorted({shard.sha256 for split in splits.values() for shard in split})
+    if trials is not None:
+        digests.append(shards.compute_sha256(trials))
+    return hashlib.sha256("".join(digests).encode()).hexdigest()
+
+
+def _locate_trials(task: Task, folder: Path) -> Path | None:
+    if not isinstance(task.target, Trials):
+        return None
+    path = folder / task.target.file
+    if not path.is_file():
+        names = sorted(entry.name for entry in folder.iterdir())[:8]
+        raise DataError("no trial list", got=names, expected=task.target.file, where=folder)
+    return path
+
+
+def _build_id(task: Task) -> str:
+    if task.shards.zenodo:
+        return f"zenodo:{task.shards.zenodo}"
+    if task.shards.hugging_face:
+        return f"hf:{task.shards.hugging_face}"
+    return _name_own_data(task)
+
+
+def _name_own_data(task: Task) -> str:
+    """Return the id of a user's own folder: the corpora that its trials are of, or the task's own data."""
+    return "+".join(task.target.corpora if isinstance(task.target, Trials) else ()) or task.name
+
+
+def _has_same_record(task: Task, other: Task) -> bool:
+    return task.shards.zenodo is not None and task.shards.zenodo == other.shards.zenodo
+
+
+def _fetch_missing(
     task: Task,
     cache: Path,
     data: Path | None,
@@ -203,9 +222,9 @@ def _given(
     offline: bool,
     progress: Callable[[int], None],
 ) -> tuple[Path, dict[str, str]]:
-    """The folder of a dataset's shards, complete, and the digests noted at first use.
+    """Return the folder of a dataset's shards, completed if need be, and the digests noted at first use.
 
-    That is one of the task's folders below ``data`` (or ``data`` itself, if the shards lie there), else in the cache.
+    The folder is one of the task's below ``data`` (or ``data`` itself, if the shards lie there), else in the cache.
     """
     root = data or cache / "full"
     folder = locate_folder(task, root) or root / list_folders(task)[0]
@@ -215,25 +234,25 @@ def _given(
         raise DataError(f"no data for {task.name}", got="no --data", expected=expected, where="--suite full")
     if record is not None and not is_complete(patterns, folder):
         fetch_files(record, patterns, folder, offline=offline, progress=progress, deep=False)
-    if not _pinned(task):
+    if not _is_pinned(task):
         return folder if folder.is_dir() or data is None else data, {}
-    if absent := list_missing_files(patterns, folder):
+    if missing := list_missing_files(patterns, folder):
         expected = "every shard that was there at first use"
-        raise DataError("shards missing", got=f"no {', '.join(absent)}", expected=expected, where=folder)
-    known = manifest.read_manifest(folder)
-    return folder, {name: entry.sha256 for name, entry in known.items() if entry.sha256 is not None}
+        raise DataError("shards missing", got=f"no {', '.join(missing)}", expected=expected, where=folder)
+    entries = manifest.read_manifest(folder)
+    return folder, {name: entry.sha256 for name, entry in entries.items() if entry.sha256 is not None}
 
 
-def _pinned(task: Task) -> bool:
-    """Whether shards are recorded at first use: published ones never change, a user's own data may."""
+def _is_pinned(task: Task) -> bool:
+    """Return True if shards are noted at first use: published ones never change, a user's own data may."""
     return task.shards.zenodo is not None or task.shards.hugging_face is not None or task.private
 
 
-def _recorded_samples(folder: Path, splits: Mapping[str, Sequence[Shard]]) -> dict[str, int]:
-    """How many clips each split had at first use, where all of its shards are recorded."""
+def _count_noted_samples(folder: Path, splits: Mapping[str, Sequence[Shard]]) -> dict[str, int]:
+    """Count the clips that each split had at first use, where all of its shards are in the manifest."""
     counts = {name: entry.samples for name, entry in manifest.read_manifest(folder).items()}
-    each = {split: [counts.get(shard.path.name) for shard in found] for split, found in splits.items()}
-    return {split: sum(filter(None, found)) for split, found in each.items() if None not in found}
+    by_split = {name: [counts.get(shard.path.name) for shard in split] for name, split in splits.items()}
+    return {name: sum(filter(None, numbers)) for name, numbers in by_split.items() if None not in numbers}
 
 
 def _refuse_overlap(task: Task, splits: Mapping[str, tuple[Shard, ...]]) -> None:

@@ -1,11 +1,10 @@
-"""A record's shards in a folder: fetched once, by one process, and the same bytes ever after.
+"""Fetch a record's shards into a folder: once, by one process, and the same bytes ever after.
 
-A record is one of Zenodo's, or a mirror that stands in for it.
+A record is one of Zenodo's, or a mirror in its place.
 
 ``manifest.json`` in the folder says what every file is: ``{name: {bytes, md5, sha256, samples, record}}``. The sizes
-and md5 digests of a whole record enter when the server is first asked, a file's sha256 and number of samples when the
-file is first seen complete; from then on any difference is an error. A file that is still on its way is called
-``.<name>.part``.
+and md5 digests of a whole record enter when the server first lists it, a file's sha256 and number of samples when the
+file is first complete; from then on any difference is an error. An unfinished file is called ``.<name>.part``.
 """
 
 from __future__ import annotations
@@ -39,7 +38,7 @@ Progress = Callable[[int], None]
 
 
 def ignore_progress(_: int) -> None:
-    """No progress shown."""
+    """Show no progress."""
 
 
 def plan_downloads(
@@ -49,14 +48,17 @@ def plan_downloads(
     *,
     base_url: str | None = None,
     offline: bool = False,
-    manners: RetryPolicy | None = None,
+    retries: RetryPolicy | None = None,
 ) -> tuple[RemoteFile, ...]:
-    """What ``fetch`` would bring, sorted by name; writes nothing. The server is asked unless the manifest knows.
+    """Return the files that ``fetch_files`` would download, sorted by name; write nothing.
 
-    Raises DataError as ``fetch`` does; ``offline`` alone is none as long as the manifest knows the record.
+    The server is asked unless the manifest lists the record.
+
+    Raises:
+        DataError: As for ``fetch_files``; ``offline`` is no error as long as the manifest lists the record.
     """
-    found = list_record_files(record, patterns, folder, base_url, offline, Session(manners or RetryPolicy()))
-    files = select_files(found, patterns, f"record {record}")
+    listed = list_record_files(record, patterns, folder, base_url, offline, Session(retries or RetryPolicy()))
+    files = select_files(listed, patterns, f"record {record}")
     return tuple(file for file in files if not (folder / file.name).exists())
 
 
@@ -70,42 +72,57 @@ def fetch_files(
     parallel: int = 4,
     progress: Progress = ignore_progress,
     deep: bool = True,
-    manners: RetryPolicy | None = None,
+    retries: RetryPolicy | None = None,
 ) -> list[Path]:
-    """The files of a record that match ``patterns``, in ``folder``: kept where right, fetched where missing.
+    """Return the files of a record that match ``patterns``, downloading those that ``folder`` lacks.
 
-    ``progress`` is told by how many bytes the folder has grown (less than 0 when a file starts again); the sum over a
-    call is that of ``plan`` before it. ``deep=False`` compares only the size of a file whose sha256 is recorded, for
-    a caller that compares the digest itself. No request is made when nothing is missing and the manifest knows.
+    No request is made when nothing is missing and the manifest lists the record.
 
-    Returns paths sorted by name. Raises DataError when a file is missing and ``offline``, differs from the record or
-    from the manifest, does not arrive, or would not fit on the disk; what has arrived is kept and gone on from.
+    Args:
+        record: Zenodo's id of the record, or a mirror.
+        patterns: File name patterns; every one must match.
+        folder: Folder of the files and of their manifest.
+        base_url: Address of the server, by default the public one.
+        offline: Raise instead of asking the server.
+        parallel: Number of downloads at a time.
+        progress: Called with the bytes by which the folder has grown (less than 0 when a file starts again). The
+            numbers of a call add up to those of ``plan_downloads`` before it.
+        deep: Compare the digests of files already here. False compares only the size of a file whose sha256 is in the
+            manifest, for a caller that compares the digest itself.
+        retries: How often and how patiently the server is asked.
+
+    Returns:
+        Paths, sorted by name.
+
+    Raises:
+        DataError: A file is missing and ``offline``, differs from the record or the manifest, does not arrive, or does
+            not fit on the disk. What has arrived is kept, and the next call resumes from there.
     """
-    session = Session(manners or RetryPolicy())
-    found = list_record_files(record, patterns, folder, base_url, offline, session)
-    files = select_files(found, patterns, f"record {record}")
+    session = Session(retries or RetryPolicy())
+    listed = list_record_files(record, patterns, folder, base_url, offline, session)
+    files = select_files(listed, patterns, f"record {record}")
     missing = [file for file in files if not (folder / file.name).exists()]
     if missing and offline:
         raise build_offline_error(missing, folder)
-    if any(not file.url for file in missing) or (not offline and _unverifiable(files, folder)):
-        found = request_record_files(record, folder, base_url, session)
-        files = select_files(found, patterns, f"record {record}")
-    if any(file.url for file in found):
-        save_listing(found, patterns, folder)
+    if any(not file.url for file in missing) or (not offline and _has_unverifiable(files, folder)):
+        listed = request_record_files(record, folder, base_url, session)
+        files = select_files(listed, patterns, f"record {record}")
+    if any(file.url for file in listed):
+        save_listing(listed, patterns, folder)
     _check_room(missing, folder)
     lock = threading.Lock()
 
-    def told(grown: int) -> None:
+    def report(grown: int) -> None:
         with lock:
             progress(grown)
 
-    settle = partial(_settle, folder=folder, session=session, progress=told, deep=deep)
-    _together(settle, files, session, parallel)
+    settle = partial(_settle, folder=folder, session=session, progress=report, deep=deep)
+    _settle_in_parallel(settle, files, session, parallel)
     return [folder / file.name for file in files]
 
 
-def _unverifiable(files: Sequence[RemoteFile], folder: Path) -> bool:
-    """Whether a file is here of which nobody, not even the manifest, has told a checksum yet."""
+def _has_unverifiable(files: Sequence[RemoteFile], folder: Path) -> bool:
+    """Return True if a file is here whose checksum neither the listing nor the manifest has."""
     known = {name for name, entry in manifest.read_manifest(folder).items() if entry.sha256}
     return any(not (file.md5 or file.sha256 or file.name in known) for file in files)
 
@@ -119,20 +136,20 @@ def _check_room(missing: Sequence[RemoteFile], folder: Path) -> None:
     except OSError as error:
         got = error.strerror or str(error)
         raise DataError("cannot write", got=got, expected="a folder for shards", where=folder) from error
-    needed = sum(file.bytes - min(file.bytes, count_part_bytes(_part(folder, file))) for file in missing)
+    needed = sum(file.bytes - min(file.bytes, count_part_bytes(_get_part(folder, file))) for file in missing)
     if needed > free:
         got, expected = f"{format_megabytes(free)} free", f"{format_megabytes(needed)} for {len(missing)} files"
         raise DataError("disk is too full", got=got, expected=expected, where=folder)
 
 
-def _part(folder: Path, file: RemoteFile) -> Path:
+def _get_part(folder: Path, file: RemoteFile) -> Path:
     return folder / f".{file.name}.part"
 
 
-def _together(
+def _settle_in_parallel(
     settle: Callable[[RemoteFile], None], files: Sequence[RemoteFile], session: Session, parallel: int
 ) -> None:
-    """Settle files in threads; the first failure (or an interrupt) stops the others and is raised."""
+    """Settle files in threads; raise the first failure (or interrupt) after stopping the others."""
     with ThreadPoolExecutor(max(1, parallel)) as pool:
         futures = [pool.submit(settle, file) for file in files]
         try:
@@ -146,19 +163,19 @@ def _together(
 
 
 def _settle(file: RemoteFile, folder: Path, session: Session, progress: Progress, deep: bool) -> None:
-    """Check the file if it is here, else bring it, unless another process did while this one waited for the lock."""
+    """Check the file if it is here, else download it, unless another process did so while this one waited."""
     path = folder / file.name
     if not path.exists():
-        with _held(folder / manifest.LOCKS / f"{file.name}.lock", session):
+        with _hold_lock(folder / manifest.LOCKS / f"{file.name}.lock", session):
             if not path.exists():
-                _bring(file, folder, session, progress)
+                _download_verified(file, folder, session, progress)
                 return
         progress(file.bytes)
-    _check(file, path, session, deep)
+    _check_file(file, path, session, deep)
 
 
 @contextlib.contextmanager
-def _held(path: Path, session: Session) -> Iterator[None]:
+def _hold_lock(path: Path, session: Session) -> Iterator[None]:
     path.parent.mkdir(parents=True, exist_ok=True)
     lock = FileLock(str(path))
     while True:
@@ -172,7 +189,7 @@ def _held(path: Path, session: Session) -> Iterator[None]:
         lock.release()
 
 
-def _check(file: RemoteFile, path: Path, session: Session, deep: bool) -> None:
+def _check_file(file: RemoteFile, path: Path, session: Session, deep: bool) -> None:
     session.check()
     size = path.stat().st_size
     if size != file.bytes:
@@ -181,33 +198,33 @@ def _check(file: RemoteFile, path: Path, session: Session, deep: bool) -> None:
     before = manifest.read_manifest(path.parent).get(file.name)
     if not deep and before is not None and before.sha256 is not None:
         return
-    facts = manifest.measure_file(path, known=before)
-    if different := file.difference(facts.md5, facts.sha256):
-        expected = f"{different[1]}; remove it to fetch it again"
-        raise DataError("file differs from the record", got=different[0], expected=expected, where=path)
-    manifest.update_manifest(path.parent, {file.name: facts})
+    entry = manifest.measure_file(path, known=before)
+    if mismatch := file.find_mismatch(entry.md5, entry.sha256):
+        expected = f"{mismatch[1]}; remove it to fetch it again"
+        raise DataError("file differs from the record", got=mismatch[0], expected=expected, where=path)
+    manifest.update_manifest(path.parent, {file.name: entry})
 
 
-def _bring(file: RemoteFile, folder: Path, session: Session, progress: Progress) -> None:
-    part, shown = _part(folder, file), 0
+def _download_verified(file: RemoteFile, folder: Path, session: Session, progress: Progress) -> None:
+    part, reported = _get_part(folder, file), 0
 
-    def at(size: int) -> None:
-        nonlocal shown
-        progress(size - shown)
-        shown = size
+    def report(size: int) -> None:
+        nonlocal reported
+        progress(size - reported)
+        reported = size
 
-    for last in (False, True):
-        download(file, part, session, at)
-        facts = manifest.measure_file(part, name=file.name)
-        different = file.difference(facts.md5, facts.sha256)
-        if different is None:
+    for is_last in (False, True):
+        download(file, part, session, report)
+        entry = manifest.measure_file(part, name=file.name)
+        mismatch = file.find_mismatch(entry.md5, entry.sha256)
+        if mismatch is None:
             break
         part.unlink()  # also when only the resumed beginning was bad
-        at(0)
-        if last:
-            raise DataError("download is corrupt", got=different[0], expected=different[1], where=file.url)
-    manifest.merge_entries(folder, {file.name: facts})
-    with part.open("rb") as written:
-        os.fsync(written.fileno())
+        report(0)
+        if is_last:
+            raise DataError("download is corrupt", got=mismatch[0], expected=mismatch[1], where=file.url)
+    manifest.merge_entries(folder, {file.name: entry})
+    with part.open("rb") as content:
+        os.fsync(content.fileno())
     part.replace(folder / file.name)
-    manifest.update_manifest(folder, {file.name: facts})
+    manifest.update_manifest(folder, {file.name: entry})

@@ -1,7 +1,7 @@
-"""Find, verify and read WebDataset shards, losing nothing on the way.
+"""Find, verify and read WebDataset shards; no sample is skipped.
 
 A shard is an uncompressed tar of ``<key>.<audio>`` and ``<key>.json`` next to one another. Members are read by name
-from the stream; nothing is ever extracted to disk.
+from the stream; nothing is extracted to disk.
 """
 
 from __future__ import annotations
@@ -20,12 +20,12 @@ from bench.types import DataError, Shard, Sidecar
 
 AUDIO_EXTENSIONS = ("flac", "wav", "ogg", "opus", "mp3")
 T = TypeVar("T")
-_BLOCK = 512  # bytes, tar's unit; an archive ends in two zero blocks
+_BLOCK = 512  # bytes, the unit of tar; an archive ends in two zero blocks
 
 
 @dataclass(frozen=True, slots=True)
 class Sample:
-    """One undecoded sample of a shard."""
+    """An undecoded sample of a shard."""
 
     key: str
     audio: bytes
@@ -34,12 +34,12 @@ class Sample:
 
     @property
     def size(self) -> int:
-        """Of the audio, in bytes."""
+        """Size of the audio [bytes]."""
         return len(self.audio)
 
 
 class ByteRange(NamedTuple):
-    """Where the bytes of an audio file are."""
+    """The position of an audio file's bytes."""
 
     path: str
     offset: int
@@ -48,40 +48,41 @@ class ByteRange(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class SampleRef:
-    """A sample of a shard whose audio is still there."""
+    """A sample of a shard whose audio has not been read."""
 
     key: str
-    place: ByteRange
+    byte_range: ByteRange
     sidecar: Sidecar
     where: str
 
     @property
     def size(self) -> int:
-        """Of the audio, in bytes."""
-        return self.place.size
+        """Size of the audio [bytes]."""
+        return self.byte_range.size
 
 
 def find_shards(folder: Path, pattern: str) -> list[Path]:
-    """The shards of ``folder`` that match ``pattern``, sorted by name. Raises DataError when there are none."""
+    """Return the shards of ``folder`` that match ``pattern``, sorted by name. Raises DataError when there are none."""
     if not folder.is_dir():
         raise DataError("folder of shards missing", got="no such folder", expected=pattern, where=folder)
-    found = sorted(path for path in folder.glob(pattern) if path.is_file())
-    if not found:
-        there = sorted(path.name for path in folder.iterdir())[:8]
-        raise DataError("no shard found", got=there or "an empty folder", expected=pattern, where=folder)
-    return found
+    paths = sorted(path for path in folder.glob(pattern) if path.is_file())
+    if not paths:
+        names = sorted(path.name for path in folder.iterdir())[:8]
+        raise DataError("no shard found", got=names or "an empty folder", expected=pattern, where=folder)
+    return paths
 
 
 def compute_sha256(path: Path) -> str:
-    """sha256 of a file's bytes, in hex."""
+    """Return the sha256 of a file's bytes, in hex."""
     with path.open("rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()
 
 
 def verify_shard(path: Path, sha256: str | None = None) -> Shard:
-    """A shard whose bytes are what they should be: complete as a tar and, where a digest is known, equal to it.
+    """Return the file as a shard if it is a complete tar with the digest ``sha256``, where that is known.
 
-    Raises DataError for a truncated or different file.
+    Raises:
+        DataError: The file is truncated or has another digest.
     """
     size = path.stat().st_size
     with path.open("rb") as file:
@@ -96,55 +97,57 @@ def verify_shard(path: Path, sha256: str | None = None) -> Shard:
 
 
 def verify_shards(paths: Sequence[Path], digests: Mapping[str, str], threads: int) -> tuple[Shard, ...]:
-    """The shards of these paths, as ``verified``, with the digests known by file name; so many are read at a time."""
+    """Verify several shards, ``threads`` at a time; ``digests`` are the known ones by file name."""
     with ThreadPoolExecutor(threads) as pool:
         return tuple(pool.map(lambda path: verify_shard(path, digests.get(path.name)), paths))
 
 
 def read_samples(shard: Shard) -> Iterator[Sample]:
-    """Every sample of a shard, in its order; also of a list of loose files (see ``bench.datasets.audio_lists``).
+    """Yield every sample of a shard or of a list of audio files (see ``bench.datasets.audio_lists``), in order.
 
-    Raises DataError for a broken tar, a sample without audio or sidecar, a sidecar that is no JSON, or a key that
-    comes twice.
+    Raises:
+        DataError: The tar is broken, a sample lacks audio or sidecar, a sidecar is no JSON, or a key is repeated.
     """
     if shard.path.suffix == audio_lists.SUFFIX:
-        for entry in read_sample_refs(shard):
-            yield Sample(entry.key, read_byte_range(entry.place), entry.sidecar, entry.where)
+        for ref in read_sample_refs(shard):
+            yield Sample(ref.key, read_byte_range(ref.byte_range), ref.sidecar, ref.where)
     else:
-        yield from (Sample(*each) for each in _each(shard.path, _content))
+        yield from (Sample(*fields) for fields in _read_tar(shard.path, _read_member))
 
 
 def read_sample_refs(shard: Shard) -> Iterator[SampleRef]:
-    """As ``samples``, the audio being left where it is."""
+    """Yield every sample of a shard as ``read_samples`` does, without reading its audio."""
     if shard.path.suffix == audio_lists.SUFFIX:
         for key, path, size, sidecar in audio_lists.read_audio_list(shard.path):
             yield SampleRef(key, ByteRange(str(path), 0, size), sidecar, str(path))
     else:
-        yield from (SampleRef(*each) for each in _each(shard.path, _place))
+        yield from (SampleRef(*fields) for fields in _read_tar(shard.path, _locate_member))
 
 
-def read_byte_range(place: ByteRange) -> bytes:
-    """The bytes at a place. Raises DataError where there are fewer."""
+def read_byte_range(span: ByteRange) -> bytes:
+    """Read a range of bytes. Raises DataError when the file cannot be read or is shorter."""
     try:
-        with Path(place.path).open("rb") as file:
-            file.seek(place.offset)
-            content = file.read(place.size)
+        with Path(span.path).open("rb") as file:
+            file.seek(span.offset)
+            content = file.read(span.size)
     except OSError as error:
-        raise DataError("cannot read", got=error.strerror, expected="an audio file", where=place.path) from error
-    if len(content) < place.size:
-        raise DataError("file has changed", got=f"{len(content)} bytes", expected=place.size, where=place.path)
+        raise DataError("cannot read", got=error.strerror, expected="an audio file", where=span.path) from error
+    if len(content) < span.size:
+        raise DataError("file has changed", got=f"{len(content)} bytes", expected=span.size, where=span.path)
     return content
 
 
-def _each(path: Path, content: Callable[[BinaryIO, tarfile.TarInfo], T]) -> Iterator[tuple[str, T, Sidecar, str]]:
-    """Key, audio as ``content`` has it, sidecar and name of each sample of a tar."""
+def _read_tar(
+    path: Path, read_audio: Callable[[BinaryIO, tarfile.TarInfo], T]
+) -> Iterator[tuple[str, T, Sidecar, str]]:
+    """Yield key, audio as ``read_audio`` returns it, sidecar and name of each sample of a tar."""
     from webdataset.tariterators import group_by_keys
 
     seen: set[str] = set()
     try:
-        for group in group_by_keys(_members(path, content)):
+        for group in group_by_keys(_read_members(path, read_audio)):
             where = f"{path.name}:{group['__key__']}"
-            key, audio, sidecar = _sample(group, where)
+            key, audio, sidecar = _parse_sample(group, where)
             if key in seen:
                 raise DataError("key comes twice", got=key, expected="unique keys", where=path)
             seen.add(key)
@@ -154,31 +157,31 @@ def _each(path: Path, content: Callable[[BinaryIO, tarfile.TarInfo], T]) -> Iter
 
 
 def count_samples(shard: Shard) -> int:
-    """Number of sidecars of a shard, read from its headers alone."""
+    """Count the sidecars of a shard, reading only its headers."""
     with tarfile.open(shard.path) as archive:
         return sum(member.name.endswith(".json") for member in archive)
 
 
-def _members(path: Path, content: Callable[[BinaryIO, tarfile.TarInfo], object]) -> Iterator[dict[str, Any]]:
-    """The files of a shard as webdataset has them; it reads a stream in small pieces, this a file in large ones.
+def _read_members(path: Path, read_audio: Callable[[BinaryIO, tarfile.TarInfo], object]) -> Iterator[dict[str, Any]]:
+    """Yield the files of a shard as webdataset's reader does, which reads in small pieces and so is slower.
 
-    What is audio is as ``content`` has it.
+    Audio is as ``read_audio`` returns it.
     """
     with path.open("rb") as file, tarfile.open(fileobj=file) as archive:
         for info in archive:
-            archive.members = []  # type: ignore[attr-defined]  # else it remembers all of them
+            archive.members = []  # type: ignore[attr-defined]  # else it keeps all of them
             if not info.isreg() or ("/" not in info.name and info.name.startswith("__") and info.name.endswith("__")):
-                continue  # a folder, a link, or what webdataset calls metadata
+                continue  # a folder, a link, or metadata of webdataset
             if "." not in info.name.rpartition("/")[2]:
                 raise DataError("unknown member", got=info.name, expected="<key>.<extension>", where=path)
             if info.issparse():
                 raise tarfile.ReadError(f"{info.name} is sparse")
-            read = _content if info.name.endswith(".json") else content
+            read = _read_member if info.name.endswith(".json") else read_audio
             yield {"fname": info.name, "data": read(file, info), "__url__": str(path)}
 
 
-def _content(file: BinaryIO, info: tarfile.TarInfo) -> bytes:
-    """The bytes of a member; tarfile looks for its next header where it left off, wherever this leaves the file."""
+def _read_member(file: BinaryIO, info: tarfile.TarInfo) -> bytes:
+    """Read the bytes of a member; tarfile seeks its next header itself, so the position need not be restored."""
     file.seek(info.offset_data)
     content = file.read(info.size)
     if len(content) < info.size:
@@ -186,12 +189,12 @@ def _content(file: BinaryIO, info: tarfile.TarInfo) -> bytes:
     return content
 
 
-def _place(file: BinaryIO, info: tarfile.TarInfo) -> ByteRange:
+def _locate_member(file: BinaryIO, info: tarfile.TarInfo) -> ByteRange:
     return ByteRange(file.name, info.offset_data, info.size)
 
 
-def _sample(group: dict[str, Any], where: str) -> tuple[str, Any, Sidecar]:
-    """Key, audio and sidecar."""
+def _parse_sample(group: dict[str, Any], where: str) -> tuple[str, Any, Sidecar]:
+    """Return key, audio and sidecar."""
     members = {name: value for name, value in group.items() if not name.startswith("__")}
     audio = [name for name in members if name != "json"]
     if len(audio) != 1 or audio[0] not in AUDIO_EXTENSIONS:

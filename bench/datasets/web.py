@@ -1,4 +1,4 @@
-"""GET requests that survive a bad day of the server: retried, patient when asked to be, and stoppable."""
+"""GET requests that are retried, that wait as long as the server asks, and that can be stopped."""
 
 from __future__ import annotations
 
@@ -24,17 +24,17 @@ from bench.types import DataError
 
 T = TypeVar("T")
 RETRIED_STATUSES = (429, 500, 502, 503, 504)
-_PROGRESS = 1 << 24  # bytes; so much more on the disk than ever before, and failures are counted afresh
+_PROGRESS = 1 << 24  # bytes; after so much more on the disk than ever before, failures are counted afresh
 
 
 @dataclass(frozen=True, slots=True)
 class RetryPolicy:
-    """How often and how patiently a server is asked."""
+    """Number of tries, timeouts and waits of a request."""
 
     tries: int = 6
     timeout_in_s: float = 60.0  # to connect, and between two reads
     backoff_in_s: float = 1.0  # before the second try; doubles from there
-    longest_wait_in_s: float = 600.0  # a server that asks for more is not waited for
+    longest_wait_in_s: float = 600.0  # a server that asks for a longer wait is given up
     sleep: Callable[[float], object] | None = None  # None: a sleep that the end of the session cuts short
     now: Callable[[], float] = time.time  # seconds since the epoch
 
@@ -44,7 +44,7 @@ class StoppedError(Exception):
 
 
 class TransientError(Exception):
-    """A failure that another try may not meet; ``wait_in_s`` is what the server asked for."""
+    """A failure that may pass; ``wait_in_s`` is the wait that the server asked for."""
 
     def __init__(self, reason: object, wait_in_s: float | None = None) -> None:
         super().__init__(str(reason) or type(reason).__name__)
@@ -52,13 +52,13 @@ class TransientError(Exception):
 
 
 class RefusedError(DataError):
-    """The server answered, and it is no use to ask again."""
+    """A final refusal by the server; ``status`` is its HTTP status."""
 
     status = 0
 
 
 class _Redirects(urllib.request.HTTPRedirectHandler):
-    """Follows a redirect to another web address, but never from https to http."""
+    """A handler that follows redirects, but never from https to http."""
 
     def redirect_request(
         self,
@@ -76,14 +76,14 @@ class _Redirects(urllib.request.HTTPRedirectHandler):
 
 
 class Session:
-    """The requests of one fetch: retried, pausing together when the server asks for it, ended together by ``stop``."""
+    """The requests of one fetch: retried, paused together when the server asks for it, and ended by ``stop``."""
 
-    def __init__(self, manners: RetryPolicy) -> None:
-        self.manners = manners
+    def __init__(self, retries: RetryPolicy) -> None:
+        self.retries = retries
         self._ended = threading.Event()
-        self._sleep = manners.sleep or self._ended.wait
+        self._sleep = retries.sleep or self._ended.wait
         self._opener = urllib.request.build_opener(_Redirects)
-        self._silent_until = 0.0  # a server's request to wait holds for every thread
+        self._paused_until = 0.0  # seconds since the epoch; a server's request to wait holds for every thread
 
     def stop(self) -> None:
         """Make every thread of this session raise StoppedError soon."""
@@ -96,8 +96,14 @@ class Session:
 
     @contextlib.contextmanager
     def open(self, url: str, headers: Mapping[str, str]) -> Iterator[http.client.HTTPResponse]:
-        """One GET. Raises DataError for an answer that is final, and an internal error for one that may pass."""
-        wait_in_s = self._silent_until - self.manners.now()
+        """Send one GET.
+
+        Raises:
+            DataError: The answer is final.
+            TransientError: Another try may succeed.
+            StoppedError: The session was stopped.
+        """
+        wait_in_s = self._paused_until - self.retries.now()
         if wait_in_s > 0:
             self._sleep(wait_in_s)
         self.check()
@@ -105,10 +111,10 @@ class Session:
             request = urllib.request.Request(url, headers={"User-Agent": "otoscope", **headers})  # noqa: S310
             if request.type not in {"http", "https"}:
                 raise ValueError(request.type)
-            response = self._opener.open(request, timeout=self.manners.timeout_in_s)
+            response = self._opener.open(request, timeout=self.retries.timeout_in_s)
         except urllib.error.HTTPError as error:
             with error:
-                raise self._judged(error, url) from error
+                raise self._build_error(error, url) from error
         except (OSError, http.client.HTTPException) as error:
             reason = getattr(error, "reason", error)
             if isinstance(reason, ssl.SSLCertVerificationError):
@@ -119,26 +125,32 @@ class Session:
         with response:
             yield response
 
-    def json(self, url: str, wrong: str) -> tuple[Any, Message]:
-        """A JSON document and the headers it came with. Raises DataError, called ``wrong`` when it is no JSON."""
+    def read_json(self, url: str, fault: str) -> tuple[Any, Message]:
+        """Read a JSON document and its headers. Raises DataError, named ``fault`` when the answer is not JSON."""
 
-        def ask() -> tuple[bytes, Message]:
+        def request() -> tuple[bytes, Message]:
             with self.open(url, {"Accept": "application/json"}) as response:
                 try:
                     return response.read(), response.headers
                 except (OSError, http.client.HTTPException) as error:
                     raise TransientError(error) from error
 
-        body, headers = self.retry(ask, where=url)
+        body, headers = self.retry(request, where=url)
         try:
             return json.loads(body), headers
         except ValueError as error:
-            raise DataError(wrong, got=repr(body[:60]), expected="JSON", where=url) from error
+            raise DataError(fault, got=repr(body[:60]), expected="JSON", where=url) from error
 
     def retry(self, do: Callable[[], T], *, where: str, reached: Callable[[], int] = lambda: 0) -> T:
-        """What ``do`` returns, tried again after passing failures; ``reached`` [bytes] tells a slow success from none.
+        """Call ``do`` until it succeeds.
 
-        Raises DataError after ``Manners.tries`` failures, or when the server asks for too long a wait.
+        Args:
+            do: Raises TransientError when another try may succeed.
+            where: The address, for errors.
+            reached: Bytes that the tries so far have brought, which tells slow progress from none.
+
+        Raises:
+            DataError: There were ``RetryPolicy.tries`` failures, or the server asks for too long a wait.
         """
         failures, best = 0, reached()
         while True:
@@ -148,34 +160,39 @@ class Session:
                 failures += 1
                 if reached() >= best + _PROGRESS:
                     failures, best = 1, reached()
-                if failures >= self.manners.tries:
+                if failures >= self.retries.tries:
                     got = f"{failure} ({failures} tries)"
                     raise DataError("download failed", got=got, expected="an answer", where=where) from failure
                 self._pause(failure, failures, where)
 
     def _pause(self, failure: TransientError, failures: int, where: str) -> None:
-        manners = self.manners
+        retries = self.retries
         if failure.wait_in_s is None:
-            self._sleep(min(60.0, manners.backoff_in_s * 2 ** (failures - 1)) * random.uniform(0.75, 1.25))
+            self._sleep(min(60.0, retries.backoff_in_s * 2 ** (failures - 1)) * random.uniform(0.75, 1.25))
             return
-        if failure.wait_in_s > manners.longest_wait_in_s:
+        if failure.wait_in_s > retries.longest_wait_in_s:
             got = f"{failure}: wait {failure.wait_in_s:.0f} s"
-            expected = f"at most {manners.longest_wait_in_s:.0f} s; try again later"
+            expected = f"at most {retries.longest_wait_in_s:.0f} s; try again later"
             raise DataError("server is busy", got=got, expected=expected, where=where) from failure
-        wait_in_s = max(failure.wait_in_s, manners.backoff_in_s)
-        self._silent_until = max(self._silent_until, manners.now() + wait_in_s)
+        wait_in_s = max(failure.wait_in_s, retries.backoff_in_s)
+        self._paused_until = max(self._paused_until, retries.now() + wait_in_s)
 
-    def _judged(self, error: urllib.error.HTTPError, url: str) -> Exception:
+    def _build_error(self, error: urllib.error.HTTPError, url: str) -> Exception:
         got = f"HTTP {error.code} {error.reason}".strip()
         if error.code in RETRIED_STATUSES:
-            return TransientError(got, parse_retry_after(error.headers.get("Retry-After"), self.manners.now()))
+            return TransientError(got, parse_retry_after(error.headers.get("Retry-After"), self.retries.now()))
         refused = RefusedError("server refuses", got=got, expected="HTTP 200", where=url)
         refused.status = error.code
         return refused
 
 
 def parse_retry_after(header: str | None, now: float) -> float | None:
-    """Seconds to wait by a Retry-After header (RFC 9110, 10.2.3: seconds or a date); None when it says neither."""
+    """Parse a Retry-After header (RFC 9110, 10.2.3: seconds or a date) into seconds; None when it is neither.
+
+    Example:
+        >>> parse_retry_after("120", now=0.0)
+        120.0
+    """
     text = (header or "").strip()
     if re.fullmatch(r"[0-9]{1,9}", text):
         return float(text)

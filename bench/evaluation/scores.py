@@ -113,7 +113,7 @@ def build_score(
         seeds=settings.seeds if probe.seeded else (),
         seed_values=found.seed_values if probe.seeded else (),
         secondary=found.secondary | dict(further or {}) | average_chosen_layer(results),
-        data=asked.data.described(round(asked.hours, 6), n_classes),
+        data=asked.data.describe(round(asked.hours, 6), n_classes),
         rates=rates,
         subsets=_name_fold_values(task, found) | found.subsets | compute_layer_curve(results, at_layer),
         predictions=name_predictions_file(task, frozen.name, probe.name),

@@ -128,7 +128,7 @@ def _official(task: Task, settings: Settings, silence: str) -> Material:
     if silence and not known:
         return Material(task.name, folder, tuple(here), unknown=silence)
     try:
-        coming = fetch.plan_downloads(record, patterns, folder, offline=settings.offline, manners=IMPATIENT)
+        coming = fetch.plan_downloads(record, patterns, folder, offline=settings.offline, retries=IMPATIENT)
     except DataError as error:
         why = "offline" if settings.offline else f"{error.what}: got {error.got}"
         return Material(task.name, folder, tuple(here), unknown=why)

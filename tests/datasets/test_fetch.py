@@ -58,7 +58,7 @@ class Clock:
         self.slept.append(seconds)
         self.time += seconds
 
-    def manners(self, **changes: Any) -> RetryPolicy:
+    def retries(self, **changes: Any) -> RetryPolicy:
         return replace(RetryPolicy(tries=4, timeout_in_s=5.0, sleep=self.sleep, now=lambda: self.time), **changes)
 
 
@@ -79,7 +79,7 @@ def clock() -> Clock:
 
 
 def get(server: Loopback, folder: Path, *patterns: str, clock: Clock | None = None, **options: Any) -> list[Path]:
-    options.setdefault("manners", (clock or Clock()).manners())
+    options.setdefault("retries", (clock or Clock()).retries())
     return fetch_files(RECORD, patterns or (NAME,), folder, base_url=server.base_url, **{"offline": False} | options)
 
 
@@ -269,14 +269,14 @@ def test_does_not_wait_for_an_hour(server: Loopback, tmp_path: Path, clock: Cloc
 
 def test_a_silent_server_times_out(server: Loopback, tmp_path: Path, clock: Clock) -> None:
     server.faults[NAME] = [Fault(delay_in_s=1.0)]
-    (path,) = get(server, tmp_path, manners=clock.manners(timeout_in_s=0.2))
+    (path,) = get(server, tmp_path, retries=clock.retries(timeout_in_s=0.2))
     assert path.read_bytes() == CONTENT
     assert len(server.asked(NAME)) == 2
 
 
 def test_nobody_there(tmp_path: Path, clock: Clock) -> None:
     with pytest.raises(DataError, match="refused"):
-        fetch_files(RECORD, (NAME,), tmp_path, base_url=OFFLINE, offline=False, manners=clock.manners())
+        fetch_files(RECORD, (NAME,), tmp_path, base_url=OFFLINE, offline=False, retries=clock.retries())
     assert len(clock.slept) == 3
 
 

@@ -44,7 +44,7 @@ def clock() -> Clock:
 
 
 def get(server: Loopback, folder: Path, *patterns: str, clock: Clock | None = None, **options: Any) -> list[Path]:
-    options = {"manners": (clock or Clock()).manners(), "base_url": server.base_url} | options
+    options = {"retries": (clock or Clock()).retries(), "base_url": server.base_url} | options
     return fetch_files(options.pop("record", MIRROR), patterns or (NAME,), folder, **options)
 
 

@@ -124,7 +124,8 @@ def test_places_are_where_the_samples_are(made: list[tuple[bytes, dict[str, int]
             members += [(f"{index}.wav", audio), (f"{index}.json", json.dumps(sidecar).encode())]
         shard = shard_of(Path(folder), members)
         there = [
-            (e.key, shards.read_byte_range(e.place), e.size, e.sidecar, e.where) for e in shards.read_sample_refs(shard)
+            (e.key, shards.read_byte_range(e.byte_range), e.size, e.sidecar, e.where)
+            for e in shards.read_sample_refs(shard)
         ]
         assert there == [(s.key, s.audio, s.size, s.sidecar, s.where) for s in shards.read_samples(shard)]
 

@@ -84,7 +84,7 @@ class Decoder:
     def heard(self, entries: Sequence[SampleRef], rate: int) -> list[tuple[NDArray[np.float32], float]]:
         """As ``bench.audio.decode.decode_resampled`` of each sample."""
         where = f"{entries[0].where} to {entries[-1].where}"
-        self._tell({"decode": [[entry.place, entry.where] for entry in entries], "rate": rate}, where)
+        self._tell({"decode": [[entry.byte_range, entry.where] for entry in entries], "rate": rate}, where)
         told = self._told(where)
         starts = [0, *itertools.accumulate(length for length, _ in told)]
         audio = np.empty(starts[-1], dtype=np.float32)

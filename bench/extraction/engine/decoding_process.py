@@ -45,7 +45,7 @@ def _or_error(answers: Iterator[Any]) -> Iterator[Any]:
 def _listed(path: str, sha256: str, size: int) -> Iterator[list[Any]]:
     """The samples of a shard, some at a time; none at the end."""
     entries = shards.read_sample_refs(Shard(Path(path), sha256, size))
-    while some := [[e.key, e.place, e.sidecar, e.where] for e in itertools.islice(entries, LISTED)]:
+    while some := [[e.key, e.byte_range, e.sidecar, e.where] for e in itertools.islice(entries, LISTED)]:
         yield some
     yield []
 
