@@ -1,10 +1,10 @@
-"""Four ways to hand two recordings to a model that was made for one.
+"""Layouts: four ways to present two recordings to a model that takes one audio.
 
 ``separate`` gives two audios; the others give one: ``concat`` (enrolment, then test), ``concat_silence`` (1 s of
-silence between) and ``mix`` (both at once). Pure functions of float audio [N] at one sampling rate.
+silence between) and ``mix`` (both at once). They are functions of float audio [N] at one sampling rate.
 
 Source: Ren et al., "Speaker Verification for Audio Large Language Models", arXiv 2509.19755. That ``mix`` brings both
-to one level first is our choice: otherwise the louder recording hides the other.
+to one level first is our choice: otherwise the louder recording masks the other.
 """
 
 from __future__ import annotations
@@ -20,18 +20,18 @@ from bench.types import ChoiceError, DataError
 Audio = NDArray[np.float32]
 Layout = Literal["separate", "concat", "concat_silence", "mix"]
 SILENCE_IN_S = 1.0
-PEAK = 0.99  # a mixture that would pass it is turned down
+PEAK = 0.99  # a mixture with a higher peak is scaled down to it
 
 
-def _separate(enrol: Audio, test: Audio, rate: int) -> tuple[Audio, ...]:
+def _keep_separate(enrol: Audio, test: Audio, rate: int) -> tuple[Audio, ...]:
     return enrol, test
 
 
-def _concat(enrol: Audio, test: Audio, rate: int) -> tuple[Audio, ...]:
+def _concatenate(enrol: Audio, test: Audio, rate: int) -> tuple[Audio, ...]:
     return (np.concatenate([enrol, test]),)
 
 
-def _concat_silence(enrol: Audio, test: Audio, rate: int) -> tuple[Audio, ...]:
+def _concatenate_with_silence(enrol: Audio, test: Audio, rate: int) -> tuple[Audio, ...]:
     return (np.concatenate([enrol, np.zeros(round(SILENCE_IN_S * rate), dtype=np.float32), test]),)
 
 
@@ -46,15 +46,23 @@ def _mix(enrol: Audio, test: Audio, rate: int) -> tuple[Audio, ...]:
 
 
 LAYOUTS: dict[Layout, Callable[[Audio, Audio, int], tuple[Audio, ...]]] = {
-    "separate": _separate,
-    "concat": _concat,
-    "concat_silence": _concat_silence,
+    "separate": _keep_separate,
+    "concat": _concatenate,
+    "concat_silence": _concatenate_with_silence,
     "mix": _mix,
 }
 
 
 def arrange_pair(layout: str, enrol: Audio, test: Audio, rate: int) -> tuple[Audio, ...]:
-    """Two audios of ``separate``, one of the others. Raises ChoiceError for another layout, DataError for no audio."""
+    """Present two recordings [N] at ``rate`` [Hz] in a layout.
+
+    Returns:
+        Two audios for ``separate``, one for the others.
+
+    Raises:
+        ChoiceError: The layout is unknown.
+        DataError: A recording is empty.
+    """
     if layout not in LAYOUTS:
         raise ChoiceError("layout", got=layout, expected=", ".join(LAYOUTS), where="pair question")
     for name, side in (("enrolment", enrol), ("test", test)):
@@ -64,10 +72,13 @@ def arrange_pair(layout: str, enrol: Audio, test: Audio, rate: int) -> tuple[Aud
 
 
 def crop_pair(layout: str, enrol: Audio, test: Audio, rate: int, most_in_s: float | None) -> tuple[Audio, Audio]:
-    """Both sides cut so that the layout fits into ``most_in_s``: a model that cuts for itself drops the test side.
+    """Cut both recordings so that the layout is at most ``most_in_s`` long.
 
-    What is over is taken from the ends of both sides alike; a side that is shorter than its share is left whole. Raises
-    DataError where a second of silence leaves no room.
+    Models that cut their input themselves would drop the test recording. The ends of both recordings are cut alike; one
+    that is shorter than its share is left whole.
+
+    Raises:
+        DataError: The silence leaves no room.
     """
     if most_in_s is None:
         return enrol, test

@@ -1,8 +1,8 @@
-"""What a model that talks has answered: one of two words, a refusal, or nothing that can be read.
+"""Read the answer in a model's text: one of two words, a refusal, or unreadable.
 
-The detectors have a version, which rows quote: a change of the patterns changes what counts. A refusal needs a speaker
-who says of himself that he cannot or will not ("I'm unable to", "we cannot") and names neither answer. Lists of phrases
-that are searched for anywhere take "I do not hear any difference" for a refusal; these do not.
+The patterns have a version, which is part of the result: another version may read texts differently. A refusal is a
+first person that cannot or will not answer ("I'm unable to", "we cannot") and names neither answer, so that "I do not
+hear any difference" is none, as it would be for lists of phrases that are searched anywhere.
 """
 
 from __future__ import annotations
@@ -27,10 +27,16 @@ Reading = Literal["first", "second", "refusal", "unreadable"]
 
 
 def read_answer(text: str, words: tuple[str, str]) -> Reading:
-    """Which of the two ``words`` a text answers with; case and punctuation do not count.
+    """Return which of the two ``words`` a text answers with, whatever its case and punctuation.
 
-    Exactly one of them must occur as a word of its own: a text with both, or with neither, is unreadable, unless it is
-    a refusal.
+    Exactly one of them must occur as a separate word; a text with both or neither is unreadable, unless it is a
+    refusal.
+
+    Example:
+        >>> read_answer("It is one speaker.", ("One", "Two"))
+        'first'
+        >>> read_answer("I cannot determine that.", ("One", "Two"))
+        'refusal'
     """
     first, second = (re.search(_WORD.format(re.escape(word)), text, re.I) is not None for word in words)
     if first != second:
@@ -39,5 +45,5 @@ def read_answer(text: str, words: tuple[str, str]) -> Reading:
 
 
 def is_refusal(text: str) -> bool:
-    """Whether somebody says of himself that he cannot or will not do what was asked."""
+    """Return True if the text says, in the first person, that the answer is refused or impossible."""
     return _REFUSAL.search(text) is not None or _DECLINED.search(text) is not None

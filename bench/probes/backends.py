@@ -144,7 +144,7 @@ class PLDA:
         """Raises DataError for fewer than two training speakers and none with two utterances."""
         unit = scale_to_unit_length(vectors, train)
         model = plda.fit_plda(unit[train], speakers[train], self.iterations, self.ridge)
-        return model.fitted(unit), {"mean_of": len(train), "speakers": len(np.unique(speakers[train]))}
+        return model.prepare_vectors(unit), {"mean_of": len(train), "speakers": len(np.unique(speakers[train]))}
 
     def run(
         self, vectors: Any, targets: Any, problems: Sequence[FitSplit], *, n_classes: int, seeds: Any, device: str = ""

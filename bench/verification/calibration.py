@@ -1,8 +1,8 @@
 """Linear calibration: a score becomes a log-likelihood ratio, a x + b, by logistic regression.
 
-The line minimises Cllr of the calibrating trials, i.e. the cross-entropy in which targets and non-targets weigh alike
-however many there are. A little ridge on the slope keeps it finite where scores separate the two. The slope is
-positive, so that the order of scores, and with it EER and minDCF, stay as they are.
+The line minimises Cllr of the calibration trials, i.e. the cross-entropy with equal weights of targets and non-targets.
+A small ridge on the slope keeps it finite where scores separate the two. The slope is positive, so that the order of
+scores, and with it EER and minDCF, do not change.
 
 Source: Brümmer and du Preez, "Application-independent evaluation of speaker detection", Computer Speech and Language
 2006; Pigeon, Druyts and Verlinde, "Applying logistic regression to the fusion of the NIST'99 1-speaker submissions",
@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
     from bench.verification.pair_scores import ScoringParts
 
-MOST_UTTERANCES = 1500  # whose pairs calibrate: about a million
+MOST_UTTERANCES = 1500  # about a million pairs
 RIDGE = 1e-4  # on the slope of standardised scores
 LEAST_SLOPE = 1e-3  # of standardised scores
 STEPS = 50
@@ -33,7 +33,12 @@ WHERE = "calibration"
 
 @dataclass(frozen=True, slots=True)
 class CalibrationLine:
-    """The log-likelihood ratio of a score."""
+    """A linear map from scores to log-likelihood ratios.
+
+    Example:
+        >>> CalibrationLine(scale=2.0, offset=-1.0)(np.array([0.5, 1.0], dtype=np.float32)).tolist()
+        [0.0, 1.0]
+    """
 
     scale: float
     offset: float
@@ -44,13 +49,19 @@ class CalibrationLine:
         return (scores.astype(np.float64) * self.scale + self.offset).astype(np.float32)
 
 
-def fit_calibration(fitted: ScoringParts, rows: NDArray[np.int64], speakers: NDArray[np.int64]) -> CalibrationLine:
-    """The line of all pairs of the utterances ``rows``, or of evenly spaced ones where they are many.
+def fit_calibration(parts: ScoringParts, rows: NDArray[np.int64], speakers: NDArray[np.int64]) -> CalibrationLine:
+    """Fit a line to the scores of all pairs of some utterances.
 
-    Raises DataError where these are not of two speakers or none has two utterances.
+    Args:
+        parts: The utterances, ready for scoring.
+        rows: [M] utterances to pair; of more than ``MOST_UTTERANCES``, evenly spaced ones are used.
+        speakers: [N] speaker of every utterance.
+
+    Raises:
+        DataError: There are no pairs of one speaker, or only such.
     """
     rows = rows[np.argsort(speakers[rows], kind="stable")]
-    if len(rows) > MOST_UTTERANCES:  # in runs of two, so that speakers keep pairs of their own
+    if len(rows) > MOST_UTTERANCES:  # in runs of two, so that target pairs remain
         starts = np.linspace(0, len(rows) - 2, MOST_UTTERANCES // 2).astype(np.int64)
         rows = rows[np.unique([starts, starts + 1])]
     first, second = np.triu_indices(len(rows), k=1)
@@ -58,11 +69,11 @@ def fit_calibration(fitted: ScoringParts, rows: NDArray[np.int64], speakers: NDA
     if not same.any() or same.all():
         got = f"{np.count_nonzero(same)} of {len(same)} pairs of one speaker"
         raise DataError("nothing to calibrate on", got=got, expected="some, not all", where=WHERE)
-    return fit_line(score_pairs(fitted, rows[first].astype(np.int32), rows[second].astype(np.int32)), same)
+    return fit_line(score_pairs(parts, rows[first].astype(np.int32), rows[second].astype(np.int32)), same)
 
 
 def fit_line(scores: NDArray[np.float32], same: NDArray[np.bool_]) -> CalibrationLine:
-    """The line of scores [n] of which ``same`` [n] are targets, by Newton's method."""
+    """Fit a line to scores [n], of which ``same`` [n] are targets, by Newton's method."""
     mean, spread = float(scores.mean(dtype=np.float64)), float(scores.std(dtype=np.float64))
     if spread == 0:
         return CalibrationLine(1.0, -mean)
@@ -76,7 +87,7 @@ def fit_line(scores: NDArray[np.float32], same: NDArray[np.bool_]) -> Calibratio
         mixed = curve @ x
         hessian = np.array([[curve @ (x * x) + RIDGE, mixed], [mixed, curve.sum() + 1e-9]])
         step = np.linalg.solve(hessian, gradient)
-        step *= min(1.0, 2.0 / float(np.abs(step).max() + 1e-12))  # far from the minimum a full step may leap over it
+        step *= min(1.0, 2.0 / float(np.abs(step).max() + 1e-12))  # far from the minimum a full step may overshoot
         slope, offset = slope - float(step[0]), offset - float(step[1])
         if np.abs(step).max() < 1e-10:
             break

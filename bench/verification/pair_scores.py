@@ -1,7 +1,7 @@
-"""Scores of many pairs of vectors, in blocks: what every back-end of verification comes down to.
+"""Score many pairs of vectors in blocks; every back-end of verification reduces to this.
 
 A score is <u_e, u_t> (w_e + w_t) + b_e + b_t: of cosines w = 1/2 and b = 0, of S-norm w = 1 / (2 d) and b = -m / (2 d),
-of two-covariance PLDA w = 1/2 and b the part of the likelihood ratio that one side alone decides.
+of two-covariance PLDA w = 1/2 and b the part of the likelihood ratio that depends on one side alone.
 """
 
 from __future__ import annotations
@@ -19,20 +19,26 @@ BLOCK = 1 << 19  # values of one side held at a time: 2 MiB, so that a block sta
 
 @dataclass(frozen=True, slots=True)
 class ScoringParts:
-    """N utterances ready to be paired."""
+    """N utterances, ready for scoring: u, w and b of the formula above."""
 
     vectors: NDArray[np.float32]  # [N, K]
     weights: NDArray[np.float64]  # [N]
     biases: NDArray[np.float64]  # [N]
 
 
-def score_pairs(fitted: ScoringParts, enrol: NDArray[np.int32], test: NDArray[np.int32]) -> NDArray[np.float32]:
-    """[n] scores of the pairs of rows ``enrol`` [n] and ``test`` [n]; the same for either order of a pair."""
-    found = np.empty(len(enrol), dtype=np.float32)
-    size = max(1, BLOCK // fitted.vectors.shape[1])
+def score_pairs(parts: ScoringParts, enrol: NDArray[np.int32], test: NDArray[np.int32]) -> NDArray[np.float32]:
+    """Return the scores [n] of the pairs of rows ``enrol`` [n] and ``test`` [n], which do not depend on their order.
+
+    Example:
+        >>> parts = ScoringParts(np.eye(2, dtype=np.float32), np.full(2, 0.5), np.zeros(2))
+        >>> score_pairs(parts, np.array([0, 0], dtype=np.int32), np.array([0, 1], dtype=np.int32)).tolist()
+        [1.0, 0.0]
+    """
+    scores = np.empty(len(enrol), dtype=np.float32)
+    size = max(1, BLOCK // parts.vectors.shape[1])
     for start in range(0, len(enrol), size):
         one, other = enrol[start : start + size], test[start : start + size]
-        dots = np.einsum("nk,nk->n", fitted.vectors[one], fitted.vectors[other]).astype(np.float64)
-        weight, bias = (values[one] + values[other] for values in (fitted.weights, fitted.biases))
-        found[start : start + size] = dots * weight + bias
-    return found
+        dots = np.einsum("nk,nk->n", parts.vectors[one], parts.vectors[other]).astype(np.float64)
+        weight, bias = (values[one] + values[other] for values in (parts.weights, parts.biases))
+        scores[start : start + size] = dots * weight + bias
+    return scores

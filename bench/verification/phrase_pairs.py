@@ -1,8 +1,8 @@
-"""PairList for text-dependent verification: is it the right person, saying the right words?
+"""Draw pairs for text-dependent verification: the right person has to say the right words.
 
 Four types of pairs: target-correct (TC: same speaker, same text), target-wrong (TW: same speaker, another text),
-impostor-correct (IC) and impostor-wrong (IW). Only TC is to be accepted. A model that hears the speaker alone fails TW,
-one that hears the words alone fails IC.
+impostor-correct (IC) and impostor-wrong (IW). Only TC is to be accepted. A model that uses only the speaker fails TW,
+one that uses only the words fails IC.
 
 Source: Larcher et al., "Text-dependent speaker verification: classifiers, databases and RSR2015", Speech Communication
 60, 2014, section 4; positives as in Ren et al., arXiv 2509.19755.
@@ -33,19 +33,28 @@ TYPES: tuple[TrialType, ...] = ("TC", "TW", "IC", "IW")
 def draw_phrase_pairs(
     recordings: Sequence[Recording], counts: Mapping[TrialType, int], *, seed: int, text: str = "text"
 ) -> PairList:
-    """``counts[type]`` pairs of each type (0 where a type is not named); ``PairList.side`` are places in ``TYPES``.
+    """Draw pairs of the four types; ``PairList.side`` are indices into ``TYPES``.
 
-    ``text`` names the metadata that says what is said. Raises DataError for a repeated key, recordings of which no text
-    is known, and where there are fewer pairs of a type.
+    Args:
+        recordings: The recordings; their metadata have the text.
+        counts: Number of pairs of each type, by default 0.
+        seed: Seed of the draw.
+        text: Name of the metadata with the text.
+
+    Raises:
+        DataError: A key is repeated, no recording has a text, or there are not enough pairs of a type.
     """
     ordered = sort_recordings(recordings)
-    speaker, (said, known) = encode_labels([one.speaker for one in ordered]), label_recordings(ordered, (text,))
-    each, everyone = np.arange(len(ordered)), np.zeros(len(ordered), dtype=np.int64)
+    speaker, (phrase, known) = (
+        encode_labels([recording.speaker for recording in ordered]),
+        label_recordings(ordered, (text,)),
+    )
+    itself, anything = np.arange(len(ordered)), np.zeros(len(ordered), dtype=np.int64)
     rules = {
-        "TC": (combine_labels(speaker, said), each, None),
-        "TW": (speaker, said, None),
-        "IC": (said, speaker, None),
-        "IW": (everyone, speaker, said),
+        "TC": (combine_labels(speaker, phrase), itself, None),
+        "TW": (speaker, phrase, None),
+        "IC": (phrase, speaker, None),
+        "IW": (anything, speaker, phrase),
     }
     sides = [Side(name, name == "TC", counts.get(name, 0), *rules[name], known) for name in TYPES]
     return draw_pair_list(ordered, sides, "phrase", seed)

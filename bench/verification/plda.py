@@ -1,4 +1,4 @@
-"""Two-covariance PLDA: an embedding is its speaker's mean plus what differs from one utterance to the next.
+"""Two-covariance PLDA: an embedding is its speaker's mean plus a deviation of the utterance.
 
 x = m + y + e with y ~ N(0, B) of the speaker and e ~ N(0, W) of the utterance. B and W are fitted by
 expectation-maximisation over speakers with any number of utterances. The score of a trial is the log-likelihood ratio
@@ -32,14 +32,14 @@ WHERE = "PLDA"
 
 @dataclass(frozen=True, slots=True)
 class PldaModel:
-    """The basis of the two covariances."""
+    """A two-covariance model in the basis where both covariances are diagonal."""
 
     mean: Matrix  # [D]
     basis: Matrix  # [D, D]: columns that make W the identity and B diagonal
     psi: Matrix  # [D] variances between speakers there
 
-    def fitted(self, vectors: NDArray[np.float32]) -> ScoringParts:
-        """The parts of the log-likelihood ratio of vectors [N, D]."""
+    def prepare_vectors(self, vectors: NDArray[np.float32]) -> ScoringParts:
+        """Return the parts of the log-likelihood ratio of vectors [N, D]."""
         inside = (vectors.astype(np.float64) - self.mean) @ self.basis
         both = (1 + self.psi) * (1 + 2 * self.psi)
         alone = -0.5 * (inside**2) @ (self.psi**2 / both)
@@ -49,13 +49,19 @@ class PldaModel:
 
 
 def fit_plda(vectors: NDArray[np.float32], speakers: NDArray[np.int64], iterations: int, ridge: float) -> PldaModel:
-    """The model of vectors [N, D] of ``speakers`` [N].
+    """Fit the model by expectation-maximisation.
 
-    ``ridge``, as a share of the mean variance, is added to W, which few utterances leave singular. Raises DataError for
-    fewer than two speakers and for none with two utterances.
+    Args:
+        vectors: [N, D].
+        speakers: [N].
+        iterations: Steps of expectation-maximisation.
+        ridge: Share of the mean variance that is added to W, which is singular for few utterances.
+
+    Raises:
+        DataError: There are fewer than two speakers, or none has two utterances.
     """
-    own = np.unique(speakers, return_inverse=True)[1]
-    counts = np.bincount(own)
+    classes = np.unique(speakers, return_inverse=True)[1]
+    counts = np.bincount(classes)
     if len(counts) < 2 or counts.max() < 2:
         got = f"{len(counts)} speakers, at most {counts.max(initial=0)} utterances each"
         raise DataError("nothing to learn from", got=got, expected="2 speakers, 2 utterances of one", where=WHERE)
@@ -63,34 +69,34 @@ def fit_plda(vectors: NDArray[np.float32], speakers: NDArray[np.int64], iteratio
     mean = data.mean(axis=0)
     data -= mean
     sums = np.zeros((len(counts), data.shape[1]))
-    np.add.at(sums, own, data)
+    np.add.at(sums, classes, data)
     scatter = data.T @ data  # of all utterances
     average = float(np.trace(scatter)) / scatter.size**0.5 / len(data)
     if average == 0:
         return PldaModel(mean, np.zeros_like(scatter), np.zeros(len(scatter)))
     floor = ridge * average * np.eye(len(scatter))
-    residual = data - (sums / counts[:, None])[own]
+    residual = data - (sums / counts[:, None])[classes]
     within = residual.T @ residual / max(1, len(data) - len(counts)) + floor
     centres = sums / counts[:, None]
     between = centres.T @ centres / len(counts)
     for _ in range(iterations):
-        within, between = _step(within, between, sums, counts, scatter)
+        within, between = _run_step(within, between, sums, counts, scatter)
         within = within + floor
     return PldaModel(mean, *diagonalize_covariances(within, between))
 
 
 def diagonalize_covariances(within: Matrix, between: Matrix) -> tuple[Matrix, Matrix]:
-    """The basis [D, D] and the variances [D] between speakers in it, none negative."""
+    """Return the basis [D, D] and the variances [D] between speakers in it, none negative."""
     from scipy.linalg import eigh
 
     psi, basis = eigh(between, within)
     return basis, np.maximum(psi, 0.0)
 
 
-def _step(
+def _run_step(
     within: Matrix, between: Matrix, sums: Matrix, counts: NDArray[np.int64], scatter: Matrix
 ) -> tuple[Matrix, Matrix]:
-    """One step of expectation-maximisation, in the basis where both covariances are diagonal."""
+    """Run one step of expectation-maximisation, in the basis where both covariances are diagonal."""
     basis, psi = diagonalize_covariances(within, between)
     inside = sums @ basis
     shrunk = psi / (1 + counts[:, None] * psi)  # [S, D] posterior variance of each speaker's mean

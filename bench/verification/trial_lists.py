@@ -1,7 +1,7 @@
-"""Trial lists as text: read and written, every line accounted for.
+"""Read and write trial lists as text; every line is checked.
 
-Columns are separated by white space; an empty line at the end is allowed, any other is an error. A list of 12 million
-lines is read in blocks and kept as two int32 and one uint8 array.
+Columns are separated by white space; an empty line at the end is allowed, any other is an error. Lists are read in
+blocks and kept as two int32 and one uint8 array, so that 12 million lines fit into memory.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from bench.types.trials import Form
 
 BLOCK = 100_000  # lines
-SPACES = "\t\r\x0b\x0c\x1c\x1d\x1e\x1f"  # what str.split takes for white space in ASCII, beside the usual
+SPACES = "\t\r\x0b\x0c\x1c\x1d\x1e\x1f"  # white space of str.split in ASCII, besides space and newline
 LABELS: Mapping[Form, Mapping[str, int]] = {
     "label first": {"1": 1, "0": 0},
     "label last": {"target": 1, "nontarget": 0, "tgt": 1, "imp": 0, "1": 1, "0": 0},
@@ -39,46 +39,55 @@ COLUMNS: Mapping[Form, tuple[str, ...]] = {
 
 @dataclass(frozen=True, slots=True)
 class TrialList:
-    """n trials in the list's order."""
+    """The n trials of a list, in its order."""
 
-    enrol: NDArray[np.int32]  # [n] places in the utterance ids that the list was read with
+    enrol: NDArray[np.int32]  # [n] indices into the utterance ids that the list was read with
     test: NDArray[np.int32]  # [n]
-    labels: NDArray[np.uint8] | None  # [n] 1 for a target; None where the list does not say
+    labels: NDArray[np.uint8] | None  # [n] 1 for a target; None for a list without labels
 
     def __len__(self) -> int:
         return len(self.enrol)
 
 
 def read_trial_list(path: Path, ids: Sequence[str], form: Form, *, repeats: bool = False) -> TrialList:
-    """The trials of a file about the utterances ``ids``, which are all that there are embeddings of.
+    """Read the trials of a file.
 
-    Raises DataError, naming list and line, for a line of other columns, an unknown label, an utterance that is none of
-    ``ids``, an utterance paired with itself and, unless ``repeats``, a pair that comes twice in either order; and for
-    ids that repeat, a file that cannot be read and one without trials.
+    Args:
+        path: The list.
+        ids: Utterances that have an embedding.
+        form: Order of the columns.
+        repeats: Allow a pair to occur more than once.
+
+    Raises:
+        DataError: A line (which the error names) has other columns, an unknown label, an utterance that is not among
+            ``ids``, an utterance paired with itself or, unless ``repeats``, a pair that occurred before, in either
+            order; or ``ids`` are not unique, the file cannot be read or it has no trials.
     """
-    places = {name: place for place, name in enumerate(ids)}
-    if len(places) < len(ids):
-        twice = next(name for place, name in enumerate(ids) if places[name] != place)
-        raise DataError("utterance id twice", got=twice, expected="unique ids", where=path)
+    indices = {name: index for index, name in enumerate(ids)}
+    if len(indices) < len(ids):
+        repeated = next(name for index, name in enumerate(ids) if indices[name] != index)
+        raise DataError("utterance id twice", got=repeated, expected="unique ids", where=path)
     try:
         with path.open(encoding="utf-8") as lines:
-            blocks = list(_blocks(lines, places, form, path))
+            blocks = list(_read_blocks(lines, indices, form, path))
     except (OSError, UnicodeDecodeError) as error:
         raise DataError("cannot read the trial list", got=error, expected="a text file", where=path) from error
     if not blocks:
         raise DataError("no trials", got="0 lines", expected="at least 1", where=path)
     enrol, test, labels = (np.concatenate(columns) for columns in zip(*blocks, strict=True))
-    found = TrialList(enrol, test, None if form == "unlabelled" else labels)
-    check_pairs(found, ids, path, repeats=repeats)
-    return found
+    trials = TrialList(enrol, test, None if form == "unlabelled" else labels)
+    check_pairs(trials, ids, path, repeats=repeats)
+    return trials
 
 
 def check_pairs(trials: TrialList, ids: Sequence[str], where: object, *, repeats: bool = False) -> None:
-    """Raise DataError, naming the line, for an utterance against itself and, unless ``repeats``, a pair come again."""
-    own = np.flatnonzero(trials.enrol == trials.test)
-    if own.size:
-        got, line = ids[trials.enrol[own[0]]], own[0] + 1
-        raise DataError("an utterance against itself", got=got, expected="two utterances", where=_line(where, line))
+    """Raise DataError, naming the line, for an utterance against itself or, unless ``repeats``, a repeated pair."""
+    to_itself = np.flatnonzero(trials.enrol == trials.test)
+    if to_itself.size:
+        got, line = ids[trials.enrol[to_itself[0]]], to_itself[0] + 1
+        raise DataError(
+            "an utterance against itself", got=got, expected="two utterances", where=_name_line(where, line)
+        )
     if repeats:
         return
     low, high = np.minimum(trials.enrol, trials.test), np.maximum(trials.enrol, trials.test)
@@ -89,11 +98,17 @@ def check_pairs(trials: TrialList, ids: Sequence[str], where: object, *, repeats
     again = order[1:][np.diff(pairs[order]) == 0].min()
     first = np.flatnonzero(pairs == pairs[again])[0]
     got = f"{ids[trials.enrol[again]]} and {ids[trials.test[again]]} as in line {first + 1}"
-    raise DataError("a pair twice", got=got, expected="each pair once", where=_line(where, again + 1))
+    raise DataError("a pair twice", got=got, expected="each pair once", where=_name_line(where, again + 1))
 
 
 def format_trial_list(trials: TrialList, ids: Sequence[str], form: Form) -> Iterator[str]:
-    """The list as text, line by line with its end. Raises DataError for a form with labels and a list without."""
+    """Yield the lines of a list, each with its end. Raises DataError for a form with labels and a list without.
+
+    Example:
+        >>> trials = TrialList(np.array([0]), np.array([1]), np.array([1], dtype=np.uint8))
+        >>> list(format_trial_list(trials, ("a", "b"), "label first"))
+        ['1 a b\\n']
+    """
     if form == "unlabelled" or trials.labels is None:
         if form != "unlabelled":
             raise DataError("a list without labels", got=form, expected="unlabelled", where="trial list")
@@ -107,81 +122,88 @@ def format_trial_list(trials: TrialList, ids: Sequence[str], form: Form) -> Iter
 
 
 def build_submission(scores: Mapping[str, NDArray[np.float32]]) -> bytes:
-    """A zip of score files by name, one score a line in the order of the list, higher for the same speaker.
+    """Return a zip of score files: one score per line, in the order of the list, higher for the same speaker.
 
-    The same scores give the same bytes, and every score reads back as the float32 that it was. Source: the rules of
-    the TidyVoice challenge 2026, whose submission is one zip with the scores of both evaluation lists and nothing else.
-    Raises DataError for scores that are not finite.
+    The same scores give the same bytes, and every score reads back as the same float32.
+
+    Source: the rules of the TidyVoice challenge 2026, whose submission is one zip with the scores of both evaluation
+    lists and nothing else.
+
+    Args:
+        scores: Scores [n] by name of the file.
+
+    Raises:
+        DataError: A score is not finite.
     """
     content = io.BytesIO()
     with zipfile.ZipFile(content, "w", zipfile.ZIP_DEFLATED) as archive:
         for name in sorted(scores):
             if not np.isfinite(scores[name]).all():
                 raise DataError("no score", got="NaN or infinity", expected="finite scores", where=name)
-            entry = zipfile.ZipInfo(name)  # dated 1980, whenever it is written
+            entry = zipfile.ZipInfo(name)  # its default date is 1980, so that bytes do not depend on the time
             entry.compress_type, entry.external_attr = zipfile.ZIP_DEFLATED, 0o644 << 16
             archive.writestr(entry, "".join(f"{score:.9g}\n" for score in scores[name].tolist()))
     return content.getvalue()
 
 
-def _blocks(
-    lines: Iterable[str], places: Mapping[str, int], form: Form, path: Path
+def _read_blocks(
+    lines: Iterable[str], indices: Mapping[str, int], form: Form, path: Path
 ) -> Iterator[tuple[NDArray[np.int32], NDArray[np.int32], NDArray[np.uint8]]]:
     start, names, known = 0, COLUMNS[form], LABELS[form]
-    rest = iter(lines)
-    while block := list(islice(rest, BLOCK)):
-        if not block[-1].strip() and next(rest, None) is None:
+    remaining = iter(lines)
+    while block := list(islice(remaining, BLOCK)):
+        if not block[-1].strip() and next(remaining, None) is None:
             block.pop()
-        columns = _columns(block, len(names))
+        columns = _split_columns(block, len(names))
         if columns is None:
-            _refuse(block, start, places, form, path)
+            _raise_first_error(block, start, indices, form, path)
         elif block:
-            own = dict(zip(names, columns, strict=True))
-            enrol, test = (_places(own[side], places) for side in ("enrol", "test"))
-            labels = _places(own.get("label", []), known)
+            by_name = dict(zip(names, columns, strict=True))
+            enrol, test = (_look_up(by_name[side], indices) for side in ("enrol", "test"))
+            labels = _look_up(by_name.get("label", []), known)
             if min(enrol.min(), test.min(), labels.min(initial=0)) < 0:
-                _refuse(block, start, places, form, path)
+                _raise_first_error(block, start, indices, form, path)
             yield enrol, test, labels.astype(np.uint8)
         start += len(block)
 
 
-def _columns(block: Sequence[str], width: int) -> list[Sequence[str]] | None:
-    """The columns of some lines; None where a line has not ``width`` of them."""
+def _split_columns(block: Sequence[str], width: int) -> list[Sequence[str]] | None:
+    """Split lines into columns; None where a line does not have ``width`` of them."""
     text = "".join(block)
     plain = text.isascii() and not any(space in text for space in SPACES)
     if plain and set(map(str.count, block, repeat(" "))) <= {width - 1}:  # none has more columns, so none has less
         tokens = text.split()
         if len(tokens) == width * len(block):
-            return [tokens[place::width] for place in range(width)]
-    rows = list(map(str.split, block))
-    if set(map(len, rows)) - {width}:
+            return [tokens[column::width] for column in range(width)]
+    split_lines = list(map(str.split, block))
+    if set(map(len, split_lines)) - {width}:
         return None
-    return [[row[place] for row in rows] for place in range(width)]
+    return [[line[column] for line in split_lines] for column in range(width)]
 
 
-def _places(tokens: Sequence[str], known: Mapping[str, int]) -> NDArray[np.int32]:
-    """[n] what is known of each, -1 for nothing."""
+def _look_up(tokens: Sequence[str], known: Mapping[str, int]) -> NDArray[np.int32]:
+    """Return the values [n] of tokens, -1 for unknown ones."""
     try:
         return np.fromiter(map(known.__getitem__, tokens), np.int32, len(tokens))
     except KeyError:
         return np.array([known.get(token, -1) for token in tokens], dtype=np.int32)
 
 
-def _refuse(block: Sequence[str], start: int, places: Mapping[str, int], form: Form, path: Path) -> None:
-    """Raise the error of the first line that is not as it should be."""
-    for number, row in enumerate(map(str.split, block), start + 1):
-        where = _line(path, number)
-        if len(row) != len(COLUMNS[form]):
+def _raise_first_error(block: Sequence[str], start: int, indices: Mapping[str, int], form: Form, path: Path) -> None:
+    """Raise the error of the first faulty line."""
+    for number, fields in enumerate(map(str.split, block), start + 1):
+        where = _name_line(path, number)
+        if len(fields) != len(COLUMNS[form]):
             expected = " ".join(COLUMNS[form])
-            raise DataError("no trial", got=" ".join(row) or "an empty line", expected=expected, where=where)
-        own = dict(zip(COLUMNS[form], row, strict=True))
-        if own.get("label") is not None and own["label"] not in LABELS[form]:
-            raise DataError("unknown label", got=own["label"], expected=" or ".join(LABELS[form]), where=where)
+            raise DataError("no trial", got=" ".join(fields) or "an empty line", expected=expected, where=where)
+        by_name = dict(zip(COLUMNS[form], fields, strict=True))
+        if by_name.get("label") is not None and by_name["label"] not in LABELS[form]:
+            raise DataError("unknown label", got=by_name["label"], expected=" or ".join(LABELS[form]), where=where)
         for side in ("enrol", "test"):
-            if own[side] not in places:
-                expected = f"one of {len(places)} utterances with an embedding"
-                raise DataError("unknown utterance", got=own[side], expected=expected, where=where)
+            if by_name[side] not in indices:
+                expected = f"one of {len(indices)} utterances with an embedding"
+                raise DataError("unknown utterance", got=by_name[side], expected=expected, where=where)
 
 
-def _line(where: object, number: int) -> str:
+def _name_line(where: object, number: int) -> str:
     return f"{where}, line {number}"

@@ -223,7 +223,7 @@ def test_long_pairs_are_cut_and_counted() -> None:
     heard = ask_pair_questions(Stub("oracle", most_in_s=0.2), PAIRS, voice, layout="concat")
     assert heard.cut == len(PAIRS)
     assert ask_pair_questions(Stub("oracle"), PAIRS, voice, layout="concat").cut == 0
-    assert heard.said.shape == (len(PAIRS), len(ORDERS))
+    assert heard.codes.shape == (len(PAIRS), len(ORDERS))
 
 
 def spectra(clips: Sequence[np.ndarray]) -> np.ndarray:

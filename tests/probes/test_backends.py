@@ -105,7 +105,7 @@ def test_plda_is_the_ratio_of_two_gaussians(seed):
     within, between = a @ a.T + 0.3 * np.eye(d), b @ b.T
     mean = rng.standard_normal(d)
     basis, psi = plda.diagonalize_covariances(within, between)
-    fitted = plda.PldaModel(mean, basis, psi).fitted(rng.standard_normal((6, d)).astype(np.float32))
+    fitted = plda.PldaModel(mean, basis, psi).prepare_vectors(rng.standard_normal((6, d)).astype(np.float32))
     rng = np.random.default_rng(seed)
     rng.standard_normal((2, d, d)), rng.standard_normal(d)
     vectors = rng.standard_normal((6, d)).astype(np.float32).astype(np.float64)
