@@ -91,7 +91,7 @@ def load(size: str, device: str) -> Encoder:
     return load_weights(size, fetch(WHEEL), device)
 
 
-def build_spec(size: str) -> EncoderSpec:
+def _build_spec(size: str) -> EncoderSpec:
     return EncoderSpec(
         name=f"crepe_{size}",
         load=partial(load, size),
@@ -107,5 +107,5 @@ def build_spec(size: str) -> EncoderSpec:
     )
 
 
-crepe_tiny = build_spec("tiny")
-crepe_full = build_spec("full")
+crepe_tiny = _build_spec("tiny")
+crepe_full = _build_spec("full")

@@ -65,7 +65,7 @@ def with_weights(spec: EncoderSpec, path: Path) -> EncoderSpec:
 
 
 def discover(folder: Path) -> tuple[dict[str, EncoderSpec], dict[str, Callable[[str], EncoderSpec]]]:
-    """What the files of a package ``folder`` offer: specs by name, and factories ``spec(text)`` by file name.
+    """What the files of a package ``folder`` offer: specs by name, and factories ``build_spec(text)`` by file name.
 
     The folder's parent must be importable (the clone's root). Files are visited sorted by path.
     """
@@ -76,8 +76,8 @@ def discover(folder: Path) -> tuple[dict[str, EncoderSpec], dict[str, Callable[[
         for spec in _specs(module).values():
             if specs.setdefault(spec.name, spec) is not spec:
                 raise ChoiceError("encoder name", got=f"{spec.name!r} twice", expected="unique names", where=path.name)
-        if callable(getattr(module, "spec", None)):
-            factories[path.stem] = module.spec
+        if callable(getattr(module, "build_spec", None)):
+            factories[path.stem] = module.build_spec
     return specs, factories
 
 
