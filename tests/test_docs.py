@@ -16,7 +16,11 @@ import pytest
 ROOT = Path(__file__).parents[1]
 PAGES = sorted([*(ROOT / "docs").rglob("*.md"), *(ROOT / "findings").glob("*.md"), *ROOT.glob("*.md")])
 TOP = ("bench", "tasks", "encoders", "perf", "tests", "docs", "examples", "findings")
-EXAMPLES = ("tasks/labels/doorbells.txt", "tasks/environment/doorbells.py")  # CONTRIBUTING's, written by its own test
+EXAMPLES = (
+    "tasks/labels/doorbells.txt",
+    "tasks/environment/doorbells.py",
+    "encoders/twenty_bands.py",
+)  # CONTRIBUTING's, written by its own test
 PATH = re.compile(rf"(?<![\w./-])(?:\.\./)?((?:{'|'.join(TOP)})/[\w./-]*[\w/])(?![\w/<*-])")
 DOTTED = re.compile(r"(?<![\w./-])(bench(?:\.\w+)+)")
 COMMAND = re.compile(r"python -m ((?:bench|perf|tasks)(?:\.\w+)*)(?: ([a-z]+)\b(?![-.=/]))?")

@@ -1,8 +1,9 @@
 """Make what a user hands over an ``Encoder``: X-ARES's contract as it is, XARES-LLM's by a wrapper.
 
 X-ARES: an nn.Module with ``sampling_rate``, ``output_dim``, ``hop_size_in_ms`` and ``forward(audio [B, N])``; here
-``forward`` may also take ``lengths``. XARES-LLM: ``forward(audio [B, N] at 16 kHz, mask [B, N], 1 = keep) ->
-(features [B, T, D], mask [B, T] | None)`` with ``output_dim`` only.
+``forward`` may also take ``lengths``, and the class need be no nn.Module nor define ``__call__``. XARES-LLM:
+``forward(audio [B, N] at 16 kHz, mask [B, N], 1 = keep) -> (features [B, T, D], mask [B, T] | None)`` with
+``output_dim`` only.
 """
 
 from __future__ import annotations
@@ -28,7 +29,27 @@ class Adapter(Protocol):
     name: str
 
     @property
-    def wrapped(self) -> nn.Module: ...
+    def wrapped(self) -> object: ...
+
+
+class ForwardAdapter:
+    """A callable around an encoder that is no nn.Module and has ``forward``, but no ``__call__``."""
+
+    name = "forward/1"
+
+    def __init__(self, encoder: Any) -> None:
+        self.encoder = encoder
+        self.forward = encoder.forward  # with its signature, which says whether it takes ``lengths``
+        self.sampling_rate = encoder.sampling_rate
+        self.output_dim = encoder.output_dim
+        self.hop_size_in_ms = encoder.hop_size_in_ms
+
+    @property
+    def wrapped(self) -> object:
+        return self.encoder
+
+    def __call__(self, *arguments: Any, **keywords: Any) -> Tensor:
+        return cast(Tensor, self.forward(*arguments, **keywords))
 
 
 class XaresLlmAdapter(nn.Module):
@@ -54,7 +75,8 @@ class XaresLlmAdapter(nn.Module):
         if lengths is None:
             lengths = torch.full((audio.shape[0],), audio.shape[1], device=audio.device)
         keep = torch.arange(audio.shape[1], device=audio.device) < lengths.to(audio.device)[:, None]
-        output = self.encoder(audio, keep.long())
+        run = self.encoder if callable(self.encoder) else self.encoder.forward
+        output = run(audio, keep.long())
         if not (isinstance(output, tuple) and len(output) == 2):
             raise EncoderError(
                 "output of an XARES-LLM encoder",
@@ -89,7 +111,7 @@ def adapt(obj: object, device: str | None = None) -> Encoder:
 
     Raises EncoderError naming the attribute that is missing.
     """
-    if isinstance(obj, type) or not callable(obj):
+    if isinstance(obj, type) or not (callable(obj) or callable(getattr(obj, "forward", None))):
         raise EncoderError("encoder", got=_kind(obj), expected="an instance with forward(audio)", where=_name(obj))
     _freeze(obj, device)
     missing = [name for name in NATIVE if not hasattr(obj, name)]
@@ -103,7 +125,7 @@ def adapt(obj: object, device: str | None = None) -> Encoder:
             expected=f"{', '.join(NATIVE)} (or XARES-LLM's output_dim and forward(audio, mask))",
             where=_name(obj),
         )
-    encoder = cast(Encoder, obj)
+    encoder = cast(Encoder, obj if callable(obj) else ForwardAdapter(obj))
     for name in NATIVE:
         value = getattr(encoder, name)
         if isinstance(value, bool) or not isinstance(value, Real) or not float(value) > 0:

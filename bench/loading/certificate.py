@@ -11,7 +11,7 @@ from collections.abc import Callable
 import torch
 from torch import Tensor, nn
 
-from bench.loading.adapt import XaresLlmAdapter, accepts_lengths
+from bench.loading.adapt import ForwardAdapter, XaresLlmAdapter, accepts_lengths
 from bench.loading.frame_rule import FORMULA, contradiction, exact_hop, find_start, frames, valid_frames
 from bench.types import Certificate, Check, Encoder, EncoderError, Policy
 
@@ -230,7 +230,7 @@ def _shape(output: object) -> str:
 
 
 def _name(encoder: object) -> str:
-    return type(encoder.encoder if isinstance(encoder, XaresLlmAdapter) else encoder).__name__
+    return type(encoder.encoder if isinstance(encoder, ForwardAdapter | XaresLlmAdapter) else encoder).__name__
 
 
 def _message(error: Exception) -> str:

@@ -7,6 +7,8 @@ import torch
 from torch import Tensor, nn
 
 from bench.loading.adapt import Adapter, XaresLlmAdapter, accepts_lengths, adapt
+from bench.loading.certificate import certify
+from bench.loading.fingerprint import fingerprint
 from bench.types import Encoder, EncoderError
 from tests.helpers import planted
 
@@ -56,6 +58,54 @@ def test_callable_that_is_no_module() -> None:
             return audio[:, : 320 * 4, None].expand(-1, -1, 4)
 
     assert accepts_lengths(adapt(Plain()))
+
+
+class PlainEncoder:
+    """Neither an nn.Module nor a callable: ``forward`` is enough."""
+
+    sampling_rate, output_dim, hop_size_in_ms = 16000, 4, 20.0
+
+    def __init__(self, gain: float = 1.0) -> None:
+        self.gain = gain
+
+    def forward(self, audio: Tensor, lengths: Tensor | None = None) -> Tensor:
+        frames = torch.nn.functional.pad(audio, (0, max(0, 320 - audio.shape[1]))).unfold(1, 320, 320)
+        return self.gain * frames.reshape(*frames.shape[:2], 4, 80).std(dim=3)
+
+
+class PlainMaskEncoder:
+    """The same of an XARES-LLM encoder."""
+
+    output_dim = 4
+
+    def forward(self, audio: Tensor, audio_attention_mask: Tensor | None = None) -> tuple[Tensor, None]:
+        return PlainEncoder().forward(audio), None
+
+
+def test_plain_class_with_forward_and_no_call() -> None:
+    encoder = adapt(PlainEncoder(), "cpu")
+    assert isinstance(encoder, Encoder)
+    assert isinstance(encoder, Adapter)
+    assert accepts_lengths(encoder)
+    assert encoder(torch.randn(2, 3200), torch.tensor([3200, 1600])).shape == (2, 10, 4)
+    assert adapt(encoder) is encoder
+    certificate = certify(encoder)
+    assert certificate.passed, certificate
+    with pytest.raises(EncoderError, match="Shapeless"):
+        certify(adapt(Shapeless()))
+    assert fingerprint(encoder) == fingerprint(adapt(PlainEncoder()))
+    assert fingerprint(encoder) != fingerprint(adapt(PlainEncoder(2.0)))
+
+
+class Shapeless(PlainEncoder):
+    def forward(self, audio: Tensor, lengths: Tensor | None = None) -> Tensor:
+        return audio
+
+
+def test_plain_class_with_a_mask_and_no_call() -> None:
+    encoder = adapt(PlainMaskEncoder())
+    assert (encoder.sampling_rate, encoder.output_dim, encoder.hop_size_in_ms) == (16000, 4, 20.0)
+    assert encoder(torch.randn(2, 3200)).shape == (2, 10, 4)
 
 
 @pytest.mark.parametrize("mask", [True, False])

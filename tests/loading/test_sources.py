@@ -66,6 +66,27 @@ def test_spec_in_a_file_wins_over_classes(tmp_path: Path) -> None:
     assert found(f"{tmp_path}/a.py:mine").name == "my-encoder"
 
 
+PLAIN = """
+class Features:
+    sampling_rate, output_dim, hop_size_in_ms = 16000, 1, 20.0
+
+    def forward(self, audio):
+        return audio[:, : audio.shape[1] // 320 * 320].reshape(len(audio), -1, 320).std(dim=2, keepdim=True)
+
+
+def build():
+    return Features()
+"""
+
+
+def test_a_plain_class_or_a_function_that_returns_one(tmp_path: Path) -> None:
+    (tmp_path / "plain.py").write_text(PLAIN)
+    for name in ("Features", "build"):
+        assert found(f"{tmp_path}/plain.py:{name}").load("cpu")(torch.randn(2, 3200)).shape == (2, 10, 1)
+    with pytest.raises(ChoiceError, match="got no encoder"):  # no name that ends in Encoder
+        found(tmp_path / "plain.py")
+
+
 def test_neighbours_of_a_file_can_be_imported(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(sys, "path", list(sys.path))
     (tmp_path / "neighbour_of_it.py").write_text(planted.XARES_FILE)
