@@ -1,9 +1,9 @@
-"""What ``pytest bench`` scores: one test for each task, probe and encoder."""
+"""Scores what ``pytest bench`` computes: one test for each task, probe and encoder."""
 
 import pytest
 
-from bench.plugin.collection import Case
 from bench.plugin.fixtures import Bench
+from bench.runs.plan import Case
 
 
 @pytest.mark.filterwarnings("default")

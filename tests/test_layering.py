@@ -26,10 +26,11 @@ PACKAGES = (  # from the lowest to the highest: a package imports those before i
     "evaluation",
     "leaderboard",
     "discovery",
+    "runs",
     "plugin",
     "commands",
 )
-ENTRY_POINTS = ("__init__", "certify", "pairs", "submit", "test_quality", "test_throughput")
+ENTRY_POINTS = ("__init__", "api", "certify", "pairs", "submit", "test_quality", "test_throughput")
 ALLOWED = {
     "tasks": ("bench.types", "bench.probes", "bench.metrics", "bench.verification", "bench.language", "tasks"),
     "encoders": ("bench.types", "bench.audio.torchaudio_safe", "encoders"),

@@ -11,6 +11,7 @@ import hashlib
 import json
 from collections.abc import Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -19,8 +20,9 @@ from _pytest.mark.expression import Expression
 from bench.leaderboard.files import sources
 from bench.leaderboard.files.sources import Source
 from bench.leaderboard.ranking import gate
-from bench.plugin import speed
-from bench.plugin.collection import PLAN, Case, Plan
+from bench.plugin.collection import PLAN, RUN_FOLDER
+from bench.runs.plan import Case, Plan
+from bench.runs.selection import resolve_encoder
 from bench.store.files import written
 from bench.types import BenchError, ChoiceError, DataError, Failure, Score
 
@@ -102,7 +104,7 @@ def _build_gate(config: pytest.Config, plan: Plan) -> Gate:
     names = sorted({row.encoder for source in baselines.values() for row in source.board.scores})
     own = Gate(
         limits,
-        Source(plan.run / "leaderboard.json", next(iter(baselines.values())).board),
+        Source(config.stash[RUN_FOLDER] / "leaderboard.json", next(iter(baselines.values())).board),
         baselines,
         _pair_encoders([spec.name for spec in plan.specs], names, option("baseline_encoder")),
     )
@@ -135,7 +137,7 @@ def _read_baselines(config: pytest.Config, plan: Plan) -> dict[str, Source]:
 def _pair_encoders(own: Sequence[str], names: Sequence[str], chosen: str | None) -> dict[str, str]:
     """Which encoder of the baseline each is compared with: the named one, else its namesake, else the only one."""
     if chosen is not None:
-        name = chosen if chosen in names else speed.resolve_baseline(chosen).name
+        name = chosen if chosen in names else resolve_encoder(chosen).name
         if name not in names:
             where = "--baseline-encoder"
             raise ChoiceError("not in the baseline", got=repr(name), expected=" or ".join(names), where=where)
@@ -161,7 +163,7 @@ def finish_gate(
             found[protocol] += _judge_summaries(own, [score for score in scores if score.protocol == protocol])
     late = [verdict for of_protocol in found.values() for verdict in of_protocol]
     whole = sorted([*verdicts, *late], key=lambda one: (one.encoder, one.task, one.probe, one.against))
-    _write_verdicts(own, plan, whole)
+    _write_verdicts(config.stash[RUN_FOLDER] / FILE, own, plan, whole)
     rows = {
         protocol: [
             Failure(one.task, one.encoder, one.probe, f"gate: {one.said(own.limits)}")
@@ -223,7 +225,7 @@ def _judge_summary(own: Gate, rows: Sequence[tuple[Score, Score]], tests: int) -
         return gate.Verdict(*names, gate.INCOMPARABLE, note=str(error))
 
 
-def _write_verdicts(own: Gate, plan: Plan, verdicts: Sequence[gate.Verdict]) -> None:
+def _write_verdicts(path: Path, own: Gate, plan: Plan, verdicts: Sequence[gate.Verdict]) -> None:
     document: dict[str, Any] = {
         "schema": SCHEMA,
         "suite": plan.settings.suite,
@@ -235,5 +237,5 @@ def _write_verdicts(own: Gate, plan: Plan, verdicts: Sequence[gate.Verdict]) -> 
         "gate": own.limits.gate,
         "verdicts": [verdict.plain() for verdict in verdicts],
     }
-    with written(plan.run / FILE) as temporary:
+    with written(path) as temporary:
         temporary.write_text(json.dumps(document, indent=1, sort_keys=True, allow_nan=False) + "\n", encoding="utf-8")

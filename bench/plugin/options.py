@@ -94,7 +94,7 @@ def pytest_addoption(parser: pytest.Parser) -> None:
         "--language-model",
         metavar="NAME|FOLDER",
         help="the causal language model that writes transcripts, a hub id or a transformers folder "
-        "(default: the published one; the embedded suite trains a small one)",
+        "(default: the published one; the synthetic suite trains a small one)",
     )
     group.addoption(
         "--probe",
@@ -106,7 +106,7 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     )
     group.addoption("--seeds", type=_make_minimum(1), default=3, metavar="N", help="probe seeds (default: 3)")
     group.addoption(
-        "--cache", type=Path, metavar="DIR", help="embeddings and generated shards (default: the user's cache)"
+        "--cache", type=Path, metavar="DIR", help="embeddings and synthetic shards (default: the user's cache)"
     )
     group.addoption("--results", type=Path, default=Path("results"), metavar="DIR", help="where runs are kept")
     group.addoption("--run-name", metavar="NAME", help="folder of this run below --results (default: the time)")
@@ -161,7 +161,7 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 
 
 def is_benchmark_run(config: pytest.Config) -> bool:
-    """Whether this pytest run is a benchmark run, that is, whether its arguments reach into ``bench/``."""
+    """Return whether this pytest run is a benchmark run, that is, whether its arguments reach into ``bench/``."""
     for argument in config.args:
         path = (config.invocation_params.dir / argument.partition("::")[0]).resolve()
         if path == BENCH or BENCH in path.parents or path in BENCH.parents:
@@ -223,12 +223,12 @@ def _make_minimum(least: int) -> Callable[[str], int]:
 
 def _parse_share(value: str) -> float:
     try:
-        found = float(value)
+        share = float(value)
     except ValueError:
-        found = -1.0
-    if not 0 <= found < 1:
+        share = -1.0
+    if not 0 <= share < 1:
         raise argparse.ArgumentTypeError(f"{value!r} is not a number from 0 to below 1")
-    return found
+    return share
 
 
 def _parse_path(value: str) -> Path:

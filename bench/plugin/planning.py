@@ -1,4 +1,4 @@
-"""``--plan``: what the selected tests would fetch, make and encode, printed instead of running them."""
+"""``--plan`` prints what the selected tests would fetch, make and encode instead of running them."""
 
 from __future__ import annotations
 
@@ -10,7 +10,8 @@ from bench.extraction.cost import Material, Speed, calibrate, encoding_in_s, mat
 from bench.extraction.engine.local import Frozen
 from bench.extraction.load_encoder import frozen_by
 from bench.leaderboard.terminal import cells
-from bench.plugin.collection import PLAN, Case
+from bench.plugin.collection import PLAN
+from bench.runs.plan import Case
 from bench.types import EncoderSpec, Settings
 
 COLUMNS = ("task", "shards", ">to fetch", ">clips", ">audio")
@@ -18,16 +19,15 @@ COLUMNS = ("task", "shards", ">to fetch", ">clips", ">audio")
 
 @pytest.hookimpl(tryfirst=True)
 def pytest_runtestloop(session: pytest.Session) -> bool | None:
-    """In place of running what was collected; pytest then exits with 0 if anything was selected."""
+    """Print the plan in place of running what was collected; pytest then exits with 0 if anything was selected."""
     config = session.config
     if session.testsfailed or config.getoption("collectonly"):
         return None
     cases = [item.callspec.params["case"] for item in session.items if "case" in _read_params(item)]  # type: ignore[attr-defined]
     reporter = config.pluginmanager.getplugin("terminalreporter")
     if cases and reporter is not None:
-        text = _render_plan(
-            cases, config.stash[PLAN].settings, max(reporter._tw.fullwidth, 120), reporter._tw.hasmarkup
-        )
+        writer = config.get_terminal_writer()
+        text = _render_plan(cases, config.stash[PLAN].settings, max(writer.fullwidth, 120), writer.hasmarkup)
         reporter.ensure_newline()
         reporter.write(f"\n{text}")
     return True
@@ -120,7 +120,7 @@ def _format_total(found: list[Material], times: list[list[float | None]]) -> lis
 
 
 def _has_unknown_audio(material: Material) -> bool:
-    """Whether there is audio of which nothing is known yet."""
+    """Return whether there is audio of which nothing is known yet."""
     return material.generated or bool(material.unknown)
 
 
@@ -145,7 +145,7 @@ def _format_time(seconds: float | None, material: Material) -> str:
 
 
 def _format_duration(seconds: float) -> str:
-    """Wall time, of which more than two digits would be made up."""
+    """Return wall time as text: more than two digits would be made up."""
     for length, unit in ((3600.0, "h"), (60.0, "min")):
         if seconds >= 1.5 * length:
             return f"{seconds / length:.3g} {unit}"

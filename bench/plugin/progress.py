@@ -1,4 +1,4 @@
-"""What a person sees while audio is encoded: a bar with clips per second and the time left.
+"""A display of what goes on while audio is encoded: a bar with clips per second and the time left.
 
 pytest captures what tests print, so the bar is drawn with capture suspended, one refresh at a time, on the line below
 pytest's own; afterwards the cursor goes back to where pytest left it. On anything but a terminal nothing is drawn.
@@ -29,21 +29,22 @@ class Progress:
     """Draws one stage of work at a time on the terminal of a serial run."""
 
     def __init__(self, config: pytest.Config) -> None:
+        self._config = config
         self._capture = config.pluginmanager.getplugin("capturemanager")
         self._reporter = config.pluginmanager.getplugin("terminalreporter")
 
     @contextlib.contextmanager
-    def _terminal(self) -> Iterator[bool]:
-        """Suspend capture; yields whether there is a terminal to draw on."""
+    def _suspend_capture(self) -> Iterator[bool]:
+        """Suspend capture; yield whether there is a terminal to draw on."""
         suspended = self._capture.global_and_fixture_disabled() if self._capture else contextlib.nullcontext()
         with suspended:
             yield self._reporter is not None and sys.stdout is not None and os.isatty(1)
 
     @contextlib.contextmanager
-    def stage(self, label: str) -> Iterator[Callable[[int], None]]:
-        """Show a line while something without countable parts goes on; yields what to call with bytes that arrive."""
+    def show_stage(self, label: str) -> Iterator[Callable[[int], None]]:
+        """Show a line while something without countable parts goes on; yield a function that takes arriving bytes."""
         arrived = 0
-        with self._drawing(label, None, "MB") as advance:
+        with self._draw(label, None, "MB") as advance:
 
             def count(size: int) -> None:
                 nonlocal arrived
@@ -53,26 +54,26 @@ class Progress:
             yield count
 
     @contextlib.contextmanager
-    def encoding(self, label: str, data: Dataset) -> Iterator[Callable[[int, bool], None]]:
-        """Show a bar over the clips of a dataset; yields what to call with each finished number of clips."""
-        with self._terminal() as visible:
+    def show_encoding(self, label: str, data: Dataset) -> Iterator[Callable[[int, bool], None]]:
+        """Show a bar over the clips of a dataset; yield a function that takes each finished number of clips."""
+        with self._suspend_capture() as visible:
             total = (
-                sum(shards.count_samples(shard) for found in data.splits.values() for shard in found)
+                sum(shards.count_samples(shard) for split in data.splits.values() for shard in split)
                 if visible
                 else None
             )
-        with self._drawing(f"encoding {label}", total) as advance:
+        with self._draw(f"encoding {label}", total) as advance:
             yield advance
 
     @contextlib.contextmanager
-    def _drawing(self, label: str, total: int | None, unit: str = "clips") -> Iterator[Callable[[int, bool], None]]:
-        with self._terminal() as visible:
+    def _draw(self, label: str, total: int | None, unit: str = "clips") -> Iterator[Callable[[int, bool], None]]:
+        with self._suspend_capture() as visible:
             if not visible:
                 yield lambda clips, encoded: None
                 return
             bar = _make_bar()
             task = bar.add_task(label, total=total, unit=unit)
-            column = self._reporter._tw.width_of_current_line
+            column = self._config.get_terminal_writer().width_of_current_line
             sys.stdout.write("\n")
             bar.start()
             bar.refresh()
@@ -83,13 +84,13 @@ class Progress:
             bar.advance(task, clips)
             if time.monotonic() - last > REFRESH_IN_S:
                 last = time.monotonic()
-                with self._terminal():
+                with self._suspend_capture():
                     bar.refresh()
 
         try:
             yield advance
         finally:
-            with self._terminal():
+            with self._suspend_capture():
                 bar.stop()
                 sys.stdout.write(f"\x1b[1A\x1b[{column}C" if column else "\x1b[1A")
                 sys.stdout.flush()

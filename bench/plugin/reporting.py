@@ -1,30 +1,33 @@
-"""The reporter: gathers what tests noted, on the controller, and writes the run's files and the closing table.
+"""The reporter gathers the notes of tests on the controller and writes the run's files and the closing table.
 
-Results arrive as properties of test reports, so they survive a worker that dies later. A case whose worker died before
+Notes arrive as properties of test reports, so they survive a worker that dies later. A case whose worker died before
 it reported is found by the node id that the plan gives it.
 """
 
 from __future__ import annotations
 
+import contextlib
 import json
-from collections.abc import Iterator
+from collections.abc import Generator, Iterator
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
+from pathlib import Path
 from typing import Any
 
 import pytest
 
 from bench.discovery import bundled, environment
-from bench.leaderboard import summaries
-from bench.leaderboard.files import board_json, published_tables
+from bench.leaderboard.files import published_tables
 from bench.leaderboard.files.sources import Source
 from bench.leaderboard.page import document as report
 from bench.leaderboard.ranking.gate import Verdict
 from bench.leaderboard.terminal import gate_table, tables
 from bench.plugin import gating
-from bench.plugin.collection import PLAN, Case, Plan
-from bench.plugin.fixtures import PROPERTY
+from bench.plugin.collection import PLAN, RUN_FOLDER
+from bench.plugin.notes import EncoderNote, ScoreNote, SpeedNote, ThroughputNote, VerdictNote, read_notes
 from bench.plugin.scheduling import count_workers, is_distributed, is_worker
+from bench.runs.boards import build_boards, name_board_files, write_boards
+from bench.runs.plan import Case, Plan
 from bench.store.files import locked, written
 from bench.types import BenchError, Failure, Leaderboard, Score
 
@@ -36,6 +39,7 @@ class Reporter:
     """Everything that reached the controller."""
 
     plan: Plan
+    folder: Path  # of the run
     started: datetime
     scores: list[Score] = field(default_factory=list)
     failures: dict[str, tuple[str, Failure]] = field(default_factory=dict)  # by node id; with the protocol
@@ -49,26 +53,27 @@ class Reporter:
 
     def take(self, report: pytest.TestReport) -> None:
         """Keep what a report carries; a failed test of a case becomes a failure row."""
-        noted = [json.loads(str(value)) for name, value in report.user_properties if name == PROPERTY]
-        if report.when == "teardown":
-            noted = []
-        for note in noted:
-            if "encoder" in note:
-                self.encoders[note["encoder"]["name"]] = note["encoder"]
-            if "score" in note and report.when == "call":
-                self.scores.append(board_json.parse_score(note["score"]))
-            if "throughput" in note and report.when == "call":
-                self.throughput.append(note["throughput"])
-            if "speed" in note and report.when == "call":
-                self.speed.append(note["speed"])
-            if "gate" in note and report.when == "call":
-                self.verdicts.append(Verdict(**note["gate"]))
+        notes = [] if report.when == "teardown" else list(read_notes(report))
+        for note in notes:
+            match note:
+                case EncoderNote():
+                    self.encoders[note.name] = note.row
+                case _ if report.when != "call":
+                    continue
+                case ScoreNote(score):
+                    self.scores.append(score)
+                case ThroughputNote(figures):
+                    self.throughput.append(figures)
+                case SpeedNote(figures):
+                    self.speed.append(figures)
+                case VerdictNote(verdict):
+                    self.verdicts.append(verdict)
         if report.failed:
-            self._failed(report, scored=any("gate" in note for note in noted))
+            self._add_failure(report, scored=any(isinstance(note, VerdictNote) for note in notes))
         if report.when == "call":
             self.tests.append({"test": report.nodeid, "outcome": report.outcome, "seconds": round(report.duration, 3)})
 
-    def _failed(self, report: pytest.TestReport, *, scored: bool) -> None:
+    def _add_failure(self, report: pytest.TestReport, *, scored: bool) -> None:
         """Make a failure row; the score gives way to it unless ``scored``, where only the gate found fault with it."""
         for case in self.plan.cases:
             if report.nodeid.endswith(f"{QUALITY}[{case.id}]"):
@@ -78,7 +83,7 @@ class Reporter:
                 self.failures.setdefault(report.nodeid, (case.task.protocol, row))
 
     @property
-    def empty(self) -> bool:
+    def is_empty(self) -> bool:
         return not self.scores and not self.throughput
 
 
@@ -102,16 +107,19 @@ def pytest_configure(config: pytest.Config) -> None:
     plan = config.stash.get(PLAN, None)
     if plan is None or is_worker(config):
         return
-    config.stash[REPORTER] = Reporter(plan, datetime.now(UTC))
+    config.stash[REPORTER] = Reporter(plan, config.stash[RUN_FOLDER], datetime.now(UTC))
     config.pluginmanager.register(_Hooks(config), "otoscope-reporter")
 
 
-@pytest.hookimpl(hookwrapper=True)
-def pytest_runtest_makereport(item: pytest.Item, call: pytest.CallInfo[None]) -> Iterator[None]:
-    """Bad input is told in its one line, without a traceback through our code."""
-    outcome = yield
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_makereport(
+    item: pytest.Item, call: pytest.CallInfo[None]
+) -> Generator[None, pytest.TestReport, pytest.TestReport]:
+    """Show bad input as its one line, without a traceback through our code."""
+    report = yield
     if call.excinfo is not None and isinstance(call.excinfo.value, BenchError):
-        outcome.get_result().longrepr = str(call.excinfo.value)  # type: ignore[attr-defined]
+        report.longrepr = str(call.excinfo.value)
+    return report
 
 
 class _Hooks:
@@ -135,13 +143,13 @@ class _Hooks:
         ]
 
     def pytest_collection_finish(self, session: pytest.Session) -> None:
-        """pytest-benchmark's own JSON goes into the run's folder, its table gives way to ours."""
+        """Send pytest-benchmark's own JSON into the run's folder; its table gives way to ours."""
         measuring = self.config.pluginmanager.getplugin("pytest-benchmark")
         timed = any(item.get_closest_marker("throughput") for item in session.items)
         if measuring is not None and timed and not measuring.json and not _is_dry_run(self.config):
-            measuring.json = str(self.reporter.plan.run / "benchmark.json")
+            measuring.json = str(self.reporter.folder / "benchmark.json")
             measuring.quiet = not measuring.verbose
-            self.reporter.plan.run.mkdir(parents=True, exist_ok=True)
+            self.reporter.folder.mkdir(parents=True, exist_ok=True)
 
     def pytest_deselected(self, items: list[pytest.Item]) -> None:
         self.reporter.deselected += [item.nodeid for item in items]
@@ -154,7 +162,7 @@ class _Hooks:
         if _is_dry_run(self.config):
             return
         reporter = self.reporter
-        if reporter.empty and not reporter.failures:
+        if reporter.is_empty and not reporter.failures:
             if exitstatus == pytest.ExitCode.OK:
                 session.exitstatus = pytest.ExitCode.NO_TESTS_COLLECTED
             return
@@ -168,9 +176,10 @@ class _Hooks:
         if not self.reporter.boards:
             terminalreporter.write_line("otoscope: nothing was scored", red=True)
             return
-        width = max(terminalreporter._tw.fullwidth, 0 if terminalreporter._tw.hasmarkup else 120)
+        writer = self.config.get_terminal_writer()
+        colour = writer.hasmarkup
+        width = max(writer.fullwidth, 0 if colour else 120)
         terminalreporter.section("Otoscope")
-        colour = terminalreporter._tw.hasmarkup
         terminalreporter.write(tables.render_boards(self.reporter.boards, width=width, colour=colour))
         if gating.GATE in self.config.stash:
             limits = self.config.stash[gating.GATE].limits
@@ -187,9 +196,8 @@ class _Hooks:
             terminalreporter.write(gate_table.render_paired_timings(self.reporter.speed, width=width, colour=colour))
         elif is_distributed(self.config):
             terminalreporter.write_line("throughput is not measured under -n: pytest bench -m throughput -n 0")
-        found = self.reporter.boards
-        boards = ", ".join(_name_file(protocol, alone=len(found) == 1) for protocol in found)
-        terminalreporter.write_line(f"files: {self.reporter.plan.run}/{boards}, run.json, predictions/, report.html")
+        boards = ", ".join(name_board_files(self.reporter.boards).values())
+        terminalreporter.write_line(f"files: {self.reporter.folder}/{boards}, run.json, predictions/, report.html")
         try:
             _write_report(self.reporter)
         except BenchError as error:  # all the numbers are on disk already
@@ -197,53 +205,46 @@ class _Hooks:
 
 
 def _is_dry_run(config: pytest.Config) -> bool:
-    """Whether the run was to list or to plan, not to score."""
+    """Return whether the run only lists or plans."""
     return bool(config.getoption("collectonly") or config.getoption("plan"))
 
 
 def _write_run(reporter: Reporter, config: pytest.Config) -> None:
-    plan = reporter.plan
-    late: dict[str, list[Failure]] = {}
+    failures: dict[str, list[Failure]] = {protocol: [] for protocol in reporter.plan.protocols}
+    for protocol, failure in reporter.failures.values():
+        failures[protocol].append(failure)
     if gating.GATE in config.stash:
         reporter.verdicts, late = gating.finish_gate(config, reporter.scores, reporter.verdicts)
-    boards = {protocol: _build_board(reporter, protocol, late.get(protocol, [])) for protocol in plan.protocols}
-    with locked(plan.run / ".lock"):
-        for protocol, board in boards.items():
-            board_json.write_board(plan.run / _name_file(protocol, alone=len(boards) == 1), board)
-        with written(plan.run / "run.json") as temporary:
+        for protocol, rows in late.items():
+            failures[protocol] += rows
+    boards = build_boards(reporter.plan, reporter.scores, failures, reporter.encoders.values())
+    with _lock(reporter.folder):
+        write_boards(reporter.folder, boards)
+        with written(reporter.folder / "run.json") as temporary:
             temporary.write_text(json.dumps(_describe_run(reporter, config), indent=1) + "\n")
-    (plan.run / ".lock").unlink(missing_ok=True)
     reporter.boards = boards
 
 
 def _write_report(reporter: Reporter) -> None:
     """Write report.html from what was written: last of all, since nothing else depends on it."""
-    run, found = reporter.plan.run, reporter.boards
-    names = {protocol: run / _name_file(protocol, alone=len(found) == 1) for protocol in found}
-    with locked(run / ".lock"):
-        report.write_page(run / "report.html", [Source(names[protocol], board) for protocol, board in found.items()])
-    (run / ".lock").unlink(missing_ok=True)
+    folder, names = reporter.folder, name_board_files(reporter.boards)
+    with _lock(folder):
+        report.write_page(
+            folder / "report.html",
+            [Source(folder / names[protocol], board) for protocol, board in reporter.boards.items()],
+        )
 
 
-def _build_board(reporter: Reporter, protocol: str, late: list[Failure]) -> Leaderboard:
-    plan = reporter.plan
-    return summaries.build_board(
-        suite=plan.settings.suite,
-        protocol=protocol,
-        scores=[score for score in reporter.scores if score.protocol == protocol],
-        failures=[*(failure for own, failure in reporter.failures.values() if own == protocol), *late],
-        encoders=list(reporter.encoders.values()),
-        tasks=[task for task in plan.suite if task.protocol == protocol],
-    )
-
-
-def _name_file(protocol: str, *, alone: bool) -> str:
-    """A leaderboard's file: the protocol is named where there are several."""
-    return "leaderboard.json" if alone or protocol == "strict" else f"leaderboard.{protocol}.json"
+@contextlib.contextmanager
+def _lock(folder: Path) -> Iterator[None]:
+    """Hold the lock of a run's folder, whose file is gone afterwards."""
+    with locked(folder / ".lock"):
+        yield
+    (folder / ".lock").unlink(missing_ok=True)
 
 
 def _describe_run(reporter: Reporter, config: pytest.Config) -> dict[str, Any]:
-    """What varies from one run to the next: times, speed, machine and versions."""
+    """Return what varies from one run to the next: times, speed, machine and versions."""
     finished = datetime.now(UTC)
     return {
         "started": reporter.started.isoformat(timespec="seconds"),

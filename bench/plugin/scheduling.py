@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from bench.plugin.options import is_benchmark_run
+from bench.runs.threads import count_cores
 from bench.types import ChoiceError
 
 if TYPE_CHECKING:
@@ -20,7 +21,7 @@ if TYPE_CHECKING:
 
 @pytest.hookimpl(tryfirst=True)
 def pytest_cmdline_main(config: pytest.Config) -> None:
-    """With -n, idle workers steal tests. Never set otherwise: any --dist disables pytest-benchmark, even without -n."""
+    """Let idle workers steal tests with -n, and only then: any --dist disables pytest-benchmark, even without -n."""
     if is_benchmark_run(config) and config.getoption("plan"):
         config.option.numprocesses = None  # a plan is made by one process
     if config.option.numprocesses and config.option.dist == "no" and is_benchmark_run(config):
@@ -29,14 +30,14 @@ def pytest_cmdline_main(config: pytest.Config) -> None:
 
 @pytest.hookimpl(optionalhook=True)
 def pytest_xdist_auto_num_workers(config: pytest.Config) -> int | None:
-    """``-n auto``: one worker per visible GPU; without one, xdist's own count of cores."""
+    """Return one worker per visible GPU for ``-n auto``; without a GPU, leave it to xdist's own count of cores."""
     if not is_benchmark_run(config) or str(config.getoption("device")).partition(":")[0] not in ("auto", "cuda"):
         return None
     return len(_list_gpus()) or None
 
 
 def _list_gpus() -> list[str]:
-    """Ids of the GPUs that this run may use, without touching one: CUDA_VISIBLE_DEVICES is respected."""
+    """Return ids of the GPUs that this run may use, without touching one: CUDA_VISIBLE_DEVICES is respected."""
     visible = os.environ.get("CUDA_VISIBLE_DEVICES")
     if visible is not None:
         return [gpu for gpu in visible.split(",") if gpu.strip() not in ("", "-1")]
@@ -55,50 +56,53 @@ def pytest_configure_node(node: WorkerController) -> None:
         node.workerinput["otoscope_gpu"] = gpus[worker % len(gpus)]
     send = node.sendcommand
 
-    def patient(name: str, **options: object) -> None:
+    def send_patiently(name: str, **options: object) -> None:
         # A worker that died a moment ago cannot be told anything. The news of its death is on its way and hands its
         # tests on; without this the whole run would end in an internal error of xdist.
         with contextlib.suppress(OSError):
             send(name, **options)
 
-    node.sendcommand = patient
+    node.sendcommand = send_patiently
 
 
 def is_worker(config: pytest.Config) -> bool:
+    """Return whether this process is a worker of xdist."""
     return hasattr(config, "workerinput")
 
 
 def is_distributed(config: pytest.Config) -> bool:
-    """Whether tests run in worker processes, be it one."""
+    """Return whether tests run in worker processes, be it one."""
     return is_worker(config) or bool(config.option.numprocesses)
 
 
 def count_workers(config: pytest.Config) -> int:
-    """How many processes share this machine: 1 when serial."""
+    """Return how many processes share this machine: 1 when serial."""
     if is_worker(config):
         return int(config.workerinput["workercount"])  # type: ignore[attr-defined]
     return int(config.option.numprocesses or 1)
 
 
 def count_threads(config: pytest.Config) -> int:
-    """Threads of this process: the cores that it may use, shared between the workers."""
-    usable = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-    return max(1, usable // count_workers(config))
+    """Return how many threads this process has: the cores that it may use, shared between the workers."""
+    return max(1, count_cores() // count_workers(config))
 
 
 def count_decoders(config: pytest.Config, device: str) -> int:
-    """Other processes that decode for this one. Raises ChoiceError where the system has no nameless files for them."""
-    asked = config.getoption("decoders")
+    """Return how many other processes decode for this one.
+
+    Raises ChoiceError where the system has no nameless files for them.
+    """
+    chosen = config.getoption("decoders")
     possible = hasattr(os, "memfd_create")
-    if asked and not possible:
-        raise ChoiceError("--decoders", got=asked, expected="0, or Linux", where=sys.platform)
-    if asked is not None:
-        return int(asked)
+    if chosen and not possible:
+        raise ChoiceError("--decoders", got=chosen, expected="0, or Linux", where=sys.platform)
+    if chosen is not None:
+        return int(chosen)
     return max(1, count_threads(config) - 1) if possible and device.startswith("cuda") else 0
 
 
 def prepare_process(config: pytest.Config) -> None:
-    """Before torch is first used: pin a worker to its GPU, one thread for each operation, end on SIGTERM."""
+    """Pin a worker to its GPU, give each operation one thread, end on SIGTERM: before torch is first used."""
     if is_worker(config):
         gpu = config.workerinput.get("otoscope_gpu")  # type: ignore[attr-defined]
         if gpu is not None:
@@ -120,13 +124,13 @@ def prepare_process(config: pytest.Config) -> None:
 
 
 def _raise_interrupt(signum: int, frame: FrameType | None) -> None:
-    """As Ctrl-C does: what was scored is reported, what was encoded is kept."""
+    """Do as Ctrl-C does: what was scored is reported, what was encoded is kept."""
     raise KeyboardInterrupt
 
 
 @pytest.hookimpl(trylast=True)
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
-    """Speed is measured alone: under xdist pytest-benchmark measures nothing and says nothing."""
+    """Deselect what measures speed in workers, where pytest-benchmark measures nothing and says nothing."""
     if not (is_worker(config) and is_benchmark_run(config)):
         return
     measured = [item for item in items if item.get_closest_marker("throughput")]

@@ -9,7 +9,9 @@ from typing import Any
 
 import pytest
 
-from bench.plugin.collection import PLAN, ThroughputCase
+from bench.plugin.collection import PLAN
+from bench.runs.plan import ThroughputCase
+from bench.runs.selection import resolve_encoder
 from bench.throughput.paired_timing import Ratio
 from bench.types import ChoiceError, EncoderSpec
 
@@ -21,41 +23,33 @@ def pytest_configure(config: pytest.Config) -> None:
     if PLAN not in config.stash or text is None:
         return
     try:
-        config.stash[SPEC] = resolve_baseline(text)
+        config.stash[SPEC] = resolve_encoder(text)
     except ChoiceError as error:
         if config.getoption("baseline") is None:
             raise pytest.UsageError(f"--baseline-encoder: {error}") from error
         config.stash[SPEC] = None  # a name in the leaderboard only: nothing to time
 
 
-def resolve_baseline(text: str) -> EncoderSpec:
-    """As ``--encoder`` does. Raises ChoiceError for no such encoder."""
-    from bench.discovery import bundled
-    from bench.loading.sources import resolve
-
-    return resolve(text, bundled.find_bundled_encoders(), hf=bundled.find_hugging_face_factory())
-
-
 def get_baseline(config: pytest.Config) -> EncoderSpec | None:
-    """The encoder that takes turns with every other."""
+    """Return the encoder that takes turns with every other, or None."""
     return config.stash.get(SPEC, None)
 
 
-def describe_pair(load: ThroughputCase, spec: EncoderSpec) -> dict[str, Any]:
-    """What a ratio is of."""
-    names = {"encoder": load.spec.name, "against": spec.name}
-    return {**names, "batch_size": load.batch_size, "seconds": load.seconds}
+def describe_pair(case: ThroughputCase, spec: EncoderSpec) -> dict[str, Any]:
+    """Return which encoders were compared, and on what."""
+    names = {"encoder": case.spec.name, "against": spec.name}
+    return {**names, "batch_size": case.batch_size, "seconds": case.seconds}
 
 
-def judge_ratio(found: Ratio, load: ThroughputCase, spec: EncoderSpec, request: pytest.FixtureRequest) -> str:
-    """The line that fails the test, or nothing. All loads of the run share alpha."""
+def judge_ratio(ratio: Ratio, case: ThroughputCase, spec: EncoderSpec, request: pytest.FixtureRequest) -> str:
+    """Return the line that fails the test, or nothing. All throughput tests of the run share alpha."""
     option = request.config.getoption
     tests = sum(item.get_closest_marker("throughput") is not None for item in request.session.items)
     level = option("alpha") / max(1, tests)
-    if found.p > level or found.value <= found.band[1]:
+    if ratio.p > level or ratio.value <= ratio.band[1]:
         return ""
-    low, high = found.ci95
+    low, high = ratio.ci95
     return (
-        f"gate: {load.spec.name} takes {found.value:.3f} [{low:.3f}, {high:.3f}] of the time of {spec.name}, allowed "
-        f"{1 + option('max_slowdown'):g}, p {found.p:.2g}, limit {level:.2g}, noise up to {found.band[1]:.3f}"
+        f"gate: {case.spec.name} takes {ratio.value:.3f} [{low:.3f}, {high:.3f}] of the time of {spec.name}, allowed "
+        f"{1 + option('max_slowdown'):g}, p {ratio.p:.2g}, limit {level:.2g}, noise up to {ratio.band[1]:.3f}"
     )

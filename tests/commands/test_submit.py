@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 from bench.commands import submit
-from bench.plugin.collection import is_scored
+from bench.xares.protocol import is_scored
 from tests.helpers import verification_toys as hums
 
 FILE = """

@@ -18,7 +18,7 @@ from bench.datasets.fetch import fetch_files
 from bench.discovery.bundled import find_bundled_encoders, find_bundled_tasks
 from bench.evaluation.clips import embed_clips
 from bench.extraction.load_encoder import freeze
-from bench.plugin import collection
+from bench.runs.selection import find_absent
 from bench.types import DataError, Mini, Settings, ShardSet, Task
 from tests.helpers import toys
 from tests.helpers.loopback import RECORD, Fault, Loopback, serving
@@ -86,17 +86,15 @@ def private(**changes: object) -> Task:
 
 def test_private_tasks_run_where_their_shards_are(shards: Path, tmp_path: Path) -> None:
     tasks = (toys.task(), private())
-    assert collection._find_absent(tasks, "full", None, "") == ("secret",)
-    assert collection._find_absent(tasks, "full", tmp_path, "") == ("secret",)
-    assert (
-        collection._find_absent(tasks, "full", tmp_path, "not slow and secret") == ()
-    )  # named: it may say what it lacks
-    assert collection._find_absent(tasks, "full", tmp_path, "secretary or sec") == ("secret",)
+    assert find_absent(tasks, "full", None, "") == ("secret",)
+    assert find_absent(tasks, "full", tmp_path, "") == ("secret",)
+    assert find_absent(tasks, "full", tmp_path, "not slow and secret") == ()  # named: it may say what it lacks
+    assert find_absent(tasks, "full", tmp_path, "secretary or sec") == ("secret",)
     (tmp_path / "secret").mkdir()
-    assert collection._find_absent(tasks, "full", tmp_path, "") == ("secret",)
+    assert find_absent(tasks, "full", tmp_path, "") == ("secret",)
     (tmp_path / "secret" / "train_0.tar").touch()  # some of them: an error of that task, not a silence
-    assert collection._find_absent(tasks, "full", tmp_path, "") == ()
-    assert collection._find_absent(tasks, "full", shards, "") == ()
+    assert find_absent(tasks, "full", tmp_path, "") == ()
+    assert find_absent(tasks, "full", shards, "") == ()
 
 
 def test_what_trains_on_its_test_is_refused(shards: Path, tmp_path: Path) -> None:

@@ -22,8 +22,8 @@ from bench.leaderboard.files.board_json import to_json
 from bench.leaderboard.summaries import build_board
 from bench.metrics import recall_at_1
 from bench.metrics.retrieval import KINDS
-from bench.plugin.model_choice import replace_text_encoder
 from bench.probes import FrozenText, LinearProbe, RetrievalProbe, Tokens
+from bench.runs.model_choice import replace_text_encoder
 from bench.types import Captions, ChoiceError, DataError, Encoder, Settings, Splits, Task
 from tasks.mini.write import Sample, write_shards
 from tests.helpers import toys

@@ -20,9 +20,9 @@ from bench.leaderboard.files import predictions
 from bench.leaderboard.files.board_json import to_json
 from bench.leaderboard.summaries import build_board
 from bench.metrics import accuracy, segment_f1_macro, segment_f1_micro
-from bench.plugin.collection import Plan
 from bench.plugin.fixtures import Bench
 from bench.probes import FrameProbe
+from bench.runs.plan import Plan
 from bench.scoring.bootstrap import draw_weights
 from bench.scoring.measure import RESAMPLES
 from bench.types import DataError, Encoder, Events, Folds, Mini, Settings, ShardSet, Splits, Task
@@ -299,14 +299,14 @@ def test_the_plugin_scores_an_event_task(data: Path, tmp_path: Path, request: py
     how = Settings("full", "strict", "cpu", "fp32", (0,), tmp_path / "cache", data, 1)
     spec = toys.spec("ear", Spectrum())
     tasks = (task(), toys.task(name="clips", target=task().target))
-    plan = Plan(how, tasks, (spec,), tmp_path / "run", tasks)
+    plan = Plan(how, tasks, (spec,), tasks)
     noted: list[tuple[str, object]] = []
-    bench = Bench(plan, request)
+    bench = Bench(plan, tmp_path / "run", request)
     bench.record = lambda name, value: noted.append((name, value))
     score = bench.score(plan.cases[0])
     assert score.value > 0.9
     assert predictions.read_predictions(tmp_path / "run" / score.predictions).targets.shape == (score.n, 4)
-    assert json.loads(str(noted[-1][1]))["score"]["metric"] == "segment-F1 macro"
+    assert json.loads(str(noted[-1][1]))["value"]["metric"] == "segment-F1 macro"
     board = build_board(suite="full", protocol="strict", scores=[score], failures=[], encoders=[], tasks=[task()])
     assert json.loads(to_json(board))["scores"][0]["secondary"].keys() == {CEILING}
     with pytest.raises(DataError, match="metric of events"):

@@ -274,7 +274,7 @@ def test_two_runs_share_a_cache(pytester: pytest.Pytester, shards: Path) -> None
         ("--encoder=nowhere.py", "nowhere.py"),
         ("--text-encoder=./nowhere", "no such folder"),
         ("--text-encoder=some/encoder", "expected a task with captions"),
-        ("--suite=mini", "no task has an embedded version"),
+        ("--suite=mini", "no task has a synthetic version"),
     ],
 )
 def test_a_wrong_value_exits_4_and_lists_the_choices(option: str, choices: str, bench: Run) -> None:

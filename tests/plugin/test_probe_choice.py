@@ -10,8 +10,8 @@ import pytest
 from bench.discovery.bundled import find_bundled_tasks
 from bench.leaderboard.files import board_json
 from bench.leaderboard.files.published_tables import map_probe_to_head
-from bench.plugin.probe_choice import get_kind, select_probes
 from bench.probes import RidgeProbe
+from bench.runs.probe_choice import get_kind, select_probes
 from bench.types import Captions, ChoiceError, Events, Transcript, Trials
 from tests.plugin.test_plugin import Run, bench, shards  # noqa: F401  (fixtures)
 

@@ -16,7 +16,6 @@ from bench.audio import torchaudio_safe
 from bench.datasets.dataset import adapt_to_suite
 from bench.evaluation.transcripts import find_best_constant
 from bench.metrics.error_rates import build_word_error_rate_inverse, to_plain_words
-from bench.plugin.model_choice import replace_language_model
 from bench.probes import CausalLM, LinearProbe, SmallLM, SpeechToText
 from bench.probes.causal_lm import XARES_LANGUAGE_MODEL, PretrainedDecoder
 from bench.probes.heads import Adam
@@ -30,6 +29,7 @@ from bench.probes.speech_to_text import (
     _write_transcripts,
 )
 from bench.probes.text_decoders import IGNORED, TextDecoder, compute_positions
+from bench.runs.model_choice import replace_language_model
 from bench.types import ChoiceError, DataError, FitSplit, Transcript
 from tasks.speech import librispeech
 from tests.helpers import toys

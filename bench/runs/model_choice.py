@@ -9,7 +9,7 @@ from bench.types import ChoiceError, Probe, Task
 
 
 def replace_text_encoder(tasks: tuple[Task, ...], model: str | None) -> tuple[Task, ...]:
-    """The tasks with a frozen text encoder, a hub name or folder, as the text side of retrieval probes.
+    """Return the tasks with a frozen text encoder, a hub name or folder, as the text side of retrieval probes.
 
     None: as they are. Raises ChoiceError if no probe has a text side.
     """
@@ -27,7 +27,7 @@ def replace_text_encoder(tasks: tuple[Task, ...], model: str | None) -> tuple[Ta
 
 
 def replace_language_model(tasks: tuple[Task, ...], model: str | None) -> tuple[Task, ...]:
-    """The tasks with transcripts written by a causal language model, a hub name or folder.
+    """Return the tasks with transcripts written by a causal language model, a hub name or folder.
 
     None: as they are. Rows of a probe that had another model before get a name of their own. Raises ChoiceError if no
     probe writes transcripts.
@@ -39,12 +39,12 @@ def replace_language_model(tasks: tuple[Task, ...], model: str | None) -> tuple[
     if not any(isinstance(probe, SpeechToText) for task in tasks for probe in task.probes):
         raise ChoiceError("no language model", got=model, expected="a task of transcripts", where="--language-model")
 
-    def chosen(probe: Probe) -> Probe:
+    def replace_model(probe: Probe) -> Probe:
         if not isinstance(probe, SpeechToText) or getattr(probe.language_model, "name", None) == model:
             return probe
         return replace(probe, language_model=CausalLM(model))
 
-    return _map_probes(tasks, chosen)
+    return _map_probes(tasks, replace_model)
 
 
 def _map_probes(tasks: tuple[Task, ...], change: Callable[[Probe], Probe]) -> tuple[Task, ...]:

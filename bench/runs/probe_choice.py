@@ -1,4 +1,4 @@
-"""Which probes a run computes: a task's own, or those that the user names."""
+"""The probes that a run computes: a task's own, or those that the user names."""
 
 from __future__ import annotations
 
@@ -11,22 +11,22 @@ RIDGE = "ridge"  # of no task's own: wherever a linear probe fits, so does it
 
 
 def get_kind(probe: Probe) -> str:
-    """What a probe is called, without what follows a colon."""
+    """Return the name of a probe without what follows a colon."""
     return probe.name.partition(":")[0]
 
 
 def select_probes(tasks: tuple[Task, ...], names: Sequence[str]) -> tuple[Task, ...]:
-    """The tasks with those of their probes that are named, and with ``ridge`` where it is named and fits.
+    """Return the tasks with those of their probes that are named, and with ``ridge`` where it is named and fits.
 
     No names: as they are. A task without any of them is left out. Raises ChoiceError for a name that no task has.
     """
     if not names:
         return tasks
     changed = tuple(replace(task, probes=(*_keep_named(task, names), *_add_ridge(task, names))) for task in tasks)
-    there = {get_kind(probe) for task in tasks for probe in (*task.probes, *_add_ridge(task, [RIDGE]))}
+    known = {get_kind(probe) for task in tasks for probe in (*task.probes, *_add_ridge(task, [RIDGE]))}
     for name in names:
-        if name not in there:
-            raise ChoiceError("no such probe", got=name, expected=", ".join(sorted(there)), where="--probe")
+        if name not in known:
+            raise ChoiceError("no such probe", got=name, expected=", ".join(sorted(known)), where="--probe")
     return tuple(task for task in changed if task.probes)
 
 
