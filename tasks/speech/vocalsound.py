@@ -5,26 +5,14 @@ Gong et al. 2022, doi:10.1109/ICASSP43922.2022.9746828.
 
 from __future__ import annotations
 
-from pathlib import Path
-
 from bench.metrics import accuracy
 from bench.probes import KNN, LinearProbe
 from bench.types import ClassLabel, Mini, ShardSet, Splits, Task
 from tasks.labels import read_labels
 from tasks.mini.checksums import read_checksums
 from tasks.mini.probes import PROBES
-from tasks.mini.speech.vocal import LICENCE, make_recordings
-from tasks.mini.write import write_shards
-
-NAME = "vocalsound"
-PEOPLE = {"train": (45, 1), "valid": (10, 1), "test": (30, 1)}  # how many, and recordings of each sound by each
-
-
-def make(folder: Path) -> None:
-    """Make the synthetic version: six sounds of people who never existed."""
-    for split, (people, per_sound) in PEOPLE.items():
-        write_shards(folder, split, make_recordings(split, people, per_sound))
-
+from tasks.mini.speech.vocal import LICENCE
+from tasks.mini.speech.vocalsound import NAME, make_vocalsound
 
 TASK = Task(
     name=NAME,
@@ -37,7 +25,7 @@ TASK = Task(
     probes=(LinearProbe(epochs=10, learning_rate=1e-3, batch_size=32), KNN()),
     weight=2000,
     cluster="speaker",
-    mini=Mini(make=make, version=1, sha256=read_checksums(NAME), probes=PROBES, licence=LICENCE),
+    mini=Mini(make=make_vocalsound, version=1, sha256=read_checksums(NAME), probes=PROBES, licence=LICENCE),
     source="doi:10.1109/ICASSP43922.2022.9746828",
     licence="as stated by the source",
 )

@@ -2,56 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from pathlib import Path
-
-from numpy.random import Generator
-
 from bench.metrics import accuracy
 from bench.probes import KNN, LinearProbe
 from bench.types import ClassLabel, Mini, ShardSet, Splits, Task
 from tasks.labels import read_labels
-from tasks.mini import scene
 from tasks.mini.checksums import read_checksums
 from tasks.mini.probes import PROBES
-from tasks.mini.speech.synthesis import LICENCE, RATE, Say, open_synthesiser
-from tasks.mini.speech.texts import read_languages
-from tasks.mini.speech.voices import draw_stranger
-from tasks.mini.write import Sample, write_shards
-
-NAME = "voxlingua33"
-LANGUAGES = tuple(read_languages())
-STEMS = {"train": "train_subset_2k", "test": "dev"}  # of the shards
-PER_LANGUAGE = {"train": 38, "test": 16}  # clips; the splits share neither voices nor texts
-
-
-def draw_utterance(phrases: tuple[str, ...], split: str, generator: Generator) -> str:
-    """Draw a phrase before or after a number of three digits: odd ones in training, even ones in testing."""
-    number = str(2 * int(generator.integers(50, 500)) + (split == "train"))
-    parts = [str(generator.choice(phrases)), number]
-    return ", ".join(parts if generator.random() < 0.5 else parts[::-1])
-
-
-def make_samples(say: Say, split: str, per_language: int) -> Iterator[Sample]:
-    """Make ``per_language`` clips of every language, each by another random voice in another random room."""
-    spoken = read_languages()
-    for index in range(len(LANGUAGES) * per_language):
-        code = LANGUAGES[index % len(LANGUAGES)]
-        name, *phrases = spoken[code]
-        generator = scene.make_rng(NAME, split, index)
-        text = draw_utterance(phrases[split == "test"], split, generator)
-        voice = draw_stranger(generator, name, split, spread=0.45)
-        wet = scene.place_in_scene(say(text, voice), generator, RATE, snr_range_in_db=(8.0, 30.0))
-        sidecar = {"labels": code, "text": text, "voice": voice.name.partition("+")[2]}
-        yield Sample(f"{split}-{index:05d}", scene.to_pcm16(wet), RATE, sidecar)
-
-
-def make(folder: Path) -> None:
-    """Make the synthetic version: 20 of the languages, by synthetic voices."""
-    with open_synthesiser() as say:
-        for split, per_language in PER_LANGUAGE.items():
-            write_shards(folder, STEMS[split], make_samples(say, split, per_language))
-
+from tasks.mini.speech.synthesis import LICENCE
+from tasks.mini.speech.voxlingua33 import LANGUAGES, NAME, make_voxlingua33
 
 TASK = Task(
     name=NAME,
@@ -65,7 +23,9 @@ TASK = Task(
     weight=1609,
     crop_in_s=10.0,
     cluster="voice",
-    mini=Mini(make=make, version=1, sha256=read_checksums(NAME), classes=LANGUAGES, probes=PROBES, licence=LICENCE),
+    mini=Mini(
+        make=make_voxlingua33, version=1, sha256=read_checksums(NAME), classes=LANGUAGES, probes=PROBES, licence=LICENCE
+    ),
     source="doi:10.1109/SLT48900.2021.9383459",
     licence="as stated by the source",
 )

@@ -24,6 +24,7 @@ from tasks.mini.environment import found, gestures, imitations, kaggle
 from tasks.mini.music import archive, instruments, percussion
 from tasks.mini.scene import make_rng, place_in_scene
 from tasks.mini.speech import crowd
+from tasks.mini.speech import fluentspeechcommands as fluentspeechcommands_clips
 from tasks.music import freemusicarchive
 from tasks.speech import fluentspeechcommands, libricount
 from tests.helpers.skips import SYNTHESISERS, needs_packages
@@ -46,7 +47,7 @@ Clips = list[tuple[str, np.ndarray, dict]]
 
 def few(patch: pytest.MonkeyPatch) -> None:
     """One or two clips of each class in each part."""
-    patch.setattr(fluentspeechcommands, "PER_PHRASE", dict.fromkeys(fluentspeechcommands.PER_PHRASE, 1))
+    patch.setattr(fluentspeechcommands_clips, "PER_PHRASE", dict.fromkeys(fluentspeechcommands_clips.PER_PHRASE, 1))
     patch.setattr(crowd, "PER_COUNT", 1)
     patch.setattr(crowd, "PER_VOICE", 1)
     patch.setattr(kaggle, "CLIPS", {split: (side, 1) for split, (side, _) in kaggle.CLIPS.items()})

@@ -22,7 +22,11 @@ from bench.types import ClassLabel, DataError, Task
 from tasks.labels import read_labels
 from tasks.mini.scene import make_rng
 from tasks.mini.signals import RATE
+from tasks.mini.speech import asvspoof2015 as asvspoof2015_clips
+from tasks.mini.speech import cremad as cremad_clips
 from tasks.mini.speech import emotion, prosody, spoof, vocal, voices
+from tasks.mini.speech import ravdess as ravdess_clips
+from tasks.mini.speech import vocalsound as vocalsound_clips
 from tasks.speech import asvspoof2015, cremad, ravdess, vocalsound
 
 MODULES = [cremad, ravdess, vocalsound, asvspoof2015]
@@ -33,13 +37,13 @@ Clip = tuple[str, np.ndarray, dict[str, Any]]
 def small(patch: pytest.MonkeyPatch) -> None:
     """Two voices a split, one take of everything."""
     few = {split: variants[:2] for split, variants in voices.VARIANTS.items()}
-    patch.setattr(cremad, "VARIANTS", few)
+    patch.setattr(cremad_clips, "VARIANTS", few)
     patch.setattr(spoof, "VARIANTS", few)
-    patch.setattr(cremad, "TAKES", dict.fromkeys(cremad.TAKES, 1))
-    patch.setattr(ravdess, "ACTORS", {fold: actors[:1] for fold, actors in ravdess.ACTORS.items()})
-    patch.setattr(ravdess, "TAKES", 1)
-    patch.setattr(vocalsound, "PEOPLE", dict.fromkeys(vocalsound.PEOPLE, (2, 1)))
-    patch.setattr(asvspoof2015, "SENTENCES", {"train": 2, "valid": 2, "test": 3})
+    patch.setattr(cremad_clips, "TAKES", dict.fromkeys(cremad_clips.TAKES, 1))
+    patch.setattr(ravdess_clips, "ACTORS", {fold: actors[:1] for fold, actors in ravdess_clips.ACTORS.items()})
+    patch.setattr(ravdess_clips, "TAKES", 1)
+    patch.setattr(vocalsound_clips, "PEOPLE", dict.fromkeys(vocalsound_clips.PEOPLE, (2, 1)))
+    patch.setattr(asvspoof2015_clips, "SENTENCES", {"train": 2, "valid": 2, "test": 3})
 
 
 def read(path: Path) -> list[Clip]:
@@ -64,7 +68,7 @@ def made(tmp_path_factory):
             out[module.NAME] = folders = [root / f"{module.NAME}-{again}" for again in range(2)]
             for folder in folders:
                 folder.mkdir()
-                module.make(folder)
+                module.TASK.mini.make(folder)
     return out
 
 
@@ -132,8 +136,8 @@ def test_clips_are_audible_unclipped_and_neither_short_nor_long(made, module):
 
 
 def test_voices_are_shared_out_over_folds_and_no_near_copy_is_among_them():
-    actors = [variant for fold in ravdess.FOLDS for variant in ravdess.ACTORS[fold]]
-    assert set(ravdess.ACTORS) == set(ravdess.FOLDS)
+    actors = [variant for fold in ravdess_clips.FOLDS for variant in ravdess_clips.ACTORS[fold]]
+    assert set(ravdess_clips.ACTORS) == set(ravdess_clips.FOLDS)
     assert len(actors) == len(set(actors)) == 24
     assert set(actors) <= {variant for split in voices.VARIANTS.values() for variant in split}
     assert not {"edward2", "klatt4", "iven4"} & set(actors)
@@ -151,8 +155,8 @@ def test_checksums_name_every_shard():
 
 
 def test_every_label_is_a_style_and_styles_differ():
-    assert set(cremad.EMOTIONS) == set(read_labels("cremad"))
-    assert {*cremad.EMOTIONS.values(), *ravdess.EMOTIONS.values()} == set(emotion.STYLES)
+    assert set(cremad_clips.EMOTIONS) == set(read_labels("cremad"))
+    assert {*cremad_clips.EMOTIONS.values(), *ravdess_clips.EMOTIONS.values()} == set(emotion.STYLES)
     assert len(set(emotion.STYLES.values())) == len(emotion.STYLES)
 
 
