@@ -69,18 +69,18 @@ class Atst(nn.Module):
         self.norm = nn.LayerNorm(dim, EPS)
 
     def forward(self, audio: Tensor, lengths: Tensor | None = None) -> Tensor:
-        return self._layers(audio, lengths, every=False)[-1]
+        return self._run_layers(audio, lengths, every=False)[-1]
 
     def hidden_states(self, audio: Tensor, lengths: Tensor | None = None) -> list[Tensor]:
         """Return the input of the first block, then each block's output, normalised as the authors use it."""
-        return self._layers(audio, lengths, every=True)
+        return self._run_layers(audio, lengths, every=True)
 
-    def spectrum(self, audio: Tensor) -> Tensor:
+    def compute_spectrum(self, audio: Tensor) -> Tensor:
         """Compute the spectrum, [B, N] -> [B, 64, 1 + floor(N / 160)], about -1 to 1."""
         return 2 * (convert_to_decibels(self.mel(audio), SPAN_IN_DB) - LOWEST) / (HIGHEST - LOWEST) - 1
 
-    def _layers(self, audio: Tensor, lengths: Tensor | None, *, every: bool) -> list[Tensor]:
-        spectrum, frames = apply_to_each(self.spectrum, audio, lengths, self.mel.shortest)
+    def _run_layers(self, audio: Tensor, lengths: Tensor | None, *, every: bool) -> list[Tensor]:
+        spectrum, frames = apply_to_each(self.compute_spectrum, audio, lengths, self.mel.shortest)
         columns = spectrum.unfold(2, WIDTH, WIDTH).transpose(1, 2).flatten(2)  # [B, T, 256]: bands, then frames
         patches = self.patch_embed(columns)[:, None]
         counts = None if frames is None else frames // WIDTH

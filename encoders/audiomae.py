@@ -61,13 +61,13 @@ class AudioMae(nn.Module):
         self.norm = nn.LayerNorm(dim, EPS)
 
     def forward(self, audio: Tensor, lengths: Tensor | None = None) -> Tensor:
-        return self._layers(audio, lengths, every=False)[-1]
+        return self._run_layers(audio, lengths, every=False)[-1]
 
     def hidden_states(self, audio: Tensor, lengths: Tensor | None = None) -> list[Tensor]:
         """Return the input of the first block, then each block's output; the last is what ``forward`` returns."""
-        return self._layers(audio, lengths, every=True)
+        return self._run_layers(audio, lengths, every=True)
 
-    def _layers(self, audio: Tensor, lengths: Tensor | None, *, every: bool) -> list[Tensor]:
+    def _run_layers(self, audio: Tensor, lengths: Tensor | None, *, every: bool) -> list[Tensor]:
         spectrum, _ = apply_to_each(compute_energies, audio, lengths, SHORTEST)
         columns = -(-spectrum.shape[2] // PATCH)
         pieces = -(-columns // self.columns)

@@ -119,21 +119,21 @@ class Beats(nn.Module):
         self.layers = nn.ModuleList(Layer(config) for _ in range(config.depth))
 
     def forward(self, audio: Tensor, lengths: Tensor | None = None) -> Tensor:
-        return self._layers(audio, lengths, every=False)[-1]
+        return self._run_layers(audio, lengths, every=False)[-1]
 
     def hidden_states(self, audio: Tensor, lengths: Tensor | None = None) -> list[Tensor]:
         """Return the input of the first layer, then each layer's output; the last is what ``forward`` returns."""
-        return self._layers(audio, lengths, every=True)
+        return self._run_layers(audio, lengths, every=True)
 
-    def spectrum(self, audio: Tensor) -> Tensor:
+    def compute_spectrum(self, audio: Tensor) -> Tensor:
         """Compute the spectrum, [B, N] -> [B, 128, floor((N - 400) / 160) + 1], normalised."""
         energies = compute_kaldi_fbank(
             audio * 2**15, num_mel_bins=BANDS, sample_frequency=self.sampling_rate, frame_length=25, frame_shift=10
         )
         return (energies - MEAN) / (2 * STD)
 
-    def _layers(self, audio: Tensor, lengths: Tensor | None, *, every: bool) -> list[Tensor]:
-        spectrum, frames = apply_to_each(self.spectrum, audio, lengths, SHORTEST)
+    def _run_layers(self, audio: Tensor, lengths: Tensor | None, *, every: bool) -> list[Tensor]:
+        spectrum, frames = apply_to_each(self.compute_spectrum, audio, lengths, SHORTEST)
         patches = self.patch_embedding(spectrum.transpose(1, 2)[:, None])  # [B, embedding, T, rows]
         patches = self.post_extract_proj(self.layer_norm(patches.flatten(2).transpose(1, 2)))
         counts = None if frames is None else frames // PATCH * ROWS
@@ -145,11 +145,11 @@ class Beats(nn.Module):
                 keep = torch.arange(start, start + piece.shape[1], device=piece.device) < counts[:, None]
                 piece = piece * keep[..., None]  # what the convolution meets after a clip
                 keep[:, 0] = True  # a clip that ended before this piece: something must be looked at
-            done.append(self._piece(piece, keep, every=every))
+            done.append(self._run_piece(piece, keep, every=every))
         joined = [torch.cat(parts, dim=1) for parts in zip(*done, strict=True)]
         return [x.reshape(len(x), -1, ROWS, x.shape[2]).mean(dim=2) for x in joined]
 
-    def _piece(self, x: Tensor, keep: Tensor | None, *, every: bool) -> list[Tensor]:
+    def _run_piece(self, x: Tensor, keep: Tensor | None, *, every: bool) -> list[Tensor]:
         x = self.encoder_layer_norm(x + self.pos_conv(x))
         offsets = torch.arange(x.shape[1], device=x.device)
         position = self.relative_attention_bias(compute_buckets(offsets - offsets[:, None])).permute(2, 0, 1)

@@ -81,7 +81,7 @@ class AudioNtt(nn.Module):
         )
 
     def forward(self, audio: Tensor, lengths: Tensor | None = None) -> Tensor:
-        x, counts = apply_to_each(self.spectrum, audio, lengths, self.shortest)
+        x, counts = apply_to_each(self.compute_spectrum, audio, lengths, self.shortest)
         x = x[:, None]
         for start in range(0, len(self.features), PARTS):
             x = self.features[start : start + PARTS](x)  # [B, channels, bands, T]
@@ -92,7 +92,7 @@ class AudioNtt(nn.Module):
         out = cast(Tensor, self.fc(frames))
         return torch.cat([frames, out], dim=2) if self.stacked else out
 
-    def spectrum(self, audio: Tensor) -> Tensor:
+    def compute_spectrum(self, audio: Tensor) -> Tensor:
         """Compute the spectrum, [B, N] -> [B, 64, 1 + floor(N / 160)], normalised."""
         level: Tensor = (self.mel(audio) + EPS).log()
         if self.mean is not None:

@@ -106,13 +106,13 @@ class Cvt(nn.Module):
         self.stages = nn.Sequential(*stages)
 
     def forward(self, audio: Tensor) -> Tensor:
-        spectrum = self.spectrum(nn.functional.pad(audio, (0, max(0, self.mel.shortest - audio.shape[1]))))
+        spectrum = self.compute_spectrum(nn.functional.pad(audio, (0, max(0, self.mel.shortest - audio.shape[1]))))
         pieces = [
             self.stages(piece[:, None]) for piece in torch.split(spectrum, self.frames, dim=2)
         ]  # each [B, C, 4, T]
         return torch.cat(pieces, dim=3).permute(0, 3, 2, 1).flatten(2)
 
-    def spectrum(self, audio: Tensor) -> Tensor:
+    def compute_spectrum(self, audio: Tensor) -> Tensor:
         """Compute the spectrum, [B, N] -> [B, 64, 1 + floor(N / 160)], each clip with mean 0 and deviation 1."""
         level = (self.mel(audio) + EPS).log()
         return standardise(level)

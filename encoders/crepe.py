@@ -62,10 +62,10 @@ class Crepe(nn.Module):
             windows = nn.functional.pad(audio.float(), (WINDOW // 2, WINDOW // 2)).unfold(1, WINDOW, HOP)
             windows = windows - windows.mean(-1, keepdim=True)
             windows = windows / windows.std(-1, keepdim=True).clamp(min=SILENCE)
-        hidden = [self.window(chunk) for chunk in torch.split(windows.reshape(-1, WINDOW), CHUNK)]
+        hidden = [self.encode_windows(chunk) for chunk in torch.split(windows.reshape(-1, WINDOW), CHUNK)]
         return torch.cat(hidden).reshape(len(audio), -1, self.output_dim)
 
-    def window(self, x: Tensor) -> Tensor:
+    def encode_windows(self, x: Tensor) -> Tensor:
         """Encode windows [M, 1024] -> [M, D]."""
         x = x[:, None, :, None]
         for number, (convolution, norm) in enumerate(zip(self.convolutions, self.norms, strict=True)):

@@ -69,18 +69,18 @@ class MelTransformer(nn.Module):
         self.width = width
 
     def forward(self, audio: Tensor, lengths: Tensor | None = None) -> Tensor:
-        return self._layers(audio, lengths, every=False)[-1]
+        return self._run_layers(audio, lengths, every=False)[-1]
 
     def hidden_states(self, audio: Tensor, lengths: Tensor | None = None) -> list[Tensor]:
         """Return the input of the first block, then each block's output; the last is what ``forward`` returns."""
-        return self._layers(audio, lengths, every=True)
+        return self._run_layers(audio, lengths, every=True)
 
-    def spectrum(self, audio: Tensor) -> Tensor:
+    def compute_spectrum(self, audio: Tensor) -> Tensor:
         """Compute the spectrum, [B, N] -> dB [B, 64, 1 + floor(N / 160)]."""
         return convert_to_decibels(self.mel(audio), SPAN_IN_DB)
 
-    def _layers(self, audio: Tensor, lengths: Tensor | None, *, every: bool) -> list[Tensor]:
-        spectrum, frames = apply_to_each(self.spectrum, audio, lengths, self.shortest)
+    def _run_layers(self, audio: Tensor, lengths: Tensor | None, *, every: bool) -> list[Tensor]:
+        spectrum, frames = apply_to_each(self.compute_spectrum, audio, lengths, self.shortest)
         patches = self.patch_embed(self.init_bn(spectrum)[:, None]).permute(0, 2, 3, 1)  # [B, rows, columns, D]
         counts = None if frames is None else frames // self.width
         position = (self.time_pos_embed + self.freq_pos_embed).permute(0, 2, 3, 1)

@@ -79,13 +79,13 @@ class Eat(nn.Module):
         self.blocks = nn.ModuleList(Block(dim, config.heads) for _ in range(config.depth))
 
     def forward(self, audio: Tensor, lengths: Tensor | None = None) -> Tensor:
-        return self._layers(audio, lengths, every=False)[-1]
+        return self._run_layers(audio, lengths, every=False)[-1]
 
     def hidden_states(self, audio: Tensor, lengths: Tensor | None = None) -> list[Tensor]:
         """Return the input of the first block, then each block's output; the last is what ``forward`` returns."""
-        return self._layers(audio, lengths, every=True)
+        return self._run_layers(audio, lengths, every=True)
 
-    def _layers(self, audio: Tensor, lengths: Tensor | None, *, every: bool) -> list[Tensor]:
+    def _run_layers(self, audio: Tensor, lengths: Tensor | None, *, every: bool) -> list[Tensor]:
         spectrum, frames = apply_to_each(compute_energies, audio, lengths, SHORTEST)
         filled = nn.functional.pad(spectrum, (0, -spectrum.shape[2] % PATCH))
         image = ((filled - MEAN) / (2 * DEVIATION)).transpose(1, 2)[:, None]

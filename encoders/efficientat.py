@@ -119,10 +119,10 @@ class MobileNet(nn.Module):
         self.register_buffer("filters", torch.from_numpy(filters), persistent=False)
 
     def forward(self, audio: Tensor) -> Tensor:
-        x: Tensor = self.features(self.spectrum(audio)[:, None])
+        x: Tensor = self.features(self.compute_spectrum(audio)[:, None])
         return x.mean(dim=2).transpose(1, 2)
 
-    def spectrum(self, audio: Tensor) -> Tensor:
+    def compute_spectrum(self, audio: Tensor) -> Tensor:
         """Compute the spectrum, [B, N] -> [B, 128, floor((N - 1) / 320) + 1], normalised."""
         with torch.autocast(audio.device.type, enabled=False):
             audio = nn.functional.pad(audio.float(), (0, max(0, SHORTEST - audio.shape[1])))

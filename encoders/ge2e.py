@@ -55,14 +55,14 @@ class Ge2e(nn.Module):
 
     def forward(self, audio: Tensor, lengths: Tensor | None = None) -> Tensor:
         sizes = [audio.shape[1]] * len(audio) if lengths is None else [int(n) for n in lengths]
-        windows = [self.windows(row[:size]) for row, size in zip(audio, sizes, strict=True)]
+        windows = [self.compute_windows(row[:size]) for row, size in zip(audio, sizes, strict=True)]
         _, (state, _) = self.lstm(torch.cat(windows))
         embedded = torch.relu(self.linear(state[-1]))
         # a window in which every unit is silent has norm 0, which the authors would make NaN
         embedded = embedded / embedded.norm(dim=1, keepdim=True).clamp(min=1e-12)
         return nn.utils.rnn.pad_sequence(list(embedded.split([len(w) for w in windows])), batch_first=True)
 
-    def windows(self, clip: Tensor) -> Tensor:
+    def compute_windows(self, clip: Tensor) -> Tensor:
         """Compute mel spectra of every window, [n] -> [T, 160, 40], zeros after the clip."""
         count = count_windows(len(clip))
         with torch.autocast(clip.device.type, enabled=False):

@@ -68,19 +68,19 @@ class Mae(nn.Module):
         self.norm = nn.LayerNorm(dim, EPS)
 
     def forward(self, audio: Tensor, lengths: Tensor | None = None) -> Tensor:
-        return self._layers(audio, lengths, every=False)[-1]
+        return self._run_layers(audio, lengths, every=False)[-1]
 
     def hidden_states(self, audio: Tensor, lengths: Tensor | None = None) -> list[Tensor]:
         """Return the input of the first block, then each block's output; the last is what ``forward`` returns."""
-        return self._layers(audio, lengths, every=True)
+        return self._run_layers(audio, lengths, every=True)
 
-    def spectrum(self, audio: Tensor) -> Tensor:
+    def compute_spectrum(self, audio: Tensor) -> Tensor:
         """Compute the spectrum, [B, N] -> [B, 80, 1 + floor(N / 160)], normalised."""
         level: Tensor = (self.mel(audio) + SMALLEST).log()
         return standardise(level) if self.norm_stats is None else (level - self.norm_stats[0]) / self.norm_stats[1]
 
-    def _layers(self, audio: Tensor, lengths: Tensor | None, *, every: bool) -> list[Tensor]:
-        spectrum, frames = apply_to_each(self.spectrum, audio, lengths, self.mel.shortest)
+    def _run_layers(self, audio: Tensor, lengths: Tensor | None, *, every: bool) -> list[Tensor]:
+        spectrum, frames = apply_to_each(self.compute_spectrum, audio, lengths, self.mel.shortest)
         # the last frame is centred on the clip's end: it begins no column, which would speak for no time
         valid = (spectrum.shape[2] + PATCH - 2) // PATCH  # columns
         columns = -(-valid // self.columns) * self.columns if self.full else valid

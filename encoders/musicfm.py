@@ -159,7 +159,7 @@ class MusicFm(nn.Module):
 
     def hidden_states(self, audio: Tensor, lengths: Tensor | None = None) -> list[Tensor]:
         """Return the input of the first layer, then each layer's output; the last is what ``forward`` returns."""
-        x, counts = apply_to_each(self.spectrum, audio, lengths, self.mel.shortest)
+        x, counts = apply_to_each(self.compute_spectrum, audio, lengths, self.mel.shortest)
         x = x[:, None]
         for halving in self.conv:
             counts = None if counts is None else -(-counts // 2)
@@ -179,7 +179,7 @@ class MusicFm(nn.Module):
             done.append([*states[:-1], self.layer_norm(states[-1])])
         return [torch.cat(parts, dim=1) for parts in zip(*done, strict=True)]
 
-    def spectrum(self, audio: Tensor) -> Tensor:
+    def compute_spectrum(self, audio: Tensor) -> Tensor:
         """Compute the spectrum, [B, N] -> [B, 128, floor(N / 240)], normalised."""
         level: Tensor = 10 * self.mel(audio)[..., :-1].clamp(min=AMIN).log10()
         return (level - MEAN) / DEVIATION

@@ -102,7 +102,7 @@ class Musicnn(nn.Module):
 
     def hidden_states(self, audio: Tensor, lengths: Tensor | None = None) -> list[Tensor]:
         """Return the output of the front end [B, T, 561] and of the three layers behind it [B, T, 64]."""
-        spectrum, counts = apply_to_each(self.spectrum, audio, lengths, self.mel.shortest)
+        spectrum, counts = apply_to_each(self.compute_spectrum, audio, lengths, self.mel.shortest)
         x = self.norm(spectrum.transpose(1, 2)[:, None])  # [B, 1, T, 96]
         frames = torch.arange(x.shape[2], device=x.device)
         mask = torch.ones(len(x), 1, 1, device=x.device) if counts is None else (frames < counts[:, None])[:, None]
@@ -113,7 +113,7 @@ class Musicnn(nn.Module):
             layers.append((y + layers[-1] if number else y) * mask)
         return [layer.transpose(1, 2) for layer in layers]
 
-    def spectrum(self, audio: Tensor) -> Tensor:
+    def compute_spectrum(self, audio: Tensor) -> Tensor:
         """Compute the spectrum, [B, N] -> [B, 96, floor(N / 256) + 1]."""
         return torch.log10(1 + 10_000 * self.mel(audio))
 

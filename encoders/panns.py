@@ -78,7 +78,7 @@ class Cnn14(nn.Module):
         self.blocks = nn.ModuleList(Block(inputs, outputs) for inputs, outputs in pairwise((1, *config.channels)))
 
     def forward(self, audio: Tensor, lengths: Tensor | None = None) -> Tensor:
-        spectrum, counts = apply_to_each(self.spectrum, audio, lengths, self.shortest)
+        spectrum, counts = apply_to_each(self.compute_spectrum, audio, lengths, self.shortest)
         x = self.bn0(spectrum[..., None]).permute(0, 3, 2, 1)  # [B, 1, T, bands]
         mask = None
         if counts is not None:
@@ -95,7 +95,7 @@ class Cnn14(nn.Module):
         frames: Tensor = x.mean(dim=3)
         return frames.transpose(1, 2)
 
-    def spectrum(self, audio: Tensor) -> Tensor:
+    def compute_spectrum(self, audio: Tensor) -> Tensor:
         """Compute the spectrum, [B, N] -> dB [B, 64, 1 + floor(N / hop)]."""
         level: Tensor = 10 * self.mel(audio).clamp(min=AMIN).log10()
         return level

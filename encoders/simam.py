@@ -41,8 +41,8 @@ TUNED = Weights(page="gaunernst/wespeaker-voxblink2-samresnet34-ft on the Huggin
 class SimamBlock(Block):
     """ResNet34's, with SimAM: [B, C, F, T] -> [B, C', F / stride, T / stride]."""
 
-    def branch(self, x: Tensor) -> Tensor:
-        return apply_simam(super().branch(x))
+    def compute_branch(self, x: Tensor) -> Tensor:
+        return apply_simam(super().compute_branch(x))
 
 
 def apply_simam(x: Tensor) -> Tensor:

@@ -68,10 +68,10 @@ class SpeechEmbedding(nn.Module):
 
     def forward(self, audio: Tensor, lengths: Tensor | None = None) -> Tensor:
         sizes = [audio.shape[1]] * len(audio) if lengths is None else [int(n) for n in lengths]
-        rows = [self.frames(row[:size].float().cpu().numpy()) for row, size in zip(audio, sizes, strict=True)]
+        rows = [self.encode_clip(row[:size].float().cpu().numpy()) for row, size in zip(audio, sizes, strict=True)]
         return nn.utils.rnn.pad_sequence(rows, batch_first=True).to(audio.device)
 
-    def frames(self, clip: Array) -> Tensor:
+    def encode_clip(self, clip: Array) -> Tensor:
         """Encode a clip [n] -> [T, 96]."""
         samples = np.pad(clip, WINDOW // 2)[None] * np.float32(1 << 15)
         spectra = self.mel(samples).reshape(-1, BANDS) / 10 + 2

@@ -49,9 +49,9 @@ class Block(nn.Module):
             self.shortcut.extend([nn.Conv2d(inputs, outputs, 1, stride, bias=False), nn.BatchNorm2d(outputs)])
 
     def forward(self, x: Tensor) -> Tensor:
-        return torch.relu(self.branch(x) + self.shortcut(x))
+        return torch.relu(self.compute_branch(x) + self.shortcut(x))
 
-    def branch(self, x: Tensor) -> Tensor:
+    def compute_branch(self, x: Tensor) -> Tensor:
         """Compute what is added to the shortcut."""
         y: Tensor = self.bn2(self.conv2(torch.relu(self.bn1(self.conv1(x)))))
         return y

@@ -62,12 +62,12 @@ class Yamnet(nn.Module):
         self.output_dim = inputs
 
     def forward(self, audio: Tensor, lengths: Tensor | None = None) -> Tensor:
-        spectrum, _ = apply_to_each(self.spectrum, audio, lengths, 1)
+        spectrum, _ = apply_to_each(self.compute_spectrum, audio, lengths, 1)
         patches = spectrum.transpose(1, 2).unfold(1, FRAMES, BETWEEN).transpose(2, 3)  # [B, T, 96, 64]
         x: Tensor = self.layers(patches.flatten(0, 1)[:, None])
         return x.mean(dim=(2, 3)).reshape(*patches.shape[:2], -1)
 
-    def spectrum(self, audio: Tensor) -> Tensor:
+    def compute_spectrum(self, audio: Tensor) -> Tensor:
         """Compute the spectrum, [B, N] -> [B, 64, frames that fill whole patches]."""
         n = audio.shape[1]
         more = -(-max(0, n - SHORTEST) // (BETWEEN * HOP))  # patches after the first

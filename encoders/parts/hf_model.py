@@ -35,7 +35,7 @@ class Model(nn.Module):
     def set_extra_state(self, state: str) -> None:
         """Restore nothing: the config came with the model."""
 
-    def extracted(self, clips: list[Tensor], **options: Any) -> Any:
+    def run_extractor(self, clips: list[Tensor], **options: Any) -> Any:
         """Run the authors' feature extractor on clips [n]: on the CPU and in fp32."""
         arrays = [clip.float().cpu().numpy() for clip in clips]
         with torch.autocast("cpu", enabled=False):
@@ -70,13 +70,13 @@ class ChunkedModel(Model):
         raise NotImplementedError
 
     def forward(self, audio: Tensor, lengths: Tensor | None = None) -> Tensor:
-        return self._joined(audio, lengths, every=False)[0]
+        return self._join_chunks(audio, lengths, every=False)[0]
 
     def hidden_states(self, audio: Tensor, lengths: Tensor | None = None) -> list[Tensor]:
         """Return the input of the first block, then each block's output, [B, T, D]; the last is that of ``forward``."""
-        return self._joined(audio, lengths, every=True)
+        return self._join_chunks(audio, lengths, every=True)
 
-    def _joined(self, audio: Tensor, lengths: Tensor | None, every: bool) -> list[Tensor]:
+    def _join_chunks(self, audio: Tensor, lengths: Tensor | None, every: bool) -> list[Tensor]:
         clips, step = split_clips(audio, lengths), self.frames * self.hop
         wanted = [max(1, (len(clip) - self.first) // self.hop + 1) for clip in clips]
         counts = [math.ceil(t / self.frames) for t in wanted]

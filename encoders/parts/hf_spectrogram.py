@@ -40,7 +40,7 @@ class Whisper(ChunkedModel):
         self.hop_size_in_ms = 1000 * self.hop / self.sampling_rate
 
     def encode(self, pieces: list[Tensor], every: bool) -> list[Tensor]:
-        mel = self.extracted(pieces).input_features.to(pieces[0].device, self.dtype)
+        mel = self.run_extractor(pieces).input_features.to(pieces[0].device, self.dtype)
         return list_layers(self.model(mel, output_hidden_states=every), every)
 
 
@@ -63,7 +63,7 @@ class W2vBert(Model):
 
     def _run(self, audio: Tensor, lengths: Tensor | None, every: bool) -> list[Tensor]:
         clips = [nn.functional.pad(c, (0, max(0, self.shortest - len(c)))) for c in split_clips(audio, lengths)]
-        inputs = self.extracted(clips, padding=True)
+        inputs = self.run_extractor(clips, padding=True)
         mask = inputs.attention_mask.to(audio.device)
         features = inputs.input_features.to(audio.device, self.dtype)
         output = self.model(features, attention_mask=mask, output_hidden_states=every)
@@ -88,7 +88,7 @@ class Ast(ChunkedModel):
     def encode(self, pieces: list[Tensor], every: bool) -> list[Tensor]:
         least = self.sampling_rate // 40
         filled = [nn.functional.pad(piece, (0, max(0, least - len(piece)))) for piece in pieces]
-        values = self.extracted(filled).input_values.to(pieces[0].device, self.dtype)
+        values = self.run_extractor(filled).input_values.to(pieces[0].device, self.dtype)
         output = self.model(values, output_hidden_states=every)
         # after two tokens for the whole clip come the patches, frequency by frequency
         return [
@@ -115,7 +115,7 @@ class Clap(ChunkedModel):
         self.hop_size_in_ms = 1000 * self.hop / self.sampling_rate
 
     def encode(self, pieces: list[Tensor], every: bool) -> list[Tensor]:
-        mel = self.extracted(pieces).input_features.to(pieces[0].device, self.dtype)
+        mel = self.run_extractor(pieces).input_features.to(pieces[0].device, self.dtype)
         # the authors mark one short clip of a batch as long, by chance; none of these is
         longer = torch.zeros(len(pieces), 1, dtype=torch.bool, device=mel.device)
         output = self.model(mel, is_longer=longer).last_hidden_state  # [B, D, bands, frames]

@@ -43,16 +43,16 @@ class QwenAudio(Whisper):
         self.first, self.hop, self.frames = self.hop + 1, 2 * self.hop, self.frames // 2
         self.hop_size_in_ms *= 2
 
-    def mel(self, pieces: list[Tensor], **options: Any) -> tuple[Tensor, Tensor]:
+    def compute_mel(self, pieces: list[Tensor], **options: Any) -> tuple[Tensor, Tensor]:
         """Compute spectra [B, bands, M] and their number for each clip, [B]; at least the three of a frame."""
-        inputs = self.extracted(pieces, return_attention_mask=True, **options)
+        inputs = self.run_extractor(pieces, return_attention_mask=True, **options)
         count = inputs.attention_mask.sum(1).clamp(min=3)
         return inputs.input_features.to(pieces[0].device, self.dtype), count.to(pieces[0].device)
 
     def encode(self, pieces: list[Tensor], every: bool) -> list[Tensor]:
         from transformers.masking_utils import create_bidirectional_mask
 
-        mel, count = self.mel(pieces)
+        mel, count = self.compute_mel(pieces)
         valid = torch.arange(2 * self.frames, device=mel.device) < (count[:, None] + 1) // 2
         shape = mel.new_zeros(len(pieces), 2 * self.frames, 1)
         mask = create_bidirectional_mask(cast(Any, self.model).config, shape, attention_mask=valid.long())
@@ -63,7 +63,7 @@ class AudioFlamingo(QwenAudio):
     """[B, N] -> [B, T, D], T = max(1, floor((n - 321) / 640) + 1)."""
 
     def encode(self, pieces: list[Tensor], every: bool) -> list[Tensor]:
-        mel, count = self.mel(pieces)
+        mel, count = self.compute_mel(pieces)
         mask = (torch.arange(mel.shape[2], device=mel.device) < count[:, None]).long()
         return halve_frames(list_layers(self.model(mel, input_features_mask=mask, output_hidden_states=every), every))
 
@@ -85,7 +85,7 @@ class QwenOmni(QwenAudio):
         # silence up to 300 s changes only the spectra at the clip's end, which see a window's length of it
         step = self.extractor.hop_length
         padded = (max(map(len, pieces)) // step + 1) * step + self.extractor.n_fft // step * step
-        mel, count = self.mel(pieces, padding="max_length", max_length=padded, truncation=False)
+        mel, count = self.compute_mel(pieces, padding="max_length", max_length=padded, truncation=False)
         flat = torch.cat([spectra[:, :n] for spectra, n in zip(mel, count.tolist(), strict=True)], dim=1)
         output = self.model(flat, feature_lens=count).last_hidden_state
         rows = output.split(((count + 1) // 2 // 2).tolist())

@@ -44,9 +44,9 @@ class Waveform(Model):
     def _run(self, audio: Tensor, lengths: Tensor | None, every: bool) -> list[Tensor]:
         whole = torch.full((len(audio),), audio.shape[1], device=audio.device)
         lengths = whole if lengths is None else lengths.to(audio.device)
-        return list_layers(self.model(self.prepared(audio, lengths), output_hidden_states=every), every)
+        return list_layers(self.model(self.prepare(audio, lengths), output_hidden_states=every), every)
 
-    def prepared(self, audio: Tensor, lengths: Tensor) -> Tensor:
+    def prepare(self, audio: Tensor, lengths: Tensor) -> Tensor:
         """Normalise each clip over its own samples as the feature extractor does, zeros after it."""
         keep = torch.arange(audio.shape[1], device=audio.device) < lengths[:, None]
         if self.extractor.do_normalize:
@@ -66,7 +66,7 @@ class MaskedWaveform(Waveform):
     def _run(self, audio: Tensor, lengths: Tensor | None, every: bool) -> list[Tensor]:
         if lengths is None:
             return super()._run(audio, None, every)
-        values = self.prepared(audio, lengths.to(audio.device))
+        values = self.prepare(audio, lengths.to(audio.device))
         valid = lengths.to(audio.device).clamp(min=self.field)  # at least one frame
         mask = (torch.arange(values.shape[1], device=audio.device) < valid[:, None]).long()
         with warnings.catch_warnings():  # WavLM's attention mixes two kinds of mask on purpose

@@ -107,7 +107,7 @@ def test_long_clips_of_the_transformer_are_encoded_in_pieces() -> None:
     module.load_state_dict(recorded.plant_weights({k: tuple(v.shape) for k, v in module.state_dict().items()}))
     module.eval().requires_grad_(False)
     audio = signal(50_000, seed=3)[None]
-    pieces = [module.stages(piece[:, None]) for piece in module.spectrum(audio).split(160, dim=2)]
+    pieces = [module.stages(piece[:, None]) for piece in module.compute_spectrum(audio).split(160, dim=2)]
     assert [piece.shape[3] for piece in pieces] == [10, 10]
     joined = torch.cat(pieces, dim=3)[0].permute(2, 1, 0).flatten(1)
     torch.testing.assert_close(module(audio)[0], joined)
@@ -129,8 +129,8 @@ def test_spectra(tiny: dict[str, nn.Module]) -> None:
     ]
     level = np.log(power @ np.stack(filters).T + 2.0**-23)
     wanted = (level + 9.660292) / 4.7219563
-    spectrum = tiny["2022"].spectrum  # type: ignore[operator,union-attr]
+    spectrum = tiny["2022"].compute_spectrum  # type: ignore[operator,union-attr]
     np.testing.assert_allclose(spectrum(clip[None])[0].T, wanted, atol=2e-3)  # type: ignore[operator]
-    own = tiny["audiontt"].spectrum(torch.stack([clip, clip * 1e-3]))  # type: ignore[operator,union-attr]
+    own = tiny["audiontt"].compute_spectrum(torch.stack([clip, clip * 1e-3]))  # type: ignore[operator,union-attr]
     np.testing.assert_allclose(own.mean(dim=(1, 2)), 0, atol=1e-5)
     np.testing.assert_allclose(own.std(dim=(1, 2)), 1, atol=1e-5)

@@ -58,7 +58,7 @@ def test_a_window_is_its_centre_s_64_ms_at_any_level(tiny: crepe.Crepe) -> None:
     frames = tiny(clip[None])[0]
     assert len(frames) == 20_000 // 640 + 1
     alone = tiny(clip[10 * 640 - 512 : 10 * 640 + 512][None])[0]  # centred again, its own windows see zeros
-    assert difference(frames[10], tiny.window(standard(clip[10 * 640 - 512 : 10 * 640 + 512])[None])[0]) < 1e-5
+    assert difference(frames[10], tiny.encode_windows(standard(clip[10 * 640 - 512 : 10 * 640 + 512])[None])[0]) < 1e-5
     assert difference(frames[10], alone[0]) > 1e-3
     assert difference(frames, tiny(clip[None] / 50)[0]) < 1e-4
     changed = clip.clone()

@@ -290,7 +290,7 @@ def test_waveform_models_agree_with_their_own_feature_extractor(name: str, loade
     with torch.inference_mode():
         wanted = encoder.model(**inputs).last_hidden_state
         output = encoder(batch, lengths) if name in PADDED else encoder(batch)
-    assert torch.allclose(encoder.prepared(batch, lengths), inputs["input_values"], atol=1e-4)
+    assert torch.allclose(encoder.prepare(batch, lengths), inputs["input_values"], atol=1e-4)
     for row, mine, clip in zip(wanted, output, some, strict=True):
         t = valid_frames(certificate, len(clip))
         assert nn.functional.cosine_similarity(row[:t], mine[:t]).min() > 0.9999
