@@ -36,7 +36,7 @@ def test_every_pattern_has_a_name_of_its_own(task: Task) -> None:
 
 def test_an_unknown_target_says_what_to_add(tmp_path: Path) -> None:
     task = toys.task(name="novel", target=str)
-    with pytest.raises(pytest.fail.Exception, match=r"novel: say in tests/official\.py"):
+    with pytest.raises(pytest.fail.Exception, match=r"novel: say in SIDECARS"):
         write_official(tmp_path, [task])
 
 
