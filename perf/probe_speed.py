@@ -222,7 +222,7 @@ def compute_word_accuracy(texts: NDArray[Any], answers: NDArray[Any]) -> float:
 
 
 def _measure_transcripts(size: Size, folder: Path) -> Iterator[Row]:
-    """The head of transcripts with the embedded suite's decoder, on frames that lie in a file."""
+    """The head of transcripts with the synthetic suite's decoder, on frames that lie in a file."""
     measured = run_alone(probe_transcripts, folder / "frames.npy", size)
     yield Row(f"transcripts, {size.utterances} utterances, small decoder", measured, measured.result)
 

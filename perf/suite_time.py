@@ -1,4 +1,4 @@
-"""How long the whole embedded suite takes when every embedding is stored: all probes, intervals and files.
+"""How long the whole synthetic suite takes when every embedding is stored: all probes, intervals and files.
 
 ``python -m perf warm`` runs it twice, since the first run may have to encode, and times the second.
 """
@@ -48,7 +48,7 @@ def main(argv: Sequence[str]) -> int:
 
 
 def run_suite(arguments: Sequence[str], results: Path) -> Rerun:
-    """Run the embedded suite. Raises CalledProcessError when it fails."""
+    """Run the synthetic suite. Raises CalledProcessError when it fails."""
     command = [sys.executable, "-m", "pytest", "bench", "-q", "-p", "no:cacheprovider", "-m", "not throughput"]
     start = time.perf_counter()
     subprocess.run(

@@ -1,4 +1,4 @@
-"""How a run of the embedded suite gets faster with more worker processes, with and without stored embeddings.
+"""How a run of the synthetic suite gets faster with more worker processes, with and without stored embeddings.
 
 ``python -m perf scaling`` makes the shards first. Then each number of workers starts from an empty store (cold),
 and again from what that left (warm). The cores are shared between the workers, so that each line has all of them.
@@ -16,7 +16,7 @@ from typing import Any
 
 from perf import result_tables, suite_time
 
-MADE = "mini"  # the part of the cache that holds the embedded suite's shards
+MADE = "mini"  # the part of the cache that holds the synthetic suite's shards
 RESULT = Path("run") / "leaderboard.json"
 
 
@@ -24,7 +24,7 @@ def main(argv: Sequence[str]) -> int:
     """Print the table; ``argv`` are command-line arguments without the program's name."""
     parser = argparse.ArgumentParser(prog="python -m perf scaling", description=__doc__.splitlines()[0])
     parser.add_argument("--workers", nargs="+", type=int, default=[1, 2], metavar="N")
-    parser.add_argument("--cache", type=Path, help="where the embedded suite's shards are (default: made now)")
+    parser.add_argument("--cache", type=Path, help="where the synthetic suite's shards are (default: made now)")
     parser.add_argument("--json", type=Path, help="write the figures here")
     parser.add_argument("rest", nargs="*", help="further arguments of pytest, after --")
     options = parser.parse_args(argv)

@@ -73,7 +73,7 @@ def _parser() -> argparse.ArgumentParser:
     asks.add_argument("--encoder", required=True, help="as for pytest bench")
     asks.add_argument("--task", default="tidyvoice", help="one with trials and a training split")
     asks.add_argument("--trials", help="another list beside the task's own")
-    asks.add_argument("--data", type=Path, metavar="DIR", help="folder of the corpora (default: the embedded suite)")
+    asks.add_argument("--data", type=Path, metavar="DIR", help="folder of the corpora (default: the synthetic suite)")
     asks.add_argument("--layout", choices=list(LAYOUTS), help="default: all four")
     asks.add_argument("--most", type=float, metavar="S", help="seconds that the encoder hears at most")
     asks.add_argument("--cache", type=Path, metavar="DIR")

@@ -1,4 +1,4 @@
-"""A decoder of a few words that is trained together with the adapter: the embedded suite needs no language model.
+"""A decoder of a few words that is trained together with the adapter: the synthetic suite needs no language model.
 
 A transformer as the pretrained ones are (pre-norm, rotary positions: Su et al. 2021, arXiv:2104.09864), much smaller,
 with one token for each word of the training transcripts. What it scores says something about the encoder only beside

@@ -15,7 +15,7 @@ NAME = "clotho"
 TASK = Task(
     name=NAME,
     domain="environment",
-    description="retrieval of clips by captions and of captions by clips; embedded: generated scenes and captions",
+    description="retrieval of clips by captions and of captions by clips; mini: generated scenes and captions",
     shards=ShardSet(
         patterns={
             "train": "clotho_development*.tar",

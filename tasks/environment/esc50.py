@@ -15,7 +15,7 @@ NAME = "esc50"
 TASK = Task(
     name=NAME,
     domain="environment",
-    description="environmental sound classification; embedded: 41 of the 50 classes, synthetic sources",
+    description="environmental sound classification; mini: 41 of the 50 classes, synthetic sources",
     shards=ShardSet(patterns={fold: f"wds-audio-fold-{fold}-*.tar" for fold in ESC50_FOLDS}, zenodo="14614287"),
     split=Folds(ESC50_FOLDS),
     target=ClassLabel("label", list_indices(NAME)),

@@ -15,7 +15,7 @@ NAME = "fsdkaggle2018"
 TASK = Task(
     name=NAME,
     domain="environment",
-    description="sound event classification; embedded: 32 of the 41 classes, synthetic or sampled sources",
+    description="sound event classification; mini: 32 of the 41 classes, synthetic or sampled sources",
     shards=ShardSet(
         patterns={"train": "fsd18_train*.tar", "valid": "fsd18_test*.tar", "test": "fsd18_test*.tar"}, zenodo="14725117"
     ),

@@ -15,7 +15,7 @@ NAME = "urbansound8k"
 TASK = Task(
     name=NAME,
     domain="environment",
-    description="urban sound classification; embedded: synthetic sources over the murmur of a street",
+    description="urban sound classification; mini: synthetic sources over the murmur of a street",
     shards=ShardSet(patterns={fold: f"urbansound_fold{fold}_0000000.tar" for fold in URBAN_FOLDS}, zenodo="14722683"),
     split=Folds(URBAN_FOLDS),
     target=ClassLabel("soundevent", read_labels(NAME)),

@@ -16,7 +16,7 @@ NAME = "vocalimitations"
 TASK = Task(
     name=NAME,
     domain="environment",
-    description="vocal imitation classification; embedded: 26 of the 302 sounds, synthetic imitators",
+    description="vocal imitation classification; mini: 26 of the 302 sounds, synthetic imitators",
     shards=ShardSet(
         patterns={fold: f"vocal_imitations_fold{int(fold):02d}_0000000.tar" for fold in FOLDS}, zenodo="14862060"
     ),

@@ -16,7 +16,7 @@ NAME = "gtzan_genre"
 TASK = Task(
     name=NAME,
     domain="music",
-    description="music genre; embedded: generated pieces by artists that differ between folds",
+    description="music genre; mini: generated pieces by artists that differ between folds",
     shards=ShardSet(patterns={fold: f"gtzan_fold_{fold}_0000000.tar" for fold in FOLDS}, zenodo="14722472"),
     split=Folds(FOLDS),
     target=ClassLabel("genre", read_labels(NAME)),

@@ -21,7 +21,7 @@ SPLITS = ("nsynth_train", "nsynth_valid", "nsynth_test")
 TASK = Task(
     name=NAME,
     domain="music",
-    description="instrument family of a note; embedded: sampled instruments, other ones in the test than in training",
+    description="instrument family of a note; mini: sampled instruments, other ones in the test than in training",
     shards=ShardSet(patterns={split: f"{split}*.tar" for split in SPLITS}, zenodo="14725174"),
     split=Splits(*SPLITS),
     target=ClassLabel("instrument_family_str", read_labels(NAME)),

@@ -18,7 +18,7 @@ TASK = Task(
     domain="music",
     description=(
         "MIDI pitch of a note (not an X-ARES task: weight 1, own scores only); the full suite reads the NSynth shards, "
-        "the embedded one has 24 pitches under noise and vibrato"
+        "the synthetic one has 24 pitches under noise and vibrato"
     ),
     shards=ShardSet(patterns={split: f"{split}*.tar" for split in SPLITS}, folder="nsynthinstument", zenodo="14725174"),
     split=Splits(*SPLITS),

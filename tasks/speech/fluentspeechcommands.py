@@ -14,7 +14,7 @@ from tasks.mini.speech.synthesis import LICENCE
 TASK = Task(
     name=NAME,
     domain="speech",
-    description="exact-phrase (248) keyword/intent classification; embedded: 28 of the phrases, synthetic voices",
+    description="exact-phrase (248) keyword/intent classification; mini: 28 of the phrases, synthetic voices",
     shards=ShardSet(patterns={split: f"{stem}*.tar" for split, stem in SPLITS.items()}, zenodo="14722453"),
     split=Splits(),
     target=ClassLabel("transcription", read_labels(NAME)),

@@ -16,7 +16,7 @@ NAME = "libricount"
 TASK = Task(
     name=NAME,
     domain="speech",
-    description="speaker counting 0..10; embedded: synthetic voices, other ones in every fold",
+    description="speaker counting 0..10; mini: synthetic voices, other ones in every fold",
     shards=ShardSet(patterns={fold: f"libricount_fold{int(fold):02d}.tar" for fold in FOLDS}, zenodo="14722478"),
     split=Folds(FOLDS),
     target=ClassLabel("num_speakers", list_indices(NAME)),

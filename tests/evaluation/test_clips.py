@@ -309,7 +309,7 @@ def test_names_of_files() -> None:
 def test_full_suite_without_data_says_what_to_do(tmp_path: Path) -> None:
     with pytest.raises(DataError, match="--data DIR"):
         prepare_dataset(toys.task(), "full", cache=tmp_path, data=None)
-    with pytest.raises(DataError, match="no embedded version of tones"):
+    with pytest.raises(DataError, match="no synthetic version of tones"):
         prepare_dataset(toys.task(), "mini", cache=tmp_path, data=None)
 
 

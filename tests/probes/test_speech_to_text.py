@@ -383,7 +383,7 @@ def test_the_row_names_another_model(folder: Path) -> None:
     for published in (None, XARES_LANGUAGE_MODEL.name):
         assert replace_language_model((librispeech.TASK,), published) == (librispeech.TASK,)
     (small,) = replace_language_model((adapt_to_suite(librispeech.TASK, "mini"),), XARES_LANGUAGE_MODEL.name)
-    assert [probe.name for probe in small.probes] == ["lm_Qwen2_5_0_5B"]  # not what the embedded suite compares
+    assert [probe.name for probe in small.probes] == ["lm_Qwen2_5_0_5B"]  # not what the synthetic suite compares
     with pytest.raises(ChoiceError, match=r"no language model: got .*, expected a task of transcripts"):
         replace_language_model((other,), str(folder))
 
