@@ -13,7 +13,7 @@ from bench.types import BenchError
 
 
 def main(arguments: list[str] | None = None) -> int:
-    """Run and return the exit code: 0 certified, 1 not."""
+    """Run the command and return its exit code: 0 certified, 1 not."""
     parser = argparse.ArgumentParser(prog="python -m bench.certify", description="Check an encoder before using it.")
     parser.add_argument("encoder", help="bundled name, hf:ID, folder, file.py[:Name] or package.module:Name")
     parser.add_argument("--device", default="cpu")

@@ -1,8 +1,8 @@
-"""``docs/encoders.md``, written from the specs and from leaderboards.
+"""Write the tables of ``docs/encoders.md`` from the encoders' specs and from leaderboards.
 
-``python -m bench.commands.encoder_page [LEADERBOARD.json ...]`` rewrites its tables: what every bundled encoder is and
-what was verified of it; how the encoders of the named leaderboards score beside ``logmel``; and, of those that were run
-with ``--layer all``, how their hidden layers score.
+``python -m bench.commands.encoder_page [LEADERBOARD.json ...]`` rewrites three tables: the bundled encoders and how
+each was verified; the scores of the leaderboards beside ``logmel``; and the scores of hidden layers in runs with
+``--layer all``.
 """
 
 from __future__ import annotations
@@ -23,8 +23,8 @@ BASELINE = "logmel"
 
 
 def format_specs_table(specs: Iterable[EncoderSpec]) -> str:
-    """One row per encoder."""
-    rows = [
+    """Format one line per encoder."""
+    lines = [
         "| encoder | dim | kHz | hop [ms] | weights | licence | trained on | verified |",
         "|---|---|---|---|---|---|---|---|",
     ]
@@ -38,42 +38,42 @@ def format_specs_table(specs: Iterable[EncoderSpec]) -> str:
             ", ".join(spec.trained_on),
             spec.verified,
         )
-        rows.append("| " + " | ".join(cell.replace("|", "/") for cell in cells) + " |")
-    return "\n".join(rows)
+        lines.append("| " + " | ".join(cell.replace("|", "/") for cell in cells) + " |")
+    return "\n".join(lines)
 
 
 def format_scores_table(scores: Sequence[Score]) -> str:
-    """One row per task and probe, one column per encoder, ``logmel`` first; bold where the intervals do not touch."""
+    """Format one line per task and probe, one column per encoder; bold where intervals do not touch."""
     names = sorted({score.encoder for score in scores} - {BASELINE})
-    rows = [f"| task | probe | chance | {BASELINE} | {' | '.join(names)} |", "|---" * (4 + len(names)) + "|"]
+    lines = [f"| task | probe | chance | {BASELINE} | {' | '.join(names)} |", "|---" * (4 + len(names)) + "|"]
     values = {(score.task, score.probe, score.encoder): score for score in scores}
     for task, probe in sorted({(score.task, score.probe) for score in scores}):
         base = values.get((task, probe, BASELINE))
-        cells = [] if base is None else [_cell(values.get((task, probe, name)), base) for name in names]
+        cells = [] if base is None else [_format_cell(values.get((task, probe, name)), base) for name in names]
         if base is None or not any(cells):
             continue
-        rows.append(f"| {task} | {probe} | {base.chance:.3f} | {_cell(base, base)} | {' | '.join(cells)} |")
-    return "\n".join(rows)
+        lines.append(f"| {task} | {probe} | {base.chance:.3f} | {_format_cell(base, base)} | {' | '.join(cells)} |")
+    return "\n".join(lines)
 
 
 def format_layers_table(scores: Sequence[Score]) -> str:
-    """One row per encoder, task and probe, one column per hidden layer; last the row itself: the layer, its score."""
-    deepest = max(len(_layers(score)) for score in scores)
+    """Format one line per encoder, task and probe: the score of every hidden layer, the chosen layer and its score."""
+    deepest = max(len(_list_layer_scores(score)) for score in scores)
     head = ["encoder", "task", "probe", *map(str, range(deepest)), "chosen", "score"]
-    rows = ["| " + " | ".join(head) + " |", "|---" * len(head) + "|"]
+    lines = ["| " + " | ".join(head) + " |", "|---" * len(head) + "|"]
     for score in sorted(scores, key=lambda score: (score.encoder, score.task, score.probe)):
-        curve = _layers(score)
+        curve = _list_layer_scores(score)
         cells = [score.encoder.removesuffix(".layers"), score.task, score.probe]
         cells += [f"{curve[i]:.3f}" if i < len(curve) else "" for i in range(deepest)]
-        rows.append("| " + " | ".join([*cells, f"{score.secondary[CHOSEN]:g}", _cell(score, score)]) + " |")
-    return "\n".join(rows)
+        lines.append("| " + " | ".join([*cells, f"{score.secondary[CHOSEN]:g}", _format_cell(score, score)]) + " |")
+    return "\n".join(lines)
 
 
-def _layers(score: Score) -> list[float]:
+def _list_layer_scores(score: Score) -> list[float]:
     return [score.subsets[f"{LAYER}{i}"] for i in range(sum(name.startswith(LAYER) for name in score.subsets))]
 
 
-def _cell(score: Score | None, base: Score) -> str:
+def _format_cell(score: Score | None, base: Score) -> str:
     if score is None:
         return ""
     text = f"{score.value:.3f} [{score.ci95[0]:.2f}, {score.ci95[1]:.2f}]"
@@ -81,10 +81,10 @@ def _cell(score: Score | None, base: Score) -> str:
 
 
 def replace_section(page: str, name: str, content: str) -> str:
-    """``page`` with new ``content`` between the marks ``<!-- name -->`` and ``<!-- end name -->``."""
+    """Replace the text of a page between the marks ``<!-- name -->`` and ``<!-- end name -->``."""
     marks = re.escape(f"<!-- {name} -->"), re.escape(f"<!-- end {name} -->")
     between = re.compile(f"({marks[0]}\n).*?({marks[1]})", flags=re.DOTALL)
-    return between.sub(lambda found: f"{found[1]}{content}\n{found[2]}", page)
+    return between.sub(lambda match: f"{match[1]}{content}\n{match[2]}", page)
 
 
 def main(files: Sequence[str]) -> None:
@@ -96,10 +96,10 @@ def main(files: Sequence[str]) -> None:
         untrained = {spec.name for spec in bundled.find_bundled_encoders().values() if spec.load_weights is None}
         scores = [score for file in files for score in board_json.read_board(Path(file)).scores]
         scores = [score for score in scores if score.encoder == BASELINE or score.encoder not in untrained]
-        layered = [score for score in scores if CHOSEN in score.secondary]
-        if layered:
-            page = replace_section(page, "layers", format_layers_table(layered))
-        if len(layered) < len(scores):
+        layer_scores = [score for score in scores if CHOSEN in score.secondary]
+        if layer_scores:
+            page = replace_section(page, "layers", format_layers_table(layer_scores))
+        if len(layer_scores) < len(scores):
             page = replace_section(
                 page, "scores", format_scores_table([score for score in scores if CHOSEN not in score.secondary])
             )

@@ -1,8 +1,8 @@
 """``python -m bench.pairs``: lists of hard pairs, training sets for models that answer pair questions, and asking them.
 
 ``list`` draws a trial list from a table of recordings (``key,path,speaker`` and any attributes), ``write`` makes a
-training set of such pairs as WebDataset shards with prompts, and ``ask`` puts the pair question to an encoder whose
-head is trained on the training split of a task with trials, in each of the four layouts or in one.
+training set of such pairs as WebDataset shards with prompts, and ``ask`` asks the pair questions of an encoder whose
+head is trained on the training split of a task with trials, in one or all of the four layouts.
 """
 
 from __future__ import annotations
@@ -38,28 +38,28 @@ from bench.verification import trial_lists
 from bench.verification.hard_pairs import KINDS, HardPairSampler, draw_random_pairs
 from bench.verification.pair_lists import PairList, Recording
 
-LESSON = 2000  # pairs of each kind that a head is trained on, at most
+MOST_TRAINING_PAIRS = 2000  # of each kind
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Run and return the exit code: 0 done, 2 something that cannot be used."""
-    chosen = _parser().parse_args(arguments)
+    """Run the command and return its exit code: 0 done, 2 unusable input."""
+    options = _build_parser().parse_args(arguments)
     try:
-        {"list": _list, "write": _write, "ask": _ask}[chosen.command](chosen)
+        {"list": _write_list, "write": _write_training_set, "ask": _ask}[options.command](options)
     except BenchError as error:
         print(f"error: {error}", file=sys.stderr)
         return 2
     return 0
 
 
-def _parser() -> argparse.ArgumentParser:
+def _build_parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="python -m bench.pairs", description=str(__doc__).split("\n\n")[1])
     commands = parser.add_subparsers(dest="command", required=True)
     for name in ("list", "write"):
         one = commands.add_parser(name)
         one.add_argument("table", type=Path, metavar="RECORDINGS.csv")
-        one.add_argument("--fix", default="", metavar="A,B", help="what non-targets agree in")
-        one.add_argument("--flip", default="", metavar="A,B", help="what targets differ in, one of them at least")
+        one.add_argument("--fix", default="", metavar="A,B", help="attributes that non-targets agree in")
+        one.add_argument("--flip", default="", metavar="A,B", help="attributes of which targets differ in at least one")
         one.add_argument("--kind", choices=KINDS, default="hard")
         one.add_argument("--targets", type=int, required=True)
         one.add_argument("--nontargets", type=int, required=True)
@@ -67,7 +67,7 @@ def _parser() -> argparse.ArgumentParser:
         one.add_argument("-o", dest="out", type=Path, required=True)
     one.add_argument("--layout", choices=list(LAYOUTS), default="separate")
     one.add_argument("--rate", type=int, default=16_000, help="Hz")
-    one.add_argument("--most", type=float, metavar="S", help="seconds that the model hears at most")
+    one.add_argument("--most", type=float, metavar="S", help="longest audio of the model, in seconds")
     one.add_argument("--per-shard", type=int, default=1000)
     asks = commands.add_parser("ask")
     asks.add_argument("--encoder", required=True, help="as for pytest bench")
@@ -75,71 +75,71 @@ def _parser() -> argparse.ArgumentParser:
     asks.add_argument("--trials", help="another list beside the task's own")
     asks.add_argument("--data", type=Path, metavar="DIR", help="folder of the corpora (default: the synthetic suite)")
     asks.add_argument("--layout", choices=list(LAYOUTS), help="default: all four")
-    asks.add_argument("--most", type=float, metavar="S", help="seconds that the encoder hears at most")
+    asks.add_argument("--most", type=float, metavar="S", help="longest audio of the encoder, in seconds")
     asks.add_argument("--cache", type=Path, metavar="DIR")
     return parser
 
 
-def _list(chosen: argparse.Namespace) -> None:
-    pairs = _drawn(chosen, [recording for recording, _ in _table(chosen.table)])
+def _write_list(options: argparse.Namespace) -> None:
+    pairs = _draw_pairs(options, [recording for recording, _ in _read_table(options.table)])
     labels = pairs.target.astype(np.uint8)
     listed = trial_lists.TrialList(pairs.enrol, pairs.test, labels)
-    with written(chosen.out) as temporary, temporary.open("w", encoding="utf-8") as file:
+    with written(options.out) as temporary, temporary.open("w", encoding="utf-8") as file:
         file.writelines(trial_lists.format_trial_list(listed, pairs.keys, "label first"))
     print(json.dumps({"counts": dict(pairs.counts), "unknown": pairs.unknown}, indent=1))
 
 
-def _write(chosen: argparse.Namespace) -> None:
-    table = _table(chosen.table)
-    paths = {recording.key: chosen.table.parent / path for recording, path in table}
+def _write_training_set(options: argparse.Namespace) -> None:
+    table = _read_table(options.table)
+    paths = {recording.key: options.table.parent / path for recording, path in table}
 
     def audio(key: str) -> Audio:
         try:
             data = paths[key].read_bytes()
         except OSError as error:
             raise DataError("cannot read", got=error.strerror, expected="an audio file", where=paths[key]) from error
-        return decode.decode_resampled(data, chosen.rate, where=str(paths[key]))[0]
+        return decode.decode_resampled(data, options.rate, where=str(paths[key]))[0]
 
-    pairs = _drawn(chosen, [recording for recording, _ in table])
+    pairs = _draw_pairs(options, [recording for recording, _ in table])
     made = fine_tuning.write_training_set(
-        chosen.out,
+        options.out,
         pairs,
         audio,
-        sampling_rate=chosen.rate,
-        layout=chosen.layout,
-        most_in_s=chosen.most,
-        per_shard=chosen.per_shard,
-        seed=chosen.seed,
+        sampling_rate=options.rate,
+        layout=options.layout,
+        most_in_s=options.most,
+        per_shard=options.per_shard,
+        seed=options.seed,
     )
-    print(f"{len(pairs)} pairs in {len(made)} shards: {chosen.out}")
+    print(f"{len(pairs)} pairs in {len(made)} shards: {options.out}")
 
 
-def _drawn(chosen: argparse.Namespace, recordings: list[Recording]) -> PairList:
-    fix, flip = (tuple(filter(None, names.split(","))) for names in (chosen.fix, chosen.flip))
+def _draw_pairs(options: argparse.Namespace, recordings: list[Recording]) -> PairList:
+    fix, flip = (tuple(filter(None, names.split(","))) for names in (options.fix, options.flip))
     sampler = HardPairSampler(fix, flip)
-    numbers = {"targets": chosen.targets, "nontargets": chosen.nontargets, "seed": chosen.seed}
-    return sampler(recordings, kind=chosen.kind, **numbers)
+    numbers = {"targets": options.targets, "nontargets": options.nontargets, "seed": options.seed}
+    return sampler(recordings, kind=options.kind, **numbers)
 
 
-def _table(path: Path) -> list[tuple[Recording, str]]:
-    """The recordings of a table and their paths. Raises DataError for a row without key, path or speaker."""
+def _read_table(path: Path) -> list[tuple[Recording, str]]:
+    """Read recordings and their paths. Raises DataError for a line without key, path or speaker."""
     try:
         with path.open(encoding="utf-8", newline="") as lines:
-            rows = list(csv.DictReader(lines))
+            lines_by_name = list(csv.DictReader(lines))
     except OSError as error:
         raise DataError("cannot read", got=error.strerror, expected="a table", where=path) from error
-    found = []
-    for number, row in enumerate(rows, 2):
-        if not all(row.get(name) for name in ("key", "path", "speaker")):
+    recordings = []
+    for number, fields in enumerate(lines_by_name, 2):
+        if not all(fields.get(name) for name in ("key", "path", "speaker")):
             where = f"{path}, line {number}"
-            raise DataError("no recording", got=row, expected="values of key, path and speaker", where=where)
-        known = {name: value for name, value in row.items() if value and name not in ("key", "path", "speaker")}
-        found.append((Recording(row["key"], row["speaker"], known), row["path"]))
-    return found
+            raise DataError("no recording", got=fields, expected="values of key, path and speaker", where=where)
+        metadata = {name: value for name, value in fields.items() if value and name not in ("key", "path", "speaker")}
+        recordings.append((Recording(fields["key"], fields["speaker"], metadata), fields["path"]))
+    return recordings
 
 
-def _ask(chosen: argparse.Namespace) -> None:
-    task = {one.name: one for one in bundled.find_bundled_tasks()}.get(chosen.task)
+def _ask(options: argparse.Namespace) -> None:
+    task = {task.name: task for task in bundled.find_bundled_tasks()}.get(options.task)
     if (
         task is None
         or not isinstance(task.target, Trials)
@@ -147,48 +147,59 @@ def _ask(chosen: argparse.Namespace) -> None:
         or task.split.train is None
     ):
         raise ChoiceError(
-            "no trials to ask about", got=chosen.task, expected="trials, a training split", where="--task"
+            "no trials to ask about", got=options.task, expected="trials, a training split", where="--task"
         )
-    root = (chosen.cache or get_cache_folder()).expanduser().resolve()
-    data = prepare_dataset(task, "full" if chosen.data else "mini", cache=root, data=chosen.data)
-    spec = resolve(chosen.encoder, bundled.find_bundled_encoders(), hf=bundled.find_hugging_face_factory())
+    root = (options.cache or get_cache_folder()).expanduser().resolve()
+    data = prepare_dataset(task, "full" if options.data else "mini", cache=root, data=options.data)
+    spec = resolve(options.encoder, bundled.find_bundled_encoders(), hf=bundled.find_hugging_face_factory())
     frozen = freeze(spec, device="cpu", precision="fp32", cache=root)
-    known, asked_about = (_heard(data, name, task.target, frozen) for name in (task.split.train, task.split.test))
-    lesson, trials = _lesson(known), _trials(data, task, asked_about, chosen.trials)
-    lessons, clips = ({key: audio for key, (audio, _) in own.items()} for own in (known, asked_about))
-    how: dict[str, Any] = {"sampling_rate": frozen.encoder.sampling_rate, "most_in_s": chosen.most}
-    for layout in [chosen.layout] if chosen.layout else LAYOUTS:
+    training, test = (_read_utterances(data, name, task.target, frozen) for name in (task.split.train, task.split.test))
+    training_pairs, trials = _draw_training_pairs(training), _read_trials(data, task, test, options.trials)
+    training_audio, test_audio = (
+        {key: audio for key, (audio, _) in utterances.items()} for utterances in (training, test)
+    )
+    limits: dict[str, Any] = {"sampling_rate": frozen.encoder.sampling_rate, "most_in_s": options.most}
+    for layout in [options.layout] if options.layout else LAYOUTS:
         with engine(frozen, 1) as running:
-            scorer = train_pair_scorer(spec.name, _embedder(running), lesson, lessons.__getitem__, layout=layout, **how)
-            asked = ask_pair_questions(scorer, trials, clips.__getitem__, layout=layout)
-        told = {name: None if value is None else round(value, 4) for name, value in compute_measures(asked).items()}
-        about = {"layout": layout, "pairs": len(trials), "cut": asked.cut, "prompt": asked.prompt_sha256[:12]}
-        print(json.dumps(about | told))
+            scorer = train_pair_scorer(
+                spec.name,
+                _cache_embeddings(running),
+                training_pairs,
+                training_audio.__getitem__,
+                layout=layout,
+                **limits,
+            )
+            answers = ask_pair_questions(scorer, trials, test_audio.__getitem__, layout=layout)
+        metrics = {
+            name: None if value is None else round(value, 4) for name, value in compute_measures(answers).items()
+        }
+        about = {"layout": layout, "pairs": len(trials), "cut": answers.cut, "prompt": answers.prompt_sha256[:12]}
+        print(json.dumps(about | metrics))
 
 
-def _heard(data: Dataset, split: str, target: Trials, frozen: Frozen) -> Mapping[str, tuple[Audio, str]]:
-    """Id of every utterance of a split to its audio, at the encoder's rate, and its speaker."""
-    found = {}
+def _read_utterances(data: Dataset, split: str, target: Trials, frozen: Frozen) -> Mapping[str, tuple[Audio, str]]:
+    """Read every utterance of a split: id to audio, at the encoder's rate, and speaker."""
+    utterances = {}
     for shard in data.splits[split]:
         for sample in shards.read_samples(shard):
-            told = target(sample.sidecar, sample.where)
+            label = target(sample.sidecar, sample.where)
             audio, _ = decode.decode_resampled(sample.audio, frozen.encoder.sampling_rate, where=sample.where)
-            found[told.id or sample.key] = audio, told.speaker or ""
-    return found
+            utterances[label.id or sample.key] = audio, label.speaker or ""
+    return utterances
 
 
-def _lesson(heard: Mapping[str, tuple[Audio, str]]) -> PairList:
-    """Random pairs of the training speakers: as many targets as there are, at most ``LESSON``, and as many others."""
-    people = [Recording(key, speaker) for key, (_, speaker) in heard.items()]
+def _draw_training_pairs(utterances: Mapping[str, tuple[Audio, str]]) -> PairList:
+    """Draw as many targets and non-targets of the training speakers as there are, at most ``MOST_TRAINING_PAIRS``."""
+    people = [Recording(key, speaker) for key, (_, speaker) in utterances.items()]
     each = np.unique([one.speaker for one in people], return_counts=True)[1]
-    targets = min(LESSON, int((each * (each - 1) // 2).sum()))
+    targets = min(MOST_TRAINING_PAIRS, int((each * (each - 1) // 2).sum()))
     return draw_random_pairs(people, targets=targets, nontargets=targets, seed=0)
 
 
-def _trials(data: Dataset, task: Task, heard: Mapping[str, object], other: str | None) -> PairList:
+def _read_trials(data: Dataset, task: Task, utterances: Mapping[str, object], other: str | None) -> PairList:
     if data.trials is None or not isinstance(task.target, Trials):
         raise DataError("no trials", got=task.name, expected="a trial list", where="bench.commands.pairs")
-    ids = tuple(heard)
+    ids = tuple(utterances)
     path = data.trials.parent / other if other else data.trials
     listed = trial_lists.read_trial_list(path, ids, task.target.form, repeats=True)
     if listed.labels is None:
@@ -197,8 +208,8 @@ def _trials(data: Dataset, task: Task, heard: Mapping[str, object], other: str |
     return PairList(ids, listed.enrol, listed.test, target, ("nontarget", "target"), target.astype(np.int8), {})
 
 
-def _embedder(running: Engine) -> Embed:
-    """Clips one at a time, so that none is padded; what was heard before is not encoded again."""
+def _cache_embeddings(running: Engine) -> Embed:
+    """Return a function that encodes clips one at a time, so that none is padded, and each only once."""
     known: dict[bytes, NDArray[np.float64]] = {}
 
     def embed(clips: Sequence[Audio]) -> NDArray[np.float32]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import importlib
 import importlib.util
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from hashlib import sha256
 from pathlib import Path
 from types import ModuleType
@@ -16,34 +16,34 @@ ROOT = Path(__file__).parents[2]
 
 
 def find_bundled_tasks() -> tuple[Task, ...]:
-    """The tasks of ``tasks/``."""
-    return _unique(_task_values())
+    """Return the tasks of ``tasks/``."""
+    return _check_unique(_read_task_values())
 
 
 def find_bundled_encoders() -> dict[str, EncoderSpec]:
-    """The encoders of ``encoders/`` by name."""
+    """Return the encoders of ``encoders/`` by name."""
     from bench.loading.sources import discover
 
     return discover(ROOT / "encoders")[0]
 
 
 def find_hugging_face_factory() -> Callable[[str], EncoderSpec]:
-    """What makes a spec of a transformers id or folder."""
+    """Return the function that makes a spec of a transformers id or folder."""
     from bench.loading.sources import discover
 
     return discover(ROOT / "encoders")[1]["hf"]
 
 
 def load_tasks(path: Path) -> tuple[Task, ...]:
-    """The tasks that a user's file defines. Raises ChoiceError when it defines none."""
-    found = [value for value in vars(import_file(path)).values() if isinstance(value, Task)]
-    if not found:
+    """Return the tasks that a user's file defines. Raises ChoiceError when it defines none."""
+    tasks = [value for value in vars(import_file(path)).values() if isinstance(value, Task)]
+    if not tasks:
         raise ChoiceError("no task", got="no module-level Task", expected="name = Task(...)", where=path)
-    return _unique(iter(found))
+    return _check_unique(tasks)
 
 
 def import_file(path: Path) -> ModuleType:
-    """Import a Python file under a name of its own."""
+    """Import a Python file under a name of its own, once. Raises ChoiceError when it cannot be imported."""
     name = f"otoscope_tasks_{sha256(str(path).encode()).hexdigest()[:12]}"
     if name in sys.modules:
         return sys.modules[name]
@@ -61,7 +61,7 @@ def import_file(path: Path) -> ModuleType:
     return module
 
 
-def _task_values() -> Iterator[Task]:
+def _read_task_values() -> Iterator[Task]:
     for path in sorted((ROOT / "tasks").glob("*/*.py")):
         if path.name.startswith("_") or path.parent.name == "mini":
             continue
@@ -69,9 +69,9 @@ def _task_values() -> Iterator[Task]:
         yield from (value for value in vars(module).values() if isinstance(value, Task))
 
 
-def _unique(values: Iterator[Task]) -> tuple[Task, ...]:
+def _check_unique(tasks: Iterable[Task]) -> tuple[Task, ...]:
     by_name: dict[str, Task] = {}
-    for value in values:
-        if by_name.setdefault(value.name, value) is not value:
-            raise ChoiceError("name used twice", got=value.name, expected="unique names", where=type(value).__name__)
+    for task in tasks:
+        if by_name.setdefault(task.name, task) is not task:
+            raise ChoiceError("name used twice", got=task.name, expected="unique names", where="Task")
     return tuple(by_name.values())

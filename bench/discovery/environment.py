@@ -1,4 +1,4 @@
-"""The machine and the versions that a run was made with, and where it keeps what others need again."""
+"""The machine and the package versions of a run, and the default cache folder."""
 
 from __future__ import annotations
 
@@ -16,39 +16,39 @@ PACKAGES = (
 
 
 def get_cache_folder() -> Path:
-    """Where embeddings and shards are kept unless the user says otherwise."""
+    """Return the default folder of embeddings and shards."""
     from platformdirs import user_cache_path
 
     return user_cache_path("otoscope", appauthor=False)
 
 
 def collect_versions() -> dict[str, str | None]:
-    """Python's and the main packages' versions; None for one that is not installed."""
-    found: dict[str, str | None] = {"python": sys.version.split()[0]}
+    """Return the versions of Python and the main packages; None for one that is not installed."""
+    versions: dict[str, str | None] = {"python": sys.version.split()[0]}
     for package in PACKAGES:
         try:
-            found[package] = metadata.version(package)
+            versions[package] = metadata.version(package)
         except metadata.PackageNotFoundError:
-            found[package] = None
-    return found
+            versions[package] = None
+    return versions
 
 
 def describe_machine() -> dict[str, Any]:
-    """Processor, cores, memory in GB and GPUs."""
+    """Return system, processor, cores, memory [GB] and GPUs."""
     import psutil
     import torch
 
     gpus = [torch.cuda.get_device_name(index) for index in range(torch.cuda.device_count())]
     return {
         "system": platform.platform(),
-        "processor": _processor(),
+        "processor": _read_processor(),
         "cores": os.cpu_count(),
         "memory_in_gb": round(psutil.virtual_memory().total / 1e9, 1),
         "gpus": gpus,
     }
 
 
-def _processor() -> str:
+def _read_processor() -> str:
     try:
         with Path("/proc/cpuinfo").open(encoding="utf-8") as file:
             return next(line.partition(":")[2].strip() for line in file if line.startswith("model name"))

@@ -1,4 +1,4 @@
-"""What ``--list-encoders`` prints: one line per bundled encoder, from its spec alone; nothing is loaded."""
+"""The table of ``--list-encoders``: one line per bundled encoder, from its spec; nothing is loaded."""
 
 from __future__ import annotations
 
@@ -12,18 +12,20 @@ WEIGHTS = "pinned: at a commit or by digest; latest: what the hub has; own copy:
 
 
 def format_encoder_table(specs: Iterable[EncoderSpec]) -> str:
-    """A table: width of a frame, sampling rate, distance of frames (blank where not said), what is needed."""
-    rows = [HEAD, *(_row(spec) for spec in specs)]
-    widths = [max(len(row[i]) for row in rows) for i in range(len(HEAD) - 1)]
+    """Format the table: dimension, sampling rate and hop (blank where not declared), weights, extra and licence."""
+    table = [HEAD, *(_format_cells(spec) for spec in specs)]
+    widths = [max(len(cells[i]) for cells in table) for i in range(len(HEAD) - 1)]
     lines = []
-    for row in rows:
-        cells = [c.rjust(w) if i in RIGHT else c.ljust(w) for i, (c, w) in enumerate(zip(row, widths, strict=False))]
-        lines.append("  ".join([*cells, row[-1]]))
+    for cells in table:
+        aligned = [
+            c.rjust(w) if i in RIGHT else c.ljust(w) for i, (c, w) in enumerate(zip(cells, widths, strict=False))
+        ]
+        lines.append("  ".join([*aligned, cells[-1]]))
     return "\n".join([*lines, "", f"weights: {WEIGHTS}"])
 
 
 def describe_weights(spec: EncoderSpec) -> str:
-    """Where the weights come from, in a word; empty where there are none to be had."""
+    """Return where the weights come from, in a word; empty for an encoder without weights."""
     if spec.load_weights is None:
         return ""
     if spec.revision:
@@ -31,7 +33,7 @@ def describe_weights(spec: EncoderSpec) -> str:
     return "latest" if spec.source.startswith("https://huggingface.co/") else "own copy"
 
 
-def _row(spec: EncoderSpec) -> tuple[str, ...]:
+def _format_cells(spec: EncoderSpec) -> tuple[str, ...]:
     numbers = (spec.output_dim, spec.sampling_rate / 1000, spec.hop_in_ms)
     source = spec.source.removeprefix("https://").removeprefix("huggingface.co/")
     return (
