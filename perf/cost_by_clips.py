@@ -18,8 +18,8 @@ from pathlib import Path
 from typing import Any
 
 from bench.datasets import shards
-from bench.extraction.engine.local import Frozen
-from bench.extraction.pooled import extract
+from bench.extraction.engine.local import LoadedEncoder
+from bench.extraction.pooled import extract_embeddings
 from bench.store.files import Store
 from perf import result_tables, workloads
 
@@ -68,7 +68,7 @@ def measure_extraction(clips: int, threads: int, folder: Path) -> dict[str, Any]
 
     torch.set_num_threads(1)
     model = workloads.MODELS["light"]
-    frozen = Frozen("light", workloads.load_encoder(model), "0" * 64, model.certificate, "cpu", "fp32")
+    loaded = LoadedEncoder("light", workloads.load_encoder(model), "0" * 64, model.certificate, "cpu", "fp32")
     store = Store(folder / "cache")
     start = time.perf_counter()
     found = shards.verify_shards(sorted((folder / "shards").glob("*.tar")), {}, threads)
@@ -78,10 +78,10 @@ def measure_extraction(clips: int, threads: int, folder: Path) -> dict[str, Any]
         nonlocal encoded_at, while_encoding
         encoded_at, while_encoding = time.perf_counter(), read_peak_in_mb()
 
-    loaded = extract(found, frozen, crop_in_s=None, store=store, threads=threads, progress=progress)
+    embeddings = extract_embeddings(found, loaded, crop_in_s=None, store=store, threads=threads, progress=progress)
     end = time.perf_counter()
     size = sum(path.stat().st_size for path in (store.root / "embeddings").rglob("*.safetensors"))
-    assert len(loaded.keys) == clips
+    assert len(embeddings.keys) == clips
     return {
         "clips": clips,
         "threads": threads,
@@ -91,7 +91,7 @@ def measure_extraction(clips: int, threads: int, folder: Path) -> dict[str, Any]
         "loading s": end - encoded_at,
         "peak MB loaded": read_peak_in_mb(),
         "bytes/clip": size / clips,
-        "bytes / (4 D + 200)": size / clips / (4 * loaded.vectors.shape[1] + SIDE_IN_BYTES),
+        "bytes / (4 D + 200)": size / clips / (4 * embeddings.vectors.shape[1] + SIDE_IN_BYTES),
     }
 
 

@@ -27,7 +27,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from bench.extraction.engine.budget import Budget
-from bench.extraction.engine.local import PASSES, Engine, Frozen, engine, on_device
+from bench.extraction.engine.local import PASSES, Engine, LoadedEncoder, pad_on_device, start_engine
 from perf import extraction_speed, result_tables, workloads
 
 DIM = 768
@@ -68,16 +68,16 @@ class StandInEngine(Engine):
     """An engine whose passes are the device's."""
 
     def forward(self, audio: Sequence[NDArray[np.float32]], *, where: str) -> tuple[NDArray[np.float64], list[int]]:
-        device: Any = self.frozen.encoder
-        done_at = device.run(on_device(audio, self.frozen))
+        device: Any = self.loaded.encoder
+        done_at = device.run(pad_on_device(audio, self.loaded))
         time.sleep(max(0.0, done_at - time.perf_counter()))
         return np.ones((len(audio), DIM)), [1] * len(audio)
 
 
 @contextlib.contextmanager
-def open_stand_in(frozen: Frozen, threads: int, decoders: int) -> Iterator[Engine]:
-    with engine(frozen, threads, decoders) as own, ThreadPoolExecutor(PASSES) as passes:
-        yield StandInEngine(frozen, own.pool, passes, own.reader, own.copies, own.decoders)
+def open_stand_in(loaded: LoadedEncoder, threads: int, decoders: int) -> Iterator[Engine]:
+    with start_engine(loaded, threads, decoders) as own, ThreadPoolExecutor(PASSES) as passes:
+        yield StandInEngine(loaded, own.pool, passes, own.reader, own.copies, own.decoders)
 
 
 def main(arguments: list[str]) -> int:
@@ -98,7 +98,7 @@ def main(arguments: list[str]) -> int:
     torch.set_num_threads(1)
     seconds = workloads.draw_durations("mixed", options.seconds)
     rows = []
-    with tempfile.TemporaryDirectory() as folder, mock.patch("bench.extraction.pooled.engine", open_stand_in):
+    with tempfile.TemporaryDirectory() as folder, mock.patch("bench.extraction.pooled.start_engine", open_stand_in):
         own = workloads.write_clip_shards(Path(folder) / "shards", seconds, per_shard=1000, container=options.container)
         paths = extraction_speed.copy_shards(own, options.copies)
         for speed in options.speeds:
@@ -127,8 +127,8 @@ def measure_once(
     """One run from shards to stored embeddings."""
     device: Any = StandInDevice(speed, options.launches)
     certificate = workloads.MODELS["light"].certificate
-    frozen = Frozen("a stand-in", device, "0" * 64, certificate, "cpu", "fp32", budget=Budget(options.batch))
-    took = extraction_speed.time_extraction(frozen, work)
+    loaded = LoadedEncoder("a stand-in", device, "0" * 64, certificate, "cpu", "fp32", budget=Budget(options.batch))
+    took = extraction_speed.time_extraction(loaded, work)
     return {
         "ours, audio-s/s": seconds / took,
         "device busy": device.busy / took,

@@ -24,11 +24,11 @@ import numpy as np
 
 from bench.audio import decode
 from bench.datasets import shards
-from bench.extraction.engine.budget import Budget, calibrated
-from bench.extraction.engine.local import Frozen
-from bench.extraction.engine.measures import timer
-from bench.extraction.pcm_cache import KeptAudio
-from bench.extraction.pooled import extract
+from bench.extraction.engine.budget import Budget, calibrate_batch
+from bench.extraction.engine.local import LoadedEncoder
+from bench.extraction.engine.measures import build_timer
+from bench.extraction.pcm_cache import PcmCache
+from bench.extraction.pooled import extract_embeddings
 from bench.store.files import Store
 from bench.types import PRECISIONS
 from perf import forward_loops, result_tables, workloads
@@ -55,19 +55,19 @@ def main(arguments: list[str]) -> int:
     torch.set_num_threads(1)
     rows = []
     for name in options.encoders:
-        frozen = load_model(name, options.device, options.precision)
+        loaded = load_model(name, options.device, options.precision)
         for lengths in options.lengths:
-            rows.append(measure_row(frozen, lengths, options))
+            rows.append(measure_row(loaded, lengths, options))
             print(rows[-1], flush=True)
     result_tables.print_and_save("extraction", rows, options.json)
     return 0
 
 
-def load_model(name: str, device: str, precision: str) -> Frozen:
+def load_model(name: str, device: str, precision: str) -> LoadedEncoder:
     """An encoder on its device with, on a GPU, the batch that is best there."""
     model = workloads.MODELS[name]
-    frozen = Frozen(name, workloads.load_encoder(model, device), "0" * 64, model.certificate, device, precision)
-    return frozen if frozen.on_cpu else replace(frozen, budget=Budget(calibrated(timer(frozen))))
+    loaded = LoadedEncoder(name, workloads.load_encoder(model, device), "0" * 64, model.certificate, device, precision)
+    return loaded if loaded.on_cpu else replace(loaded, budget=Budget(calibrate_batch(build_timer(loaded))))
 
 
 class Workload(NamedTuple):
@@ -75,42 +75,42 @@ class Workload(NamedTuple):
 
     paths: list[Path]
     cache: Path
-    kept: KeptAudio | None
+    kept: PcmCache | None
     threads: int
     decoders: int
 
 
-def measure_row(frozen: Frozen, lengths: str, options: argparse.Namespace) -> dict[str, Any]:
+def measure_row(loaded: LoadedEncoder, lengths: str, options: argparse.Namespace) -> dict[str, Any]:
     """One row: an encoder on clips of one kind."""
-    model = workloads.MODELS[frozen.name]
+    model = workloads.MODELS[loaded.name]
     loops = {"plain loop": forward_loops.run_in_torch, "a batch for each core": forward_loops.run_in_threads}
-    if not frozen.on_cpu:
+    if not loaded.on_cpu:
         loops = {"plain loop": forward_loops.run_on_gpu}
     with tempfile.TemporaryDirectory() as folder:
         root, seconds = Path(folder), workloads.draw_durations(lengths, model.seconds * options.amount)
         paths = workloads.write_clip_shards(root / "shards", seconds, options.rate, container=options.container)
-        audio = [clip for path in paths for clip in decode_shard(path, frozen.encoder.sampling_rate)]
+        audio = [clip for path in paths for clip in decode_shard(path, loaded.encoder.sampling_rate)]
         best = [
-            forward_loops.find_best_loop(loop, frozen, audio, options.threads, options.copies)
+            forward_loops.find_best_loop(loop, loaded, audio, options.threads, options.copies)
             for loop in loops.values()
         ]
         del audio
         paths = copy_shards(paths, options.copies)
-        kept = KeptAudio(root / "audio") if options.pcm_cache else None
+        kept = PcmCache(root / "audio") if options.pcm_cache else None
         cold = functools.partial(
-            time_extraction, frozen, Workload(paths, root / "cache", kept, options.threads, options.decoders)
+            time_extraction, loaded, Workload(paths, root / "cache", kept, options.threads, options.decoders)
         )
         cold()
         turns, total = list[tuple[float, ...]](), sum(seconds) * options.copies
         for _ in range(options.repeats):
             turns.append((*(loop.run() for loop in best), cold()))
-            print(frozen.name, lengths, *(f"{total / took:.4g}" for took in turns[-1]), flush=True)
+            print(loaded.name, lengths, *(f"{total / took:.4g}" for took in turns[-1]), flush=True)
     medians = [statistics.median(times) for times in zip(*turns, strict=True)]
     ratios = [min(others) / ours for *others, ours in turns]
     return {
         "encoder": model.about,
-        "device": f"{frozen.device} {frozen.precision}",
-        "batch, s": frozen.budget.batch_in_s,
+        "device": f"{loaded.device} {loaded.precision}",
+        "batch, s": loaded.budget.batch_in_s,
         "lengths": lengths,
         "clips": f"{len(seconds)} {options.container} {options.rate} Hz{', kept' if options.pcm_cache else ''}",
         "copies": options.copies,
@@ -151,14 +151,14 @@ def decode_shard(path: Path, rate: int) -> list[np.ndarray[Any, Any]]:
     return [decode.decode_resampled(sample.audio, rate, where=sample.where)[0] for sample in samples]
 
 
-def time_extraction(frozen: Frozen, work: Workload) -> float:
+def time_extraction(loaded: LoadedEncoder, work: Workload) -> float:
     """Seconds from shards on disk to embeddings, nothing of them being in the store."""
     shutil.rmtree(work.cache, ignore_errors=True)
     start = time.perf_counter()
     found = shards.verify_shards(work.paths, {}, work.threads)
-    extract(
+    extract_embeddings(
         found,
-        frozen,
+        loaded,
         crop_in_s=None,
         store=Store(work.cache),
         threads=work.threads,

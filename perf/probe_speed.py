@@ -149,15 +149,15 @@ def score_task(task: Task, folder: Path) -> list[float]:
 
     from bench.datasets.dataset import prepare_dataset
     from bench.evaluation.clips import embed_clips, evaluate_clips
-    from bench.extraction.load_encoder import freeze
+    from bench.extraction.loaded import load_encoder
     from encoders.logmel import logmel
 
     cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
     settings = Settings("full", "strict", "cpu", "fp32", (0,), folder / "cache", folder / "shards", cores)
-    frozen = freeze(logmel, device="cpu", precision="fp32", cache=settings.cache)
+    loaded = load_encoder(logmel, device="cpu", precision="fp32", cache=settings.cache)
     data = prepare_dataset(task, "full", cache=settings.cache, data=settings.data)
-    labelled = embed_clips(task, data, frozen, settings, lambda clips, computed: None)
-    return [evaluate_clips(labelled, frozen, probe, settings).score.value for probe in task.probes]
+    labelled = embed_clips(task, data, loaded, settings, lambda clips, computed: None)
+    return [evaluate_clips(labelled, loaded, probe, settings).score.value for probe in task.probes]
 
 
 def score_as_published(task: Task, folder: Path) -> list[float]:

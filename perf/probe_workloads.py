@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from bench.metrics import accuracy
 from bench.probes import KNN, LinearProbe
-from bench.store.files import Store, address
+from bench.store.files import Store, compute_address
 from bench.types import ClassLabel, Embeddings, Folds, ShardSet, Task
 from perf import xares_loops
 
@@ -74,7 +74,7 @@ def make_frames(size: Size, folder: Path) -> tuple[xares_loops.Files, xares_loop
 def store_vectors(
     folder: Path, vectors: NDArray[np.float32], labels: NDArray[np.int64], folds: NDArray[np.int64]
 ) -> tuple[Any, str]:
-    store, key = Store(folder), address(clips=len(vectors))
+    store, key = Store(folder), compute_address(clips=len(vectors))
     sidecars = tuple({"label": int(c), "fold": int(f)} for c, f in zip(labels, folds, strict=True))
     keys = tuple(f"{clip:05d}" for clip in range(len(vectors)))
     store.embeddings(key, lambda: Embeddings(vectors, keys, np.full(len(vectors), 5.0), sidecars))

@@ -7,8 +7,8 @@ import sys
 
 from bench.discovery.bundled import find_bundled_encoders, find_hugging_face_factory
 from bench.loading.adapt import adapt
-from bench.loading.certificate import certify, table
-from bench.loading.sources import resolve
+from bench.loading.certificate import certify, format_certificate
+from bench.loading.sources import resolve_encoder
 from bench.types import BenchError
 
 
@@ -19,10 +19,10 @@ def main(arguments: list[str] | None = None) -> int:
     parser.add_argument("--device", default="cpu")
     options = parser.parse_args(arguments)
     try:
-        spec = resolve(options.encoder, find_bundled_encoders(), find_hugging_face_factory())
+        spec = resolve_encoder(options.encoder, find_bundled_encoders(), find_hugging_face_factory())
         certificate = certify(adapt(spec.load(options.device), options.device), device=options.device)
     except BenchError as error:
         print(error, file=sys.stderr)
         return 1
-    print(table(spec.name, certificate))
+    print(format_certificate(spec.name, certificate))
     return 0 if certificate.passed else 1

@@ -15,7 +15,7 @@ from pathlib import Path
 from bench.discovery import bundled, listing
 from bench.evaluation.layer_curve import CHOSEN, LAYER
 from bench.leaderboard.files import board_json
-from bench.store.files import written
+from bench.store.files import write_atomically
 from bench.types import EncoderSpec, Score
 
 PAGE = bundled.ROOT / "docs" / "encoders.md"
@@ -103,7 +103,7 @@ def main(files: Sequence[str]) -> None:
             page = replace_section(
                 page, "scores", format_scores_table([score for score in scores if CHOSEN not in score.secondary])
             )
-    with written(PAGE) as temporary:
+    with write_atomically(PAGE) as temporary:
         temporary.write_text(page, encoding="utf-8")
 
 

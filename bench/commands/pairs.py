@@ -24,15 +24,15 @@ from bench.datasets import shards
 from bench.datasets.dataset import Dataset, prepare_dataset
 from bench.discovery import bundled
 from bench.discovery.environment import get_cache_folder
-from bench.extraction.engine.local import Engine, Frozen, engine
-from bench.extraction.load_encoder import freeze
+from bench.extraction.engine.local import Engine, LoadedEncoder, start_engine
+from bench.extraction.loaded import load_encoder
 from bench.language import fine_tuning
 from bench.language.pair_head import Embed, train_pair_scorer
 from bench.language.pair_layouts import LAYOUTS, Audio
 from bench.language.pair_metrics import compute_measures
 from bench.language.pair_questions import ask_pair_questions
-from bench.loading.sources import resolve
-from bench.store.files import written
+from bench.loading.sources import resolve_encoder
+from bench.store.files import write_atomically
 from bench.types import BenchError, ChoiceError, DataError, Splits, Task, Trials
 from bench.verification import trial_lists
 from bench.verification.hard_pairs import KINDS, HardPairSampler, draw_random_pairs
@@ -84,7 +84,7 @@ def _write_list(options: argparse.Namespace) -> None:
     pairs = _draw_pairs(options, [recording for recording, _ in _read_table(options.table)])
     labels = pairs.target.astype(np.uint8)
     listed = trial_lists.TrialList(pairs.enrol, pairs.test, labels)
-    with written(options.out) as temporary, temporary.open("w", encoding="utf-8") as file:
+    with write_atomically(options.out) as temporary, temporary.open("w", encoding="utf-8") as file:
         file.writelines(trial_lists.format_trial_list(listed, pairs.keys, "label first"))
     print(json.dumps({"counts": dict(pairs.counts), "unknown": pairs.unknown}, indent=1))
 
@@ -151,16 +151,16 @@ def _ask(options: argparse.Namespace) -> None:
         )
     root = (options.cache or get_cache_folder()).expanduser().resolve()
     data = prepare_dataset(task, "full" if options.data else "mini", cache=root, data=options.data)
-    spec = resolve(options.encoder, bundled.find_bundled_encoders(), hf=bundled.find_hugging_face_factory())
-    frozen = freeze(spec, device="cpu", precision="fp32", cache=root)
-    training, test = (_read_utterances(data, name, task.target, frozen) for name in (task.split.train, task.split.test))
+    spec = resolve_encoder(options.encoder, bundled.find_bundled_encoders(), hf=bundled.find_hugging_face_factory())
+    loaded = load_encoder(spec, device="cpu", precision="fp32", cache=root)
+    training, test = (_read_utterances(data, name, task.target, loaded) for name in (task.split.train, task.split.test))
     training_pairs, trials = _draw_training_pairs(training), _read_trials(data, task, test, options.trials)
     training_audio, test_audio = (
         {key: audio for key, (audio, _) in utterances.items()} for utterances in (training, test)
     )
-    limits: dict[str, Any] = {"sampling_rate": frozen.encoder.sampling_rate, "most_in_s": options.most}
+    limits: dict[str, Any] = {"sampling_rate": loaded.encoder.sampling_rate, "most_in_s": options.most}
     for layout in [options.layout] if options.layout else LAYOUTS:
-        with engine(frozen, 1) as running:
+        with start_engine(loaded, 1) as running:
             scorer = train_pair_scorer(
                 spec.name,
                 _cache_embeddings(running),
@@ -177,13 +177,15 @@ def _ask(options: argparse.Namespace) -> None:
         print(json.dumps(about | metrics))
 
 
-def _read_utterances(data: Dataset, split: str, target: Trials, frozen: Frozen) -> Mapping[str, tuple[Audio, str]]:
+def _read_utterances(
+    data: Dataset, split: str, target: Trials, loaded: LoadedEncoder
+) -> Mapping[str, tuple[Audio, str]]:
     """Read every utterance of a split: id to audio, at the encoder's rate, and speaker."""
     utterances = {}
     for shard in data.splits[split]:
         for sample in shards.read_samples(shard):
             label = target(sample.sidecar, sample.where)
-            audio, _ = decode.decode_resampled(sample.audio, frozen.encoder.sampling_rate, where=sample.where)
+            audio, _ = decode.decode_resampled(sample.audio, loaded.encoder.sampling_rate, where=sample.where)
             utterances[label.id or sample.key] = audio, label.speaker or ""
     return utterances
 

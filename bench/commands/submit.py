@@ -16,9 +16,9 @@ from bench.datasets.dataset import prepare_dataset
 from bench.discovery import bundled
 from bench.discovery.environment import get_cache_folder
 from bench.evaluation.trials import embed_trials, score_trials
-from bench.extraction.load_encoder import freeze
-from bench.loading.sources import resolve
-from bench.store.files import written
+from bench.extraction.loaded import load_encoder
+from bench.loading.sources import resolve_encoder
+from bench.store.files import write_atomically
 from bench.types import BenchError, ChoiceError, Settings, Task, Trials
 from bench.verification.trial_lists import build_submission
 
@@ -51,19 +51,19 @@ def _run(options: argparse.Namespace) -> None:
     for name in options.names:
         if name not in tasks:
             raise ChoiceError("no such task", got=name, expected=", ".join(tasks) or "none here", where="bench.submit")
-    spec = resolve(options.encoder, bundled.find_bundled_encoders(), hf=bundled.find_hugging_face_factory())
+    spec = resolve_encoder(options.encoder, bundled.find_bundled_encoders(), hf=bundled.find_hugging_face_factory())
     root = (options.cache or get_cache_folder()).expanduser().resolve()
     settings = Settings("full", "strict", options.device, "fp32", (0,), root, options.data, threads=1)
     scores = {}
     for name in options.names:
         task = _choose_backend(tasks[name], options.backend)
-        frozen = freeze(spec, device=options.device, precision="fp32", cache=root)
+        loaded = load_encoder(spec, device=options.device, precision="fp32", cache=root)
         data = prepare_dataset(task, "full", cache=root, data=options.data)
-        labelled = embed_trials(task, data, frozen, settings, lambda clips, now: None)
-        (result,) = score_trials(labelled, frozen, task.probes[0], settings)
+        labelled = embed_trials(task, data, loaded, settings, lambda clips, now: None)
+        (result,) = score_trials(labelled, loaded, task.probes[0], settings)
         scores[Path(labelled.asked.file).name] = result.predictions[0]
         print(f"{name}: {len(result.predictions[0])} trials scored by {spec.name}, {options.backend}")
-    with written(options.out) as temporary:
+    with write_atomically(options.out) as temporary:
         temporary.write_bytes(build_submission(scores))
 
 

@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from bench.datasets import audio_lists, shards
-from bench.store.files import address, locked, written
+from bench.store.files import compute_address, hold_lock, write_atomically
 from bench.types import AudioFile, DataError, Shard, Task, Trials
 
 
@@ -68,14 +68,14 @@ def _get_list_name(task: Task) -> str:
 def _write_group(folder: Path, group: str, files: Sequence[AudioFile], cache: Path) -> Shard:
     """Write a group's list into the cache, under a digest of its contents, unless it is there."""
     root = cache / "corpora"
-    index = root / f"{address(folder=str(folder.resolve()), group=group)[:32]}.json"
-    with locked(cache / "locks" / f"corpus-{index.stem[:3]}.lock"):
+    index = root / f"{compute_address(folder=str(folder.resolve()), group=group)[:32]}.json"
+    with hold_lock(cache / "locks" / f"corpus-{index.stem[:3]}.lock"):
         digests = _update_digests(index, folder, files)
-        sha256 = address(files=[[file.key, digests[file.path][2], dict(file.sidecar)] for file in files])
-        path = root / f"{address(of=sha256, folder=str(folder.resolve()))[:32]}{audio_lists.SUFFIX}"
+        sha256 = compute_address(files=[[file.key, digests[file.path][2], dict(file.sidecar)] for file in files])
+        path = root / f"{compute_address(of=sha256, folder=str(folder.resolve()))[:32]}{audio_lists.SUFFIX}"
         if not path.exists():
             entries = [[file.key, file.path, digests[file.path][0], dict(file.sidecar)] for file in files]
-            with written(path) as temporary:
+            with write_atomically(path) as temporary:
                 temporary.write_text(json.dumps({"folder": str(folder.resolve()), "files": entries}), encoding="utf-8")
     return Shard(path, sha256, sum(digests[file.path][0] for file in files))
 
@@ -93,6 +93,6 @@ def _update_digests(index: Path, folder: Path, files: Sequence[AudioFile]) -> Ma
         except OSError as error:
             raise DataError("cannot read", got=error.strerror, expected="an audio file", where=path) from error
     if digests != before:
-        with written(index) as temporary:
+        with write_atomically(index) as temporary:
             temporary.write_text(json.dumps(digests, sort_keys=True), encoding="utf-8")
     return digests

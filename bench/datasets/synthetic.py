@@ -9,7 +9,7 @@ import warnings
 from pathlib import Path
 
 from bench.datasets import shards
-from bench.store.files import locked
+from bench.store.files import hold_lock
 from bench.types import DataError, Task
 
 DIGESTS_FILE = "made.json"  # in the folder of a synthetic dataset: the digests of its shards and trial lists
@@ -26,7 +26,7 @@ def make_synthetic_shards(task: Task, cache: Path) -> tuple[Path, dict[str, str]
         expected = "--suite full --data DIR"
         raise DataError(f"no synthetic version of {task.name}", got="--suite mini", expected=expected, where=task.name)
     folder = get_synthetic_folder(task, cache)
-    with locked(cache / "locks" / f"mini-{task.mini.folder or task.name}.lock"):
+    with hold_lock(cache / "locks" / f"mini-{task.mini.folder or task.name}.lock"):
         digests = _read_intact(folder)
         if digests is None:
             digests = _generate(task, folder)

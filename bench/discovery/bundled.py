@@ -22,16 +22,16 @@ def find_bundled_tasks() -> tuple[Task, ...]:
 
 def find_bundled_encoders() -> dict[str, EncoderSpec]:
     """Return the encoders of ``encoders/`` by name."""
-    from bench.loading.sources import discover
+    from bench.loading.sources import discover_encoders
 
-    return discover(ROOT / "encoders")[0]
+    return discover_encoders(ROOT / "encoders")[0]
 
 
 def find_hugging_face_factory() -> Callable[[str], EncoderSpec]:
     """Return the function that makes a spec of a transformers id or folder."""
-    from bench.loading.sources import discover
+    from bench.loading.sources import discover_encoders
 
-    return discover(ROOT / "encoders")[1]["hf"]
+    return discover_encoders(ROOT / "encoders")[1]["hf"]
 
 
 def load_tasks(path: Path) -> tuple[Task, ...]:

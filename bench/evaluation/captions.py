@@ -22,7 +22,7 @@ from bench.evaluation.inputs import (
     read_labels,
 )
 from bench.evaluation.scores import EvalContext, Evaluation, build_score, concat_folds, run_probe
-from bench.extraction.engine.local import Frozen
+from bench.extraction.engine.local import LoadedEncoder
 from bench.extraction.pooled import Progress
 from bench.metrics.retrieval import KINDS, list_kinds
 from bench.scoring.measure import ScoredPredictions
@@ -54,12 +54,12 @@ class LabelledCaptions:
 
 
 def embed_captions(
-    task: Task, data: Dataset, frozen: Frozen, settings: Settings, progress: Progress
+    task: Task, data: Dataset, loaded: LoadedEncoder, settings: Settings, progress: Progress
 ) -> LabelledCaptions:
     """Embeddings, captions and problems of a task. Raises DataError for captions that are missing or no texts."""
     if not isinstance(task.target, Captions):
         raise DataError("no retrieval task", got=type(task.target).__name__, expected="Captions", where=task.name)
-    embeddings, of_split = collect_embeddings(task, data, frozen, settings, progress)
+    embeddings, of_split = collect_embeddings(task, data, loaded, settings, progress)
     captions = task.target.stack(read_labels(task, of_split, embeddings.keys, embeddings.sidecars, task.target))
     groups = read_clusters(task, embeddings.sidecars)
     own = np.arange(len(captions)) if groups is None else groups
@@ -67,10 +67,12 @@ def embed_captions(
     return LabelledCaptions(task, data, embeddings, captions, build_fit_splits(task, of_split), own, missing)
 
 
-def evaluate_captions(labelled: LabelledCaptions, frozen: Frozen, probe: Probe, settings: Settings) -> Evaluation:
+def evaluate_captions(
+    labelled: LabelledCaptions, loaded: LoadedEncoder, probe: Probe, settings: Settings
+) -> Evaluation:
     """Fit ``probe`` on the clips and captions of a task and score it. ``n`` counts queries, ``clusters`` clips."""
     task, embeddings = labelled.task, labelled.embeddings
-    asked = EvalContext(task, labelled.data, frozen, probe, settings, float(embeddings.seconds.sum()) / 3600)
+    asked = EvalContext(task, labelled.data, loaded, probe, settings, float(embeddings.seconds.sum()) / 3600)
 
     def quality(problem: FitSplit, row: Predictions) -> float:
         return task.metric.compute(list_kinds(len(problem.test), len(row) - len(problem.test)), row)

@@ -17,7 +17,7 @@ from bench.evaluation.inputs import (
     read_labels,
 )
 from bench.evaluation.scores import EvalContext, Evaluation, build_score, concat_folds, held_out_rows, run_probe
-from bench.extraction.engine.local import Frozen
+from bench.extraction.engine.local import LoadedEncoder
 from bench.extraction.pooled import Progress
 from bench.scoring.measure import ScoredPredictions
 from bench.types import Embeddings, FitSplit, Predictions, Probe, Settings, Targets, Task
@@ -36,9 +36,11 @@ class LabelledClips:
     missing: float = 0.0  # fraction of clips that were skipped
 
 
-def embed_clips(task: Task, data: Dataset, frozen: Frozen, settings: Settings, progress: Progress) -> LabelledClips:
+def embed_clips(
+    task: Task, data: Dataset, loaded: LoadedEncoder, settings: Settings, progress: Progress
+) -> LabelledClips:
     """Embeddings, targets and problems of a task. Raises DataError for labels that are missing, unknown or too few."""
-    embeddings, of_split = collect_embeddings(task, data, frozen, settings, progress)
+    embeddings, of_split = collect_embeddings(task, data, loaded, settings, progress)
     targets = task.target.stack(read_labels(task, of_split, embeddings.keys, embeddings.sidecars, task.target))
     groups = read_clusters(task, embeddings.sidecars)
     if groups is None:
@@ -47,10 +49,10 @@ def embed_clips(task: Task, data: Dataset, frozen: Frozen, settings: Settings, p
     return LabelledClips(task, data, embeddings, targets, build_fit_splits(task, of_split), groups, missing)
 
 
-def evaluate_clips(labelled: LabelledClips, frozen: Frozen, probe: Probe, settings: Settings) -> Evaluation:
+def evaluate_clips(labelled: LabelledClips, loaded: LoadedEncoder, probe: Probe, settings: Settings) -> Evaluation:
     """Fit ``probe`` on the embeddings of a task and score it."""
     task, embeddings, targets = labelled.task, labelled.embeddings, labelled.targets
-    asked = EvalContext(task, labelled.data, frozen, probe, settings, float(embeddings.seconds.sum()) / 3600)
+    asked = EvalContext(task, labelled.data, loaded, probe, settings, float(embeddings.seconds.sum()) / 3600)
 
     def quality(problem: FitSplit, row: Predictions) -> float:
         return task.metric.compute(targets[problem.test], row)

@@ -17,7 +17,7 @@ from bench.datasets.dataset import Dataset
 from bench.evaluation.inputs import FramedClips, build_fit_splits, collect_frames, compute_missing_rate, read_labels
 from bench.evaluation.inputs import SplitRows as OfSplit
 from bench.evaluation.scores import EvalContext, Evaluation, build_score, concat_folds, held_out_rows, run_probe
-from bench.extraction.engine.local import Frozen
+from bench.extraction.engine.local import LoadedEncoder
 from bench.extraction.pooled import Progress
 from bench.scoring.measure import ScoredPredictions, compute_by_fold
 from bench.scoring.segments import EventTargets, select_audible
@@ -41,10 +41,12 @@ class LabelledEvents:
     rates: Mapping[str, float]
 
 
-def embed_events(task: Task, data: Dataset, frozen: Frozen, settings: Settings, progress: Progress) -> LabelledEvents:
+def embed_events(
+    task: Task, data: Dataset, loaded: LoadedEncoder, settings: Settings, progress: Progress
+) -> LabelledEvents:
     """Frames, targets and problems of an event task. Raises DataError for events that are not what they should be."""
     _require_events(task), _require_counts_metric(task)  # raise before anything is encoded
-    clips, of_split = collect_frames(task, data, frozen, settings, progress)
+    clips, of_split = collect_frames(task, data, loaded, settings, progress)
     parts = build_fit_splits(task, of_split)
     rates = {"missing": compute_missing_rate(task, data, of_split, clips.keys)}
     targets: EventTargets | XaresEventTargets
@@ -52,7 +54,7 @@ def embed_events(task: Task, data: Dataset, frozen: Frozen, settings: Settings, 
         targets, rates["late events"] = _build_strict_targets(task, clips, of_split)
         rates |= clips.wide
     else:
-        hop_in_ms = float(frozen.encoder.hop_size_in_ms)
+        hop_in_ms = float(loaded.encoder.hop_size_in_ms)
         targets, rates["events left out"] = _build_xares_targets(task, clips, of_split, parts, hop_in_ms)
     return LabelledEvents(task, data, clips.frames, targets, clips.keys, parts, rates)
 
@@ -117,10 +119,10 @@ def _require_counts_metric(task: Task) -> CountsMetric:
     return task.metric.resampling.compute
 
 
-def evaluate_events(labelled: LabelledEvents, frozen: Frozen, probe: Probe, settings: Settings) -> Evaluation:
+def evaluate_events(labelled: LabelledEvents, loaded: LoadedEncoder, probe: Probe, settings: Settings) -> Evaluation:
     """Fit ``probe`` on the frames of a task and score it on segments. ``n`` counts segments, ``clusters`` clips."""
     task, metric, targets = labelled.task, labelled.task.metric, labelled.targets
-    asked = EvalContext(task, labelled.data, frozen, probe, settings, float(targets.seconds.sum()) / 3600)
+    asked = EvalContext(task, labelled.data, loaded, probe, settings, float(targets.seconds.sum()) / 3600)
 
     def quality(problem: FitSplit, row: Predictions) -> float:
         return metric.compute(np.concatenate([targets.label_segments(clip) for clip in problem.test.tolist()]), row)

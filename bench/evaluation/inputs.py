@@ -11,10 +11,10 @@ from numpy.typing import NDArray
 
 from bench.datasets import shards
 from bench.datasets.dataset import Dataset, check_complete, list_splits
-from bench.extraction.engine.local import Frozen
+from bench.extraction.engine.local import LoadedEncoder
 from bench.extraction.frames import extract_frames
-from bench.extraction.pcm_cache import KeptAudio
-from bench.extraction.pooled import Progress, extract, joined
+from bench.extraction.pcm_cache import PcmCache
+from bench.extraction.pooled import Progress, concat_embeddings, extract_embeddings
 from bench.store.files import Store
 from bench.types import FRAMES, WIDE, DataError, Embeddings, FitSplit, Folds, Settings, Sidecar, Task
 from bench.xares import extraction
@@ -43,39 +43,39 @@ class FramedClips:
 
 
 def collect_embeddings(
-    task: Task, data: Dataset, frozen: Frozen, settings: Settings, progress: Progress
+    task: Task, data: Dataset, loaded: LoadedEncoder, settings: Settings, progress: Progress
 ) -> tuple[Embeddings, SplitRows]:
     """Pooled embeddings of all clips of a task. Raises as ``extraction.pooled.extract`` does, and for missing clips."""
     how: dict[str, Any] = {"store": Store(settings.cache), "threads": settings.threads, "progress": progress}
     parts: dict[str, Embeddings] = {}
     for name in list_splits(task):
         if task.protocol == "xares":
-            parts[name] = extraction.extract(data.splits[name], frozen, build_crop_options(task), **how)
+            parts[name] = extraction.extract(data.splits[name], loaded, build_crop_options(task), **how)
         else:
-            parts[name] = extract(
-                data.splits[name], frozen, crop_in_s=task.crop_in_s, **_build_decoding_options(settings), **how
+            parts[name] = extract_embeddings(
+                data.splits[name], loaded, crop_in_s=task.crop_in_s, **_build_decoding_options(settings), **how
             )
         check_complete(task, data, name, _count_clips(task, data, name, parts[name].keys), settings.suite)
-    return joined(list(parts.values())), _assign_rows({name: len(part.keys) for name, part in parts.items()})
+    return concat_embeddings(list(parts.values())), _assign_rows({name: len(part.keys) for name, part in parts.items()})
 
 
 def _build_decoding_options(settings: Settings) -> dict[str, Any]:
-    kept = KeptAudio(settings.cache / "audio") if settings.pcm_cache else None
+    kept = PcmCache(settings.cache / "audio") if settings.pcm_cache else None
     return {"decoded": kept, "decoders": settings.decoders}
 
 
 def collect_frames(
-    task: Task, data: Dataset, frozen: Frozen, settings: Settings, progress: Progress
+    task: Task, data: Dataset, loaded: LoadedEncoder, settings: Settings, progress: Progress
 ) -> tuple[FramedClips, SplitRows]:
-    """Frames of all clips of a task. Raises as ``bench.extraction.pooled.extract`` does, and for missing clips."""
+    """Frames of all clips of a task. Raises as ``extract_embeddings`` does, and for missing clips."""
     how: dict[str, Any] = {"store": Store(settings.cache), "threads": settings.threads, "progress": progress}
     clips, sizes = [], {}
     for name in list_splits(task):
         if task.protocol == "xares":
-            parts = [extraction.extract_frames(data.splits[name], frozen, build_crop_options(task), **how)]
+            parts = [extraction.extract_frames(data.splits[name], loaded, build_crop_options(task), **how)]
         else:
             own = {"crop_in_s": task.crop_in_s, "dtype": FRAMES[settings.frames], **_build_decoding_options(settings)}
-            parts = extract_frames(data.splits[name], frozen, **own, **how)
+            parts = extract_frames(data.splits[name], loaded, **own, **how)
         keys = [key for part in parts for key in part.keys]
         sizes[name] = len(keys)
         check_complete(task, data, name, _count_clips(task, data, name, keys), settings.suite)

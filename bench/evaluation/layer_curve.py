@@ -11,7 +11,7 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
-    from bench.extraction.engine.local import Frozen
+    from bench.extraction.engine.local import LoadedEncoder
     from bench.types import FitSplit, Predictions, Probe, ProbeResult
 
 CHOSEN = "chosen layer"  # mean over folds
@@ -20,7 +20,7 @@ LAYER = "layer "
 
 def prepare_probe(
     probe: Probe,
-    frozen: Frozen,
+    loaded: LoadedEncoder,
     quality: Callable[[FitSplit, Predictions], float],
     clusters: NDArray[np.int64] | None,
 ) -> Probe:
@@ -28,15 +28,15 @@ def prepare_probe(
 
     See ``bench.probes.layered``.
     """
-    from bench.loading.layers import Layers  # these need torch, which reading a curve does not
+    from bench.loading.layers import HiddenLayers  # these need torch, which reading a curve does not
     from bench.probes.layered import LayeredProbe
 
     grouped = getattr(probe, "grouped", None)  # of a probe that holds out training clips itself
     if grouped is not None:
         probe = grouped(clusters)
-    if not (isinstance(frozen.encoder, Layers) and frozen.encoder.index is None):
+    if not (isinstance(loaded.encoder, HiddenLayers) and loaded.encoder.index is None):
         return probe
-    return LayeredProbe(probe, frozen.encoder.widths, quality, clusters)
+    return LayeredProbe(probe, loaded.encoder.widths, quality, clusters)
 
 
 def compute_layer_curve(results: Sequence[ProbeResult], value: Callable[[Predictions], float]) -> dict[str, float]:

@@ -12,7 +12,7 @@ from bench.evaluation.events import embed_events, evaluate_events
 from bench.evaluation.scores import Evaluation
 from bench.evaluation.transcripts import embed_transcripts, evaluate_transcripts
 from bench.evaluation.trials import embed_trials, evaluate_trials
-from bench.extraction.engine.local import Frozen
+from bench.extraction.engine.local import LoadedEncoder
 from bench.extraction.pooled import Progress
 from bench.types import Captions, Events, Probe, Settings, Task, Transcript, Trials
 
@@ -20,8 +20,8 @@ from bench.types import Captions, Events, Probe, Settings, Task, Transcript, Tri
 class Pipeline(NamedTuple):
     """``evaluate`` takes what ``embed`` made; one embedding serves all probes of a task."""
 
-    embed: Callable[[Task, Dataset, Frozen, Settings, Progress], Any]
-    evaluate: Callable[[Any, Frozen, Probe, Settings], Evaluation]
+    embed: Callable[[Task, Dataset, LoadedEncoder, Settings, Progress], Any]
+    evaluate: Callable[[Any, LoadedEncoder, Probe, Settings], Evaluation]
 
 
 def choose_pipeline(task: Task) -> Pipeline:

@@ -10,10 +10,10 @@ from numpy.typing import NDArray
 
 from bench.datasets.dataset import Dataset
 from bench.evaluation.layer_curve import average_chosen_layer, compute_layer_curve, prepare_probe
-from bench.extraction.engine.local import Frozen
+from bench.extraction.engine.local import LoadedEncoder
 from bench.scoring.measure import MetricResult, ScoredPredictions, compute_by_fold, compute_result
 from bench.scoring.trials import TrialPredictions
-from bench.store.files import safe
+from bench.store.files import sanitize_name
 from bench.types import FitSplit, Folds, Predictions, Probe, ProbeResult, Score, Settings, Task
 
 UNMASKED = "unmasked"  # how clips share a batch in protocol xares: padded with zeros, and the encoder is not told
@@ -33,7 +33,7 @@ class EvalContext:
 
     task: Task
     data: Dataset
-    frozen: Frozen
+    loaded: LoadedEncoder
     probe: Probe
     settings: Settings
     hours: float  # of audio
@@ -48,14 +48,14 @@ def run_probe(
     clusters: NDArray[np.int64] | None,
 ) -> list[ProbeResult]:
     """What the probe says, on the layer that it chooses by ``quality`` where the encoder gives all of them."""
-    probe, frozen = asked.probe, asked.frozen
-    return prepare_probe(probe, frozen, quality, clusters).run(
+    probe, loaded = asked.probe, asked.loaded
+    return prepare_probe(probe, loaded, quality, clusters).run(
         inputs,
         targets,
         problems,
         n_classes=asked.task.target.n_classes,
         seeds=asked.settings.seeds if probe.seeded else (0,),
-        device=frozen.device,
+        device=loaded.device,
     )
 
 
@@ -84,7 +84,7 @@ def build_score(
     ``majority`` is what is reached without listening (None: chance); ``further`` are numbers that do not follow from
     the answers. Raises DataError when there is nothing to tell apart.
     """
-    task, frozen, probe, settings = asked.task, asked.frozen, asked.probe, asked.settings
+    task, loaded, probe, settings = asked.task, asked.loaded, asked.probe, asked.settings
     metric, n_classes = task.metric, task.target.n_classes
     found = compute_result(metric, answers, n_classes, where=task.name)
 
@@ -95,8 +95,8 @@ def build_score(
         task=task.name,
         version=task.version,
         domain=task.domain,
-        encoder=frozen.name,
-        fingerprint=frozen.fingerprint,
+        encoder=loaded.name,
+        fingerprint=loaded.fingerprint,
         suite=settings.suite,
         protocol=task.protocol,
         probe=probe.name,
@@ -116,11 +116,11 @@ def build_score(
         data=asked.data.describe(round(asked.hours, 6), n_classes),
         rates=rates,
         subsets=_name_fold_values(task, found) | found.subsets | compute_layer_curve(results, at_layer),
-        predictions=name_predictions_file(task, frozen.name, probe.name),
-        device=frozen.device.partition(":")[0],
-        precision=frozen.precision,
-        policy=frozen.policy if task.protocol == "strict" else UNMASKED,
-        certified=frozen.certificate.passed,
+        predictions=name_predictions_file(task, loaded.name, probe.name),
+        device=loaded.device.partition(":")[0],
+        precision=loaded.precision,
+        policy=loaded.policy if task.protocol == "strict" else UNMASKED,
+        certified=loaded.certificate.passed,
         private=task.private,
     )
     return Evaluation(score, answers)
@@ -136,4 +136,4 @@ def _name_fold_values(task: Task, found: MetricResult) -> dict[str, float]:
 def name_predictions_file(task: Task, encoder: str, probe: str) -> str:
     """The file of a row's predictions, relative to the leaderboard."""
     names = [task.name, encoder, probe, *([] if task.protocol == "strict" else [task.protocol])]
-    return f"predictions/{'.'.join(map(safe, names))}.safetensors"
+    return f"predictions/{'.'.join(map(sanitize_name, names))}.safetensors"

@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from bench.datasets.dataset import Dataset
 from bench.evaluation.inputs import build_fit_splits, collect_frames, compute_missing_rate, read_clusters, read_labels
 from bench.evaluation.scores import EvalContext, Evaluation, build_score, concat_folds, held_out_rows, run_probe
-from bench.extraction.engine.local import Frozen
+from bench.extraction.engine.local import LoadedEncoder
 from bench.extraction.pooled import Progress
 from bench.scoring.measure import ScoredPredictions
 from bench.types import FitSplit, Metric, Predictions, Probe, Settings, Task
@@ -49,10 +49,10 @@ class LabelledTranscripts:
 
 
 def embed_transcripts(
-    task: Task, data: Dataset, frozen: Frozen, settings: Settings, progress: Progress
+    task: Task, data: Dataset, loaded: LoadedEncoder, settings: Settings, progress: Progress
 ) -> LabelledTranscripts:
     """Frames, transcripts and problems of a task. Raises DataError for transcripts that are missing or empty."""
-    clips, of_split = collect_frames(task, data, frozen, settings, progress)
+    clips, of_split = collect_frames(task, data, loaded, settings, progress)
     texts = task.target.stack(read_labels(task, of_split, clips.keys, clips.sidecars, task.target))
     return LabelledTranscripts(
         task,
@@ -70,10 +70,12 @@ def embed_transcripts(
     )
 
 
-def evaluate_transcripts(labelled: LabelledTranscripts, frozen: Frozen, probe: Probe, settings: Settings) -> Evaluation:
+def evaluate_transcripts(
+    labelled: LabelledTranscripts, loaded: LoadedEncoder, probe: Probe, settings: Settings
+) -> Evaluation:
     """Fit ``probe`` on the frames of a task and score what it writes."""
     task, targets = labelled.task, labelled.targets
-    asked = EvalContext(task, labelled.data, frozen, probe, settings, labelled.hours)
+    asked = EvalContext(task, labelled.data, loaded, probe, settings, labelled.hours)
 
     def quality(problem: FitSplit, row: Predictions) -> float:
         return task.metric.compute(targets.texts[problem.test], row)

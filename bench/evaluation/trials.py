@@ -14,9 +14,9 @@ from numpy.typing import NDArray
 from bench.datasets.dataset import Dataset
 from bench.evaluation.inputs import collect_embeddings, compute_missing_rate, read_labels
 from bench.evaluation.scores import EvalContext, Evaluation, build_score, concat_folds
-from bench.extraction.engine.local import Frozen
+from bench.extraction.engine.local import LoadedEncoder
 from bench.extraction.pooled import Progress
-from bench.loading.layers import Layers
+from bench.loading.layers import HiddenLayers
 from bench.scoring.trials import TrialPredictions
 from bench.types import DataError, Embeddings, FitSplit, Folds, Pairs, Probe, ProbeResult, Settings, Task, Trials
 from bench.types.trials import UNKNOWN, Utterance
@@ -40,7 +40,9 @@ class LabelledTrials:
     missing: float  # fraction of clips that were skipped
 
 
-def embed_trials(task: Task, data: Dataset, frozen: Frozen, settings: Settings, progress: Progress) -> LabelledTrials:
+def embed_trials(
+    task: Task, data: Dataset, loaded: LoadedEncoder, settings: Settings, progress: Progress
+) -> LabelledTrials:
     """Embeddings, trials and training rows of a task.
 
     Raises DataError for a trial list as ``trial_lists.read_trial_list`` does, and for an utterance that is in
@@ -50,7 +52,7 @@ def embed_trials(task: Task, data: Dataset, frozen: Frozen, settings: Settings, 
     if not isinstance(asked, Trials) or isinstance(split, Folds) or data.trials is None:
         got = f"{type(asked).__name__}, {type(split).__name__}"
         raise DataError("no verification task", got=got, expected="Trials, Splits", where=task.name)
-    embeddings, of_split = collect_embeddings(task, data, frozen, settings, progress)
+    embeddings, of_split = collect_embeddings(task, data, loaded, settings, progress)
     told = read_labels(task, of_split, embeddings.keys, embeddings.sidecars, asked)
     ids = tuple(own.id or key for own, key in zip(told, embeddings.keys, strict=True))
     test, none = of_split[split.test], np.zeros(0, dtype=np.int64)
@@ -65,25 +67,27 @@ def embed_trials(task: Task, data: Dataset, frozen: Frozen, settings: Settings, 
     return LabelledTrials(task, asked, data, embeddings, ids, tuple(told), pairs, trials.labels, problem, missing)
 
 
-def evaluate_trials(labelled: LabelledTrials, frozen: Frozen, probe: Probe, settings: Settings) -> Evaluation:
+def evaluate_trials(labelled: LabelledTrials, loaded: LoadedEncoder, probe: Probe, settings: Settings) -> Evaluation:
     """Score the trials of a task with a back-end. ``n`` counts trials, ``clusters`` the speakers that they share."""
     task = labelled.task
     if labelled.targets is None:
         expected = "a list to be measured; python -m bench.submit scores this one"
         raise DataError("trials without labels", got=labelled.asked.form, expected=expected, where=task.name)
-    results = score_trials(labelled, frozen, probe, settings)
-    asked = EvalContext(task, labelled.data, frozen, probe, settings, float(labelled.embeddings.seconds.sum()) / 3600)
+    results = score_trials(labelled, loaded, probe, settings)
+    asked = EvalContext(task, labelled.data, loaded, probe, settings, float(labelled.embeddings.seconds.sum()) / 3600)
     return build_score(
         asked, _collect_answers(labelled, labelled.targets, results), results, {"missing": labelled.missing}
     )
 
 
-def score_trials(labelled: LabelledTrials, frozen: Frozen, probe: Probe, settings: Settings) -> list[ProbeResult]:
+def score_trials(
+    labelled: LabelledTrials, loaded: LoadedEncoder, probe: Probe, settings: Settings
+) -> list[ProbeResult]:
     """What a back-end says of the trials of a task, in the list's order; ``predictions`` float32 [1, n].
 
     Raises DataError for an encoder of all layers: no validation trials choose one.
     """
-    if isinstance(frozen.encoder, Layers) and frozen.encoder.index is None:
+    if isinstance(loaded.encoder, HiddenLayers) and loaded.encoder.index is None:
         raise DataError("trials on all layers", got="--layer all", expected="--layer N", where=labelled.task.name)
     return probe.run(
         labelled.embeddings.vectors,
@@ -91,7 +95,7 @@ def score_trials(labelled: LabelledTrials, frozen: Frozen, probe: Probe, setting
         [labelled.problem],
         n_classes=2,
         seeds=settings.seeds if probe.seeded else (0,),
-        device=frozen.device,
+        device=loaded.device,
     )
 
 

@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from bench.types import Policy
 
 
-def plan(lengths: Sequence[int], policy: Policy, *, budget: int, max_clips: int = 64) -> list[list[int]]:
+def plan_batches(lengths: Sequence[int], policy: Policy, *, budget: int, max_clips: int = 64) -> list[list[int]]:
     """Split clip indices into batches, longest first, every index exactly once.
 
     ``lengths`` and ``budget`` are in samples; a batch's padded size stays within ``budget`` unless a single clip
@@ -19,14 +19,14 @@ def plan(lengths: Sequence[int], policy: Policy, *, budget: int, max_clips: int 
     if policy == "single":
         return [[index] for index in order]
     if policy == "padded":
-        return _cut(order, lengths, budget, max_clips)
+        return _cut_batches(order, lengths, budget, max_clips)
     groups: dict[int, list[int]] = defaultdict(list)
     for index in order:
         groups[lengths[index]].append(index)
-    return [batch for group in groups.values() for batch in _cut(group, lengths, budget, max_clips)]
+    return [batch for group in groups.values() for batch in _cut_batches(group, lengths, budget, max_clips)]
 
 
-def _cut(order: Sequence[int], lengths: Sequence[int], budget: int, max_clips: int) -> list[list[int]]:
+def _cut_batches(order: Sequence[int], lengths: Sequence[int], budget: int, max_clips: int) -> list[list[int]]:
     batches: list[list[int]] = []
     for index in order:
         longest = lengths[batches[-1][0]] if batches else 0

@@ -22,7 +22,7 @@ from numpy.typing import NDArray
 
 from bench.audio import decode
 from bench.datasets import shards
-from bench.store.files import address, written
+from bench.store.files import compute_address, write_atomically
 from bench.types import Clip, DataError, Shard
 
 LAYOUT = 1  # a change of what is kept, or how, bumps it
@@ -30,21 +30,23 @@ FULL_SCALE = 32768
 
 
 @dataclass(frozen=True, slots=True)
-class KeptAudio:
+class PcmCache:
     """A folder of decoded shards, each with its digest beside it."""
 
     folder: Path
 
     def path(self, shard: Shard, rate: int) -> Path:
-        return self.folder / f"{address(layout=LAYOUT, shard=shard.sha256, recipe=decode.RECIPE, rate=rate)}.tar"
+        return (
+            self.folder / f"{compute_address(layout=LAYOUT, shard=shard.sha256, recipe=decode.RECIPE, rate=rate)}.tar"
+        )
 
     def find(self, shard: Shard, rate: int) -> Shard | None:
         """The decoded shard, verified; None where it is not kept, or not whole."""
         path = self.path(shard, rate)
-        if not _digest(path).exists() or not path.exists():
+        if not _locate_digest(path).exists() or not path.exists():
             return None
         try:
-            return shards.verify_shard(path, _digest(path).read_text())
+            return shards.verify_shard(path, _locate_digest(path).read_text())
         except DataError as error:
             warnings.warn(f"kept audio is damaged and is decoded again: {error}", stacklevel=2)
             return None
@@ -64,35 +66,37 @@ class KeptAudio:
             yield lambda clip: None
             return
         try:
-            with written(path) as temporary:
+            with write_atomically(path) as temporary:
                 with tarfile.open(temporary, "w", format=tarfile.PAX_FORMAT) as out:
-                    yield lambda clip: _add(out, clip)
+                    yield lambda clip: _add_clip(out, clip)
                 digest = shards.compute_sha256(temporary)
-            with written(_digest(path)) as temporary:
+            with write_atomically(_locate_digest(path)) as temporary:
                 temporary.write_text(digest)
         finally:
             lock.release()
 
 
-def clip_of(sample: shards.Sample | shards.SampleRef, audio: NDArray[np.float32], rate: int, seconds: float) -> Clip:
+def restore_clip(
+    sample: shards.Sample | shards.SampleRef, audio: NDArray[np.float32], rate: int, seconds: float
+) -> Clip:
     """The clip that a sample of a kept shard was, given its audio."""
     told = sample.sidecar
     return Clip(sample.key, audio, rate, told["sidecar"], told["where"], told["seconds"])
 
 
-def _digest(path: Path) -> Path:
+def _locate_digest(path: Path) -> Path:
     return path.with_suffix(".sha256")
 
 
-def _add(out: tarfile.TarFile, clip: Clip) -> None:
+def _add_clip(out: tarfile.TarFile, clip: Clip) -> None:
     told = {"sidecar": clip.sidecar, "where": clip.where, "seconds": clip.seconds}
-    for name, content in (("wav", _wav(clip.audio, clip.sampling_rate)), ("json", json.dumps(told).encode())):
+    for name, content in (("wav", _encode_wav(clip.audio, clip.sampling_rate)), ("json", json.dumps(told).encode())):
         info = tarfile.TarInfo(f"{clip.key}.{name}")
         info.size = len(content)
         out.addfile(info, io.BytesIO(content))
 
 
-def _wav(audio: NDArray[np.float32], rate: int) -> bytes:
+def _encode_wav(audio: NDArray[np.float32], rate: int) -> bytes:
     short = np.clip(np.rint(audio * np.float32(FULL_SCALE)), -FULL_SCALE, FULL_SCALE - 1).astype(np.int16)
     again = short.astype(np.float32) / np.float32(FULL_SCALE)
     exact = np.array_equal(again.view(np.int32), audio.view(np.int32))

@@ -15,9 +15,9 @@ from numpy.typing import NDArray
 
 from bench.audio import decode
 from bench.extraction import batching, clip_chunks
-from bench.extraction.engine.local import Engine, Frozen, engine
-from bench.extraction.pcm_cache import KeptAudio
-from bench.store.files import Store, address
+from bench.extraction.engine.local import Engine, LoadedEncoder, start_engine
+from bench.extraction.pcm_cache import PcmCache
+from bench.store.files import Store, compute_address
 from bench.types import Clip, DataError, Embeddings, EncoderError, Shard
 
 LAYOUT = 2  # a change of how embeddings are stored bumps it
@@ -27,7 +27,7 @@ Progress = Callable[[int, bool], None]
 """Called with a number of clips and whether they were encoded now (True) or found in the store (False)."""
 Keep = Callable[[int, Callable[[], Embeddings]], Embeddings]
 """Called with a window's index and what makes its embeddings; gives them, made or kept from an earlier run."""
-Pooled = tuple[NDArray[np.float64], list[int]]
+PooledBatch = tuple[NDArray[np.float64], list[int]]
 """Sums over valid frames [B, D] and numbers of valid frames of the pieces of a batch."""
 
 T = TypeVar("T")
@@ -48,45 +48,45 @@ class Compute(Protocol[T_co]):
     def __call__(self, audio: Sequence[NDArray[np.float32]], *, where: str) -> T_co: ...
 
 
-def stored_as(
+def compute_pooled_address(
     shard: Shard,
-    frozen: Frozen,
+    loaded: LoadedEncoder,
     crop_in_s: float | None,
     pooling: object = POOLING,
-    shape: clip_chunks.Shape | None = None,
+    shape: clip_chunks.ChunkShape | None = None,
 ) -> str:
     """The address of a shard's embeddings: a digest of everything that they depend on."""
-    window = shape or clip_chunks.for_pooling(frozen.budget)
-    return address(
+    window = shape or clip_chunks.shape_for_pooling(loaded.budget)
+    return compute_address(
         layout=LAYOUT,
         shard=shard.sha256,
-        encoder=frozen.fingerprint,
+        encoder=loaded.fingerprint,
         recipe=decode.RECIPE,
-        sampling_rate=frozen.encoder.sampling_rate,
+        sampling_rate=loaded.encoder.sampling_rate,
         crop_in_s=crop_in_s,
         pooling=pooling,
         layer="output",
-        precision=[frozen.precision, frozen.compiled],
-        device=frozen.device.partition(":")[0],
+        precision=[loaded.precision, loaded.compiled],
+        device=loaded.device.partition(":")[0],
         batching=[
-            frozen.policy,
-            frozen.budget.batch_in_s,
+            loaded.policy,
+            loaded.budget.batch_in_s,
             window.in_s,
             window.in_clips,
-            frozen.certificate.first_frame_in_samples,
+            loaded.certificate.first_frame_in_samples,
         ],
     )
 
 
-def extract(
+def extract_embeddings(
     found: Sequence[Shard],
-    frozen: Frozen,
+    loaded: LoadedEncoder,
     *,
     crop_in_s: float | None,
     store: Store,
     threads: int,
     progress: Progress,
-    decoded: KeptAudio | None = None,
+    decoded: PcmCache | None = None,
     decoders: int = 0,
 ) -> Embeddings:
     """Pooled embeddings of every clip of ``found``, from the store where they are there.
@@ -98,39 +98,43 @@ def extract(
     """
     parts: list[Embeddings | None] = []
     with contextlib.ExitStack() as stack:
-        running = functools.cache(lambda: stack.enter_context(engine(frozen, threads, decoders)))
-        keys = [stored_as(shard, frozen, crop_in_s) for shard in found]
+        running = functools.cache(lambda: stack.enter_context(start_engine(loaded, threads, decoders)))
+        keys = [compute_pooled_address(shard, loaded, crop_in_s) for shard in found]
 
-        def prepare(index: int, number: int, window: list[Clip]) -> Batched[Pooled]:
+        def prepare(index: int, number: int, window: list[Clip]) -> BatchedChunk[PooledBatch]:
             kept = store.has_part(keys[index], number)
-            return begun(window, running(), running().forward, crop_in_s, kept=kept)
+            return start_batches(window, running(), running().forward, crop_in_s, kept=kept)
 
         def is_stored(index: int) -> bool:
             return store.path(keys[index]).exists()
 
-        audio = clip_chunks.Windows(found, running, is_stored, prepare, decoded, clip_chunks.for_pooling(frozen.budget))
+        audio = clip_chunks.ClipChunks(
+            found, running, is_stored, prepare, decoded, clip_chunks.shape_for_pooling(loaded.budget)
+        )
         for index, key in enumerate(keys):
             computed: list[bool] = []
 
             def make(index: int = index, key: str = key, computed: list[bool] = computed) -> Embeddings:
                 computed.append(True)
-                return _encode(found[index], audio.of(index), frozen, progress, functools.partial(store.part, key))
+                return _encode_shard(
+                    found[index], audio.of(index), loaded, progress, functools.partial(store.part, key)
+                )
 
             part = store.embeddings(key, make)
             parts.append(None if computed else part)  # while others are encoded, what is on the disk stays there
             if not computed:
                 progress(len(part.keys), False)
             del part
-    return joined(
-        [store.embeddings(key, _gone) if part is None else part for key, part in zip(keys, parts, strict=True)]
+    return concat_embeddings(
+        [store.embeddings(key, _raise_gone) if part is None else part for key, part in zip(keys, parts, strict=True)]
     )
 
 
-def _gone() -> Embeddings:
+def _raise_gone() -> Embeddings:
     raise DataError("stored embeddings are gone", got="no file", expected="what was just written", where="the cache")
 
 
-def joined(parts: Sequence[Embeddings]) -> Embeddings:
+def concat_embeddings(parts: Sequence[Embeddings]) -> Embeddings:
     """Embeddings of several shards, one after another."""
     if len(parts) == 1:
         return parts[0]
@@ -142,19 +146,19 @@ def joined(parts: Sequence[Embeddings]) -> Embeddings:
     )
 
 
-def _encode(
-    shard: Shard, audio: Iterator[Batched[Pooled]], frozen: Frozen, progress: Progress, keep: Keep
+def _encode_shard(
+    shard: Shard, audio: Iterator[BatchedChunk[PooledBatch]], loaded: LoadedEncoder, progress: Progress, keep: Keep
 ) -> Embeddings:
     """Pooled embeddings of one shard, computed now but for the windows that ``keep`` already has."""
     parts = []
     for index, batched in enumerate(audio):
         computed: list[bool] = []
 
-        def make(batched: Batched[Pooled] = batched, computed: list[bool] = computed) -> Embeddings:
+        def make(batched: BatchedChunk[PooledBatch] = batched, computed: list[bool] = computed) -> Embeddings:
             computed.append(True)
             window = batched.window
             return Embeddings(
-                _pooled(batched, frozen, progress),
+                _pool_chunk(batched, loaded, progress),
                 tuple(clip.key for clip in window),
                 np.array([len(clip.audio) / clip.sampling_rate for clip in window], dtype=np.float64),
                 tuple(clip.sidecar for clip in window),
@@ -166,20 +170,20 @@ def _encode(
         del batched, make  # while the next window is waited for, this one leaves memory
     if not parts:
         raise DataError("shard is empty", got="0 clips", expected="at least one", where=shard.path)
-    return joined(parts)
+    return concat_embeddings(parts)
 
 
-def begun(
+def start_batches(
     window: Sequence[Clip], running: Engine, compute: Compute[T], crop_in_s: float | None, *, kept: bool
-) -> Batched[T]:
+) -> BatchedChunk[T]:
     """A window with its batches queued; one that is ``kept`` is queued only when asked."""
-    batched = Batched(window, pieces_of(window, crop_in_s), running, compute)
+    batched = BatchedChunk(window, cut_pieces(window, crop_in_s), running, compute)
     if not kept:
         batched.begin()
     return batched
 
 
-def pieces_of(window: Sequence[Clip], crop_in_s: float | None) -> list[Piece]:
+def cut_pieces(window: Sequence[Clip], crop_in_s: float | None) -> list[Piece]:
     """The crops of all clips of a window, clip by clip."""
     return [
         Piece(index, start, clip.audio[start:stop])
@@ -188,7 +192,7 @@ def pieces_of(window: Sequence[Clip], crop_in_s: float | None) -> list[Piece]:
     ]
 
 
-class Batched(Generic[T_co]):
+class BatchedChunk(Generic[T_co]):
     """A window's pieces in batches, and what ``compute`` makes of each batch's audio."""
 
     def __init__(
@@ -196,9 +200,9 @@ class Batched(Generic[T_co]):
     ) -> None:
         self.window, self.pieces = window, pieces
         self._running, self._compute = running, compute
-        frozen, lengths = running.frozen, [len(piece.audio) for piece in pieces]
-        most = round(frozen.budget.batch_in_s * frozen.encoder.sampling_rate)
-        self._batches = batching.plan(lengths, frozen.policy, budget=most, max_clips=frozen.budget.most_clips)
+        loaded, lengths = running.loaded, [len(piece.audio) for piece in pieces]
+        most = round(loaded.budget.batch_in_s * loaded.encoder.sampling_rate)
+        self._batches = batching.plan_batches(lengths, loaded.policy, budget=most, max_clips=loaded.budget.most_clips)
         self._futures: deque[Future[T_co]] = deque()
 
     def begin(self) -> None:
@@ -225,10 +229,10 @@ class Batched(Generic[T_co]):
             progress(done, True)
 
 
-def _pooled(batched: Batched[Pooled], frozen: Frozen, progress: Progress) -> NDArray[np.float32]:
+def _pool_chunk(batched: BatchedChunk[PooledBatch], loaded: LoadedEncoder, progress: Progress) -> NDArray[np.float32]:
     """One vector per clip of the window: the mean over the valid frames of all of the clip's crops, [n, D]."""
     window, pieces = batched.window, batched.pieces
-    sums = np.zeros((len(pieces), frozen.encoder.output_dim))
+    sums = np.zeros((len(pieces), loaded.encoder.output_dim))
     frames = np.zeros(len(pieces))
     for batch, (batch_sums, batch_frames) in batched.results(progress):
         sums[batch], frames[batch] = batch_sums, batch_frames
@@ -239,7 +243,7 @@ def _pooled(batched: Batched[Pooled], frozen: Frozen, progress: Progress) -> NDA
     vectors = (totals / counts[:, None]).astype(np.float32)
     if not np.isfinite(vectors).all():
         for clip, vector in zip(window, vectors, strict=True):
-            check_finite(vector, clip.where, frozen.name)
+            check_finite(vector, clip.where, loaded.name)
     return vectors
 
 

@@ -25,7 +25,7 @@ from numpy.typing import NDArray
 
 from bench.language.pair_layouts import Audio, arrange_pair, crop_pair
 from bench.language.pair_questions import WORDS, build_prompt, hash_prompt
-from bench.store.files import written
+from bench.store.files import write_atomically
 from bench.types import DataError
 from bench.verification.pair_lists import PairList, make_generator
 
@@ -77,13 +77,13 @@ def write_training_set(
         if path.exists():
             continue
         batch = range(start, min(start + per_shard, len(pairs)))
-        with written(path) as temporary, tarfile.open(temporary, "w", format=tarfile.USTAR_FORMAT) as archive:
+        with write_atomically(path) as temporary, tarfile.open(temporary, "w", format=tarfile.USTAR_FORMAT) as archive:
             for index in batch:
                 sides = audio(pairs.keys[pairs.enrol[index]]), audio(pairs.keys[pairs.test[index]])
                 audios = arrange_pair(layout, *crop_pair(layout, *sides, sampling_rate, most_in_s), sampling_rate)
                 sidecar = _build_sidecar(pairs, index, layout, words, bool(reversed_answers[index]))
                 _add_sample(archive, f"{index:08d}", audios, sampling_rate, sidecar)
-    with written(folder / INDEX) as temporary:
+    with write_atomically(folder / INDEX) as temporary:
         temporary.write_text(json.dumps(description | {"complete": True}, indent=1, sort_keys=True) + "\n")
     return tuple(paths)
 
@@ -132,7 +132,7 @@ def _claim_folder(folder: Path, description: Mapping[str, Any]) -> None:
         return
     if any(folder.glob("pairs-*.tar")):
         raise DataError("shards of unknown pairs", got=f"no {INDEX}", expected="a new folder", where=folder)
-    with written(path) as temporary:
+    with write_atomically(path) as temporary:
         temporary.write_text(json.dumps({**description, "complete": False}, indent=1, sort_keys=True) + "\n")
 
 

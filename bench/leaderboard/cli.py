@@ -21,7 +21,7 @@ from bench.leaderboard.page import commands as report
 from bench.leaderboard.ranking import ranks
 from bench.leaderboard.ranking.comparison import compare_encoders
 from bench.leaderboard.terminal import cells, tables, trial_report
-from bench.store.files import written
+from bench.store.files import write_atomically
 from bench.types import BenchError
 
 if TYPE_CHECKING:
@@ -164,7 +164,7 @@ def _export(chosen: argparse.Namespace) -> int:
     else:
         files = FILE_FORMATS[chosen.format](source)
     for name, content in files.items():
-        with written(chosen.out / name) as temporary:
+        with write_atomically(chosen.out / name) as temporary:
             temporary.write_bytes(content)
     return DONE
 
@@ -174,7 +174,7 @@ def _trials(chosen: argparse.Namespace) -> int:
     width, colour = _read_terminal_size()
     _print_encodable(trial_report.render_trials(answers, max(1, chosen.highest), width=width, colour=colour))
     if chosen.det is not None:
-        with written(chosen.det) as temporary:
+        with write_atomically(chosen.det) as temporary:
             temporary.write_text(trial_report.format_det_csv(answers), encoding="utf-8", newline="\n")
     return DONE
 

@@ -80,9 +80,9 @@ class XaresLlmAdapter(nn.Module):
         if not (isinstance(output, tuple) and len(output) == 2):
             raise EncoderError(
                 "output of an XARES-LLM encoder",
-                got=_kind(output),
+                got=_describe_type(output),
                 expected="(features, mask)",
-                where=_name(self.encoder),
+                where=_name_encoder(self.encoder),
             )
         features, mask = output
         if mask is None:
@@ -99,7 +99,7 @@ class XaresLlmAdapter(nn.Module):
                 frames.append(int(self(audio.to(device)).shape[1]))
         if frames[1] <= frames[0]:
             raise EncoderError(
-                "hop of an XARES-LLM encoder", got=f"{frames} frames", where=_name(self.encoder),
+                "hop of an XARES-LLM encoder", got=f"{frames} frames", where=_name_encoder(self.encoder),
                 expected=f"more frames for {PROBE_SECONDS[1]:g} s than for {PROBE_SECONDS[0]:g} s",
             )  # fmt: skip
         hop = 1000 * (PROBE_SECONDS[1] - PROBE_SECONDS[0]) / (frames[1] - frames[0])
@@ -112,33 +112,37 @@ def adapt(obj: object, device: str | None = None) -> Encoder:
     Raises EncoderError naming the attribute that is missing.
     """
     if isinstance(obj, type) or not (callable(obj) or callable(getattr(obj, "forward", None))):
-        raise EncoderError("encoder", got=_kind(obj), expected="an instance with forward(audio)", where=_name(obj))
+        raise EncoderError(
+            "encoder", got=_describe_type(obj), expected="an instance with forward(audio)", where=_name_encoder(obj)
+        )
     _freeze(obj, device)
     missing = [name for name in NATIVE if not hasattr(obj, name)]
-    if missing == ["sampling_rate", "hop_size_in_ms"] and _second_parameter(obj) not in (None, "lengths"):
-        obj = XaresLlmAdapter(cast(nn.Module, obj), device or device_of(obj))
+    if missing == ["sampling_rate", "hop_size_in_ms"] and _get_second_parameter(obj) not in (None, "lengths"):
+        obj = XaresLlmAdapter(cast(nn.Module, obj), device or find_device(obj))
         _freeze(obj, device)
     elif missing:
         raise EncoderError(
             "attributes of the encoder",
             got=f"no {', '.join(missing)}",
             expected=f"{', '.join(NATIVE)} (or XARES-LLM's output_dim and forward(audio, mask))",
-            where=_name(obj),
+            where=_name_encoder(obj),
         )
     encoder = cast(Encoder, obj if callable(obj) else ForwardAdapter(obj))
     for name in NATIVE:
         value = getattr(encoder, name)
         if isinstance(value, bool) or not isinstance(value, Real) or not float(value) > 0:
-            raise EncoderError(f"{name} of the encoder", got=repr(value), expected="a number > 0", where=_name(obj))
+            raise EncoderError(
+                f"{name} of the encoder", got=repr(value), expected="a number > 0", where=_name_encoder(obj)
+            )
     return encoder
 
 
 def accepts_lengths(encoder: Encoder) -> bool:
     """Whether ``forward`` has a parameter called ``lengths``, and so may be given padded audio."""
-    return "lengths" in _parameters(encoder)
+    return "lengths" in _list_parameters(encoder)
 
 
-def device_of(obj: object) -> str:
+def find_device(obj: object) -> str:
     """Where an encoder's tensors lie; "cpu" when it shows none."""
     state = obj.state_dict() if isinstance(obj, nn.Module) else {}
     return next((str(value.device) for value in state.values() if isinstance(value, Tensor)), "cpu")
@@ -153,7 +157,7 @@ def _freeze(obj: object, device: str | None) -> None:
         obj.eval()
 
 
-def _parameters(obj: object) -> list[str]:
+def _list_parameters(obj: object) -> list[str]:
     function = getattr(obj, "forward", obj)
     try:
         return list(inspect.signature(cast(Any, function)).parameters)
@@ -161,14 +165,14 @@ def _parameters(obj: object) -> list[str]:
         return []
 
 
-def _second_parameter(obj: object) -> str | None:
-    names = _parameters(obj)
+def _get_second_parameter(obj: object) -> str | None:
+    names = _list_parameters(obj)
     return names[1] if len(names) > 1 else None
 
 
-def _kind(value: object) -> str:
+def _describe_type(value: object) -> str:
     return f"{type(value).__name__} {value.__name__}" if isinstance(value, type) else type(value).__name__
 
 
-def _name(obj: object) -> str:
+def _name_encoder(obj: object) -> str:
     return obj.__name__ if isinstance(obj, type) else type(obj).__name__

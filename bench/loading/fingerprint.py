@@ -31,7 +31,7 @@ class _Hash(Protocol):
     def update(self, data: Any, /) -> None: ...
 
 
-def fingerprint(encoder: Encoder, *, device: str = "cpu") -> str:
+def compute_fingerprint(encoder: Encoder, *, device: str = "cpu") -> str:
     """Hex sha256 of an adapted encoder, the same on every machine.
 
     Raises EncoderError when the weights are hidden and the encoder fails on the probe signal.
@@ -39,36 +39,36 @@ def fingerprint(encoder: Encoder, *, device: str = "cpu") -> str:
     digest = hashlib.sha256(b"otoscope-fingerprint-1")
     inner: object = encoder
     if isinstance(encoder, Adapter):
-        _field(digest, "adapter", encoder.name.encode())
+        _add_field(digest, "adapter", encoder.name.encode())
         inner = encoder.wrapped
     state: Mapping[str, Any] = inner.state_dict() if isinstance(inner, nn.Module) else {}
     for name in sorted(state):
-        _entry(digest, name, state[name])
+        _add_entry(digest, name, state[name])
     if not any(isinstance(value, Tensor) for value in state.values()):
-        _field(digest, "probe", _probe(encoder, device))
-    for source in [*_sources(type(inner)), *_own_sources(type(inner)), *_sources_of_parts(inner)]:
-        _field(digest, "source", source)
-    _field(digest, "settings", json.dumps(_settings(inner), sort_keys=True).encode())
+        _add_field(digest, "probe", _encode_probe(encoder, device))
+    for source in [*_read_sources(type(inner)), *_read_class_texts(type(inner)), *_read_module_sources(inner)]:
+        _add_field(digest, "source", source)
+    _add_field(digest, "settings", json.dumps(_collect_settings(inner), sort_keys=True).encode())
     for name in NATIVE:
-        _field(digest, name, repr(float(getattr(encoder, name))).encode())
+        _add_field(digest, name, repr(float(getattr(encoder, name))).encode())
     return digest.hexdigest()
 
 
-def _field(digest: _Hash, name: str, data: bytes) -> None:
+def _add_field(digest: _Hash, name: str, data: bytes) -> None:
     digest.update(f"{name}\0{len(data)}\0".encode())
     digest.update(data)
 
 
-def _entry(digest: _Hash, name: str, value: object) -> None:
+def _add_entry(digest: _Hash, name: str, value: object) -> None:
     if isinstance(value, Tensor):
         tensor = value.detach().cpu().contiguous()
         digest.update(f"{name}\0{tensor.dtype}\0{tuple(tensor.shape)}\0".encode())
         digest.update(tensor.reshape(-1).view(torch.uint8).numpy().data)  # as bytes: numpy has no bfloat16
     else:  # nn.Module.get_extra_state
-        _field(digest, name, json.dumps(value, sort_keys=True, default=repr).encode())
+        _add_field(digest, name, json.dumps(value, sort_keys=True, default=repr).encode())
 
 
-def _sources(kind: type) -> list[bytes]:
+def _read_sources(kind: type) -> list[bytes]:
     """Contents of the files that define ``kind`` and its bases, except libraries, each once, in a fixed order."""
     files = set()
     for base in kind.__mro__:
@@ -82,15 +82,15 @@ def _sources(kind: type) -> list[bytes]:
     return sorted(contents)
 
 
-def _sources_of_parts(encoder: object) -> list[bytes]:
+def _read_module_sources(encoder: object) -> list[bytes]:
     """Contents of the files that define the encoder's modules, where they are no installed package's, each once."""
-    own = set(_sources(type(encoder)))
+    own = set(_read_sources(type(encoder)))
     kinds = {type(module) for module in encoder.modules()} if isinstance(encoder, nn.Module) else set()
-    written_here = [kind for kind in kinds if not _installed(kind)]
-    return sorted({content for kind in written_here for content in _sources(kind)} - own)
+    written_here = [kind for kind in kinds if not _is_installed(kind)]
+    return sorted({content for kind in written_here for content in _read_sources(kind)} - own)
 
 
-def _installed(kind: type) -> bool:
+def _is_installed(kind: type) -> bool:
     try:
         parts = Path(inspect.getfile(kind)).parts
     except (TypeError, OSError):  # typed into an interpreter
@@ -98,7 +98,7 @@ def _installed(kind: type) -> bool:
     return kind.__module__.split(".")[0] in LIBRARIES or bool({"site-packages", "dist-packages"} & set(parts))
 
 
-def _own_sources(kind: type) -> list[bytes]:
+def _read_class_texts(kind: type) -> list[bytes]:
     """The text of ``kind`` and of its bases that are no library's: which class of a file it is."""
     texts = []
     for base in kind.__mro__:
@@ -110,11 +110,11 @@ def _own_sources(kind: type) -> list[bytes]:
     return texts
 
 
-def _settings(encoder: object) -> dict[str, dict[str, Any]]:
+def _collect_settings(encoder: object) -> dict[str, dict[str, Any]]:
     """Public attributes of every module that are plain values and no path."""
     modules = dict(encoder.named_modules()) if isinstance(encoder, nn.Module) else {"": encoder}
     plain = {
-        name: {key: value for key, value in vars(module).items() if not key.startswith("_") and _plain(value)}
+        name: {key: value for key, value in vars(module).items() if not key.startswith("_") and _is_plain(value)}
         for name, module in modules.items()
         if hasattr(module, "__dict__")
     }
@@ -124,9 +124,9 @@ def _settings(encoder: object) -> dict[str, dict[str, Any]]:
     }
 
 
-def _plain(value: object) -> bool:
+def _is_plain(value: object) -> bool:
     if isinstance(value, list | tuple):
-        return all(map(_plain, value))
+        return all(map(_is_plain, value))
     return (
         value is None
         or isinstance(value, bool | int | float)
@@ -134,7 +134,7 @@ def _plain(value: object) -> bool:
     )
 
 
-def _probe(encoder: Encoder, device: str) -> bytes:
+def _encode_probe(encoder: Encoder, device: str) -> bytes:
     """Mean output on a fixed signal, in thousandths of its largest value: what rounding errors do not reach."""
     time = torch.arange(int(PROBE_SECONDS * encoder.sampling_rate), dtype=torch.float64) / encoder.sampling_rate
     chirp = torch.sin(2 * torch.pi * (100 + 900 * time) * time) * torch.sin(2 * torch.pi * 3 * time)

@@ -18,11 +18,11 @@ from bench.types import Certificate, EncoderError
 FORMULA = "T = floor((n - c) / hop) + 1"
 
 
-def frames(n: int, start: float, hop: float) -> int:
+def count_frames(n: int, start: float, hop: float) -> int:
     return max(1, math.floor((n - start) / hop) + 1)
 
 
-def valid_frames(certificate: Certificate, n_samples: int) -> int:
+def count_valid_frames(certificate: Certificate, n_samples: int) -> int:
     """Frames that belong to a clip of ``n_samples``, whatever it was padded to; at least 1.
 
     Raises EncoderError when the certificate found no rule: such an encoder is never given padded clips, and every frame
@@ -30,10 +30,10 @@ def valid_frames(certificate: Certificate, n_samples: int) -> int:
     """
     if certificate.first_frame_in_samples is None:
         raise EncoderError("frames of a padded clip", got="no frame rule", expected=FORMULA, where="certificate")
-    return frames(n_samples, certificate.first_frame_in_samples, certificate.hop_in_samples)
+    return count_frames(n_samples, certificate.first_frame_in_samples, certificate.hop_in_samples)
 
 
-def frame_borders(certificate: Certificate, n_samples: int, count: int) -> tuple[int, list[float]]:
+def compute_frame_borders(certificate: Certificate, n_samples: int, count: int) -> tuple[int, list[float]]:
     """Which stretch of a clip each of its ``count`` frames speaks for, in samples.
 
     Returns how many frames at the start speak for nothing (their time lies before the clip) and the borders of those
@@ -49,7 +49,7 @@ def frame_borders(certificate: Certificate, n_samples: int, count: int) -> tuple
     return skipped, [0.0, *(border for border in between if 0 < border < n_samples), float(n_samples)]
 
 
-def exact_hop(declared: float) -> float:
+def round_hop(declared: float) -> float:
     """``hop_size_in_ms`` is often a rounded figure, hops are mostly whole samples: 319.92 -> 320."""
     return float(round(declared)) if abs(declared - round(declared)) < 1e-3 * declared else declared
 
@@ -64,7 +64,7 @@ def find_start(count: Callable[[int], int], hop: float, n: int) -> float:
         n *= 2
     for start in (1.0, hop, 0.0):  # ceil(n / hop), floor(n / hop), floor(n / hop) + 1
         jump = math.ceil(start + t * hop)  # the first length with one more frame
-        if frames(n, start, hop) == t and (count(jump - 1), count(jump)) == (t, t + 1):
+        if count_frames(n, start, hop) == t and (count(jump - 1), count(jump)) == (t, t + 1):
             return start
     low, high = n, n + math.ceil(hop)  # T(low) = t < T(high)
     while high - low > 1:
@@ -73,6 +73,6 @@ def find_start(count: Callable[[int], int], hop: float, n: int) -> float:
     return high - t * hop
 
 
-def contradiction(seen: Mapping[int, int], start: float, hop: float) -> tuple[int, int] | None:
+def find_contradiction(seen: Mapping[int, int], start: float, hop: float) -> tuple[int, int] | None:
     """The first (n, T) measured that the rule does not give."""
-    return next(((n, t) for n, t in sorted(seen.items()) if t != frames(n, start, hop)), None)
+    return next(((n, t) for n, t in sorted(seen.items()) if t != count_frames(n, start, hop)), None)

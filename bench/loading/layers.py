@@ -20,7 +20,7 @@ ALL = "all"
 PROBE_IN_S = 1.0
 
 
-class Layers(nn.Module):
+class HiddenLayers(nn.Module):
     """[B, N] -> [B, T, D] of hidden layer ``index``, or of all of them, one after another, where that is None.
 
     ``widths`` are those of what it gives. An ``Adapter``, so the fingerprint sees the encoder inside.
@@ -45,14 +45,14 @@ class Layers(nn.Module):
         return torch.cat(list(states), dim=2) if self.index is None else states[self.index]
 
 
-class LayersWithLengths(Layers):
+class HiddenLayersWithLengths(HiddenLayers):
     """``Layers`` of an encoder that takes ``lengths``."""
 
     def forward(self, audio: Tensor, lengths: Tensor | None = None) -> Tensor:
         return self._wanted(cast(Any, self.encoder).hidden_states(audio, lengths))
 
 
-def at_layer(spec: EncoderSpec, layer: str) -> EncoderSpec:
+def select_layer(spec: EncoderSpec, layer: str) -> EncoderSpec:
     """The encoder at hidden layer ``layer``, a number or ``all``, under a name that says so.
 
     Raises ChoiceError for anything else; loading raises EncoderError for an encoder without such a layer.
@@ -60,24 +60,24 @@ def at_layer(spec: EncoderSpec, layer: str) -> EncoderSpec:
     if layer != ALL and not layer.isdigit():
         raise ChoiceError("layer", got=repr(layer), expected="a number from 0, or all", where="--layer")
     name = f"{spec.name}.layers" if layer == ALL else f"{spec.name}.layer{int(layer)}"
-    return dataclasses.replace(spec, name=name, load=_loader(spec.load, layer, spec.name))
+    return dataclasses.replace(spec, name=name, load=_build_loader(spec.load, layer, spec.name))
 
 
-def _loader(load: Callable[[str], Encoder], layer: str, name: str) -> Callable[[str], Encoder]:
+def _build_loader(load: Callable[[str], Encoder], layer: str, name: str) -> Callable[[str], Encoder]:
     def loaded(device: str) -> Encoder:
         encoder = adapt(load(device), device)
-        widths = _widths(encoder, device, name)
+        widths = _measure_widths(encoder, device, name)
         index = None if layer == ALL else int(layer)
         if index is not None and index >= len(widths):
             expected = f"0 to {len(widths) - 1}, or all"
             raise EncoderError("no such layer", got=layer, expected=expected, where=name)
-        kind = LayersWithLengths if accepts_lengths(encoder) else Layers
+        kind = HiddenLayersWithLengths if accepts_lengths(encoder) else HiddenLayers
         return cast(Encoder, kind(encoder, widths, index).eval())
 
     return loaded
 
 
-def _widths(encoder: Encoder, device: str, name: str) -> tuple[int, ...]:
+def _measure_widths(encoder: Encoder, device: str, name: str) -> tuple[int, ...]:
     """D of every hidden layer, measured. Raises EncoderError when there are none, or their frames are not forward's."""
     hidden = getattr(encoder, "hidden_states", None)
     if hidden is None:

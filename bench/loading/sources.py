@@ -24,7 +24,7 @@ from bench.types import ChoiceError, Encoder, EncoderError, EncoderSpec
 FORMS = "hf:ID, a folder with config.json, file.py[:Name], package.module:Name, NAME=PATH of its weights"
 
 
-def resolve(text: str, bundled: Mapping[str, EncoderSpec], hf: Callable[[str], EncoderSpec]) -> EncoderSpec:
+def resolve_encoder(text: str, bundled: Mapping[str, EncoderSpec], hf: Callable[[str], EncoderSpec]) -> EncoderSpec:
     """The encoder that ``text`` names; nothing heavy is loaded before ``spec.load(device)``.
 
     ``hf`` makes the spec of a transformers model from a hub id or folder. Raises ChoiceError listing the choices, or
@@ -34,23 +34,23 @@ def resolve(text: str, bundled: Mapping[str, EncoderSpec], hf: Callable[[str], E
         return bundled[text]
     bundled_name, equals, weights = text.partition("=")
     if equals and bundled_name in bundled:
-        return with_weights(bundled[bundled_name], Path(weights))
+        return replace_weights(bundled[bundled_name], Path(weights))
     if text.startswith("hf:"):
         return hf(text.removeprefix("hf:"))
-    location, name = _split(text)
+    location, name = _split_name(text)
     if location.endswith(".py"):
-        return _choose(_import_file(Path(location)), name, where=Path(location).name)
+        return _choose_spec(_import_file(Path(location)), name, where=Path(location).name)
     if Path(text).is_dir():
         if (Path(text) / "config.json").is_file():
             return hf(text)
         raise ChoiceError("encoder folder", got=text, expected="a folder with config.json", where="--encoder")
     if name is not None and all(part.isidentifier() for part in location.split(".")):
-        return _choose(_import_module(location), name, where=location)
+        return _choose_spec(_import_module(location), name, where=location)
     choices = f"one of {', '.join(sorted(bundled))}; or {FORMS}"
     raise ChoiceError("unknown encoder", got=repr(text), expected=choices, where="--encoder")
 
 
-def with_weights(spec: EncoderSpec, path: Path) -> EncoderSpec:
+def replace_weights(spec: EncoderSpec, path: Path) -> EncoderSpec:
     """A bundled encoder with the weights at ``path``. Raises ChoiceError when it has none or there is no such path."""
     if spec.load_weights is None:
         raise ChoiceError(
@@ -61,10 +61,10 @@ def with_weights(spec: EncoderSpec, path: Path) -> EncoderSpec:
             "weights of an encoder", got=path, expected="a file or folder", where=f"--encoder {spec.name}="
         )
     load = functools.partial(spec.load_weights, path.resolve())
-    return dataclasses.replace(spec, load=_loader(load, spec.name), revision=f"{path.name} of the user")
+    return dataclasses.replace(spec, load=_build_loader(load, spec.name), revision=f"{path.name} of the user")
 
 
-def discover(folder: Path) -> tuple[dict[str, EncoderSpec], dict[str, Callable[[str], EncoderSpec]]]:
+def discover_encoders(folder: Path) -> tuple[dict[str, EncoderSpec], dict[str, Callable[[str], EncoderSpec]]]:
     """What the files of a package ``folder`` offer: specs by name, and factories ``build_spec(text)`` by file name.
 
     The folder's parent must be importable (the clone's root). Files are visited sorted by path.
@@ -73,7 +73,7 @@ def discover(folder: Path) -> tuple[dict[str, EncoderSpec], dict[str, Callable[[
     factories: dict[str, Callable[[str], EncoderSpec]] = {}
     for path in sorted(folder.glob("[!_]*.py")):
         module = importlib.import_module(f"{folder.name}.{path.stem}")
-        for spec in _specs(module).values():
+        for spec in _list_specs(module).values():
             if specs.setdefault(spec.name, spec) is not spec:
                 raise ChoiceError("encoder name", got=f"{spec.name!r} twice", expected="unique names", where=path.name)
         if callable(getattr(module, "build_spec", None)):
@@ -81,7 +81,7 @@ def discover(folder: Path) -> tuple[dict[str, EncoderSpec], dict[str, Callable[[
     return specs, factories
 
 
-def _split(text: str) -> tuple[str, str | None]:
+def _split_name(text: str) -> tuple[str, str | None]:
     location, colon, name = text.rpartition(":")
     return (location, name) if colon and name.isidentifier() else (text, None)
 
@@ -106,7 +106,9 @@ def _import_file(path: Path) -> ModuleType:
         spec.loader.exec_module(module)
     except Exception as error:  # somebody else's code may raise anything
         del sys.modules[unique]
-        raise EncoderError("encoder file", got=_message(error), expected="a file that imports", where=path) from error
+        raise EncoderError(
+            "encoder file", got=_format_error(error), expected="a file that imports", where=path
+        ) from error
     return module
 
 
@@ -116,17 +118,17 @@ def _import_module(dotted: str) -> ModuleType:
         return importlib.import_module(dotted)
     except Exception as error:  # somebody else's code may raise anything
         raise EncoderError(
-            "encoder module", got=_message(error), expected="a module that imports", where=dotted
+            "encoder module", got=_format_error(error), expected="a module that imports", where=dotted
         ) from error
 
 
-def _choose(module: ModuleType, name: str | None, where: str) -> EncoderSpec:
-    specs, classes = _specs(module), _classes(module)
+def _choose_spec(module: ModuleType, name: str | None, where: str) -> EncoderSpec:
+    specs, classes = _list_specs(module), _list_classes(module)
     candidates: dict[str, Any] = {**(specs or classes)} if name is None else {**classes, **specs}
     if name is not None:
         candidates = {name: candidates.get(name, getattr(module, name, None))}
     chosen = list(candidates.items())
-    if len(chosen) != 1 or not _usable(chosen[0][1]):
+    if len(chosen) != 1 or not _is_usable(chosen[0][1]):
         known = (
             ", ".join(sorted({**classes, **specs})) or "none (a class whose name ends in Encoder, or an EncoderSpec)"
         )
@@ -135,28 +137,30 @@ def _choose(module: ModuleType, name: str | None, where: str) -> EncoderSpec:
         raise ChoiceError("encoder in a file", got=got, expected=expected, where=where)
     name, found = chosen[0]
     if isinstance(found, EncoderSpec):
-        return dataclasses.replace(found, load=_loader(found.load, found.name))
-    return EncoderSpec(name=name, load=_loader(lambda _: found(), name), source=where)
+        return dataclasses.replace(found, load=_build_loader(found.load, found.name))
+    return EncoderSpec(name=name, load=_build_loader(lambda _: found(), name), source=where)
 
 
-def _loader(make: Callable[[str], object], name: str) -> Callable[[str], Encoder]:
+def _build_loader(make: Callable[[str], object], name: str) -> Callable[[str], Encoder]:
     def load(device: str) -> Encoder:
         try:
             encoder = make(device)
         except EncoderError:
             raise
         except Exception as error:  # somebody else's code may raise anything
-            raise EncoderError("loading the encoder", got=_message(error), expected="an encoder", where=name) from error
+            raise EncoderError(
+                "loading the encoder", got=_format_error(error), expected="an encoder", where=name
+            ) from error
         return adapt(encoder, device)
 
     return load
 
 
-def _specs(module: ModuleType) -> dict[str, EncoderSpec]:
+def _list_specs(module: ModuleType) -> dict[str, EncoderSpec]:
     return {value.name: value for value in vars(module).values() if isinstance(value, EncoderSpec)}
 
 
-def _classes(module: ModuleType) -> dict[str, type]:
+def _list_classes(module: ModuleType) -> dict[str, type]:
     return {
         name: value
         for name, value in vars(module).items()
@@ -164,9 +168,9 @@ def _classes(module: ModuleType) -> dict[str, type]:
     }
 
 
-def _usable(value: object) -> bool:
+def _is_usable(value: object) -> bool:
     return isinstance(value, EncoderSpec) or callable(value)
 
 
-def _message(error: Exception) -> str:
+def _format_error(error: Exception) -> str:
     return f"{type(error).__name__}: {error}"

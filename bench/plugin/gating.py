@@ -23,7 +23,7 @@ from bench.leaderboard.ranking import gate
 from bench.plugin.collection import PLAN, RUN_FOLDER
 from bench.runs.plan import Case, Plan
 from bench.runs.selection import resolve_encoder
-from bench.store.files import written
+from bench.store.files import write_atomically
 from bench.types import BenchError, ChoiceError, DataError, Failure, Score
 
 FILE = "gate.json"
@@ -237,5 +237,5 @@ def _write_verdicts(path: Path, own: Gate, plan: Plan, verdicts: Sequence[gate.V
         "gate": own.limits.gate,
         "verdicts": [verdict.plain() for verdict in verdicts],
     }
-    with written(path) as temporary:
+    with write_atomically(path) as temporary:
         temporary.write_text(json.dumps(document, indent=1, sort_keys=True, allow_nan=False) + "\n", encoding="utf-8")

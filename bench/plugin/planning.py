@@ -6,9 +6,9 @@ import shutil
 
 import pytest
 
-from bench.extraction.cost import Material, Speed, calibrate, encoding_in_s, materials
-from bench.extraction.engine.local import Frozen
-from bench.extraction.load_encoder import frozen_by
+from bench.extraction.engine.local import LoadedEncoder
+from bench.extraction.estimates import Material, Speed, calibrate_speed, estimate_encoding_in_s, survey_tasks
+from bench.extraction.loaded import load_encoder_for
 from bench.leaderboard.terminal import cells
 from bench.plugin.collection import PLAN
 from bench.runs.plan import Case
@@ -40,12 +40,12 @@ def _read_params(item: pytest.Item) -> dict[str, object]:
 def _render_plan(cases: list[Case], settings: Settings, width: int, colour: bool) -> str:
     tasks = list({case.task.name: case.task for case in cases}.values())
     specs = list({case.spec.name: case.spec for case in cases}.values())
-    found = materials(tasks, settings)
+    found = survey_tasks(tasks, settings)
     speeds, notes = _calibrate_encoders(specs, settings)
     times = {
-        (task.name, name): encoding_in_s(task, material, frozen, settings, speed)
+        (task.name, name): estimate_encoding_in_s(task, material, loaded, settings, speed)
         for task, material in zip(tasks, found, strict=True)
-        for name, (frozen, speed) in speeds.items()
+        for name, (loaded, speed) in speeds.items()
     }
     rows = [
         [
@@ -61,17 +61,17 @@ def _render_plan(cases: list[Case], settings: Settings, width: int, colour: bool
 
 def _calibrate_encoders(
     specs: list[EncoderSpec], settings: Settings
-) -> tuple[dict[str, tuple[Frozen, Speed]], list[str]]:
+) -> tuple[dict[str, tuple[LoadedEncoder, Speed]], list[str]]:
     speeds, notes = {}, []
     for spec in specs:
         try:
-            frozen = frozen_by(settings, spec)
-            speed = calibrate(frozen, settings.threads)
+            loaded = load_encoder_for(settings, spec)
+            speed = calibrate_speed(loaded, settings.threads)
         except Exception as error:  # noqa: BLE001  (somebody else's code may raise anything)
             reason = str(error).splitlines()[0] if str(error) else type(error).__name__
             notes.append(f"no time for {spec.name}: {reason}")
             continue
-        speeds[spec.name] = frozen, speed
+        speeds[spec.name] = loaded, speed
         rates = [seconds / speed.wall_in_s(1, seconds) for seconds in (2.0, 10.0)]
         notes.append(
             f"{spec.name} on {settings.device}: {rates[0]:.0f} s of audio per second in clips of 2 s, "

@@ -28,7 +28,7 @@ from bench.plugin.notes import EncoderNote, ScoreNote, SpeedNote, ThroughputNote
 from bench.plugin.scheduling import count_workers, is_distributed, is_worker
 from bench.runs.boards import build_boards, name_board_files, write_boards
 from bench.runs.plan import Case, Plan
-from bench.store.files import locked, written
+from bench.store.files import hold_lock, write_atomically
 from bench.types import BenchError, Failure, Leaderboard, Score
 
 QUALITY = "bench/test_quality.py::test_quality"
@@ -220,7 +220,7 @@ def _write_run(reporter: Reporter, config: pytest.Config) -> None:
     boards = build_boards(reporter.plan, reporter.scores, failures, reporter.encoders.values())
     with _lock(reporter.folder):
         write_boards(reporter.folder, boards)
-        with written(reporter.folder / "run.json") as temporary:
+        with write_atomically(reporter.folder / "run.json") as temporary:
             temporary.write_text(json.dumps(_describe_run(reporter, config), indent=1) + "\n")
     reporter.boards = boards
 
@@ -238,7 +238,7 @@ def _write_report(reporter: Reporter) -> None:
 @contextlib.contextmanager
 def _lock(folder: Path) -> Iterator[None]:
     """Hold the lock of a run's folder, whose file is gone afterwards."""
-    with locked(folder / ".lock"):
+    with hold_lock(folder / ".lock"):
         yield
     (folder / ".lock").unlink(missing_ok=True)
 

@@ -12,7 +12,7 @@ import pytest
 from bench.plugin.collection import PLAN
 from bench.runs.plan import ThroughputCase
 from bench.runs.selection import resolve_encoder
-from bench.throughput.paired_timing import Ratio
+from bench.throughput.paired_timing import TimeRatio
 from bench.types import ChoiceError, EncoderSpec
 
 SPEC = pytest.StashKey[EncoderSpec | None]()
@@ -41,7 +41,7 @@ def describe_pair(case: ThroughputCase, spec: EncoderSpec) -> dict[str, Any]:
     return {**names, "batch_size": case.batch_size, "seconds": case.seconds}
 
 
-def judge_ratio(ratio: Ratio, case: ThroughputCase, spec: EncoderSpec, request: pytest.FixtureRequest) -> str:
+def judge_ratio(ratio: TimeRatio, case: ThroughputCase, spec: EncoderSpec, request: pytest.FixtureRequest) -> str:
     """Return the line that fails the test, or nothing. All throughput tests of the run share alpha."""
     option = request.config.getoption
     tests = sum(item.get_closest_marker("throughput") is not None for item in request.session.items)

@@ -12,7 +12,7 @@ from bench.discovery import bundled
 from bench.discovery.environment import get_cache_folder
 from bench.leaderboard.files import sources
 from bench.loading.adapt import adapt
-from bench.loading.layers import at_layer
+from bench.loading.layers import select_layer
 from bench.runs.boards import build_boards
 from bench.runs.plan import Case, Plan
 from bench.runs.results import Results, Run
@@ -91,7 +91,7 @@ def score(
         offline=offline,
         mirror=mirror,
     )
-    specs = (spec if layer is None else at_layer(spec, str(layer)),)
+    specs = (spec if layer is None else select_layer(spec, str(layer)),)
     own, names = read_tasks(values)
     plan = build_plan(
         settings, specs, own, keyword=" ".join(names), probes=(probes,) if isinstance(probes, str) else probes
@@ -164,8 +164,8 @@ def _run_cases(plan: Plan, cases: Sequence[Case]) -> Run:
     with limit_threads():
         for case in cases:
             try:
-                frozen = session.load_encoder(case.spec)
-                encoders = [describe_encoder(case.spec, frozen)]
+                loaded = session.load_encoder(case.spec)
+                encoders = [describe_encoder(case.spec, loaded)]
                 evaluation = session.evaluate(case)
             except Exception as error:  # noqa: BLE001  (somebody else's code may raise anything)
                 row = Failure(case.task.name, case.spec.name, case.probe.name, describe_error(error))

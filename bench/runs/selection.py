@@ -84,7 +84,7 @@ def find_absent(tasks: Sequence[Task], suite: str, data: Path | None, keyword: s
 
 def select_encoders(texts: Sequence[str], layer: str | None) -> tuple[EncoderSpec, ...]:
     """Return the encoders that ``--encoder`` names, or the default ones, at a hidden layer where one is given."""
-    from bench.loading.layers import at_layer
+    from bench.loading.layers import select_layer
 
     known = bundled.find_bundled_encoders()
     specs = tuple(resolve_encoder(text) for text in dict.fromkeys(texts))
@@ -92,14 +92,14 @@ def select_encoders(texts: Sequence[str], layer: str | None) -> tuple[EncoderSpe
     names = [spec.name for spec in specs]
     if len(set(names)) < len(names):
         raise ChoiceError("encoder named twice", got=", ".join(names), expected="unique names", where="--encoder")
-    return specs if layer is None else tuple(at_layer(spec, layer) for spec in specs)
+    return specs if layer is None else tuple(select_layer(spec, layer) for spec in specs)
 
 
 def resolve_encoder(text: str) -> EncoderSpec:
     """Return the encoder that a text names, as ``--encoder`` takes it. Raises ChoiceError where there is none."""
-    from bench.loading.sources import resolve
+    from bench.loading.sources import resolve_encoder
 
-    return resolve(text, bundled.find_bundled_encoders(), hf=bundled.find_hugging_face_factory())
+    return resolve_encoder(text, bundled.find_bundled_encoders(), hf=bundled.find_hugging_face_factory())
 
 
 def choose_device(name: str) -> str:

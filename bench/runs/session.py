@@ -12,11 +12,11 @@ from typing import Any, Protocol, TypeVar
 from bench.datasets.dataset import Dataset, prepare_dataset
 from bench.evaluation.pipelines import choose_pipeline
 from bench.evaluation.scores import Evaluation
-from bench.extraction.engine.local import Frozen
-from bench.extraction.load_encoder import frozen_by
+from bench.extraction.engine.local import LoadedEncoder
+from bench.extraction.loaded import load_encoder_for
 from bench.runs.plan import Case, ThroughputCase
-from bench.throughput.measure import Benchmark, against, measure
-from bench.throughput.paired_timing import Ratio
+from bench.throughput.measure import Benchmark, compare_speed, measure_throughput
+from bench.throughput.paired_timing import TimeRatio
 from bench.types import EncoderSpec, Settings, Task
 
 V = TypeVar("V")
@@ -72,12 +72,12 @@ class Session:
         self._datasets = LruCache(64)
         self._inputs = LruCache(2)
 
-    def load_encoder(self, spec: EncoderSpec) -> Frozen:
+    def load_encoder(self, spec: EncoderSpec) -> LoadedEncoder:
         """Load and certify an encoder. Raises EncoderError for a broken contract."""
 
-        def make() -> Frozen:
+        def make() -> LoadedEncoder:
             with self.progress.show_stage(f"loading and certifying {spec.name}"):
-                return frozen_by(self.settings, spec)
+                return load_encoder_for(self.settings, spec)
 
         return self._encoders.get(spec.name, make)
 
@@ -102,24 +102,24 @@ class Session:
 
     def embed(self, task: Task, spec: EncoderSpec) -> Any:
         """Return what the probes of a task work on, embedded or read from the store: see its pipeline."""
-        frozen = self.load_encoder(spec)
+        loaded = self.load_encoder(spec)
 
         def make() -> Any:
             data = self.prepare_dataset(task)
-            with self.progress.show_encoding(f"{task.name} with {frozen.name}", data) as count:
-                return choose_pipeline(task).embed(task, data, frozen, self.settings, count)
+            with self.progress.show_encoding(f"{task.name} with {loaded.name}", data) as count:
+                return choose_pipeline(task).embed(task, data, loaded, self.settings, count)
 
-        return self._inputs.get((task.name, task.protocol, frozen.name), make)
+        return self._inputs.get((task.name, task.protocol, loaded.name), make)
 
     def evaluate(self, case: Case) -> Evaluation:
         """Compute the score of a case and the answers that prove it."""
         inputs = self.embed(case.task, case.spec)
-        frozen = self.load_encoder(case.spec)
-        return choose_pipeline(case.task).evaluate(inputs, frozen, case.probe, self.settings)
+        loaded = self.load_encoder(case.spec)
+        return choose_pipeline(case.task).evaluate(inputs, loaded, case.probe, self.settings)
 
     def measure_speed(self, case: ThroughputCase, benchmark: Benchmark) -> dict[str, Any]:
         """Return the figures of one throughput case."""
-        return measure(
+        return measure_throughput(
             self.load_encoder(case.spec),
             batch_size=case.batch_size,
             seconds=case.seconds,
@@ -127,9 +127,9 @@ class Session:
             benchmark=benchmark,
         )
 
-    def compare_speed(self, case: ThroughputCase, baseline: EncoderSpec, max_slowdown: float) -> Ratio:
+    def compare_speed(self, case: ThroughputCase, baseline: EncoderSpec, max_slowdown: float) -> TimeRatio:
         """Time an encoder and a baseline in turns."""
-        return against(
+        return compare_speed(
             self.load_encoder(case.spec),
             self.load_encoder(baseline),
             batch_size=case.batch_size,
@@ -139,19 +139,19 @@ class Session:
         )
 
 
-def describe_encoder(spec: EncoderSpec, frozen: Frozen) -> dict[str, Any]:
+def describe_encoder(spec: EncoderSpec, loaded: LoadedEncoder) -> dict[str, Any]:
     """Return an encoder's row of the leaderboard: where it comes from and what its certificate says."""
     return {
-        "name": frozen.name,
-        "fingerprint": frozen.fingerprint,
+        "name": loaded.name,
+        "fingerprint": loaded.fingerprint,
         "source": spec.source,
         "revision": spec.revision,
         "licence": spec.licence,
         "trained_on": list(spec.trained_on),
-        "sampling_rate": frozen.encoder.sampling_rate,
-        "output_dim": frozen.encoder.output_dim,
-        "hop_size_in_ms": frozen.encoder.hop_size_in_ms,
-        "policy": frozen.policy,
-        "certified": frozen.certificate.passed,
-        "checks": [asdict(check) for check in frozen.certificate.checks],
+        "sampling_rate": loaded.encoder.sampling_rate,
+        "output_dim": loaded.encoder.output_dim,
+        "hop_size_in_ms": loaded.encoder.hop_size_in_ms,
+        "policy": loaded.policy,
+        "certified": loaded.certificate.passed,
+        "checks": [asdict(check) for check in loaded.certificate.checks],
     }

@@ -24,19 +24,19 @@ from filelock import FileLock
 from bench.types import BenchError, Embeddings
 
 
-def address(**parts: object) -> str:
+def compute_address(**parts: object) -> str:
     """sha256 over named plain values, in hex."""
     return hashlib.sha256(json.dumps(parts, sort_keys=True, separators=(",", ":")).encode()).hexdigest()
 
 
-def safe(name: str) -> str:
+def sanitize_name(name: str) -> str:
     """A name as part of a file name; two different names stay different."""
     plain = re.sub(r"[^A-Za-z0-9_-]+", "_", name)
     return plain if plain == name else f"{plain}-{hashlib.sha256(name.encode()).hexdigest()[:8]}"
 
 
 @contextlib.contextmanager
-def locked(lock_path: Path) -> Iterator[None]:
+def hold_lock(lock_path: Path) -> Iterator[None]:
     """Hold an inter-process lock; it is freed by the system when its holder dies."""
     lock_path.parent.mkdir(parents=True, exist_ok=True)
     with FileLock(str(lock_path)):
@@ -44,7 +44,7 @@ def locked(lock_path: Path) -> Iterator[None]:
 
 
 @contextlib.contextmanager
-def written(path: Path) -> Iterator[Path]:
+def write_atomically(path: Path) -> Iterator[Path]:
     """A temporary path beside ``path`` that takes its name when the block succeeds and vanishes when it does not.
 
     What a killed process left of the same file is removed first, so the caller must hold the file's lock. Raises
@@ -80,7 +80,7 @@ class Store:
         """What is stored under ``key``, made and stored now if it is not there; one process makes it, others wait."""
         stored = self._read(self.path(key))
         if stored is None:
-            with locked(self.root / "locks" / f"{key[:3]}.lock"):
+            with hold_lock(self.root / "locks" / f"{key[:3]}.lock"):
                 stored = self._read(self.path(key))
                 if stored is None:
                     stored = make()
@@ -111,41 +111,41 @@ class Store:
     def certificate(self, key: str, make: Callable[[], Mapping[str, Any]]) -> Mapping[str, Any]:
         """A plain mapping stored as JSON under ``key``, made now if it is not there."""
         path = self.root / "certificates" / f"{key}.json"
-        with locked(self.root / "locks" / f"certificate-{key[:3]}.lock"):
+        with hold_lock(self.root / "locks" / f"certificate-{key[:3]}.lock"):
             if path.exists():
                 with contextlib.suppress(ValueError):
                     return dict(json.loads(path.read_text()))
             made = make()
-            with written(path) as temporary:
+            with write_atomically(path) as temporary:
                 temporary.write_text(json.dumps(made, sort_keys=True))
             return made
 
     def certify_again(self, key: str, made: Mapping[str, Any]) -> None:
         """Store a mapping under ``key`` in place of the one that is there."""
         with (
-            locked(self.root / "locks" / f"certificate-{key[:3]}.lock"),
-            written(self.root / "certificates" / f"{key}.json") as temporary,
+            hold_lock(self.root / "locks" / f"certificate-{key[:3]}.lock"),
+            write_atomically(self.root / "certificates" / f"{key}.json") as temporary,
         ):
             temporary.write_text(json.dumps(made, sort_keys=True))
 
     def _write(self, path: Path, embeddings: Embeddings) -> None:
-        with written(path) as temporary:
-            _save(temporary, embeddings)
+        with write_atomically(path) as temporary:
+            _save_embeddings(temporary, embeddings)
 
     def _read(self, path: Path) -> Embeddings | None:
         if not path.exists():
             return None
-        stored = _load(path)
+        stored = _load_embeddings(path)
         if stored is None:
             warnings.warn(f"stored embeddings are damaged and are computed again: {path}", stacklevel=2)
         return stored
 
 
-def _digest(arrays: Mapping[str, np.ndarray[Any, Any]]) -> str:
+def _compute_digest(arrays: Mapping[str, np.ndarray[Any, Any]]) -> str:
     return hashlib.sha256(b"".join(arrays[name].tobytes() for name in sorted(arrays))).hexdigest()
 
 
-def _save(path: Path, embeddings: Embeddings) -> None:
+def _save_embeddings(path: Path, embeddings: Embeddings) -> None:
     """Tensors ``vectors`` [N, D], ``seconds`` [N] and ``clips``: keys and sidecars as JSON, deflated (RFC 1950)."""
     from safetensors.numpy import save
 
@@ -155,10 +155,10 @@ def _save(path: Path, embeddings: Embeddings) -> None:
         "seconds": np.ascontiguousarray(embeddings.seconds),
         "clips": np.frombuffer(zlib.compress(text.encode(), 1), dtype=np.uint8),
     }
-    path.write_bytes(save(arrays, metadata={"sha256": _digest(arrays)}))
+    path.write_bytes(save(arrays, metadata={"sha256": _compute_digest(arrays)}))
 
 
-def _load(path: Path) -> Embeddings | None:
+def _load_embeddings(path: Path) -> Embeddings | None:
     """The stored embeddings, or None when the file is not what was written."""
     from safetensors import SafetensorError, safe_open
 
@@ -168,7 +168,7 @@ def _load(path: Path) -> Embeddings | None:
             arrays: dict[str, np.ndarray[Any, Any]] = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
     except (SafetensorError, ValueError):
         return None
-    if metadata is None or metadata.get("sha256") != _digest(arrays):
+    if metadata is None or metadata.get("sha256") != _compute_digest(arrays):
         return None
     keys, sidecars = json.loads(zlib.decompress(arrays["clips"].tobytes()))
     return Embeddings(arrays["vectors"], tuple(keys), arrays["seconds"], tuple(sidecars))

@@ -23,7 +23,7 @@ from typing import IO, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from bench.store.files import Store, locked, written
+from bench.store.files import Store, hold_lock, write_atomically
 from bench.types import DataError, Sidecar
 
 LARGEST = 65504.0  # finite number of fp16
@@ -54,14 +54,14 @@ class TooWideError(Exception):
     """A clip does not fit the number format that its shard was begun in."""
 
 
-def fits(frames: NDArray[np.floating[Any]]) -> bool:
+def fits_fp16(frames: NDArray[np.floating[Any]]) -> bool:
     """Whether fp16 holds a clip's frames [T, D]: nothing overflows, and it is not so quiet that steps would show."""
     peak = float(np.abs(frames).max(initial=0.0))
     return peak == 0.0 or SMALLEST <= peak <= LARGEST
 
 
 @dataclass(slots=True)
-class Writer:
+class FrameWriter:
     """Takes the clips of a shard one after another."""
 
     file: IO[bytes]
@@ -83,7 +83,7 @@ class Writer:
         sidecar: Sidecar,
     ) -> None:
         """Append a clip: ``frames`` [T, D] and ``spans`` [T, 2]. Raises TooWideError if the format does not hold it."""
-        if self.dtype == "float16" and not fits(frames):
+        if self.dtype == "float16" and not fits_fp16(frames):
             raise TooWideError
         self._write(np.ascontiguousarray(frames, dtype=self.dtype))
         self.dim = frames.shape[1]
@@ -108,9 +108,9 @@ class Writer:
             "clips": np.frombuffer(text, dtype=np.uint8),
         }
         at = self.offsets[-1] * self.dim * np.dtype(self.dtype).itemsize
-        header: dict[str, Any] = {"frames": _entry(self.dtype, [self.offsets[-1], self.dim], 0, at)}
+        header: dict[str, Any] = {"frames": _build_entry(self.dtype, [self.offsets[-1], self.dim], 0, at)}
         for name, values in rest.items():
-            header[name] = _entry(str(values.dtype), list(values.shape), at, at + values.nbytes)
+            header[name] = _build_entry(str(values.dtype), list(values.shape), at, at + values.nbytes)
             at += values.nbytes
             self._write(values)
         self.digest.update(json.dumps(header).encode())
@@ -120,87 +120,87 @@ class Writer:
         self.file.write(len(content).to_bytes(8, "little") + content)
 
 
-def _entry(dtype: str, shape: list[int], start: int, stop: int) -> dict[str, Any]:
+def _build_entry(dtype: str, shape: list[int], start: int, stop: int) -> dict[str, Any]:
     return {"dtype": _NAMES[dtype], "shape": shape, "data_offsets": [start, stop]}
 
 
-def frames(store: Store, key: str, make: Callable[[Writer], None], dtype: str = "float32") -> Frames:
+def get_or_make_frames(store: Store, key: str, make: Callable[[FrameWriter], None], dtype: str = "float32") -> Frames:
     """What is stored under ``key``, made and stored now if it is not there; one process makes it, others wait.
 
     ``make`` adds every clip to the writer that it is given; it is called again, for fp32, where ``dtype`` is float16
     and does not hold them. Raises DataError when it adds none.
     """
-    path = stored_at(store, key)
-    stored = _read(path)
+    path = locate_frames(store, key)
+    stored = _read_frames(path)
     if stored is None:
-        with locked(store.root / "locks" / f"frames-{key[:3]}.lock"):
-            stored = _read(path)
+        with hold_lock(store.root / "locks" / f"frames-{key[:3]}.lock"):
+            stored = _read_frames(path)
             if stored is None:
-                with written(path) as temporary:
+                with write_atomically(path) as temporary:
                     try:
-                        _write(temporary, make, dtype)
+                        _write_frames(temporary, make, dtype)
                     except TooWideError:
-                        _write(temporary, make, "float32")
-                stored = _open(path)
+                        _write_frames(temporary, make, "float32")
+                stored = _map_frames(path)
                 for part_path in path.parent.glob(f"{key}.part-*"):
                     part_path.unlink()
-    return _whole(stored, path)
+    return _require_whole(stored, path)
 
 
-def part(store: Store, key: str, index: int, make: Callable[[Writer], None]) -> Frames:
+def get_or_make_part(store: Store, key: str, index: int, make: Callable[[FrameWriter], None]) -> Frames:
     """A part of what is being made under ``key``, kept until the whole is stored, so that a killed run goes on.
 
     In fp32, whatever the whole will be: what becomes of the parts must not depend on where a run was killed. To be
     called inside the ``make`` of ``frames``: it relies on the lock that is held there.
     """
-    path = _part_at(store, key, index)
-    stored = _read(path)
+    path = _locate_part(store, key, index)
+    stored = _read_frames(path)
     if stored is None:
-        with written(path) as temporary:
-            _write(temporary, make, "float32")
-        stored = _open(path)
-    return _whole(stored, path)
+        with write_atomically(path) as temporary:
+            _write_frames(temporary, make, "float32")
+        stored = _map_frames(path)
+    return _require_whole(stored, path)
 
 
 def has_part(store: Store, key: str, index: int) -> bool:
     """Whether ``part`` has something to read, damaged or not."""
-    return _part_at(store, key, index).exists()
+    return _locate_part(store, key, index).exists()
 
 
-def _part_at(store: Store, key: str, index: int) -> Path:
-    return stored_at(store, key).with_suffix(f".part-{index}")
+def _locate_part(store: Store, key: str, index: int) -> Path:
+    return locate_frames(store, key).with_suffix(f".part-{index}")
 
 
-def stored_at(store: Store, key: str) -> Path:
+def locate_frames(store: Store, key: str) -> Path:
     return store.root / "frames" / key[:2] / f"{key}.safetensors"
 
 
-def _whole(stored: Frames | None, path: Path) -> Frames:
+def _require_whole(stored: Frames | None, path: Path) -> Frames:
     if stored is None:
         raise DataError("stored frames are damaged", got="other bytes", expected="what was written", where=path)
     return stored
 
 
-def _write(path: Path, make: Callable[[Writer], None], dtype: str) -> None:
+def _write_frames(path: Path, make: Callable[[FrameWriter], None], dtype: str) -> None:
     with path.open("wb") as file:
         file.seek(_HEADER)
-        writer = Writer(file, dtype)
+        writer = FrameWriter(file, dtype)
         make(writer)
         if not writer.keys:
             raise DataError("no frames to store", got="0 clips", expected="at least one", where=path)
         writer.close()
 
 
-def _read(path: Path) -> Frames | None:
+def _read_frames(path: Path) -> Frames | None:
     if not path.exists():
         return None
-    stored = _open(path)
+    stored = _map_frames(path)
     if stored is None:
         warnings.warn(f"stored frames are damaged and are computed again: {path}", stacklevel=3)
     return stored
 
 
-def _open(path: Path) -> Frames | None:
+def _map_frames(path: Path) -> Frames | None:
     """The stored frames, or None when the file is not what was written: every byte is read and checked once."""
     with path.open("rb") as file:
         try:

@@ -11,8 +11,8 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any, Protocol
 
-from bench.extraction.engine.local import Frozen, autocast
-from bench.throughput.paired_timing import Ratio, ratio_of, turns
+from bench.extraction.engine.local import LoadedEncoder, use_precision
+from bench.throughput.paired_timing import TimeRatio, compute_ratio, time_in_turns
 
 SECONDS_PER_TEST = 1.5  # of measured time, about
 MOST_ROUNDS = 10
@@ -27,58 +27,66 @@ class Benchmark(Protocol):
     def pedantic(self, target: Callable[[], object], **options: Any) -> object: ...
 
 
-def measure(frozen: Frozen, *, batch_size: int, seconds: float, threads: int, benchmark: Benchmark) -> dict[str, Any]:
+def measure_throughput(
+    loaded: LoadedEncoder, *, batch_size: int, seconds: float, threads: int, benchmark: Benchmark
+) -> dict[str, Any]:
     """Time forward passes of ``batch_size`` clips of ``seconds`` s with ``benchmark``; medians, in plain values."""
-    forward = _forward(frozen, batch_size, seconds)
-    with _threads(threads):
-        once = _once(forward)
-        _reset_peak(frozen.device)
+    forward = _build_forward(loaded, batch_size, seconds)
+    with _use_threads(threads):
+        once = _time_once(forward)
+        _reset_peak(loaded.device)
         rounds = max(2, min(MOST_ROUNDS, int(SECONDS_PER_TEST / once)))
         benchmark.pedantic(forward, rounds=rounds, warmup_rounds=1)
     median = float(benchmark.stats.stats.median)
     figures = {
-        "encoder": frozen.name,
+        "encoder": loaded.name,
         "batch_size": batch_size,
         "seconds": seconds,
         "median_in_s": median,
         "rounds": rounds,
         "audio_seconds_per_second": batch_size * seconds / median,
         "clips_per_second": batch_size / median,
-        "peak_memory_in_mb": _peak_in_mb(frozen.device),
-        "device": frozen.device,
-        "precision": frozen.precision,
+        "peak_memory_in_mb": _read_peak_in_mb(loaded.device),
+        "device": loaded.device,
+        "precision": loaded.precision,
         "threads": threads,
     }
     benchmark.extra_info.update(figures)
     return figures
 
 
-def against(
-    frozen: Frozen, baseline: Frozen, *, batch_size: int, seconds: float, threads: int, max_slowdown: float
-) -> Ratio:
+def compare_speed(
+    loaded: LoadedEncoder,
+    baseline: LoadedEncoder,
+    *,
+    batch_size: int,
+    seconds: float,
+    threads: int,
+    max_slowdown: float,
+) -> TimeRatio:
     """Time both encoders in turns on the same load; see ``bench.throughput.paired_timing``."""
-    with _threads(threads):
-        base, own = turns(*(_forward(one, batch_size, seconds) for one in (baseline, frozen)))
-    return ratio_of(base, own, max_slowdown)
+    with _use_threads(threads):
+        base, own = time_in_turns(*(_build_forward(one, batch_size, seconds) for one in (baseline, loaded)))
+    return compute_ratio(base, own, max_slowdown)
 
 
-def _forward(frozen: Frozen, batch_size: int, seconds: float) -> Callable[[], None]:
+def _build_forward(loaded: LoadedEncoder, batch_size: int, seconds: float) -> Callable[[], None]:
     import torch
 
     generator = torch.Generator().manual_seed(0)
-    samples = round(seconds * frozen.encoder.sampling_rate)
-    audio = (0.1 * torch.randn(batch_size, samples, generator=generator)).to(frozen.device)
+    samples = round(seconds * loaded.encoder.sampling_rate)
+    audio = (0.1 * torch.randn(batch_size, samples, generator=generator)).to(loaded.device)
 
     def forward() -> None:
-        with torch.inference_mode(), autocast(frozen.device, frozen.precision):
-            frozen.encoder(audio)
-        _synchronise(frozen.device)
+        with torch.inference_mode(), use_precision(loaded.device, loaded.precision):
+            loaded.encoder(audio)
+        _synchronise(loaded.device)
 
     return forward
 
 
 @contextlib.contextmanager
-def _threads(count: int) -> Iterator[None]:
+def _use_threads(count: int) -> Iterator[None]:
     import torch
 
     before = torch.get_num_threads()
@@ -89,7 +97,7 @@ def _threads(count: int) -> Iterator[None]:
         torch.set_num_threads(before)
 
 
-def _once(forward: Callable[[], None]) -> float:
+def _time_once(forward: Callable[[], None]) -> float:
     import time
 
     forward()
@@ -116,7 +124,7 @@ def _reset_peak(device: str) -> None:
         clear.write_text("5")  # Linux: the peak resident size starts again from here
 
 
-def _peak_in_mb(device: str) -> float | None:
+def _read_peak_in_mb(device: str) -> float | None:
     """Peak memory since the reset: the device's allocator on a GPU, the process's resident size on Linux."""
     import torch
 

@@ -20,7 +20,7 @@ FEWEST, MOST = 12, 60  # pairs of turns; with 12 the smallest possible p is 1 / 
 
 
 @dataclass(frozen=True, slots=True)
-class Ratio:
+class TimeRatio:
     """Time of the candidate over that of the baseline."""
 
     value: float  # median over the pairs
@@ -30,19 +30,19 @@ class Ratio:
     p: float  # of "at most 1 + max_slowdown"
 
 
-def turns(first: Callable[[], object], second: Callable[[], object]) -> tuple[list[float], list[float]]:
+def time_in_turns(first: Callable[[], object], second: Callable[[], object]) -> tuple[list[float], list[float]]:
     """Seconds that either takes, turn by turn, after two turns to warm up."""
-    warm = [_timed(work) for work in (first, second, first, second)]
+    warm = [_time_call(work) for work in (first, second, first, second)]
     once = sum(warm[2:])
     pairs = max(FEWEST, min(MOST, int(SECONDS / max(once, 1e-6))))
     times: tuple[list[float], list[float]] = ([], [])
     for pair in range(pairs):
         for side in (0, 1) if pair % 2 == 0 else (1, 0):
-            times[side].append(_timed((first, second)[side]))
+            times[side].append(_time_call((first, second)[side]))
     return times
 
 
-def ratio_of(base: Sequence[float], candidate: Sequence[float], max_slowdown: float) -> Ratio:
+def compute_ratio(base: Sequence[float], candidate: Sequence[float], max_slowdown: float) -> TimeRatio:
     """What the turns say. Times [s], as many of either."""
     from scipy.stats import binom, wilcoxon
 
@@ -53,7 +53,7 @@ def ratio_of(base: Sequence[float], candidate: Sequence[float], max_slowdown: fl
     ends = ratios[max(0, low)], ratios[min(len(ratios) - 1, len(ratios) - 1 - low)]
     above = ratios - math.log1p(max_slowdown)
     p = float(wilcoxon(above, alternative="greater").pvalue) if above.any() else 1.0
-    return Ratio(
+    return TimeRatio(
         math.exp(float(np.median(ratios))),
         (math.exp(ends[0]), math.exp(ends[1])),
         (math.exp(-reach), math.exp(reach)),
@@ -62,7 +62,7 @@ def ratio_of(base: Sequence[float], candidate: Sequence[float], max_slowdown: fl
     )
 
 
-def _timed(work: Callable[[], object]) -> float:
+def _time_call(work: Callable[[], object]) -> float:
     start = time.perf_counter()
     work()
     return time.perf_counter() - start

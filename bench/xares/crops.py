@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 
 from bench.audio import decode, torchaudio_safe
 from bench.datasets import shards
-from bench.extraction.clip_chunks import WINDOW_IN_CLIPS, WINDOW_IN_S
+from bench.extraction.clip_chunks import CHUNK_IN_CLIPS, CHUNK_IN_S
 from bench.extraction.engine.local import Engine
 from bench.types import BenchError, DataError, Shard, Sidecar
 
@@ -53,7 +53,7 @@ class Batch(NamedTuple):
 
 def iterate_chunks(found: Iterable[Shard], running: Engine, how: CropOptions) -> Iterator[list[Batch]]:
     """The batches of a split, in groups that fit into memory and whose borders depend on the shards alone."""
-    rate = running.frozen.encoder.sampling_rate
+    rate = running.loaded.encoder.sampling_rate
     stream, window, total_in_s = _iterate_crops(found, running, how), list[Batch](), 0.0
     for number in count():
         batch = Batch(number, tuple(islice(stream, how.batch_size)))
@@ -61,7 +61,7 @@ def iterate_chunks(found: Iterable[Shard], running: Engine, how: CropOptions) ->
             window.append(batch)
             total_in_s += len(batch.crops) * max(len(crop.audio) for crop in batch.crops) / rate
         crops = sum(len(held.crops) for held in window)
-        if window and (not batch.crops or total_in_s >= WINDOW_IN_S or crops >= WINDOW_IN_CLIPS):
+        if window and (not batch.crops or total_in_s >= CHUNK_IN_S or crops >= CHUNK_IN_CLIPS):
             yield window
             window, total_in_s = [], 0.0
         if not batch.crops:
@@ -70,7 +70,7 @@ def iterate_chunks(found: Iterable[Shard], running: Engine, how: CropOptions) ->
 
 def _iterate_crops(found: Iterable[Shard], running: Engine, how: CropOptions) -> Iterator[Crop]:
     """The crops of all clips that decode, in the order of the shards."""
-    rate = running.frozen.encoder.sampling_rate
+    rate = running.loaded.encoder.sampling_rate
     resample = _load_resampler(rate)
 
     def heard(sample: shards.Sample) -> list[Crop]:

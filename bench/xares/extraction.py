@@ -15,12 +15,12 @@ from typing import NamedTuple, TypeVar
 import numpy as np
 from numpy.typing import NDArray
 
-from bench.extraction.engine.local import Engine, Frozen, engine
-from bench.extraction.engine.prefetch import ahead
-from bench.extraction.pooled import Progress, check_finite, joined
+from bench.extraction.engine.local import Engine, LoadedEncoder, start_engine
+from bench.extraction.engine.prefetch import read_ahead
+from bench.extraction.pooled import Progress, check_finite, concat_embeddings
 from bench.store import frame_files
-from bench.store.files import Store, address
-from bench.store.frame_files import Frames, Writer
+from bench.store.files import Store, compute_address
+from bench.store.frame_files import Frames, FrameWriter
 from bench.types import DataError, Embeddings, Shard, Sidecar
 from bench.xares.crops import RECIPE, Batch, CropOptions, find_survivors, iterate_chunks
 
@@ -40,26 +40,26 @@ class CropFrames(NamedTuple):
 
 
 def extract(
-    found: Sequence[Shard], frozen: Frozen, how: CropOptions, *, store: Store, threads: int, progress: Progress
+    found: Sequence[Shard], loaded: LoadedEncoder, how: CropOptions, *, store: Store, threads: int, progress: Progress
 ) -> Embeddings:
     """Pooled embeddings, the mean over all frames of the batch, of the surviving crops of a split.
 
     Raises DataError for a shard that cannot be used and a split of which no clip decodes, EncoderError for output that
     is not finite or of the wrong shape, and BenchError where torchaudio is missing.
     """
-    key = build_address(found, frozen, how, "mean over all frames")
+    key = build_address(found, loaded, how, "mean over all frames")
     computed: list[bool] = []
 
     def make() -> Embeddings:
         computed.append(True)
         parts = []
-        with engine(hide_lengths(frozen), threads) as running:
-            for index, window in enumerate(ahead(iterate_chunks(found, running, how), running.reader)):
+        with start_engine(hide_lengths(loaded), threads) as running:
+            for index, window in enumerate(read_ahead(iterate_chunks(found, running, how), running.reader)):
                 pool = functools.partial(_pool_chunk, window, running, progress)
                 parts.append(_load_or_make_part(window, functools.partial(store.part, key, index), pool, progress))
         if not parts:
             raise _build_empty_error(found)
-        return joined(parts)
+        return concat_embeddings(parts)
 
     made = store.embeddings(key, make)
     if not computed:
@@ -68,19 +68,19 @@ def extract(
 
 
 def extract_frames(
-    found: Sequence[Shard], frozen: Frozen, how: CropOptions, *, store: Store, threads: int, progress: Progress
+    found: Sequence[Shard], loaded: LoadedEncoder, how: CropOptions, *, store: Store, threads: int, progress: Progress
 ) -> Frames:
     """All frames of the surviving crops of a split; their spans follow the declared hop. Raises as ``extract``."""
-    key = build_address(found, frozen, how, ["every frame", LAYOUT, "float32"])
+    key = build_address(found, loaded, how, ["every frame", LAYOUT, "float32"])
     computed: list[bool] = []
 
-    def make(writer: Writer) -> None:
+    def make(writer: FrameWriter) -> None:
         computed.append(True)
-        with engine(hide_lengths(frozen), threads) as running:
-            for index, window in enumerate(ahead(iterate_chunks(found, running, how), running.reader)):
+        with start_engine(hide_lengths(loaded), threads) as running:
+            for index, window in enumerate(read_ahead(iterate_chunks(found, running, how), running.reader)):
                 write = functools.partial(_write_chunk, window, running, progress)
                 part = _load_or_make_part(
-                    window, functools.partial(frame_files.part, store, key, index), write, progress
+                    window, functools.partial(frame_files.get_or_make_part, store, key, index), write, progress
                 )
                 for row, (name, seconds, sidecar) in enumerate(
                     zip(part.keys, part.seconds, part.sidecars, strict=True)
@@ -89,36 +89,36 @@ def extract_frames(
         if not writer.keys:
             raise _build_empty_error(found)
 
-    made = frame_files.frames(store, key, make)
+    made = frame_files.get_or_make_frames(store, key, make)
     if not computed:
         progress(_count_clips(made.keys), False)
     return made
 
 
-def build_address(found: Sequence[Shard], frozen: Frozen, how: CropOptions, kept: object) -> str:
+def build_address(found: Sequence[Shard], loaded: LoadedEncoder, how: CropOptions, kept: object) -> str:
     """The address of a split's embeddings. All shards are part of it, for batches go on from one to the next."""
-    return address(
+    return compute_address(
         protocol="xares",
         shards=[shard.sha256 for shard in found],
-        encoder=frozen.fingerprint,
+        encoder=loaded.fingerprint,
         recipe=RECIPE,
-        sampling_rate=frozen.encoder.sampling_rate,
-        hop_in_ms=float(frozen.encoder.hop_size_in_ms),
+        sampling_rate=loaded.encoder.sampling_rate,
+        hop_in_ms=float(loaded.encoder.hop_size_in_ms),
         how=how,
         pooling=kept,
-        precision=[frozen.precision, frozen.compiled],
-        device=frozen.device.partition(":")[0],
+        precision=[loaded.precision, loaded.compiled],
+        device=loaded.device.partition(":")[0],
     )
 
 
-def hide_lengths(frozen: Frozen) -> Frozen:
+def hide_lengths(loaded: LoadedEncoder) -> LoadedEncoder:
     """The encoder as the engine runs it without lengths, so that every frame of a padded batch is a valid one."""
-    return replace(frozen, certificate=replace(frozen.certificate, policy="equal_length"))
+    return replace(loaded, certificate=replace(loaded.certificate, policy="equal_length"))
 
 
 def _encode_survivors(window: Sequence[Batch], running: Engine, progress: Progress) -> Iterator[CropFrames]:
     """What survives of some batches, encoded now."""
-    frozen = running.frozen
+    loaded = running.loaded
 
     def run(batch: Batch) -> list[NDArray[np.float32]]:
         where = f"{batch.crops[0].where} to {batch.crops[-1].where}"
@@ -127,7 +127,7 @@ def _encode_survivors(window: Sequence[Batch], running: Engine, progress: Progre
     for batch, clips in zip(window, running.passes.map(run, window), strict=True):
         for place in find_survivors(batch):
             crop = batch.crops[place]
-            check_finite(clips[place], crop.where, frozen.name)
+            check_finite(clips[place], crop.where, loaded.name)
             yield CropFrames(f"{crop.file}{MARK}{batch.number}", clips[place], crop.seconds, crop.sidecar)
         progress(sum(crop.begins for crop in batch.crops), True)
 
@@ -141,8 +141,8 @@ def _pool_chunk(window: Sequence[Batch], running: Engine, progress: Progress) ->
     return Embeddings(np.stack(vectors), keys, np.array(seconds, dtype=np.float64), sidecars)
 
 
-def _write_chunk(window: Sequence[Batch], running: Engine, progress: Progress, writer: Writer) -> None:
-    hop_in_s = float(running.frozen.encoder.hop_size_in_ms) / 1000
+def _write_chunk(window: Sequence[Batch], running: Engine, progress: Progress, writer: FrameWriter) -> None:
+    hop_in_s = float(running.loaded.encoder.hop_size_in_ms) / 1000
     for row in _encode_survivors(window, running, progress):
         edges = np.arange(len(row.frames) + 1) * hop_in_s
         writer.add(row.frames, np.stack([edges[:-1], edges[1:]], axis=1), row.key, row.seconds, row.sidecar)

@@ -97,7 +97,7 @@ def test_crops_cover_every_sample(n: int, crop_in_s: float | None) -> None:
     st.integers(1, 16),
 )
 def test_batches_are_a_partition_within_the_budget(lengths: list[int], policy: str, budget: int, most: int) -> None:
-    batches = batching.plan(lengths, policy, budget=budget, max_clips=most)  # type: ignore[arg-type]
+    batches = batching.plan_batches(lengths, policy, budget=budget, max_clips=most)  # type: ignore[arg-type]
     assert sorted(index for batch in batches for index in batch) == list(range(len(lengths)))
     for batch in batches:
         sizes = [lengths[index] for index in batch]

@@ -16,8 +16,8 @@ from bench.commands import submit
 from bench.datasets.dataset import locate_folder, prepare_dataset
 from bench.discovery import bundled
 from bench.evaluation.trials import embed_trials, evaluate_trials
-from bench.extraction.cost import materials
-from bench.extraction.load_encoder import freeze
+from bench.extraction.estimates import survey_tasks
+from bench.extraction.loaded import load_encoder
 from bench.types import DataError, EncoderSpec, Settings, Task
 from tests.helpers.toys import RATE
 from tests.helpers.verification_toys import Oracle
@@ -136,9 +136,9 @@ def settings(tmp_path: Path) -> Settings:
 def scored(task: Task, tmp_path: Path):  # type: ignore[no-untyped-def]
     how = settings(tmp_path)
     data = prepare_dataset(task, "full", cache=how.cache, data=how.data)
-    frozen = freeze(SPEC, device="cpu", precision="fp32", cache=how.cache)
-    labelled = embed_trials(task, data, frozen, how, lambda clips, now: None)
-    return labelled, evaluate_trials(labelled, frozen, task.probes[0], how)
+    loaded = load_encoder(SPEC, device="cpu", precision="fp32", cache=how.cache)
+    labelled = embed_trials(task, data, loaded, how, lambda clips, now: None)
+    return labelled, evaluate_trials(labelled, loaded, task.probes[0], how)
 
 
 @pytest.mark.parametrize("name", LAYOUTS)
@@ -149,7 +149,7 @@ def test_a_tree_in_the_real_layout_is_scored(name: str, tmp_path: Path) -> None:
     assert score.value < 0.01
     assert not score.data.synthetic
     assert score.n == len(labelled.targets)
-    (material,) = materials([TASKS[name]], settings(tmp_path))
+    (material,) = survey_tasks([TASKS[name]], settings(tmp_path))
     assert material.clips == len(labelled.ids)
     if name == "voxceleb1_h":
         assert {utterance.attributes for utterance in labelled.utterances} == {("m",), ("f",)}

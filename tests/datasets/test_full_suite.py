@@ -17,7 +17,7 @@ from bench.datasets.dataset import check_complete, list_folders, locate_folder, 
 from bench.datasets.fetch import fetch_files
 from bench.discovery.bundled import find_bundled_encoders, find_bundled_tasks
 from bench.evaluation.clips import embed_clips
-from bench.extraction.load_encoder import freeze
+from bench.extraction.loaded import load_encoder
 from bench.runs.selection import find_absent
 from bench.types import DataError, Mini, Settings, ShardSet, Task
 from tests.helpers import toys
@@ -117,9 +117,9 @@ def test_fewer_clips_than_at_first_use_are_an_error(shards: Path, tmp_path: Path
     known["test_0000000.tar"]["samples"] += 1  # as if the shard were read less completely than at first use
     (shards / "manifest.json").write_text(json.dumps(known))
     found = prepare_dataset(published(), "full", cache=tmp_path, data=shards, offline=True)
-    frozen = freeze(find_bundled_encoders()["constant"], device="cpu", precision="fp32", cache=tmp_path)
+    loaded = load_encoder(find_bundled_encoders()["constant"], device="cpu", precision="fp32", cache=tmp_path)
     with pytest.raises(DataError, match=r"split test is incomplete: got 12 clips, expected 13, as recorded"):
-        embed_clips(published(), found, frozen, settings(tmp_path), lambda clips, encoded: None)
+        embed_clips(published(), found, loaded, settings(tmp_path), lambda clips, encoded: None)
 
 
 def test_a_published_number_of_clips_is_an_error_when_missed(shards: Path, tmp_path: Path) -> None:
@@ -215,14 +215,14 @@ def test_two_tasks_in_two_processes_fetch_their_record_once(shards: Path, tmp_pa
 
 
 def test_two_tasks_on_the_same_crops_encode_once(shards: Path, tmp_path: Path) -> None:
-    frozen = freeze(find_bundled_encoders()["constant"], device="cpu", precision="fp32", cache=tmp_path)
+    loaded = load_encoder(find_bundled_encoders()["constant"], device="cpu", precision="fp32", cache=tmp_path)
     shards.rename(tmp_path / "common")
     done: list[list[tuple[int, bool]]] = []
     cropped = replace(siblings()[1], crop_in_s=0.1)
     for task in (*siblings(), cropped):
         found = prepare_dataset(task, "full", cache=tmp_path, data=tmp_path, offline=True)
         done.append([])
-        embed_clips(task, found, frozen, settings(tmp_path), lambda *some: done[-1].append(some))
+        embed_clips(task, found, loaded, settings(tmp_path), lambda *some: done[-1].append(some))
     encoded = [sum(clips for clips, now in one if now) for one in done]
     assert encoded == [45, 0, 45]  # other crops are other embeddings
     assert sum(clips for clips, now in done[1] if not now) == 45

@@ -7,7 +7,7 @@ import pytest
 import torch
 
 from bench.loading.adapt import adapt
-from bench.loading.certificate import certify, difference, signal
+from bench.loading.certificate import certify, make_signal, measure_difference
 from encoders import atst
 from tests.helpers import encoder_facts as recorded
 
@@ -58,7 +58,7 @@ def test_the_authors_code_answers_the_same(kind: str) -> None:
 @both
 @pytest.mark.parametrize(("samples", "frames"), [(320, 1), (800, 1), (16_000, 25), (16_480, 26), (165_000, 258)])
 def test_frames_every_40_ms(kind: str, samples: int, frames: int, tiny: dict[str, atst.Atst]) -> None:
-    assert tiny[kind](signal(samples, seed=1)[None]).shape == (1, frames, 16 if kind == "clip" else 8)
+    assert tiny[kind](make_signal(samples, seed=1)[None]).shape == (1, frames, 16 if kind == "clip" else 8)
 
 
 @both
@@ -72,23 +72,23 @@ def test_certificate(kind: str, tiny: dict[str, atst.Atst]) -> None:
 @both
 def test_hidden_states(kind: str, tiny: dict[str, atst.Atst]) -> None:
     encoder = tiny[kind]
-    audio = signal(170_000, seed=3)[None]
+    audio = make_signal(170_000, seed=3)[None]
     entered, first, last = encoder.hidden_states(audio)
     assert entered.shape == first.shape == last.shape == encoder(audio).shape
-    assert difference(entered[0], first[0]) > 0.1
+    assert measure_difference(entered[0], first[0]) > 0.1
     assert torch.equal(last, encoder(audio))
     halves = first.split(8, dim=2)
     undone = [(half - encoder.norm.bias) / encoder.norm.weight for half in halves]
     assert max(float(half.mean(dim=2).abs().max()) for half in undone) < 1e-4  # normalised
     if kind == "clip":  # one token for each piece of 250 patches, before each of them
         assert torch.equal(last[0, :250, :8], last[0, :1, :8].expand(250, 8))
-        assert difference(last[0, :1, :8], last[0, 250:251, :8]) > 1e-3
+        assert measure_difference(last[0, :1, :8], last[0, 250:251, :8]) > 1e-3
 
 
 def test_spectrum_is_torchaudio_s(tiny: dict[str, atst.Atst]) -> None:
     transforms = recorded.import_torchaudio("transforms")
     mel = transforms.MelSpectrogram(16_000, n_fft=1024, hop_length=160, n_mels=64, f_min=60, f_max=7800)
-    clips = torch.stack([signal(9_999, seed=6) * 1e-3, signal(9_999, seed=7)])
+    clips = torch.stack([make_signal(9_999, seed=6) * 1e-3, make_signal(9_999, seed=7)])
     wanted = [transforms.AmplitudeToDB(stype="power", top_db=80)(mel(clip[None])) for clip in clips]
     scaled = (torch.cat(wanted) + 79.6482) / (50.6842 + 79.6482) * 2 - 1
     np.testing.assert_allclose(tiny["frame"].compute_spectrum(clips), scaled, atol=1e-4)

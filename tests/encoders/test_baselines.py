@@ -10,7 +10,7 @@ from torch import nn
 
 from bench.audio import torchaudio_safe
 from bench.loading.adapt import adapt
-from bench.loading.certificate import TOLERANCE, certify, difference, signal
+from bench.loading.certificate import TOLERANCE, certify, make_signal, measure_difference
 from bench.types import EncoderError
 from encoders import egemaps, logmel, mfcc
 
@@ -26,22 +26,22 @@ def test_mfcc_is_torchaudio_s_dct_and_deltas() -> None:
     if torchaudio is None:
         pytest.skip("to run it: pip install torchaudio, of the version of torch")
     functional = torchaudio.functional
-    clip = signal(12_000, seed=1)
+    clip = make_signal(12_000, seed=1)
     cepstra = (logmel.load("cpu")(clip[None])[0, :, :64] @ functional.create_dct(20, 64, "ortho")).T
     first = functional.compute_deltas(cepstra)
     frames = torch.cat([cepstra, first, functional.compute_deltas(first)]).T
     wanted = torch.cat([frames, frames.std(0, correction=0).expand_as(frames)], dim=1)
-    assert difference(wanted, mfcc.load("cpu")(clip[None])[0]) <= TOLERANCE
+    assert measure_difference(wanted, mfcc.load("cpu")(clip[None])[0]) <= TOLERANCE
 
 
 def test_mfcc_of_padded_clips_is_that_of_clips_alone() -> None:
-    some = [signal(n, seed=n) for n in (300, 5_003, 9_000)]
+    some = [make_signal(n, seed=n) for n in (300, 5_003, 9_000)]
     lengths = torch.tensor([len(clip) for clip in some])
     encoder = mfcc.load("cpu")
     batch = encoder(nn.utils.rnn.pad_sequence(some, batch_first=True), lengths)
     for clip, row in zip(some, batch, strict=True):
         alone = encoder(clip[None])[0]
-        assert difference(alone, row[: len(alone)]) <= TOLERANCE
+        assert measure_difference(alone, row[: len(alone)]) <= TOLERANCE
 
 
 def test_a_missing_extra_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -57,8 +57,8 @@ def test_egemaps_is_opensmile_s_own() -> None:
     certificate = certify(adapt(encoder))
     assert certificate.passed
     assert (certificate.policy, certificate.hop_in_samples, certificate.first_frame_in_samples) == ("padded", 160, 1)
-    clip = signal(16_123, seed=4)
+    clip = make_signal(16_123, seed=4)
     features = opensmile.FeatureSet.eGeMAPSv02
     smile = opensmile.Smile(feature_set=features, feature_level=opensmile.FeatureLevel.Functionals)
     wanted = torch.from_numpy(smile.process_signal(clip.numpy(), 16_000).to_numpy()).float()
-    assert difference(wanted, encoder(clip[None])[0].mean(0)[None]) <= TOLERANCE
+    assert measure_difference(wanted, encoder(clip[None])[0].mean(0)[None]) <= TOLERANCE

@@ -8,7 +8,7 @@ import torch
 from torch import nn
 
 from bench.loading.adapt import adapt
-from bench.loading.certificate import certify, difference, signal
+from bench.loading.certificate import certify, make_signal, measure_difference
 from encoders import beats
 from tests.helpers import encoder_facts as recorded
 
@@ -52,7 +52,7 @@ def test_the_authors_code_answers_the_same() -> None:
 
 @pytest.mark.parametrize(("samples", "frames"), [(320, 1), (800, 1), (5359, 1), (5360, 2), (16_000, 6), (48_137, 18)])
 def test_frames_every_160_ms(samples: int, frames: int, tiny: beats.Beats) -> None:
-    assert tiny(signal(samples, seed=1)[None]).shape == (1, frames, 8)
+    assert tiny(make_signal(samples, seed=1)[None]).shape == (1, frames, 8)
 
 
 def test_certificate(tiny: beats.Beats) -> None:
@@ -63,19 +63,19 @@ def test_certificate(tiny: beats.Beats) -> None:
 
 
 def test_pieces_and_hidden_states(tiny: beats.Beats) -> None:
-    one, other = signal(40_000, seed=4), signal(40_000, seed=5)
+    one, other = make_signal(40_000, seed=4), make_signal(40_000, seed=5)
     other[:13_200] = one[:13_200]  # five columns: a piece of their own
     a, b = tiny(torch.stack([one, other]))
-    assert difference(a[:5], b[:5]) < 1e-5
-    assert difference(a[5:], b[5:]) > 0.1
+    assert measure_difference(a[:5], b[:5]) < 1e-5
+    assert measure_difference(a[5:], b[5:]) > 0.1
     layers = tiny.hidden_states(one[None])
     assert [layer.shape for layer in layers] == [(1, 15, 8)] * 3
-    assert difference(layers[-1][0], a) < 1e-5
+    assert measure_difference(layers[-1][0], a) < 1e-5
 
 
 def test_spectrum_is_kaldi_s(tiny: beats.Beats) -> None:
     """A second computation, in float64, from the definition (Kaldi's feat/feature-fbank, its defaults)."""
-    clip = signal(2000, seed=6)
+    clip = make_signal(2000, seed=6)
     frames = np.lib.stride_tricks.sliding_window_view(clip.double().numpy() * 2**15, 400)[::160]
     frames = frames - frames.mean(axis=1, keepdims=True)
     before = np.concatenate([frames[:, :1], frames[:, :-1]], axis=1)

@@ -10,7 +10,7 @@ import torch
 from torch import nn
 
 from bench.loading.adapt import adapt
-from bench.loading.certificate import certify, signal
+from bench.loading.certificate import certify, make_signal
 from encoders import byola, byols
 from tests.helpers import encoder_facts as recorded
 
@@ -83,7 +83,7 @@ def test_the_authors_code_answers_the_same(kind: str, encoder: str) -> None:
 def test_frames(kind: str, samples: int, tiny: dict[str, nn.Module]) -> None:
     hop, columns = HOPS[kind], samples // 160 + 1
     expected = -(-columns // 16) if kind == "cvt" else max(1, columns // (hop // 160))
-    assert tiny[kind](signal(samples, seed=1)[None]).shape[:2] == (1, expected)
+    assert tiny[kind](make_signal(samples, seed=1)[None]).shape[:2] == (1, expected)
 
 
 @every
@@ -96,7 +96,7 @@ def test_certificate(kind: str, tiny: dict[str, nn.Module]) -> None:
 
 @every
 def test_silence_and_other_clips_change_nothing(kind: str, tiny: dict[str, nn.Module]) -> None:
-    clips = torch.stack([signal(8000, seed=1), torch.zeros(8000), signal(8000, seed=2) * 9])
+    clips = torch.stack([make_signal(8000, seed=1), torch.zeros(8000), make_signal(8000, seed=2) * 9])
     together = tiny[kind](clips)
     assert torch.isfinite(together).all()
     torch.testing.assert_close(together[:1], tiny[kind](clips[:1]), atol=1e-4, rtol=1e-4)
@@ -106,7 +106,7 @@ def test_long_clips_of_the_transformer_are_encoded_in_pieces() -> None:
     module = byols.Cvt(byols.Config((4, 6, 8), frames=160))
     module.load_state_dict(recorded.plant_weights({k: tuple(v.shape) for k, v in module.state_dict().items()}))
     module.eval().requires_grad_(False)
-    audio = signal(50_000, seed=3)[None]
+    audio = make_signal(50_000, seed=3)[None]
     pieces = [module.stages(piece[:, None]) for piece in module.compute_spectrum(audio).split(160, dim=2)]
     assert [piece.shape[3] for piece in pieces] == [10, 10]
     joined = torch.cat(pieces, dim=3)[0].permute(2, 1, 0).flatten(1)
@@ -115,7 +115,7 @@ def test_long_clips_of_the_transformer_are_encoded_in_pieces() -> None:
 
 def test_spectra(tiny: dict[str, nn.Module]) -> None:
     """Slaney's bands from their definition, in float64: linear to 1 kHz, then 27 mel for every factor of 6.4."""
-    clip = signal(6000, seed=6)
+    clip = make_signal(6000, seed=6)
     around = np.pad(clip.double().numpy(), 512, mode="reflect")
     window = 0.5 - 0.5 * np.cos(2 * np.pi * np.arange(1024) / 1024)
     power = np.abs(np.fft.rfft(np.lib.stride_tricks.sliding_window_view(around, 1024)[::160] * window)) ** 2

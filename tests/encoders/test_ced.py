@@ -6,7 +6,7 @@ import pytest
 import torch
 
 from bench.loading.adapt import adapt
-from bench.loading.certificate import certify, difference, signal
+from bench.loading.certificate import certify, make_signal, measure_difference
 from encoders import ced
 from encoders.dasheng import MelTransformer, rename
 from tests.helpers import encoder_facts as recorded
@@ -57,7 +57,7 @@ def test_the_authors_code_answers_the_same() -> None:
     ("samples", "frames"), [(320, 1), (800, 1), (2399, 1), (2560 + 2399, 1), (2560 + 2400, 2), (16_000, 6)]
 )
 def test_frames_every_160_ms(samples: int, frames: int, tiny: MelTransformer) -> None:
-    assert tiny(signal(samples, seed=1)[None]).shape == (1, frames, 8)
+    assert tiny(make_signal(samples, seed=1)[None]).shape == (1, frames, 8)
 
 
 def test_certificate(tiny: MelTransformer) -> None:
@@ -68,13 +68,13 @@ def test_certificate(tiny: MelTransformer) -> None:
 
 
 def test_long_clips_and_hidden_states(tiny: MelTransformer) -> None:
-    audio = signal(200_000, seed=3)[None]
+    audio = make_signal(200_000, seed=3)[None]
     layers = tiny.hidden_states(audio)
     assert [layer.shape for layer in layers] == [(1, 78, 8)] * 3
     assert torch.equal(layers[-1], tiny(audio))
     lengths = torch.tensor([200_000, 30_000])
-    short = signal(30_000, seed=4)
+    short = make_signal(30_000, seed=4)
     padded = torch.stack([audio[0], torch.nn.functional.pad(short, (0, 170_000))])
     long_row, short_row = tiny(padded, lengths)
-    assert difference(layers[-1][0], long_row) < 1e-5
-    assert difference(tiny(short[None])[0], short_row[:11]) < 1e-5
+    assert measure_difference(layers[-1][0], long_row) < 1e-5
+    assert measure_difference(tiny(short[None])[0], short_row[:11]) < 1e-5

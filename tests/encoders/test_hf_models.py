@@ -14,8 +14,9 @@ from torch import Tensor, nn
 
 from bench.audio import torchaudio_safe
 from bench.loading.adapt import adapt
-from bench.loading.certificate import TOLERANCE, certify, difference, signal, valid_frames
-from bench.loading.fingerprint import fingerprint
+from bench.loading.certificate import TOLERANCE, certify, make_signal, measure_difference
+from bench.loading.fingerprint import compute_fingerprint
+from bench.loading.frame_rule import count_valid_frames
 from bench.types import EncoderError
 from encoders import hf
 from encoders.parts import hf_towers
@@ -158,7 +159,7 @@ def own(name: str, encoder: Any, clip: Tensor) -> Tensor:
 
 
 def clips(encoder: Any, *seconds: float) -> list[Tensor]:
-    return [signal(int(encoder.sampling_rate * s), seed=i) * (i + 1) for i, s in enumerate(seconds)]
+    return [make_signal(int(encoder.sampling_rate * s), seed=i) * (i + 1) for i, s in enumerate(seconds)]
 
 
 @every
@@ -170,7 +171,7 @@ def test_agrees_with_the_model_s_own_forward(name: str, loaded: Loaded) -> None:
             wanted = own(name, encoder, clip)[: len(mine)]
             assert wanted.shape == mine.shape
             assert nn.functional.cosine_similarity(wanted, mine).min() > 0.9999
-            assert difference(wanted, mine) <= TOLERANCE
+            assert measure_difference(wanted, mine) <= TOLERANCE
 
 
 @pytest.mark.parametrize("name", PIECES)
@@ -183,7 +184,7 @@ def test_long_clips_are_heard_in_pieces(name: str, loaded: Loaded) -> None:
         parts = [own(name, encoder, clip[k : k + step + overlap]) for k in range(0, len(clip), step)]
     assert len(whole) == max(1, (len(clip) - RULES[name][2]) // RULES[name][1] + 1)
     wanted = torch.cat([part[: encoder.frames] for part in parts])[: len(whole)]
-    assert difference(wanted, whole) <= TOLERANCE
+    assert measure_difference(wanted, whole) <= TOLERANCE
 
 
 @pytest.mark.parametrize("name", [name for name in TINY if name != "mert"])
@@ -196,7 +197,7 @@ def test_alone_or_in_any_batch(name: str, loaded: Loaded) -> None:
         for clip, row in zip(some, together, strict=True):
             alone = encoder(clip[None])[0]
             assert len(alone) == max(1, (len(clip) - RULES[name][2]) // RULES[name][1] + 1)
-            assert difference(alone, row[: len(alone)]) <= TOLERANCE
+            assert measure_difference(alone, row[: len(alone)]) <= TOLERANCE
 
 
 @pytest.mark.parametrize("name", [name for name in TINY if name not in {"clap", "clap-fused", "omni"}])
@@ -216,7 +217,7 @@ def test_hidden_states_end_in_the_output(name: str, loaded: Loaded) -> None:
     assert len(states) == 3
     assert {state.shape for state in states} == {output.shape}
     assert torch.equal(states[-1], output)
-    assert difference(states[0][0], states[1][0]) > 1e-3
+    assert measure_difference(states[0][0], states[1][0]) > 1e-3
     if name in {"w2v-bert", "mert"}:
         assert torch.equal(states[1][0], seen[0][0, : output.shape[1]])
     if name == "voxtral":  # pieces of 5 s, joined
@@ -229,7 +230,7 @@ def test_clap_of_ten_seconds_pools_to_the_tower_s_own_output(loaded: Loaded) -> 
     with torch.inference_mode():
         inputs = encoder.extractor([clip.numpy()], sampling_rate=48_000, return_tensors="pt")
         wanted = encoder.model(**inputs).pooler_output[0]
-        assert difference(wanted[None], encoder(clip[None])[0].mean(0)[None]) <= TOLERANCE
+        assert measure_difference(wanted[None], encoder(clip[None])[0].mean(0)[None]) <= TOLERANCE
 
 
 def test_mert_with_more_than_hubert_is_refused(tmp_path: Path) -> None:
@@ -244,12 +245,12 @@ def test_a_tower_is_loaded_whole_and_follows_its_weights(tmp_path: Path) -> None
     from safetensors.torch import load_file, save_file
 
     folder = save(tmp_path / "qwen", "qwen2-audio")
-    before = fingerprint(adapt(hf.build_spec(str(folder)).load("cpu")))
+    before = compute_fingerprint(adapt(hf.build_spec(str(folder)).load("cpu")))
     stored = load_file(folder / "one.safetensors")
     save_file({key: value.half() for key, value in stored.items()}, folder / "one.safetensors")
     loaded = hf.build_spec(str(folder)).load("cpu")
     assert loaded.dtype == torch.float32  # type: ignore[attr-defined]
-    assert fingerprint(adapt(loaded)) != before
+    assert compute_fingerprint(adapt(loaded)) != before
     lost = stored.pop("audio_tower.layers.1.fc1.bias")
     save_file(stored, folder / "one.safetensors")
     with pytest.raises(EncoderError, match=r"missing weights: got layers\.1\.fc1\.bias"):
@@ -263,4 +264,4 @@ def test_a_tower_is_loaded_whole_and_follows_its_weights(tmp_path: Path) -> None
 
 def test_frames_follow_the_rule_of_the_certificate(loaded: Loaded) -> None:
     certificate = certify(loaded("qwen2-audio"))
-    assert [valid_frames(certificate, n) for n in (1, 960, 961, 80_000)] == [1, 1, 2, 125]
+    assert [count_valid_frames(certificate, n) for n in (1, 960, 961, 80_000)] == [1, 1, 2, 125]

@@ -11,7 +11,7 @@ import torch
 from torch import nn
 
 from bench.loading.adapt import adapt
-from bench.loading.certificate import certify, difference, signal
+from bench.loading.certificate import certify, make_signal, measure_difference
 from encoders import audiomae, m2d, msm_mae
 from tests.helpers import encoder_facts as recorded
 
@@ -124,7 +124,7 @@ def test_statistics_of_m2d_are_the_file_s_own_where_it_has_some(
 @pytest.mark.parametrize("samples", [100, 800, 2560, 2719, 2720, 16_000, 170_137])
 def test_frames_every_160_ms(kind: str, samples: int, tiny: dict[str, nn.Module]) -> None:
     expected = max(1, (samples - 400) // 2560 + 1) if kind == "audiomae" else max(1, -(-(samples // 160) // 16))
-    assert tiny[kind](signal(samples, seed=1)[None]).shape == (1, expected, 8 if kind == "audiomae" else 40)
+    assert tiny[kind](make_signal(samples, seed=1)[None]).shape == (1, expected, 8 if kind == "audiomae" else 40)
 
 
 @every
@@ -139,7 +139,7 @@ def test_certificate(kind: str, tiny: dict[str, nn.Module]) -> None:
 @every
 def test_hidden_states_and_padding_beyond_a_piece(kind: str, tiny: dict[str, nn.Module]) -> None:
     encoder = tiny[kind]
-    long, short = signal(180_000, seed=3), signal(30_000, seed=4)
+    long, short = make_signal(180_000, seed=3), make_signal(30_000, seed=4)
     layers = encoder.hidden_states(long[None])  # type: ignore[operator]
     assert len(layers) == 3
     assert layers[0].shape == layers[1].shape == layers[2].shape
@@ -147,13 +147,13 @@ def test_hidden_states_and_padding_beyond_a_piece(kind: str, tiny: dict[str, nn.
     batch = nn.utils.rnn.pad_sequence([long, short], batch_first=True)
     first, second = encoder(batch, torch.tensor([180_000, 30_000]))
     alone = encoder(short[None])[0]
-    assert difference(layers[2][0], first) < 1e-5
-    assert difference(alone, second[: len(alone)]) < 1e-5
+    assert measure_difference(layers[2][0], first) < 1e-5
+    assert measure_difference(alone, second[: len(alone)]) < 1e-5
 
 
 def test_spectrum_of_audiomae_is_kaldi_s(tiny: dict[str, nn.Module]) -> None:
     """A second computation, in float64, from the definition."""
-    clip = signal(2000, seed=6) + 0.1
+    clip = make_signal(2000, seed=6) + 0.1
     x = clip.double().numpy()
     frames = np.lib.stride_tricks.sliding_window_view(x - x.mean(), 400)[::160]
     frames = frames - frames.mean(axis=1, keepdims=True)

@@ -12,7 +12,7 @@ import torch
 from torch import Tensor, nn
 
 from bench.loading.adapt import adapt
-from bench.loading.certificate import certify, difference, signal
+from bench.loading.certificate import certify, make_signal, measure_difference
 from bench.types import EncoderError, UnavailableError
 from encoders import msclap
 from tests.helpers import encoder_facts as recorded
@@ -113,16 +113,16 @@ def test_certificate(name: str, loaded: dict[str, Any]) -> None:
 def test_pieces_of_seven_seconds(samples: int, frames: int, loaded: dict[str, Any]) -> None:
     """A frame counts from its 29th sample on, so that 7 s are one piece."""
     with torch.inference_mode():
-        assert loaded["msclap-2023"](signal(samples, seed=1)[None]).shape[1] == frames
+        assert loaded["msclap-2023"](make_signal(samples, seed=1)[None]).shape[1] == frames
 
 
 def test_the_second_piece_is_heard_as_a_clip_of_its_own(loaded: dict[str, Any]) -> None:
-    clip = signal(400_000, seed=1)
+    clip = make_signal(400_000, seed=1)
     with torch.inference_mode():
         whole, first = loaded["msclap-2023"](clip[None])[0], loaded["msclap-2023"](clip[None, :308_700])[0]
         second = loaded["msclap-2023"](clip[None, 32 * 9646 :])[0]
-    assert difference(first, whole[:32]) < 1e-5
-    assert difference(second, whole[32:]) < 1e-5
+    assert measure_difference(first, whole[:32]) < 1e-5
+    assert measure_difference(second, whole[32:]) < 1e-5
 
 
 def test_no_address_is_pinned() -> None:

@@ -9,7 +9,7 @@ import torch
 from torch import nn
 
 from bench.loading.adapt import adapt
-from bench.loading.certificate import certify, difference, signal
+from bench.loading.certificate import certify, make_signal, measure_difference
 from encoders import musicfm
 from tests.helpers import encoder_facts as recorded
 
@@ -42,7 +42,7 @@ def test_the_authors_code_answers_the_same() -> None:
 
 @pytest.mark.parametrize(("samples", "frames"), [(1, 1), (1199, 1), (1200, 2), (2160, 3), (24_000, 25), (60_137, 63)])
 def test_frames_every_40_ms(samples: int, frames: int) -> None:
-    assert tiny()(signal(samples, seed=1)[None]).shape == (1, frames, 16)
+    assert tiny()(make_signal(samples, seed=1)[None]).shape == (1, frames, 16)
 
 
 def test_certificate() -> None:
@@ -54,15 +54,15 @@ def test_certificate() -> None:
 
 def test_hidden_states_pieces_and_padding() -> None:
     encoder = tiny(columns=20)
-    long, short = signal(60_000, seed=2), signal(17_333, seed=3)
+    long, short = make_signal(60_000, seed=2), make_signal(17_333, seed=3)
     states = encoder.hidden_states(long[None])
     assert [state.shape for state in states] == [(1, 63, 16)] * 3
     assert torch.equal(states[-1], encoder(long[None]))
     first = torch.cat([encoder.layers[0](piece, None) for piece in states[0].split(20, dim=1)], dim=1)
-    assert difference(first[0], states[1][0]) < 1e-5
+    assert measure_difference(first[0], states[1][0]) < 1e-5
     batch = nn.utils.rnn.pad_sequence([long, short], batch_first=True)
     batch[1, 17_333:] = 0.3
     a, b = encoder(batch, torch.tensor([60_000, 17_333]))
     alone = encoder(short[None])[0]
-    assert difference(states[-1][0], a) < 1e-5
-    assert difference(alone, b[: len(alone)]) < 1e-5
+    assert measure_difference(states[-1][0], a) < 1e-5
+    assert measure_difference(alone, b[: len(alone)]) < 1e-5

@@ -12,7 +12,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from bench.loading.adapt import adapt
-from bench.loading.certificate import certify, difference, signal
+from bench.loading.certificate import certify, make_signal, measure_difference
 from bench.types import EncoderError
 from encoders import musicnn
 from encoders.parts import tensorflow_checkpoint
@@ -56,12 +56,12 @@ def test_certificate(filled: musicnn.Musicnn) -> None:
 
 
 def test_hidden_layers_are_the_parts_of_a_frame(filled: musicnn.Musicnn) -> None:
-    audio = torch.stack([signal(8000, seed=1), torch.nn.functional.pad(signal(3000, seed=2), (0, 5000))])
+    audio = torch.stack([make_signal(8000, seed=1), torch.nn.functional.pad(make_signal(3000, seed=2), (0, 5000))])
     lengths = torch.tensor([8000, 3000])
     layers = filled.hidden_states(audio, lengths)
     assert [layer.shape for layer in layers] == [(2, 32, 561), *[(2, 32, 64)] * 3]
     assert torch.equal(torch.cat(layers, 2), filled(audio, lengths))
-    assert difference(filled(audio[1:, :3000])[0], filled(audio, lengths)[1, :12]) < 1e-5
+    assert measure_difference(filled(audio[1:, :3000])[0], filled(audio, lengths)[1, :12]) < 1e-5
 
 
 def test_loud_tones_stay_finite(filled: musicnn.Musicnn) -> None:

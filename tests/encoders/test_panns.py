@@ -9,7 +9,7 @@ import pytest
 import torch
 
 from bench.loading.adapt import adapt
-from bench.loading.certificate import certify, difference, signal
+from bench.loading.certificate import certify, make_signal, measure_difference
 from encoders import panns
 from tests.helpers import encoder_facts as recorded
 
@@ -48,7 +48,7 @@ def test_the_authors_code_answers_the_same() -> None:
 @pytest.mark.parametrize("rate", [16_000, 32_000])
 @pytest.mark.parametrize(("milliseconds", "frames"), [(20, 1), (310, 1), (629, 1), (630, 2), (1000, 3), (10_000, 31)])
 def test_frames_every_320_ms(rate: int, milliseconds: int, frames: int) -> None:
-    audio = signal(milliseconds * rate // 1000, seed=1)[None]
+    audio = make_signal(milliseconds * rate // 1000, seed=1)[None]
     assert narrow(rate)(audio).shape == (1, frames, NARROW[-1])
 
 
@@ -62,19 +62,19 @@ def test_certificate(rate: int) -> None:
 
 def test_padding_changes_nothing() -> None:
     encoder = narrow(16_000)
-    long, short = signal(60_000, seed=2), signal(23_333, seed=3)
+    long, short = make_signal(60_000, seed=2), make_signal(23_333, seed=3)
     batch = torch.nn.utils.rnn.pad_sequence([long, short], batch_first=True)
     batch[1, 23_333:] = 0.3
     first, second = encoder(batch, torch.tensor([60_000, 23_333]))
     alone = encoder(short[None])[0]
-    assert difference(encoder(long[None])[0], first) < 1e-5
-    assert difference(alone, second[: len(alone)]) < 1e-5
+    assert measure_difference(encoder(long[None])[0], first) < 1e-5
+    assert measure_difference(alone, second[: len(alone)]) < 1e-5
 
 
 def test_spectrum_at_32_khz_is_librosa_s() -> None:
     """By its definition, in float64: Hann window, frames centred with reflection, Slaney's triangles of area 1."""
     encoder = narrow(32_000)
-    clip = signal(6400, seed=6)
+    clip = make_signal(6400, seed=6)
     padded = np.pad(clip.double().numpy(), 512, mode="reflect")
     frames = np.lib.stride_tricks.sliding_window_view(padded, 1024)[::320]
     power = np.abs(np.fft.rfft(frames * np.hanning(1025)[:-1])) ** 2

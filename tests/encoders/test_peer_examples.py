@@ -10,7 +10,7 @@ import pytest
 
 from bench.audio import torchaudio_safe
 from bench.loading.certificate import certify
-from bench.loading.sources import resolve
+from bench.loading.sources import resolve_encoder
 from bench.types import Certificate, EncoderSpec
 
 SMALL = """dict(hidden_size=16, num_hidden_layers=2, num_attention_heads=2, intermediate_size=24, conv_dim=[8] * 7,
@@ -118,7 +118,7 @@ def example(request: pytest.FixtureRequest, tmp_path: Path) -> tuple[Certificate
     torchaudio_safe.install()
     source, faults = EXAMPLES[request.param]
     (tmp_path / f"{request.param}_encoder.py").write_text(source)
-    spec = resolve(str(tmp_path / f"{request.param}_encoder.py"), {}, hf=no_hub)
+    spec = resolve_encoder(str(tmp_path / f"{request.param}_encoder.py"), {}, hf=no_hub)
     return certify(spec.load("cpu")), faults
 
 

@@ -6,12 +6,12 @@ from pathlib import Path
 
 import pytest
 
-from bench.loading.sources import discover, resolve
+from bench.loading.sources import discover_encoders, resolve_encoder
 from bench.types import Encoder, EncoderSpec
 from encoders import hf
 from tests.encoders.test_encoders import save
 
-BUNDLED, _ = discover(Path(__file__).parents[2] / "encoders")
+BUNDLED, _ = discover_encoders(Path(__file__).parents[2] / "encoders")
 PUBLISHED = {name: spec for name, spec in BUNDLED.items() if spec.load_weights is hf.load_folder}
 
 
@@ -36,7 +36,7 @@ def test_a_row_says_where_from_under_what_licence_and_trained_on_what(
 
 def test_a_folder_of_one_s_own(tmp_path: Path) -> None:
     folder = save(tmp_path / "mine", "hubert-group")
-    spec = resolve(f"hubert-base={folder}", BUNDLED, hf.build_spec)
+    spec = resolve_encoder(f"hubert-base={folder}", BUNDLED, hf.build_spec)
     assert (spec.name, spec.revision) == ("hubert-base", "mine of the user")
     encoder = spec.load("cpu")
     assert isinstance(encoder, Encoder)

@@ -11,7 +11,7 @@ import torch
 from torch import nn
 
 from bench.loading.adapt import adapt
-from bench.loading.certificate import certify, signal
+from bench.loading.certificate import certify, make_signal
 from encoders import campplus, simam, xvector
 from tests.helpers import encoder_facts as recorded
 
@@ -93,7 +93,7 @@ def test_certificate(family: str) -> None:
 @pytest.mark.parametrize("samples", [1, 399, 880, 9000])
 def test_one_thing_about_a_clip_however_short(family: str, samples: int) -> None:
     encoder = narrow(family)
-    output = encoder(signal(samples, seed=1)[None])
+    output = encoder(make_signal(samples, seed=1)[None])
     frames = samples // 160 + 1 if family == "xvector" else max(1, (samples - 400) // 160 + 1)
     assert output.shape == (1, frames, encoder.output_dim)
     assert output.isfinite().all()

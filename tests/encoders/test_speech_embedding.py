@@ -11,8 +11,8 @@ import pytest
 import torch
 
 from bench.loading.adapt import adapt
-from bench.loading.certificate import certify, difference, signal
-from bench.loading.fingerprint import fingerprint
+from bench.loading.certificate import certify, make_signal, measure_difference
+from bench.loading.fingerprint import compute_fingerprint
 from bench.types import EncoderError
 from encoders import speech_embedding as module
 from encoders.speech_embedding import Array, SpeechEmbedding
@@ -46,26 +46,26 @@ def test_certificate() -> None:
 
 @pytest.mark.parametrize(("samples", "frames"), [(1, 1), (1279, 1), (1280, 2), (16_000, 13)])
 def test_frames_every_80_ms(samples: int, frames: int) -> None:
-    assert made()(signal(samples, seed=1)[None]).shape == (1, frames, 96)
+    assert made()(make_signal(samples, seed=1)[None]).shape == (1, frames, 96)
 
 
 def test_a_window_is_centred_and_a_clip_alone() -> None:
-    clip = signal(20_000, seed=2)
+    clip = make_signal(20_000, seed=2)
     changed = clip.clone()
     changed[6 * 1280 + 6256 :] = 0
     pairs = zip(made()(clip[None])[0], made()(changed[None])[0], strict=True)
-    assert [difference(a[None], b[None]) > 1e-5 for a, b in pairs] == [i > 6 for i in range(16)]
+    assert [measure_difference(a[None], b[None]) > 1e-5 for a, b in pairs] == [i > 6 for i in range(16)]
     batch = made()(torch.stack([changed, clip]), torch.tensor([9000, 20_000]))
-    assert difference(made()(changed[None, :9000])[0], batch[0, :8]) < 1e-6
+    assert measure_difference(made()(changed[None, :9000])[0], batch[0, :8]) < 1e-6
     assert batch[0, 8:].abs().max() == 0
 
 
 def test_the_fingerprint_follows_the_hidden_networks() -> None:
-    first = fingerprint(adapt(made()))
-    assert fingerprint(adapt(made())) == first
-    assert fingerprint(adapt(copy.deepcopy(made()))) == first
-    assert fingerprint(adapt(made(seed=1))) != first
-    assert fingerprint(adapt(made(digest="two"))) != first
+    first = compute_fingerprint(adapt(made()))
+    assert compute_fingerprint(adapt(made())) == first
+    assert compute_fingerprint(adapt(copy.deepcopy(made()))) == first
+    assert compute_fingerprint(adapt(made(seed=1))) != first
+    assert compute_fingerprint(adapt(made(digest="two"))) != first
 
 
 def test_what_is_missing_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

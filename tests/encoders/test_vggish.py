@@ -7,7 +7,7 @@ import torch
 from torch import nn
 
 from bench.loading.adapt import adapt
-from bench.loading.certificate import certify, difference, signal
+from bench.loading.certificate import certify, make_signal, measure_difference
 from encoders import vggish, yamnet
 from encoders.parts.weights import fill
 from tests.helpers import encoder_facts as recorded
@@ -54,7 +54,7 @@ def test_the_authors_code_answers_the_same(family: str) -> None:
     [(100, 1, 1), (15_600, 1, 1), (15_601, 1, 2), (23_280, 1, 2), (23_281, 1, 3), (30_959, 1, 3), (30_960, 2, 3)],
 )
 def test_frames(samples: int, examples: int, patches: int) -> None:
-    audio = signal(samples, seed=1)[None]
+    audio = make_signal(samples, seed=1)[None]
     assert narrow("vggish")(audio).shape == (1, examples, 6)
     assert narrow("yamnet")(audio).shape == (1, patches, 8)
 
@@ -70,18 +70,18 @@ def test_certificate(family: str) -> None:
 @both
 def test_padding_changes_nothing(family: str) -> None:
     encoder = narrow(family)
-    long, short = signal(60_000, seed=2), signal(23_333, seed=3)
+    long, short = make_signal(60_000, seed=2), make_signal(23_333, seed=3)
     batch = nn.utils.rnn.pad_sequence([long, short], batch_first=True)
     batch[1, 23_333:] = 0.3
     first, second = encoder(batch, torch.tensor([60_000, 23_333]))
     alone = encoder(short[None])[0]
-    assert difference(encoder(long[None])[0], first) < 1e-5
-    assert difference(alone, second[: len(alone)]) < 1e-5
+    assert measure_difference(encoder(long[None])[0], first) < 1e-5
+    assert measure_difference(alone, second[: len(alone)]) < 1e-5
 
 
 def test_yamnet_hears_the_end_and_vggish_no_half_example() -> None:
-    clip = signal(16_000, seed=4)
+    clip = make_signal(16_000, seed=4)
     other = clip.clone()
     other[15_700:] *= -0.5
     assert torch.equal(narrow("vggish")(clip[None]), narrow("vggish")(other[None]))
-    assert difference(narrow("yamnet")(clip[None])[0], narrow("yamnet")(other[None])[0]) > 1e-3
+    assert measure_difference(narrow("yamnet")(clip[None])[0], narrow("yamnet")(other[None])[0]) > 1e-3

@@ -11,7 +11,7 @@ import torch
 from safetensors.torch import save_file
 from torch import nn
 
-from bench.loading.sources import resolve
+from bench.loading.sources import resolve_encoder
 from bench.types import ChoiceError, Encoder, EncoderError, EncoderSpec
 from encoders.parts.weights import Weights, fetch, fill, read_tensors
 from encoders.parts.wheels import open_member
@@ -126,14 +126,14 @@ def test_an_encoder_takes_the_users_copy(tmp_path: Path) -> None:
     bare = EncoderSpec("bare", lambda _: planted.Good())  # type: ignore[arg-type,return-value]
     bundled = {"own": own, "bare": bare}
     (tmp_path / "w.pt").touch()
-    spec = resolve(f"own={tmp_path}/w.pt", bundled, lambda _: own)
+    spec = resolve_encoder(f"own={tmp_path}/w.pt", bundled, lambda _: own)
     assert (spec.name, spec.revision) == ("own", "w.pt of the user")
     spec.load("cpu")
     assert seen == [tmp_path / "w.pt", "cpu"]
     with pytest.raises(ChoiceError, match="an encoder that has some"):
-        resolve(f"bare={tmp_path}/w.pt", bundled, lambda _: own)
+        resolve_encoder(f"bare={tmp_path}/w.pt", bundled, lambda _: own)
     with pytest.raises(ChoiceError, match="a file or folder"):
-        resolve(f"own={tmp_path}/absent", bundled, lambda _: own)
+        resolve_encoder(f"own={tmp_path}/absent", bundled, lambda _: own)
 
 
 def test_a_file_or_folder_of_a_wheel(tmp_path: Path) -> None:

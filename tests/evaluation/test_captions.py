@@ -16,7 +16,7 @@ from bench.datasets.dataset import prepare_dataset
 from bench.evaluation.captions import embed_captions, evaluate_captions
 from bench.evaluation.pipelines import choose_pipeline
 from bench.evaluation.scores import Evaluation
-from bench.extraction.load_encoder import freeze
+from bench.extraction.loaded import load_encoder
 from bench.leaderboard.files import predictions
 from bench.leaderboard.files.board_json import to_json
 from bench.leaderboard.summaries import build_board
@@ -94,7 +94,7 @@ def data(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 def run(chosen: Task, data: Path, cache: Path, encoder: Encoder) -> Evaluation:
     how = Settings("full", "strict", "cpu", "fp32", (0, 1, 2), cache, data, 1)
-    ready = freeze(toys.spec("ear", encoder), device="cpu", precision="fp32", cache=cache)
+    ready = load_encoder(toys.spec("ear", encoder), device="cpu", precision="fp32", cache=cache)
     found = prepare_dataset(chosen, "full", cache=cache, data=data)
     labelled = choose_pipeline(chosen).embed(chosen, found, ready, how, lambda clips, encoded: None)
     return choose_pipeline(chosen).evaluate(labelled, ready, chosen.probes[0], how)

@@ -15,12 +15,12 @@ from bench.discovery.bundled import find_bundled_encoders
 from bench.evaluation.clips import embed_clips, evaluate_clips
 from bench.evaluation.inputs import build_fit_splits
 from bench.evaluation.scores import Evaluation
-from bench.extraction.engine.local import Frozen
-from bench.extraction.load_encoder import freeze
+from bench.extraction.engine.local import LoadedEncoder
+from bench.extraction.loaded import load_encoder
 from bench.leaderboard.files import predictions
 from bench.metrics import equal_error_rate, mean_average_precision
 from bench.scoring.measure import compute_interval
-from bench.store.files import safe
+from bench.store.files import sanitize_name
 from bench.types import (
     ClassLabel,
     DataError,
@@ -53,16 +53,16 @@ def settings(data: Path, cache: Path) -> Settings:
     return Settings("full", "strict", "cpu", "fp32", (0, 1, 2), cache, data, 1)
 
 
-def ready(spec: EncoderSpec, cache: Path) -> Frozen:
-    return freeze(spec, device="cpu", precision="fp32", cache=cache)
+def ready(spec: EncoderSpec, cache: Path) -> LoadedEncoder:
+    return load_encoder(spec, device="cpu", precision="fp32", cache=cache)
 
 
 def run(task: Task, data: Path, cache: Path, spec: EncoderSpec | None = None) -> list[Evaluation]:
     chosen = settings(data, cache)
-    frozen = ready(spec or find_bundled_encoders()["logmel"], cache)
+    loaded = ready(spec or find_bundled_encoders()["logmel"], cache)
     found = prepare_dataset(task, "full", cache=cache, data=data)
-    labelled = embed_clips(task, found, frozen, chosen, lambda clips, encoded: None)
-    return [evaluate_clips(labelled, frozen, probe, chosen) for probe in task.probes]
+    labelled = embed_clips(task, found, loaded, chosen, lambda clips, encoded: None)
+    return [evaluate_clips(labelled, loaded, probe, chosen) for probe in task.probes]
 
 
 def test_a_score_carries_its_proof(data: Path, tmp_path: Path) -> None:
@@ -295,15 +295,15 @@ def test_an_encoder_that_cannot_be_scored_says_why(
 
 
 def test_a_lying_hop_is_flagged(data: Path, tmp_path: Path) -> None:
-    frozen = ready(toys.spec("liar", planted.LyingHop()), tmp_path)
-    assert next(check.name for check in frozen.certificate.checks if not check.passed) == "hop"
+    loaded = ready(toys.spec("liar", planted.LyingHop()), tmp_path)
+    assert next(check.name for check in loaded.certificate.checks if not check.passed) == "hop"
     assert not run(toys.task(), data, tmp_path, toys.spec("liar", planted.LyingHop()))[1].score.certified
 
 
 def test_names_of_files() -> None:
-    assert safe("logmel") == "logmel"
-    assert safe("hf:a/b").startswith("hf_a_b-")
-    assert safe("hf:a/b") != safe("hf:a_b")
+    assert sanitize_name("logmel") == "logmel"
+    assert sanitize_name("hf:a/b").startswith("hf_a_b-")
+    assert sanitize_name("hf:a/b") != sanitize_name("hf:a_b")
 
 
 def test_full_suite_without_data_says_what_to_do(tmp_path: Path) -> None:

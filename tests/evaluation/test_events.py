@@ -14,8 +14,8 @@ import torch
 from bench.datasets.dataset import adapt_to_suite, prepare_dataset
 from bench.evaluation.events import CEILING, LabelledEvents, embed_events, evaluate_events
 from bench.evaluation.scores import Evaluation
-from bench.extraction.engine.local import Frozen
-from bench.extraction.load_encoder import freeze
+from bench.extraction.engine.local import LoadedEncoder
+from bench.extraction.loaded import load_encoder
 from bench.leaderboard.files import predictions
 from bench.leaderboard.files.board_json import to_json
 from bench.leaderboard.summaries import build_board
@@ -100,9 +100,9 @@ def data(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 def embedded(
     chosen: Task, data: Path, cache: Path, encoder: Encoder, policy: str | None = None
-) -> tuple[LabelledEvents, Frozen, Settings]:
+) -> tuple[LabelledEvents, LoadedEncoder, Settings]:
     how = Settings("full", "strict", "cpu", "fp32", (0, 1, 2), cache, data, 1)
-    ready = freeze(toys.spec("ear", encoder), device="cpu", precision="fp32", cache=cache)
+    ready = load_encoder(toys.spec("ear", encoder), device="cpu", precision="fp32", cache=cache)
     if policy:
         ready = replace(ready, certificate=replace(ready.certificate, policy=policy))
     found = prepare_dataset(chosen, "full", cache=cache, data=data)

@@ -9,7 +9,7 @@ import torch
 
 from bench.datasets.dataset import prepare_dataset
 from bench.evaluation.trials import embed_trials, evaluate_trials
-from bench.extraction.load_encoder import freeze
+from bench.extraction.loaded import load_encoder
 from bench.probes import Cosine
 from bench.types import EncoderSpec, Score, Settings, Splits, Trials
 from bench.verification.hard_pairs import HardPairSampler
@@ -66,10 +66,10 @@ def scored(encoder: str, listed: list[str], tmp_path: Path, **asked: object) -> 
     task = hums.task(split=Splits(train=None, valid=None), target=target, probes=(Cosine(),))
     how = Settings("full", "strict", "cpu", "fp32", (0,), tmp_path / "cache", tmp_path / "data", threads=1)
     spec = EncoderSpec(encoder, lambda device: ENCODERS[encoder]())  # type: ignore[arg-type, return-value]
-    frozen = freeze(spec, device="cpu", precision="fp32", cache=how.cache)
+    loaded = load_encoder(spec, device="cpu", precision="fp32", cache=how.cache)
     data = prepare_dataset(task, "full", cache=how.cache, data=how.data)
-    labelled = embed_trials(task, data, frozen, how, lambda clips, now: None)
-    return evaluate_trials(labelled, frozen, task.probes[0], how).score
+    labelled = embed_trials(task, data, loaded, how, lambda clips, now: None)
+    return evaluate_trials(labelled, loaded, task.probes[0], how).score
 
 
 WRONG_WORDS = "non-targets of same speaker, other language"  # TW

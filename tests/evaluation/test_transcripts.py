@@ -16,7 +16,7 @@ from bench.datasets.dataset import adapt_to_suite, prepare_dataset
 from bench.evaluation.pipelines import choose_pipeline
 from bench.evaluation.scores import Evaluation
 from bench.evaluation.transcripts import CUT, embed_transcripts, evaluate_transcripts
-from bench.extraction.load_encoder import freeze
+from bench.extraction.loaded import load_encoder
 from bench.extraction.pooled import Progress
 from bench.leaderboard.files import predictions
 from bench.metrics.error_rates import build_word_error_rate_inverse, to_plain_words
@@ -70,7 +70,7 @@ def data(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 def run(chosen: Task, data: Path, cache: Path, seeds: tuple[int, ...] = (0, 1)) -> Evaluation:
     how = Settings("full", "strict", "cpu", "fp32", seeds, cache, data, 1)
-    ready = freeze(toys.spec("ear", Spectrum()), device="cpu", precision="fp32", cache=cache)
+    ready = load_encoder(toys.spec("ear", Spectrum()), device="cpu", precision="fp32", cache=cache)
     told = choose_pipeline(chosen)
     assert told == (embed_transcripts, evaluate_transcripts)
     found = prepare_dataset(chosen, "full", cache=cache, data=data)

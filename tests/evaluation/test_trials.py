@@ -12,7 +12,7 @@ import pytest
 from bench.datasets.dataset import prepare_dataset
 from bench.evaluation.pipelines import choose_pipeline
 from bench.evaluation.scores import Evaluation
-from bench.extraction.load_encoder import freeze
+from bench.extraction.loaded import load_encoder
 from bench.leaderboard.files import predictions
 from bench.leaderboard.files.board_json import from_json, to_json
 from bench.leaderboard.files.sources import Source
@@ -32,12 +32,12 @@ ENCODERS = {"oracle": hums.Oracle, "confounded": hums.Confounded, "chance": hums
 
 def run(task: Task, name: str, data: Path, cache: Path) -> list[Evaluation]:
     settings = Settings("full", "strict", "cpu", "fp32", (0,), cache, data, threads=1)
-    frozen = freeze(toys.spec(name, ENCODERS[name]()), device="cpu", precision="fp32", cache=cache)
+    loaded = load_encoder(toys.spec(name, ENCODERS[name]()), device="cpu", precision="fp32", cache=cache)
     own = choose_pipeline(task)
     labelled = own.embed(
-        task, prepare_dataset(task, "full", cache=cache, data=data), frozen, settings, lambda n, now: None
+        task, prepare_dataset(task, "full", cache=cache, data=data), loaded, settings, lambda n, now: None
     )
-    return [own.evaluate(labelled, frozen, probe, settings) for probe in task.probes]
+    return [own.evaluate(labelled, loaded, probe, settings) for probe in task.probes]
 
 
 @pytest.fixture(scope="module")

@@ -16,15 +16,15 @@ from hypothesis import strategies as st
 
 from bench.datasets import shards
 from bench.extraction import clip_chunks
-from bench.extraction.clip_chunks import Windows
+from bench.extraction.clip_chunks import ClipChunks
 from bench.extraction.engine import local
 from bench.extraction.engine.budget import Budget
-from bench.extraction.engine.decoder_pool import shared
-from bench.extraction.pooled import extract
+from bench.extraction.engine.decoder_pool import get_shared_pool
+from bench.extraction.pooled import extract_embeddings
 from bench.store.files import Store
 from bench.types import DataError, Embeddings, Shard
-from tests.extraction.test_pooled import Mean, nothing
-from tests.extraction.test_pooled import frozen as frozen_mean
+from tests.extraction.test_pooled import Mean, ignore_progress
+from tests.extraction.test_pooled import load_toy as frozen_mean
 from tests.helpers import toys
 
 pytestmark = pytest.mark.usefixtures("no_thread_is_left")
@@ -51,10 +51,10 @@ def test_a_shard_that_is_stored_is_not_read_ahead(
     three: list[Shard], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     store, log = Store(tmp_path), list[str]()
-    how = {"crop_in_s": None, "store": store, "threads": 1, "progress": nothing}
-    extract(three[1:2], frozen_mean(Mean()), **how)  # type: ignore[arg-type]
+    how = {"crop_in_s": None, "store": store, "threads": 1, "progress": ignore_progress}
+    extract_embeddings(three[1:2], frozen_mean(Mean()), **how)  # type: ignore[arg-type]
     reading(monkeypatch, log)
-    extract(three, frozen_mean(Mean()), **how)  # type: ignore[arg-type]
+    extract_embeddings(three, frozen_mean(Mean()), **how)  # type: ignore[arg-type]
     assert log == [three[0].path.name, three[2].path.name]
 
 
@@ -72,7 +72,9 @@ def test_the_encoder_has_the_next_shard_while_the_last_one_is_stored(
         write(self, path, made)
 
     monkeypatch.setattr("bench.store.files.Store._write", slow)
-    extract(three[:2], frozen_mean(encoder), crop_in_s=None, store=Store(tmp_path), threads=1, progress=nothing)
+    extract_embeddings(
+        three[:2], frozen_mean(encoder), crop_in_s=None, store=Store(tmp_path), threads=1, progress=ignore_progress
+    )
     assert seen[0] == 2
 
 
@@ -95,14 +97,14 @@ def test_windows_are_those_of_the_shard_that_is_asked_for(
         return iter("abc"[: shards[shard]])
 
     with ThreadPoolExecutor(1) as reader, pytest.MonkeyPatch.context() as patch:
-        patch.setattr("bench.extraction.clip_chunks.windows", made)
-        audio: Windows[Any] = Windows(
+        patch.setattr("bench.extraction.clip_chunks.read_chunks", made)
+        audio: ClipChunks[Any] = ClipChunks(
             range(len(shards)),  # type: ignore[arg-type]
             lambda: Running(reader),  # type: ignore[arg-type,return-value]
             stored.__contains__,
             lambda shard, number, window: (shard, number, window),
             None,
-            clip_chunks.Shape(1, 1, ahead),
+            clip_chunks.ChunkShape(1, 1, ahead),
         )
         for index, wholly in asked:
             if index < len(shards):
@@ -113,9 +115,9 @@ def test_windows_are_those_of_the_shard_that_is_asked_for(
 
 
 def test_large_batches_have_large_windows() -> None:
-    assert clip_chunks.for_pooling(Budget())[:2] == clip_chunks.for_frames()[:2] == (600, 256)
-    assert clip_chunks.for_pooling(Budget(160))[:2] == (2560, 1092)
-    assert clip_chunks.for_pooling(Budget(2560))[:2] == (6400, 2731)
+    assert clip_chunks.shape_for_pooling(Budget())[:2] == clip_chunks.shape_for_frames()[:2] == (600, 256)
+    assert clip_chunks.shape_for_pooling(Budget(160))[:2] == (2560, 1092)
+    assert clip_chunks.shape_for_pooling(Budget(2560))[:2] == (6400, 2731)
 
 
 def test_a_broken_shard_does_not_cost_the_one_before_it(three: list[Shard], tmp_path: Path) -> None:
@@ -125,9 +127,9 @@ def test_a_broken_shard_does_not_cost_the_one_before_it(three: list[Shard], tmp_
     store, counts = Store(tmp_path / "cache"), list[tuple[int, bool]]()
     how = {"crop_in_s": None, "store": store, "threads": 2, "progress": lambda *what: counts.append(what)}
     with pytest.raises(DataError, match=r"clip does not decode.*x\.tar:0"):
-        extract([three[0], bad], frozen_mean(Mean()), **how)  # type: ignore[arg-type]
+        extract_embeddings([three[0], bad], frozen_mean(Mean()), **how)  # type: ignore[arg-type]
     counts.clear()
-    extract(three[:1], frozen_mean(Mean()), **how)  # type: ignore[arg-type]
+    extract_embeddings(three[:1], frozen_mean(Mean()), **how)  # type: ignore[arg-type]
     assert counts == [(12, False)]
 
 
@@ -148,15 +150,15 @@ def test_as_on_a_gpu_one_pass_at_a_time_and_the_same_bits(
             self.running -= 1
             return super().forward(audio, lengths)
 
-    how = {"crop_in_s": None, "threads": 2, "progress": nothing}
+    how = {"crop_in_s": None, "threads": 2, "progress": ignore_progress}
     small = Budget(1.0)
-    plain = extract(three, replace(frozen_mean(Mean()), budget=small), store=Store(tmp_path / "cpu"), **how)  # type: ignore[arg-type]
-    fill, count = local.on_device, local.numbers
-    monkeypatch.setattr(local, "on_device", lambda audio, ready: fill(audio, replace(ready, device="cpu")))
-    monkeypatch.setattr(local, "numbers", lambda values, device: count(values, "cpu"))
+    plain = extract_embeddings(three, replace(frozen_mean(Mean()), budget=small), store=Store(tmp_path / "cpu"), **how)  # type: ignore[arg-type]
+    fill, count = local.pad_on_device, local.to_tensor
+    monkeypatch.setattr(local, "pad_on_device", lambda audio, ready: fill(audio, replace(ready, device="cpu")))
+    monkeypatch.setattr(local, "to_tensor", lambda values, device: count(values, "cpu"))
     ready = replace(frozen_mean(Alone()), device="cuda:0", budget=small)
-    found = extract(three, ready, store=Store(tmp_path / "gpu"), decoders=decoders, **how)  # type: ignore[arg-type]
-    shared(1).close()
+    found = extract_embeddings(three, ready, store=Store(tmp_path / "gpu"), decoders=decoders, **how)  # type: ignore[arg-type]
+    get_shared_pool(1).close()
     assert found.vectors.tobytes() == plain.vectors.tobytes()
     assert found.keys == plain.keys
     assert len(at_a_time) > 3

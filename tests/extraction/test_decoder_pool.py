@@ -21,16 +21,16 @@ from hypothesis import strategies as st
 
 from bench.audio import decode
 from bench.datasets import audio_lists, shards
-from bench.extraction.engine.decoder_pool import Decoder, Decoders, shared
+from bench.extraction.engine.decoder_pool import DecoderPool, DecoderProcess, get_shared_pool
 from bench.extraction.frames import extract_frames
-from bench.extraction.pcm_cache import KeptAudio
-from bench.extraction.pooled import extract
+from bench.extraction.pcm_cache import PcmCache
+from bench.extraction.pooled import extract_embeddings
 from bench.plugin import scheduling
 from bench.store.files import Store
 from bench.types import BenchError, ChoiceError, DataError, Shard
 from tasks.mini.write import encode_flac
 from tests.datasets.test_shards import LABEL, SOUND, tar
-from tests.extraction.test_pooled import Mean, frozen, nothing
+from tests.extraction.test_pooled import Mean, ignore_progress, load_toy
 from tests.helpers import toys
 
 ROOT = Path(__file__).parents[2]
@@ -39,8 +39,8 @@ pytestmark = pytest.mark.skipif(not hasattr(os, "memfd_create"), reason="needs m
 
 
 @pytest.fixture(scope="module")
-def decoders() -> Iterator[Decoders]:
-    own = Decoders(2)
+def decoders() -> Iterator[DecoderPool]:
+    own = DecoderPool(2)
     yield own
     own.close()
 
@@ -49,7 +49,7 @@ def decoders() -> Iterator[Decoders]:
 def _none_is_left() -> Iterator[None]:
     yield
     for count in (1, 2):
-        shared(count).close()
+        get_shared_pool(count).close()
 
 
 def shard_of(folder: Path, members: list[tuple[str, bytes]]) -> Shard:
@@ -74,30 +74,32 @@ def mixed(tmp_path: Path) -> Shard:
 def test_embeddings_do_not_depend_on_who_decodes(mixed: Shard, tmp_path: Path) -> None:
     folder = toys.write_dataset(tmp_path / "tones")
     found = [mixed, *(shards.verify_shard(path) for path in sorted(folder.glob("*.tar")))]
-    how = {"crop_in_s": 0.2, "threads": 2, "progress": nothing}
+    how = {"crop_in_s": 0.2, "threads": 2, "progress": ignore_progress}
     seen = []
     for count in (0, 1, 2):
-        out = extract(found, frozen(Mean()), store=Store(tmp_path / str(count)), decoders=count, **how)  # type: ignore[arg-type]
+        out = extract_embeddings(found, load_toy(Mean()), store=Store(tmp_path / str(count)), decoders=count, **how)  # type: ignore[arg-type]
         seen.append((out.vectors.tobytes(), out.keys, out.seconds.tobytes(), out.sidecars))
         (part, *_) = extract_frames(
-            found, frozen(Mean()), store=Store(tmp_path / f"frames-{count}"), decoders=count, **how
+            found, load_toy(Mean()), store=Store(tmp_path / f"frames-{count}"), decoders=count, **how
         )  # type: ignore[arg-type]
         seen[-1] += (part.frames.tobytes(), part.spans.tobytes())  # type: ignore[assignment]
     assert seen[0] == seen[1] == seen[2]
 
 
 def test_kept_audio_is_written_and_read(mixed: Shard, tmp_path: Path) -> None:
-    how = {"crop_in_s": None, "threads": 1, "progress": nothing}
-    plain = extract([mixed], frozen(Mean()), store=Store(tmp_path / "0"), **how)  # type: ignore[arg-type]
-    kept = KeptAudio(tmp_path / "audio")
+    how = {"crop_in_s": None, "threads": 1, "progress": ignore_progress}
+    plain = extract_embeddings([mixed], load_toy(Mean()), store=Store(tmp_path / "0"), **how)  # type: ignore[arg-type]
+    kept = PcmCache(tmp_path / "audio")
     for again in ("1", "2"):
-        out = extract([mixed], frozen(Mean()), store=Store(tmp_path / again), decoded=kept, decoders=1, **how)  # type: ignore[arg-type]
+        out = extract_embeddings(
+            [mixed], load_toy(Mean()), store=Store(tmp_path / again), decoded=kept, decoders=1, **how
+        )  # type: ignore[arg-type]
         assert out.vectors.tobytes() == plain.vectors.tobytes()
         assert (out.keys, out.sidecars) == (plain.keys, plain.sidecars)
     assert kept.find(mixed, toys.RATE) is not None
 
 
-def test_loose_files_are_read_where_they_lie(decoders: Decoders, tmp_path: Path) -> None:
+def test_loose_files_are_read_where_they_lie(decoders: DecoderPool, tmp_path: Path) -> None:
     (tmp_path / "ä.flac").write_bytes(SOUND)
     told = {"folder": str(tmp_path), "files": [["k", "ä.flac", len(SOUND), {"label": 1}]]}
     listed = tmp_path / f"corpus{audio_lists.SUFFIX}"
@@ -130,7 +132,7 @@ def test_places_are_where_the_samples_are(made: list[tuple[bytes, dict[str, int]
         assert there == [(s.key, s.audio, s.size, s.sidecar, s.where) for s in shards.read_samples(shard)]
 
 
-def test_more_audio_than_last_time(decoders: Decoders, tmp_path: Path) -> None:
+def test_more_audio_than_last_time(decoders: DecoderPool, tmp_path: Path) -> None:
     """The memory between two processes has no size of its own, and what it held before does not come back."""
     lengths = [10, 200_000, 7]
     rng = np.random.default_rng(0)
@@ -165,13 +167,13 @@ def test_the_same_error_whoever_reads(members: list[tuple[str, bytes]], tmp_path
     told = []
     for count in (0, 1):
         with pytest.raises(DataError) as caught:
-            extract(
+            extract_embeddings(
                 [shard],
-                frozen(Mean()),
+                load_toy(Mean()),
                 crop_in_s=None,
                 store=Store(tmp_path / str(count)),
                 threads=1,
-                progress=nothing,
+                progress=ignore_progress,
                 decoders=count,
             )
         told.append(re.sub(r"opening \d+", "opening a file", str(caught.value)))
@@ -179,7 +181,7 @@ def test_the_same_error_whoever_reads(members: list[tuple[str, bytes]], tmp_path
 
 
 def test_a_listing_that_ends_in_an_error_or_early_is_not_mixed_up_with_the_next(
-    decoders: Decoders, mixed: Shard, tmp_path: Path
+    decoders: DecoderPool, mixed: Shard, tmp_path: Path
 ) -> None:
     bad = shard_of(tmp_path / "bad", [("a.flac", SOUND), ("a.json", LABEL), ("b.flac", SOUND)])
     with pytest.raises(DataError, match="sidecar missing"):
@@ -192,7 +194,7 @@ def test_a_listing_that_ends_in_an_error_or_early_is_not_mixed_up_with_the_next(
 @pytest.mark.parametrize("what", ["heard", "entries"])
 def test_one_that_dies_is_one_clear_error_and_is_replaced(what: str, mixed: Shard) -> None:
     entries = list(shards.read_sample_refs(mixed))
-    decoder = Decoder()
+    decoder = DecoderProcess()
     ask = {"heard": lambda: decoder.heard(entries, toys.RATE), "entries": lambda: list(decoder.entries(mixed))}[what]
     try:
         assert len(ask()) == 9
@@ -211,7 +213,7 @@ def test_one_that_cannot_be_started_is_one_clear_error(mixed: Shard, monkeypatch
     there = descriptors()
     monkeypatch.setattr("subprocess.Popen", full)
     with pytest.raises(BenchError, match="cannot start a decoding process: got Resource temporarily unavailable"):
-        list(Decoder().entries(mixed))
+        list(DecoderProcess().entries(mixed))
     assert descriptors() <= there
 
 
@@ -221,8 +223,9 @@ def descriptors() -> set[str]:
 
 def test_they_end_with_the_process_that_asked_them(tmp_path: Path) -> None:
     script = (
-        "import time; from bench.extraction.engine.decoder_pool import shared; own = shared(2); own.start()\n"
-        "print(*(one.start().process.pid for one in own.each), flush=True); time.sleep(60)"
+        "import time; from bench.extraction.engine.decoder_pool import get_shared_pool\n"
+        "pool = get_shared_pool(2); pool.start()\n"
+        "print(*(one.start().process.pid for one in pool.each), flush=True); time.sleep(60)"
     )
     running = subprocess.Popen([sys.executable, "-c", script], stdout=subprocess.PIPE, cwd=ROOT, text=True)
     assert running.stdout is not None

@@ -13,20 +13,20 @@ from hypothesis import strategies as st
 
 from bench.datasets import shards
 from bench.extraction.engine import local
-from bench.extraction.engine.local import Frozen
-from bench.extraction.frames import extract_frames, frames_stored_as, timed
-from bench.extraction.pooled import Piece, stored_as
+from bench.extraction.engine.local import LoadedEncoder
+from bench.extraction.frames import compute_frames_address, extract_frames, time_frames
+from bench.extraction.pooled import Piece, compute_pooled_address
 from bench.store import frame_files
 from bench.store.files import Store
-from bench.store.frame_files import Frames, Writer
+from bench.store.frame_files import Frames, FrameWriter
 from bench.types import Clip, DataError, Encoder, EncoderError, Policy, Shard
 from tasks.mini.write import write_shards
-from tests.extraction.test_pooled import Broken, Mean, nothing
+from tests.extraction.test_pooled import Broken, Mean, ignore_progress
 from tests.helpers import toys
 
 
-def frozen(encoder: Encoder, policy: Policy = "padded") -> Frozen:
-    return Frozen("mean", encoder, "0" * 64, toys.certificate(policy), "cpu", "fp32")
+def load_toy(encoder: Encoder, policy: Policy = "padded") -> LoadedEncoder:
+    return LoadedEncoder("mean", encoder, "0" * 64, toys.certificate(policy), "cpu", "fp32")
 
 
 @pytest.fixture
@@ -37,17 +37,21 @@ def folder(tmp_path: Path) -> Path:
 
 
 @pytest.fixture
-def found(folder: Path) -> list[Shard]:
+def toy_shards(folder: Path) -> list[Shard]:
     return [shards.verify_shard(path) for path in sorted(folder.glob("*.tar"))]
 
 
-def extracted(found: list[Shard], ready: Frozen, cache: Path, crop_in_s: float | None = None) -> list[Frames]:
-    return extract_frames(found, ready, crop_in_s=crop_in_s, store=Store(cache), threads=2, progress=nothing)
+def extract_all(
+    toy_shards: list[Shard], ready: LoadedEncoder, cache: Path, crop_in_s: float | None = None
+) -> list[Frames]:
+    return extract_frames(
+        toy_shards, ready, crop_in_s=crop_in_s, store=Store(cache), threads=2, progress=ignore_progress
+    )
 
 
 @pytest.mark.parametrize("policy", ["padded", "equal_length", "single"])
-def test_every_valid_frame_with_its_time(found: list[Shard], policy: Policy, tmp_path: Path) -> None:
-    parts = extracted(found, frozen(Mean(), policy), tmp_path)
+def test_every_valid_frame_with_its_time(toy_shards: list[Shard], policy: Policy, tmp_path: Path) -> None:
+    parts = extract_all(toy_shards, load_toy(Mean(), policy), tmp_path)
     assert [len(part.keys) for part in parts] == [6, 6]
     for at in range(12):
         part, index = parts[at // 6], at % 6
@@ -61,9 +65,9 @@ def test_every_valid_frame_with_its_time(found: list[Shard], policy: Policy, tmp
         assert part.sidecars[index]["label"] == toys.CLASSES[at % 3]
 
 
-def test_frames_of_crops_know_when_they_are(found: list[Shard], tmp_path: Path) -> None:
-    whole = extracted(found, frozen(Mean()), tmp_path)[0]
-    cropped = extracted(found, frozen(Mean()), tmp_path, crop_in_s=0.15)[0]
+def test_frames_of_crops_know_when_they_are(toy_shards: list[Shard], tmp_path: Path) -> None:
+    whole = extract_all(toy_shards, load_toy(Mean()), tmp_path)[0]
+    cropped = extract_all(toy_shards, load_toy(Mean()), tmp_path, crop_in_s=0.15)[0]
     for index in range(6):
         frames, spans = cropped.clip(index)
         every, times = whole.clip(index)
@@ -80,7 +84,7 @@ def test_resampling_does_not_move_the_end(tmp_path: Path) -> None:
 
     audio = np.zeros(22051, dtype=np.int16)
     write_shards(tmp_path, "test", [Sample("a", audio, 22050, {"label": "low"})])
-    part = extracted([shards.verify_shard(tmp_path / "test_0000000.tar")], frozen(Mean()), tmp_path / "cache")[0]
+    part = extract_all([shards.verify_shard(tmp_path / "test_0000000.tar")], load_toy(Mean()), tmp_path / "cache")[0]
     assert part.seconds[0] == 22051 / 22050
     assert part.spans[-1, 1] == part.seconds[0]
 
@@ -88,22 +92,22 @@ def test_resampling_does_not_move_the_end(tmp_path: Path) -> None:
 def test_frames_outside_the_clip_are_left_out_and_its_end_is_that_of_the_file() -> None:
     output = np.arange(5, dtype=np.float32)[:, None]
     clip = Clip("a", np.zeros(320, dtype=np.float32), toys.RATE, {}, "x", 320 / toys.RATE)
-    frames, spans = timed(output, Piece(0, 0, clip.audio), clip, toys.certificate(hop=160.0, first=-320.0))
+    frames, spans = time_frames(output, Piece(0, 0, clip.audio), clip, toys.certificate(hop=160.0, first=-320.0))
     assert frames[:, 0].tolist() == [1, 2, 3]
     assert spans == pytest.approx(np.array([[0, 80], [80, 240], [240, 320]]) / toys.RATE)
     short = replace(clip, audio=clip.audio[:4], seconds=3.3 / toys.RATE)  # resampling rounded 3.3 samples up
-    _, spans = timed(output, Piece(0, 0, short.audio), short, toys.certificate(hop=1.0, first=0.0))
+    _, spans = time_frames(output, Piece(0, 0, short.audio), short, toys.certificate(hop=1.0, first=0.0))
     assert spans[:, 1] * toys.RATE == pytest.approx([0.5, 1.5, 2.5, 3.3, 3.3])
     assert (spans[:, 1] >= spans[:, 0]).all()
 
 
 def test_frames_of_padding_are_not_kept() -> None:
     audio = [np.zeros(n, dtype=np.float32) for n in (320, 640, 100)]
-    with local.engine(frozen(Mean()), 1) as running:
+    with local.start_engine(load_toy(Mean()), 1) as running:
         assert [len(one) for one in running.frames(audio, where="x")] == [2, 4, 1]
 
 
-def test_found_again_without_the_encoder_and_resumed_by_shard(found: list[Shard], tmp_path: Path) -> None:
+def test_found_again_without_the_encoder_and_resumed_by_shard(toy_shards: list[Shard], tmp_path: Path) -> None:
     class Dies(Mean):
         def forward(self, audio: torch.Tensor, lengths: torch.Tensor | None = None) -> torch.Tensor:
             if len(self.calls) == 1:
@@ -112,22 +116,27 @@ def test_found_again_without_the_encoder_and_resumed_by_shard(found: list[Shard]
 
     store, seen = Store(tmp_path / "cache"), []
     with pytest.raises(KeyboardInterrupt):
-        extract_frames(found, frozen(Dies()), crop_in_s=None, store=store, threads=1, progress=nothing)
+        extract_frames(toy_shards, load_toy(Dies()), crop_in_s=None, store=store, threads=1, progress=ignore_progress)
     assert len(list((tmp_path / "cache").rglob("*.safetensors"))) == 1
     assert not list((tmp_path / "cache").rglob("*.tmp"))
     encoder = Mean()
     for _ in range(2):
         parts = extract_frames(
-            found, frozen(encoder), crop_in_s=None, store=store, threads=1, progress=lambda *what: seen.append(what)
+            toy_shards,
+            load_toy(encoder),
+            crop_in_s=None,
+            store=store,
+            threads=1,
+            progress=lambda *what: seen.append(what),
         )
     assert len(encoder.calls) == 1
     assert seen == [(6, False), (6, True), (6, False), (6, False)]
     assert sum(len(part.keys) for part in parts) == 12
 
 
-def test_goes_on_within_a_shard(found: list[Shard], tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("bench.extraction.clip_chunks.WINDOW_IN_CLIPS", 2)
-    whole = extracted(found[:1], frozen(Mean()), tmp_path / "whole")[0]
+def test_goes_on_within_a_shard(toy_shards: list[Shard], tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("bench.extraction.clip_chunks.CHUNK_IN_CLIPS", 2)
+    whole = extract_all(toy_shards[:1], load_toy(Mean()), tmp_path / "whole")[0]
 
     class Dies(Mean):
         def forward(self, audio: torch.Tensor, lengths: torch.Tensor | None = None) -> torch.Tensor:
@@ -137,11 +146,13 @@ def test_goes_on_within_a_shard(found: list[Shard], tmp_path: Path, monkeypatch:
 
     cache, encoder, seen = tmp_path / "cache", Mean(), []
     with pytest.raises(KeyboardInterrupt):
-        extract_frames(found[:1], frozen(Dies()), crop_in_s=None, store=Store(cache), threads=1, progress=nothing)
+        extract_frames(
+            toy_shards[:1], load_toy(Dies()), crop_in_s=None, store=Store(cache), threads=1, progress=ignore_progress
+        )
     assert len(list((cache / "frames").rglob("*.part-*"))) == 2
     (again,) = extract_frames(
-        found[:1],
-        frozen(encoder),
+        toy_shards[:1],
+        load_toy(encoder),
         crop_in_s=None,
         store=Store(cache),
         threads=1,
@@ -154,19 +165,21 @@ def test_goes_on_within_a_shard(found: list[Shard], tmp_path: Path, monkeypatch:
     assert [path.suffix for path in (cache / "frames").rglob("*") if path.is_file()] == [".safetensors"]
 
 
-def test_frames_are_mapped(found: list[Shard], tmp_path: Path) -> None:
-    part = extracted(found, frozen(Mean()), tmp_path)[0]
+def test_frames_are_mapped(toy_shards: list[Shard], tmp_path: Path) -> None:
+    part = extract_all(toy_shards, load_toy(Mean()), tmp_path)[0]
     assert isinstance(part.frames, np.memmap)
     assert not part.frames.flags.writeable
     frames, _ = part.clip(3)
     assert np.shares_memory(frames, part.frames)
 
 
-def test_the_file_is_safetensors(found: list[Shard], tmp_path: Path) -> None:
+def test_the_file_is_safetensors(toy_shards: list[Shard], tmp_path: Path) -> None:
     from safetensors.numpy import load_file
 
-    part = extracted(found, frozen(Mean()), tmp_path)[0]
-    path = next((tmp_path / "frames").rglob(f"{frames_stored_as(found[0], frozen(Mean()), None)}.safetensors"))
+    part = extract_all(toy_shards, load_toy(Mean()), tmp_path)[0]
+    path = next(
+        (tmp_path / "frames").rglob(f"{compute_frames_address(toy_shards[0], load_toy(Mean()), None)}.safetensors")
+    )
     tensors = load_file(path)
     assert np.array_equal(tensors["frames"], part.frames)
     assert np.array_equal(tensors["spans"], part.spans)
@@ -179,13 +192,13 @@ def test_store_round_trip(tmp_path_factory: pytest.TempPathFactory, sizes: list[
     rng = np.random.default_rng(0)
     clips = [(rng.standard_normal((t, dim)).astype(np.float32), rng.random((t, 2))) for t in sizes]
 
-    def make(writer: Writer) -> None:
+    def make(writer: FrameWriter) -> None:
         for at, (values, spans) in enumerate(clips):
             writer.add(values, spans, f"{text}{at}", at / 3, [{"onset": 0.1, "label": text}])  # type: ignore[arg-type]
 
     store = Store(tmp_path_factory.mktemp("store"))
     for _ in range(2):
-        part = frame_files.frames(store, "ab12", make)
+        part = frame_files.get_or_make_frames(store, "ab12", make)
         assert part.keys == tuple(f"{text}{at}" for at in range(len(sizes)))
         assert part.seconds.tolist() == [at / 3 for at in range(len(sizes))]
         assert part.sidecars[0] == [{"onset": 0.1, "label": text}]
@@ -195,8 +208,8 @@ def test_store_round_trip(tmp_path_factory: pytest.TempPathFactory, sizes: list[
 
 
 @pytest.mark.parametrize("damage", ["truncate", "flip a frame", "flip a key", "header", "foreign", "empty"])
-def test_damage_is_noticed_and_repaired(damage: str, found: list[Shard], tmp_path: Path) -> None:
-    before = extracted(found[:1], frozen(Mean()), tmp_path)[0].frames.copy()
+def test_damage_is_noticed_and_repaired(damage: str, toy_shards: list[Shard], tmp_path: Path) -> None:
+    before = extract_all(toy_shards[:1], load_toy(Mean()), tmp_path)[0].frames.copy()
     (path,) = (tmp_path / "frames").rglob("*.safetensors")
     content = bytearray(path.read_bytes())
     if damage == "flip a frame":
@@ -207,20 +220,20 @@ def test_damage_is_noticed_and_repaired(damage: str, found: list[Shard], tmp_pat
         content[30] ^= 1
     path.write_bytes({"truncate": content[:-8], "foreign": b"junk" * 900, "empty": b""}.get(damage, content))
     with pytest.warns(UserWarning, match="damaged and are computed again"):
-        after = extracted(found[:1], frozen(Mean()), tmp_path)[0].frames
+        after = extract_all(toy_shards[:1], load_toy(Mean()), tmp_path)[0].frames
     assert np.array_equal(before, after)
 
 
-def test_stored_under_all_that_matters(found: list[Shard]) -> None:
-    base, shard = frozen(Mean()), found[0]
+def test_stored_under_all_that_matters(toy_shards: list[Shard]) -> None:
+    base, shard = load_toy(Mean()), toy_shards[0]
     other_hop = replace(base, certificate=replace(base.certificate, hop_in_samples=161.0))
     keys = {
-        frames_stored_as(shard, base, None),
-        frames_stored_as(shard, base, 5.0),
-        frames_stored_as(found[1], base, None),
-        frames_stored_as(shard, replace(base, precision="bf16"), None),
-        frames_stored_as(shard, other_hop, None),
-        stored_as(shard, base, None),
+        compute_frames_address(shard, base, None),
+        compute_frames_address(shard, base, 5.0),
+        compute_frames_address(toy_shards[1], base, None),
+        compute_frames_address(shard, replace(base, precision="bf16"), None),
+        compute_frames_address(shard, other_hop, None),
+        compute_pooled_address(shard, base, None),
     }
     assert len(keys) == 6
 
@@ -232,9 +245,9 @@ def test_stored_under_all_that_matters(found: list[Shard]) -> None:
         (Broken((6, 5, 3)), r"mean output: got \[6, 5, 3\]"),
     ],
 )
-def test_broken_output_stores_nothing(encoder: Encoder, message: str, found: list[Shard], tmp_path: Path) -> None:
+def test_broken_output_stores_nothing(encoder: Encoder, message: str, toy_shards: list[Shard], tmp_path: Path) -> None:
     with pytest.raises(EncoderError, match=message):
-        extracted(found, frozen(encoder), tmp_path)
+        extract_all(toy_shards, load_toy(encoder), tmp_path)
     assert not [path for path in (tmp_path / "frames").rglob("*") if path.is_file()]
 
 
@@ -242,9 +255,9 @@ def test_an_empty_shard_is_an_error(tmp_path: Path) -> None:
     from tests.datasets.test_shards import tar
 
     with pytest.raises(DataError, match="shard is empty"):
-        extracted([shards.verify_shard(tar(tmp_path / "x.tar", []))], frozen(Mean()), tmp_path)
+        extract_all([shards.verify_shard(tar(tmp_path / "x.tar", []))], load_toy(Mean()), tmp_path)
     with pytest.raises(DataError, match="no frames to store"):
-        frame_files.frames(Store(tmp_path), "ab12", lambda writer: None)
+        frame_files.get_or_make_frames(Store(tmp_path), "ab12", lambda writer: None)
 
 
 class Scaled(Mean):
@@ -256,21 +269,21 @@ class Scaled(Mean):
         return super().forward(audio, lengths) * self.factor
 
 
-def scaled(factor: float) -> Frozen:
+def scaled(factor: float) -> LoadedEncoder:
     encoder = Scaled()
     encoder.factor = factor
-    return frozen(encoder)
+    return load_toy(encoder)
 
 
-def halves(found: list[Shard], ready: Frozen, cache: Path) -> list[Frames]:
+def halves(toy_shards: list[Shard], ready: LoadedEncoder, cache: Path) -> list[Frames]:
     return extract_frames(
-        found, ready, crop_in_s=None, store=Store(cache), threads=1, progress=nothing, dtype="float16"
+        toy_shards, ready, crop_in_s=None, store=Store(cache), threads=1, progress=ignore_progress, dtype="float16"
     )
 
 
-def test_half_precision_rounds_and_halves_the_file(found: list[Shard], tmp_path: Path) -> None:
-    whole = extracted(found, scaled(10.0), tmp_path)
-    for part, exact in zip(halves(found, scaled(10.0), tmp_path), whole, strict=True):
+def test_half_precision_rounds_and_halves_the_file(toy_shards: list[Shard], tmp_path: Path) -> None:
+    whole = extract_all(toy_shards, scaled(10.0), tmp_path)
+    for part, exact in zip(halves(toy_shards, scaled(10.0), tmp_path), whole, strict=True):
         assert (part.frames.dtype, exact.frames.dtype) == (np.float16, np.float32)
         np.testing.assert_array_equal(part.frames, exact.frames.astype(np.float16))
         np.testing.assert_array_equal(part.spans, exact.spans)
@@ -281,9 +294,13 @@ def test_half_precision_rounds_and_halves_the_file(found: list[Shard], tmp_path:
 
 
 @pytest.mark.parametrize("factor", [1e8, 1e-4])
-def test_what_half_precision_does_not_hold_is_kept_in_single(factor: float, found: list[Shard], tmp_path: Path) -> None:
+def test_what_half_precision_does_not_hold_is_kept_in_single(
+    factor: float, toy_shards: list[Shard], tmp_path: Path
+) -> None:
     for part, exact in zip(
-        halves(found, scaled(factor), tmp_path), extracted(found, scaled(factor), tmp_path / "other"), strict=True
+        halves(toy_shards, scaled(factor), tmp_path),
+        extract_all(toy_shards, scaled(factor), tmp_path / "other"),
+        strict=True,
     ):
         assert part.frames.dtype == np.float32
         np.testing.assert_array_equal(part.frames, exact.frames)
@@ -295,7 +312,7 @@ def test_what_half_precision_does_not_hold_is_kept_in_single(factor: float, foun
 )
 def test_what_fits_comes_back_nearly_as_it_was(peak: float, values: list[float]) -> None:
     clip = np.array([*values, 1.0], dtype=np.float32)[:, None] * np.float32(peak)
-    if frame_files.fits(clip):
+    if frame_files.fits_fp16(clip):
         half = clip.astype(np.float16).astype(np.float32)
         assert np.isfinite(half).all()
         assert np.abs(half - clip).max() <= peak * 2.0**-11
@@ -306,16 +323,16 @@ def test_what_fits_comes_back_nearly_as_it_was(peak: float, values: list[float])
 def test_one_loud_clip_keeps_its_whole_shard_in_single_precision(tmp_path: Path) -> None:
     made: list[str] = []
 
-    def make(writer: Writer) -> None:
+    def make(writer: FrameWriter) -> None:
         made.append(writer.dtype)
         for index, value in enumerate((1.0, 65504.0, 65505.0, 3.0)):
             writer.add(np.full((2, 3), value, np.float32), np.zeros((2, 2)), str(index), 0.1, {})
 
-    part = frame_files.frames(Store(tmp_path), "ab12", make, "float16")
+    part = frame_files.get_or_make_frames(Store(tmp_path), "ab12", make, "float16")
     assert made == ["float16", "float32"]
     assert part.frames.dtype == np.float32
     assert part.frames[:, 0].tolist() == [1, 1, 65504, 65504, 65505, 65505, 3, 3]
-    assert np.isfinite(frame_files.frames(Store(tmp_path), "ab12", make, "float16").frames).all()
+    assert np.isfinite(frame_files.get_or_make_frames(Store(tmp_path), "ab12", make, "float16").frames).all()
     assert made == ["float16", "float32"]
 
 
@@ -323,15 +340,21 @@ def test_an_interruption_does_not_round_twice(tmp_path: Path) -> None:
     """Parts are kept in fp32: a shard that turns out to need fp32 has it from its first window on."""
     exact = np.full((1, 1), 1.0001, np.float32)
 
-    def make(writer: Writer) -> None:
-        kept = frame_files.part(Store(tmp_path), "ab12", 0, lambda w: w.add(exact, np.zeros((1, 2)), "a", 0.1, {}))
+    def make(writer: FrameWriter) -> None:
+        kept = frame_files.get_or_make_part(
+            Store(tmp_path), "ab12", 0, lambda w: w.add(exact, np.zeros((1, 2)), "a", 0.1, {})
+        )
         writer.add(*kept.clip(0), "a", 0.1, {})
         writer.add(np.full((1, 1), 1e5, np.float32), np.zeros((1, 2)), "b", 0.1, {})
 
-    assert frame_files.frames(Store(tmp_path), "ab12", make, "float16").frames[0, 0] == exact[0, 0]
+    assert frame_files.get_or_make_frames(Store(tmp_path), "ab12", make, "float16").frames[0, 0] == exact[0, 0]
 
 
-def test_the_format_is_part_of_the_address(found: list[Shard]) -> None:
-    ready = frozen(Mean())
-    assert frames_stored_as(found[0], ready, None) == frames_stored_as(found[0], ready, None, "float32")
-    assert frames_stored_as(found[0], ready, None) != frames_stored_as(found[0], ready, None, "float16")
+def test_the_format_is_part_of_the_address(toy_shards: list[Shard]) -> None:
+    ready = load_toy(Mean())
+    assert compute_frames_address(toy_shards[0], ready, None) == compute_frames_address(
+        toy_shards[0], ready, None, "float32"
+    )
+    assert compute_frames_address(toy_shards[0], ready, None) != compute_frames_address(
+        toy_shards[0], ready, None, "float16"
+    )

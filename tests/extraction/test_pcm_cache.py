@@ -16,12 +16,12 @@ from hypothesis import strategies as st
 from bench.audio import decode
 from bench.datasets import shards
 from bench.extraction.frames import extract_frames
-from bench.extraction.pcm_cache import KeptAudio, _wav, clip_of
-from bench.extraction.pooled import extract
+from bench.extraction.pcm_cache import PcmCache, _encode_wav, restore_clip
+from bench.extraction.pooled import extract_embeddings
 from bench.store.files import Store
 from bench.types import Clip, DataError, Shard
 from tests.datasets.test_shards import LABEL, SOUND, tar
-from tests.extraction.test_pooled import Mean, frozen, nothing
+from tests.extraction.test_pooled import Mean, ignore_progress, load_toy
 from tests.helpers import toys
 
 RATE = 16_000
@@ -51,16 +51,22 @@ def shard(tmp_path: Path) -> Shard:
     return shards.verify_shard(tar(tmp_path / "x.tar", members))
 
 
-def embedded(shard: Shard, cache: Path, decoded: KeptAudio | None) -> tuple[bytes, object, object, object]:
-    out = extract(
-        [shard], frozen(Mean()), crop_in_s=0.1, store=Store(cache), threads=2, progress=nothing, decoded=decoded
+def embedded(shard: Shard, cache: Path, decoded: PcmCache | None) -> tuple[bytes, object, object, object]:
+    out = extract_embeddings(
+        [shard],
+        load_toy(Mean()),
+        crop_in_s=0.1,
+        store=Store(cache),
+        threads=2,
+        progress=ignore_progress,
+        decoded=decoded,
     )
     return out.vectors.tobytes(), out.keys, out.seconds.tolist(), out.sidecars
 
 
 def read(sample: shards.Sample) -> Clip:
     audio, seconds = decode.decode_resampled(sample.audio, RATE, where=sample.where)
-    return clip_of(sample, audio, RATE, seconds)
+    return restore_clip(sample, audio, RATE, seconds)
 
 
 @given(st.lists(st.floats(-4, 4, width=32), min_size=1, max_size=40), st.booleans())
@@ -68,7 +74,7 @@ def test_every_clip_comes_back_bit_by_bit(values: list[float], short: bool) -> N
     audio = np.array(values, dtype=np.float32)
     if short:
         audio = (np.clip(np.rint(audio * 8192), -32768, 32767) / 32768 + 0.0).astype(np.float32)
-    data = _wav(audio, RATE)
+    data = _encode_wav(audio, RATE)
     assert soundfile.info(io.BytesIO(data)).subtype == "PCM_16" or not short
     told = {"sidecar": [1], "where": "x.tar:a", "seconds": 0.25}
     clip = read(shards.Sample("a", data, told, "kept"))  # type: ignore[arg-type]
@@ -80,7 +86,7 @@ def test_embeddings_do_not_depend_on_what_is_kept(
     shard: Shard, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     plain = embedded(shard, tmp_path / "plain", None)
-    kept = KeptAudio(tmp_path / "audio")
+    kept = PcmCache(tmp_path / "audio")
     assert embedded(shard, tmp_path / "first", kept) == plain
     assert sorted(path.suffix for path in kept.folder.iterdir() if path.suffix != ".lock") == [".sha256", ".tar"]
 
@@ -90,19 +96,25 @@ def test_embeddings_do_not_depend_on_what_is_kept(
     monkeypatch.setattr("soxr.resample", never)
     assert embedded(shard, tmp_path / "second", kept) == plain
     frames = extract_frames(
-        [shard], frozen(Mean()), crop_in_s=None, store=Store(tmp_path), threads=1, progress=nothing, decoded=kept
+        [shard],
+        load_toy(Mean()),
+        crop_in_s=None,
+        store=Store(tmp_path),
+        threads=1,
+        progress=ignore_progress,
+        decoded=kept,
     )
     assert frames[0].keys == tuple(f"folder/clip-{i}" for i in range(4))
 
 
 def test_another_rate_is_kept_beside_it(shard: Shard, tmp_path: Path) -> None:
-    kept = KeptAudio(tmp_path)
+    kept = PcmCache(tmp_path)
     assert kept.path(shard, 16_000) != kept.path(shard, 32_000)
     assert kept.find(shard, 16_000) is None
 
 
 def test_damaged_audio_is_decoded_again(shard: Shard, tmp_path: Path) -> None:
-    kept = KeptAudio(tmp_path / "audio")
+    kept = PcmCache(tmp_path / "audio")
     plain = embedded(shard, tmp_path / "first", kept)
     path = kept.path(shard, toys.RATE)
     content = bytearray(path.read_bytes())
@@ -116,7 +128,7 @@ def test_damaged_audio_is_decoded_again(shard: Shard, tmp_path: Path) -> None:
 
 def test_nothing_is_kept_of_a_shard_that_fails(tmp_path: Path) -> None:
     members = [("0.flac", SOUND), ("0.json", LABEL), ("1.flac", b"junk"), ("1.json", LABEL)]
-    bad, kept = shards.verify_shard(tar(tmp_path / "x.tar", members)), KeptAudio(tmp_path / "audio")
+    bad, kept = shards.verify_shard(tar(tmp_path / "x.tar", members)), PcmCache(tmp_path / "audio")
     with pytest.raises(DataError, match=r"clip does not decode.*x\.tar:1"):
         embedded(bad, tmp_path / "cache", kept)
     assert [path.suffix for path in kept.folder.iterdir()] == [".lock"]
@@ -125,7 +137,7 @@ def test_nothing_is_kept_of_a_shard_that_fails(tmp_path: Path) -> None:
 
 
 def test_one_keeps_at_a_time(shard: Shard, tmp_path: Path) -> None:
-    kept = KeptAudio(tmp_path / "audio")
+    kept = PcmCache(tmp_path / "audio")
     clip = Clip("a", np.zeros(5, dtype=np.float32), RATE, {}, "x", 0.1)
     with kept.keep(shard, RATE) as first:
         with kept.keep(shard, RATE) as second:
@@ -138,7 +150,7 @@ def test_one_keeps_at_a_time(shard: Shard, tmp_path: Path) -> None:
 
 
 def test_a_killed_run_leaves_nothing_that_is_used(shard: Shard, tmp_path: Path) -> None:
-    kept = KeptAudio(tmp_path / "audio")
+    kept = PcmCache(tmp_path / "audio")
 
     def killed() -> Iterator[None]:
         with kept.keep(shard, RATE) as keep:

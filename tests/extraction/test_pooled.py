@@ -13,8 +13,8 @@ import torch
 from bench.datasets import shards
 from bench.discovery.bundled import find_bundled_encoders
 from bench.extraction.engine import local
-from bench.extraction.engine.local import Frozen
-from bench.extraction.pooled import Progress, extract, stored_as
+from bench.extraction.engine.local import LoadedEncoder
+from bench.extraction.pooled import Progress, compute_pooled_address, extract_embeddings
 from bench.store.files import Store
 from bench.types import DataError, Embeddings, Encoder, EncoderError, Policy, Shard, UnavailableError
 from tests.helpers import toys
@@ -35,19 +35,21 @@ class Mean(torch.nn.Module):
         return audio.unfold(1, 160, 160).mean(2, keepdim=True).expand(-1, -1, 2)
 
 
-def frozen(encoder: Encoder, policy: Policy = "padded") -> Frozen:
-    return Frozen("mean", encoder, "0" * 64, toys.certificate(policy), "cpu", "fp32")
+def load_toy(encoder: Encoder, policy: Policy = "padded") -> LoadedEncoder:
+    return LoadedEncoder("mean", encoder, "0" * 64, toys.certificate(policy), "cpu", "fp32")
 
 
-def nothing(clips: int, encoded: bool) -> None:
+def ignore_progress(clips: int, encoded: bool) -> None:
     pass
 
 
-def encode(shard: Shard, ready: Frozen, *, crop_in_s: float | None, threads: int, progress: Progress) -> Embeddings:
+def encode(
+    shard: Shard, ready: LoadedEncoder, *, crop_in_s: float | None, threads: int, progress: Progress
+) -> Embeddings:
     """Pooled embeddings of one shard, computed now."""
     with tempfile.TemporaryDirectory() as cache:
         how = {"crop_in_s": crop_in_s, "threads": threads, "progress": progress}
-        return extract([shard], ready, store=Store(Path(cache)), **how)  # type: ignore[arg-type]
+        return extract_embeddings([shard], ready, store=Store(Path(cache)), **how)  # type: ignore[arg-type]
 
 
 @pytest.fixture
@@ -58,7 +60,7 @@ def shard(tmp_path: Path) -> Shard:
 
 @pytest.mark.parametrize("policy", ["padded", "equal_length", "single"])
 def test_pooled_over_valid_frames_in_shard_order(shard: Shard, policy: Policy) -> None:
-    out = encode(shard, frozen(Mean(), policy), crop_in_s=None, threads=2, progress=nothing)
+    out = encode(shard, load_toy(Mean(), policy), crop_in_s=None, threads=2, progress=ignore_progress)
     expected = [toys.tone(i % 3, i, 0.2 + 0.02 * (i % 20)) / 32768 for i in range(12)]
     for row, audio in enumerate(expected):
         frames = audio[: len(audio) // 160 * 160].reshape(-1, 160).mean(1)
@@ -68,8 +70,8 @@ def test_pooled_over_valid_frames_in_shard_order(shard: Shard, policy: Policy) -
 
 
 def test_all_crops_of_a_clip_count(shard: Shard) -> None:
-    whole = encode(shard, frozen(Mean()), crop_in_s=None, threads=1, progress=nothing)
-    cropped = encode(shard, frozen(Mean()), crop_in_s=0.1, threads=1, progress=nothing)
+    whole = encode(shard, load_toy(Mean()), crop_in_s=None, threads=1, progress=ignore_progress)
+    cropped = encode(shard, load_toy(Mean()), crop_in_s=0.1, threads=1, progress=ignore_progress)
     assert whole.vectors.shape == cropped.vectors.shape
     assert np.abs(whole.vectors - cropped.vectors).max() < 0.01  # a mean of a tone, over nearly the same samples
     assert not np.array_equal(whole.vectors, cropped.vectors)
@@ -77,10 +79,10 @@ def test_all_crops_of_a_clip_count(shard: Shard) -> None:
 
 def test_an_unsafe_encoder_never_sees_padding(shard: Shard) -> None:
     encoder = Mean()
-    encode(shard, frozen(encoder, "equal_length"), crop_in_s=None, threads=1, progress=nothing)
+    encode(shard, load_toy(encoder, "equal_length"), crop_in_s=None, threads=1, progress=ignore_progress)
     assert all(size == 1 for size, _ in encoder.calls)  # every clip of this shard has a length of its own
     encoder = Mean()
-    encode(shard, frozen(encoder, "padded"), crop_in_s=None, threads=1, progress=nothing)
+    encode(shard, load_toy(encoder, "padded"), crop_in_s=None, threads=1, progress=ignore_progress)
     assert max(size for size, _ in encoder.calls) == 12
 
 
@@ -88,36 +90,36 @@ def test_an_unsafe_encoder_never_sees_padding(shard: Shard) -> None:
 def test_every_bundled_encoder_agrees_alone_and_in_any_batch(
     name: str, shard: Shard, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from bench.extraction.load_encoder import freeze
+    from bench.extraction.loaded import load_encoder
 
     monkeypatch.setenv("HF_HUB_OFFLINE", "1")
 
     try:
-        ready = freeze(find_bundled_encoders()[name], device="cpu", precision="fp32", cache=tmp_path / "cache")
+        ready = load_encoder(find_bundled_encoders()[name], device="cpu", precision="fp32", cache=tmp_path / "cache")
     except UnavailableError as error:
         skip_without_weights(name, error)
     failed = {check.name for check in ready.certificate.checks if not check.passed}
     assert failed == ({"whole clip used"} if name == "constant" else set())
-    batched = encode(shard, ready, crop_in_s=None, threads=2, progress=nothing)
+    batched = encode(shard, ready, crop_in_s=None, threads=2, progress=ignore_progress)
     single = replace(ready, certificate=replace(ready.certificate, policy="single"))
-    alone = encode(shard, single, crop_in_s=None, threads=1, progress=nothing)
+    alone = encode(shard, single, crop_in_s=None, threads=1, progress=ignore_progress)
     scale = max(1.0, float(np.abs(alone.vectors).max()))
     assert np.abs(batched.vectors - alone.vectors).max() / scale <= 1e-5
 
 
 def test_threads_do_not_change_a_bit(shard: Shard, tmp_path: Path) -> None:
-    from bench.extraction.load_encoder import freeze
+    from bench.extraction.loaded import load_encoder
 
     for name in ("logmel", "random_conv"):
-        ready = freeze(find_bundled_encoders()[name], device="cpu", precision="fp32", cache=tmp_path / "cache")
-        one, four = (encode(shard, ready, crop_in_s=None, threads=n, progress=nothing).vectors for n in (1, 4))
+        ready = load_encoder(find_bundled_encoders()[name], device="cpu", precision="fp32", cache=tmp_path / "cache")
+        one, four = (encode(shard, ready, crop_in_s=None, threads=n, progress=ignore_progress).vectors for n in (1, 4))
         assert one.tobytes() == four.tobytes()
 
 
 def test_copies_share_weights_and_nothing_else() -> None:
     encoder = torch.nn.Linear(2, 2)
     encoder.state = []  # type: ignore[assignment]
-    copies = local.replicas(encoder, 2)  # type: ignore[arg-type]
+    copies = local.copy_encoder(encoder, 2)  # type: ignore[arg-type]
     first, second = copies.get(), copies.get()
     assert first.weight is second.weight  # type: ignore[attr-defined]
     assert first.state is not second.state  # type: ignore[attr-defined]
@@ -147,7 +149,7 @@ def test_broken_output_names_the_clip_and_stores_nothing(
 ) -> None:
     store = Store(tmp_path / "cache")
     with pytest.raises(EncoderError, match=message):
-        extract([shard], frozen(encoder), crop_in_s=None, store=store, threads=1, progress=nothing)
+        extract_embeddings([shard], load_toy(encoder), crop_in_s=None, store=store, threads=1, progress=ignore_progress)
     assert not list((tmp_path / "cache").rglob("*.safetensors"))
 
 
@@ -158,7 +160,7 @@ def test_an_encoder_that_raises_is_told_by_the_clip(shard: Shard) -> None:
 
     message = r"mean fails: got RuntimeError: kernel larger than the clip, .* 0\.42 s \[test_0000000\.tar:test-"
     with pytest.raises(EncoderError, match=message):
-        encode(shard, frozen(TooShort(), "single"), crop_in_s=None, threads=1, progress=nothing)
+        encode(shard, load_toy(TooShort(), "single"), crop_in_s=None, threads=1, progress=ignore_progress)
 
 
 def test_a_clip_that_does_not_decode_stops_its_shard(tmp_path: Path) -> None:
@@ -166,7 +168,7 @@ def test_a_clip_that_does_not_decode_stops_its_shard(tmp_path: Path) -> None:
 
     path = tar(tmp_path / "x.tar", [("a.flac", SOUND), ("a.json", LABEL), ("b.flac", b"junk"), ("b.json", LABEL)])
     with pytest.raises(DataError, match=r"clip does not decode.*x\.tar:b"):
-        encode(shards.verify_shard(path), frozen(Mean()), crop_in_s=None, threads=1, progress=nothing)
+        encode(shards.verify_shard(path), load_toy(Mean()), crop_in_s=None, threads=1, progress=ignore_progress)
 
 
 def test_an_empty_shard_is_an_error(tmp_path: Path) -> None:
@@ -175,25 +177,27 @@ def test_an_empty_shard_is_an_error(tmp_path: Path) -> None:
     with pytest.raises(DataError, match="shard is empty"):
         encode(
             shards.verify_shard(tar(tmp_path / "x.tar", [])),
-            frozen(Mean()),
+            load_toy(Mean()),
             crop_in_s=None,
             threads=1,
-            progress=nothing,
+            progress=ignore_progress,
         )
 
 
 def test_stored_under_all_that_matters(shard: Shard) -> None:
-    base = frozen(Mean())
+    base = load_toy(Mean())
     keys = {
-        stored_as(shard, base, None),
-        stored_as(shard, base, 5.0),
-        stored_as(replace(shard, sha256="f" * 64), base, None),
-        stored_as(shard, replace(base, fingerprint="1" * 64), None),
-        stored_as(shard, replace(base, precision="bf16"), None),
-        stored_as(shard, replace(base, device="cuda"), None),
+        compute_pooled_address(shard, base, None),
+        compute_pooled_address(shard, base, 5.0),
+        compute_pooled_address(replace(shard, sha256="f" * 64), base, None),
+        compute_pooled_address(shard, replace(base, fingerprint="1" * 64), None),
+        compute_pooled_address(shard, replace(base, precision="bf16"), None),
+        compute_pooled_address(shard, replace(base, device="cuda"), None),
     }
     assert len(keys) == 6
-    assert stored_as(shard, replace(base, name="other", device="cpu:0"), None) == stored_as(shard, base, None)
+    assert compute_pooled_address(shard, replace(base, name="other", device="cpu:0"), None) == compute_pooled_address(
+        shard, base, None
+    )
 
 
 def test_second_extraction_does_not_call_the_encoder(shard: Shard, tmp_path: Path) -> None:
@@ -203,14 +207,14 @@ def test_second_extraction_does_not_call_the_encoder(shard: Shard, tmp_path: Pat
         seen.append((clips, encoded))
 
     for _ in range(2):
-        out = extract([shard], frozen(encoder), crop_in_s=None, store=store, threads=1, progress=progress)
+        out = extract_embeddings([shard], load_toy(encoder), crop_in_s=None, store=store, threads=1, progress=progress)
     assert len(encoder.calls) == 1
     assert seen == [(12, True), (12, False)]
     assert len(out.keys) == 12
 
 
 def test_a_killed_run_goes_on_within_a_shard(shard: Shard, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("bench.extraction.clip_chunks.WINDOW_IN_CLIPS", 5)
+    monkeypatch.setattr("bench.extraction.clip_chunks.CHUNK_IN_CLIPS", 5)
     store, counts = Store(tmp_path / "cache"), []
 
     class Dies(Mean):
@@ -220,8 +224,8 @@ def test_a_killed_run_goes_on_within_a_shard(shard: Shard, tmp_path: Path, monke
             return super().forward(audio, lengths)
 
     def run(encoder: Encoder) -> np.ndarray:
-        found = extract(
-            [shard], frozen(encoder), crop_in_s=None, store=store, threads=1, progress=lambda *n: counts.append(n)
+        found = extract_embeddings(
+            [shard], load_toy(encoder), crop_in_s=None, store=store, threads=1, progress=lambda *n: counts.append(n)
         )
         return found.vectors
 
@@ -233,5 +237,5 @@ def test_a_killed_run_goes_on_within_a_shard(shard: Shard, tmp_path: Path, monke
     assert [size for size, _ in encoder.calls] == [2]
     assert counts == [(5, True), (5, True), (5, False), (5, False), (2, True)]
     assert not list((tmp_path / "cache").rglob("*.part-*"))
-    whole = encode(shard, frozen(Mean()), crop_in_s=None, threads=1, progress=nothing)
+    whole = encode(shard, load_toy(Mean()), crop_in_s=None, threads=1, progress=ignore_progress)
     assert resumed.tobytes() == whole.vectors.tobytes()

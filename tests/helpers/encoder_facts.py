@@ -23,7 +23,7 @@ import torch
 from torch import Tensor, nn
 
 from bench.audio import torchaudio_safe
-from bench.loading.certificate import signal
+from bench.loading.certificate import make_signal
 from bench.types import EncoderError
 from encoders.parts.weights import fill
 
@@ -116,7 +116,7 @@ def assert_cases(module: nn.Module, cases: Sequence[Any]) -> None:
     needs one processor's order fails here on every processor; plant smaller weights (``gain``) then.
     """
     for case in cases:
-        clip = signal(case["samples"], seed=case["seed"])[None]
+        clip = make_signal(case["samples"], seed=case["seed"])[None]
         wanted = torch.tensor(case["frames"])
         with torch.inference_mode():
             output = module(clip)[0]

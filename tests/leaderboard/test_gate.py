@@ -13,7 +13,7 @@ from bench.leaderboard.ranking.gate import Drop, Evidence, Limits, combine_drops
 from bench.leaderboard.terminal.gate_table import render_paired_timings, render_verdicts
 from bench.metrics import accuracy
 from bench.scoring.paired import SeedNoise, compute_paired_difference, compute_seed_noise, compute_seed_variance
-from bench.throughput.paired_timing import ratio_of, turns
+from bench.throughput.paired_timing import compute_ratio, time_in_turns
 from tests.leaderboard.test_board_json import score
 from tests.leaderboard.test_compare import clips
 
@@ -133,7 +133,7 @@ def test_speed_is_a_ratio_of_turns(slower, alarm):
     drift = np.linspace(1, 4, 20)
     base, own = (factor * drift * np.exp(rng.normal(0, 0.03, 20)) for factor in (1.0, slower))
     base[3] *= 5  # one turn that something else disturbed
-    found = ratio_of(base.tolist(), own.tolist(), 0.1)
+    found = compute_ratio(base.tolist(), own.tolist(), 0.1)
     assert found.value == pytest.approx(slower, rel=0.04)
     assert found.ci95[0] <= found.value <= found.ci95[1]
     assert (found.p < 0.05 / 6 and found.value > found.band[1]) is alarm
@@ -141,6 +141,6 @@ def test_speed_is_a_ratio_of_turns(slower, alarm):
 
 def test_turns_alternate():
     order = []
-    first, second = turns(lambda: order.append("a"), lambda: order.append("b"))
+    first, second = time_in_turns(lambda: order.append("a"), lambda: order.append("b"))
     assert len(first) == len(second) >= 12
     assert order[4:12] == list("abbaabba")

@@ -8,7 +8,7 @@ from torch import Tensor, nn
 
 from bench.loading.adapt import Adapter, XaresLlmAdapter, accepts_lengths, adapt
 from bench.loading.certificate import certify
-from bench.loading.fingerprint import fingerprint
+from bench.loading.fingerprint import compute_fingerprint
 from bench.types import Encoder, EncoderError
 from tests.helpers import planted
 
@@ -93,8 +93,8 @@ def test_plain_class_with_forward_and_no_call() -> None:
     assert certificate.passed, certificate
     with pytest.raises(EncoderError, match="Shapeless"):
         certify(adapt(Shapeless()))
-    assert fingerprint(encoder) == fingerprint(adapt(PlainEncoder()))
-    assert fingerprint(encoder) != fingerprint(adapt(PlainEncoder(2.0)))
+    assert compute_fingerprint(encoder) == compute_fingerprint(adapt(PlainEncoder()))
+    assert compute_fingerprint(encoder) != compute_fingerprint(adapt(PlainEncoder(2.0)))
 
 
 class Shapeless(PlainEncoder):

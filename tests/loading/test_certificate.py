@@ -16,8 +16,8 @@ from torch import Tensor, nn
 
 from bench.commands.certify import main
 from bench.loading.adapt import adapt
-from bench.loading.certificate import certify, difference, table
-from bench.loading.frame_rule import contradiction, exact_hop, find_start, frames, valid_frames
+from bench.loading.certificate import certify, format_certificate, measure_difference
+from bench.loading.frame_rule import count_frames, count_valid_frames, find_contradiction, find_start, round_hop
 from bench.types import Certificate, EncoderError
 from tests.helpers import planted
 from tests.loading.test_adapt import llm
@@ -154,7 +154,7 @@ def test_odd_first_frame_is_found_to_the_sample() -> None:
     assert certificate.first_frame_in_samples == 537
     encoder = planted.OddWindow()
     for n in (100, 536, 537, 696, 697, 16000, 16056, 16057):
-        assert encoder(torch.zeros(1, n)).shape[1] == valid_frames(certificate, n)
+        assert encoder(torch.zeros(1, n)).shape[1] == count_valid_frames(certificate, n)
 
 
 def test_no_rule_no_padding() -> None:
@@ -168,7 +168,7 @@ def test_no_rule_no_padding() -> None:
     assert "frame rule" in failed(certificate)
     assert certificate.policy == "equal_length"
     with pytest.raises(EncoderError, match="no frame rule"):
-        valid_frames(certificate, 16000)
+        count_valid_frames(certificate, 16000)
 
 
 def test_text_does_not_depend_on_threads() -> None:
@@ -176,7 +176,7 @@ def test_text_does_not_depend_on_threads() -> None:
     texts = []
     for threads in (1, 2):
         torch.set_num_threads(threads)
-        texts.append(table("x", certify(adapt(planted.PaddingSensitive()))))
+        texts.append(format_certificate("x", certify(adapt(planted.PaddingSensitive()))))
     torch.set_num_threads(before)
     assert texts[0] == texts[1]
 
@@ -200,24 +200,24 @@ def test_any_rule_is_found_exactly(hop: int, field: int, ceiling: int, n: int) -
         return calls[length]
 
     assert find_start(count, hop, n) == start
-    assert contradiction(calls, start, hop) is None
-    assert contradiction({**calls, 640_000: 1}, start, hop) == (640_000, 1)
+    assert find_contradiction(calls, start, hop) is None
+    assert find_contradiction({**calls, 640_000: 1}, start, hop) == (640_000, 1)
     doublings = 3  # of a clip too short for two frames
     assert len(calls) <= 1 + doublings + 3 * 2 + math.ceil(math.log2(hop)) + 1
 
 
 def test_frames_at_least_one_and_hops_of_rounded_milliseconds() -> None:
-    assert [frames(n, 400, 160) for n in (0, 399, 400, 559, 560)] == [1, 1, 1, 1, 2]
-    assert exact_hop(319.92) == 320
-    assert exact_hop(220.5) == 220.5
+    assert [count_frames(n, 400, 160) for n in (0, 399, 400, 559, 560)] == [1, 1, 1, 1, 2]
+    assert round_hop(319.92) == 320
+    assert round_hop(220.5) == 220.5
 
 
 def test_difference_is_relative_to_the_larger_of_one_and_the_output() -> None:
     a = torch.tensor([[3.0, -100.0], [1.0, 2.0]])
-    assert difference(a, a) == 0
-    assert difference(a, a + 1) == pytest.approx(1 / 49)  # the mean of the frames is smaller: 1 / max(1, 49)
-    assert difference(a / 1000, a / 1000 + 0.5) == pytest.approx(0.5)
-    assert math.isnan(difference(a, a * math.nan))
+    assert measure_difference(a, a) == 0
+    assert measure_difference(a, a + 1) == pytest.approx(1 / 49)  # the mean of the frames is smaller: 1 / max(1, 49)
+    assert measure_difference(a / 1000, a / 1000 + 0.5) == pytest.approx(0.5)
+    assert math.isnan(measure_difference(a, a * math.nan))
 
 
 def test_command_line(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

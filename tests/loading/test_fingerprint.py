@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from torch import Tensor, nn
 
 from bench.loading.adapt import adapt
-from bench.loading.fingerprint import fingerprint
+from bench.loading.fingerprint import compute_fingerprint
 from bench.types import Encoder, EncoderError
 from tests.helpers import planted
 
@@ -29,36 +29,36 @@ def loaded(path: Path, text: str, name: str) -> Encoder:
 
 
 def test_it_is_a_sha256_and_stable() -> None:
-    first = fingerprint(adapt(planted.Good()))
+    first = compute_fingerprint(adapt(planted.Good()))
     assert len(bytes.fromhex(first)) == 32
-    assert fingerprint(adapt(planted.Good())) == first
+    assert compute_fingerprint(adapt(planted.Good())) == first
 
 
 def test_file_name_and_line_ends_do_not_enter_but_the_chosen_class_does(tmp_path: Path) -> None:
     text = planted.XARES_FILE
-    a = fingerprint(loaded(tmp_path / "one.py", text, "MeanPowerEncoder"))
-    assert fingerprint(loaded(tmp_path / "two.py", text.replace("\n", "\r\n"), "MeanPowerEncoder")) == a
+    a = compute_fingerprint(loaded(tmp_path / "one.py", text, "MeanPowerEncoder"))
+    assert compute_fingerprint(loaded(tmp_path / "two.py", text.replace("\n", "\r\n"), "MeanPowerEncoder")) == a
     both = text + "\n\nclass OtherEncoder(MeanPowerEncoder):\n    pass\n"
     c = loaded(tmp_path / "three.py", both, "MeanPowerEncoder")
     d = loaded(tmp_path / "four.py", both, "OtherEncoder")
-    assert len({fingerprint(c), fingerprint(d), a}) == 3
+    assert len({compute_fingerprint(c), compute_fingerprint(d), a}) == 3
 
 
 def test_a_setting_beside_the_weights_enters() -> None:
     deep, shallow = planted.Good(), planted.Good()
     shallow.layer = 6  # type: ignore[assignment]
     deep.layer = 12  # type: ignore[assignment]
-    assert fingerprint(deep) != fingerprint(shallow)
+    assert compute_fingerprint(deep) != compute_fingerprint(shallow)
     deep.layer = 6  # type: ignore[assignment]
-    assert fingerprint(deep) == fingerprint(shallow)
+    assert compute_fingerprint(deep) == compute_fingerprint(shallow)
     deep.weights_path = "/somewhere/weights.pt"  # type: ignore[assignment]
-    assert fingerprint(deep) == fingerprint(shallow)
+    assert compute_fingerprint(deep) == compute_fingerprint(shallow)
 
 
 def test_source_of_the_wrapper_and_of_its_bases_enters(tmp_path: Path) -> None:
     text = planted.XARES_FILE
-    a = fingerprint(loaded(tmp_path / "fa.py", text, "MeanPowerEncoder"))
-    assert fingerprint(loaded(tmp_path / "fb.py", text.replace(".abs()", ".square()"), "MeanPowerEncoder")) != a
+    a = compute_fingerprint(loaded(tmp_path / "fa.py", text, "MeanPowerEncoder"))
+    assert compute_fingerprint(loaded(tmp_path / "fb.py", text.replace(".abs()", ".square()"), "MeanPowerEncoder")) != a
 
 
 def test_source_of_a_base_class_in_another_file_enters(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -67,30 +67,30 @@ def test_source_of_a_base_class_in_another_file_enters(tmp_path: Path, monkeypat
     for base in (planted.XARES_FILE, planted.XARES_FILE.replace(".abs()", ".square()")):
         loaded(tmp_path / "the_base.py", base, "MeanPowerEncoder")
         monkeypatch.setitem(sys.modules, "the_base", sys.modules["the_base"])
-        prints.add(fingerprint(loaded(tmp_path / "child.py", child, "ChildEncoder")))
+        prints.add(compute_fingerprint(loaded(tmp_path / "child.py", child, "ChildEncoder")))
     assert len(prints) == 2
 
 
 def test_adapter_and_its_encoder_s_source(tmp_path: Path) -> None:
     text = planted.XARES_LLM_FILE
-    a = fingerprint(loaded(tmp_path / "la.py", text, "MaskedPowerEncoder"))
-    assert a == fingerprint(loaded(tmp_path / "lb.py", text, "MaskedPowerEncoder"))
-    assert a != fingerprint(loaded(tmp_path / "lc.py", text + "# changed\n", "MaskedPowerEncoder"))
+    a = compute_fingerprint(loaded(tmp_path / "la.py", text, "MaskedPowerEncoder"))
+    assert a == compute_fingerprint(loaded(tmp_path / "lb.py", text, "MaskedPowerEncoder"))
+    assert a != compute_fingerprint(loaded(tmp_path / "lc.py", text + "# changed\n", "MaskedPowerEncoder"))
 
 
 @pytest.mark.parametrize("name", ["sampling_rate", "output_dim", "hop_size_in_ms"])
 def test_contract_enters(name: str) -> None:
     encoder = planted.Good()
-    before = fingerprint(adapt(encoder))
+    before = compute_fingerprint(adapt(encoder))
     setattr(encoder, name, getattr(encoder, name) * 2)
-    assert fingerprint(adapt(encoder)) != before
+    assert compute_fingerprint(adapt(encoder)) != before
 
 
 def test_contract_attributes_of_any_number_type_are_equal() -> None:
     encoder = planted.Good()
-    before = fingerprint(adapt(encoder))
+    before = compute_fingerprint(adapt(encoder))
     encoder.hop_size_in_ms, encoder.sampling_rate = 10, 16000.0  # type: ignore[assignment]
-    assert fingerprint(adapt(encoder)) == before
+    assert compute_fingerprint(adapt(encoder)) == before
 
 
 @given(
@@ -104,7 +104,7 @@ def test_every_element_of_every_dtype_enters(dtype: torch.dtype, index: int) -> 
     def with_buffer(values: Tensor) -> str:
         encoder = planted.Good()
         encoder.register_buffer("extra", values)
-        return fingerprint(adapt(encoder))
+        return compute_fingerprint(adapt(encoder))
 
     values = torch.zeros(3, 4, dtype=dtype)
     before = with_buffer(values)
@@ -126,7 +126,7 @@ def test_dtype_name_scalar_and_empty_tensor_enter() -> None:
     ]:
         encoder = planted.Good()
         encoder.register_buffer(name, values)
-        prints.add(fingerprint(adapt(encoder)))
+        prints.add(compute_fingerprint(adapt(encoder)))
     assert len(prints) == 5
 
 
@@ -138,9 +138,9 @@ def test_extra_state_enters() -> None:
             return self.note
 
     encoder = Extra()
-    before = fingerprint(adapt(encoder))
+    before = compute_fingerprint(adapt(encoder))
     encoder.note = "b"
-    assert fingerprint(adapt(encoder)) != before
+    assert compute_fingerprint(adapt(encoder)) != before
 
 
 class Hidden:
@@ -158,12 +158,12 @@ class Hidden:
 
 
 def test_hidden_weights_are_seen_through_a_probe_signal() -> None:
-    first = fingerprint(adapt(Hidden(1.0)))
-    assert fingerprint(adapt(Hidden(1.0))) == first
-    assert fingerprint(adapt(Hidden(1.0000001))) == first  # rounding noise of another machine
-    assert fingerprint(adapt(Hidden(1.1))) != first
-    assert len(bytes.fromhex(fingerprint(adapt(Hidden(0.0))))) == 32
-    assert fingerprint(adapt(Hidden(float("nan")))) != first
+    first = compute_fingerprint(adapt(Hidden(1.0)))
+    assert compute_fingerprint(adapt(Hidden(1.0))) == first
+    assert compute_fingerprint(adapt(Hidden(1.0000001))) == first  # rounding noise of another machine
+    assert compute_fingerprint(adapt(Hidden(1.1))) != first
+    assert len(bytes.fromhex(compute_fingerprint(adapt(Hidden(0.0))))) == 32
+    assert compute_fingerprint(adapt(Hidden(float("nan")))) != first
 
 
 def test_hidden_weights_and_a_failing_probe() -> None:
@@ -174,7 +174,7 @@ def test_hidden_weights_and_a_failing_probe() -> None:
             raise ValueError("no session")
 
     with pytest.raises(EncoderError, match="no session"):
-        fingerprint(adapt(Failing()))
+        compute_fingerprint(adapt(Failing()))
 
 
 PART = """
@@ -205,6 +205,6 @@ def test_the_files_of_its_parts_count(tmp_path: Path, monkeypatch: pytest.Monkey
         (folder / "shared_part.py").write_text(PART.format(added=added))
         monkeypatch.syspath_prepend(folder)
         sys.modules.pop("shared_part", None)
-        prints.append(fingerprint(loaded(folder / "whole.py", WHOLE, "Whole")))
+        prints.append(compute_fingerprint(loaded(folder / "whole.py", WHOLE, "Whole")))
     sys.modules.pop("shared_part", None)
     assert prints[0] == prints[2] != prints[1]

@@ -12,10 +12,10 @@ from torch import Tensor
 from bench.datasets.dataset import prepare_dataset
 from bench.evaluation.clips import embed_clips, evaluate_clips
 from bench.evaluation.layer_curve import CHOSEN
-from bench.extraction.load_encoder import freeze
+from bench.extraction.loaded import load_encoder
 from bench.loading.certificate import certify
-from bench.loading.fingerprint import fingerprint
-from bench.loading.layers import at_layer
+from bench.loading.fingerprint import compute_fingerprint
+from bench.loading.layers import select_layer
 from bench.metrics import accuracy
 from bench.probes import KNN, FrameProbe, LinearProbe
 from bench.probes.layered import LayeredProbe, build_selection_split
@@ -58,9 +58,9 @@ def spec(kind: type) -> EncoderSpec:
 def test_a_layer_is_an_encoder(kind: type) -> None:
     audio = torch.randn(2, 8000)
     states = kind().hidden_states(audio)
-    prints = {fingerprint(kind())}
+    prints = {compute_fingerprint(kind())}
     for index, state in enumerate(states):
-        layer = at_layer(spec(kind), str(index))
+        layer = select_layer(spec(kind), str(index))
         assert layer.name == f"deep.layer{index}"
         encoder = layer.load("cpu")
         assert torch.equal(encoder(audio), state)
@@ -68,23 +68,23 @@ def test_a_layer_is_an_encoder(kind: type) -> None:
         certificate = certify(encoder)
         assert certificate.passed
         assert certificate.policy == ("padded" if kind is DeepWithLengths else "equal_length")
-        prints.add(fingerprint(encoder))
-    every = at_layer(spec(kind), "all").load("cpu")
+        prints.add(compute_fingerprint(encoder))
+    every = select_layer(spec(kind), "all").load("cpu")
     assert torch.equal(every(audio), torch.cat(states, dim=2))
     assert certify(every).passed
-    prints.add(fingerprint(every))
+    prints.add(compute_fingerprint(every))
     assert len(prints) == len(states) + 2
 
 
 def test_wrong_layers_are_named() -> None:
     with pytest.raises(ChoiceError, match="a number from 0, or all"):
-        at_layer(spec(Deep), "last")
+        select_layer(spec(Deep), "last")
     with pytest.raises(EncoderError, match="no such layer: got 3, expected 0 to 2, or all"):
-        at_layer(spec(Deep), "3").load("cpu")
+        select_layer(spec(Deep), "3").load("cpu")
     with pytest.raises(EncoderError, match="got no hidden_states"):
-        at_layer(spec(planted.Good), "0").load("cpu")
+        select_layer(spec(planted.Good), "0").load("cpu")
     with pytest.raises(EncoderError, match=r"hidden layers: .* expected \[1, 98, D\] each"):
-        at_layer(spec(Crooked), "0").load("cpu")
+        select_layer(spec(Crooked), "0").load("cpu")
 
 
 @pytest.fixture(scope="module")
@@ -132,7 +132,9 @@ def test_layers_are_compared_on_whole_clusters() -> None:
 
 def test_the_curve_and_the_choice_stand_in_the_row(tmp_path: Path) -> None:
     settings = Settings("full", "strict", "cpu", "fp32", (0, 1), tmp_path / "cache", toys.write_dataset(tmp_path), 1)
-    every = freeze(at_layer(spec(DeepWithLengths), "all"), device="cpu", precision="fp32", cache=settings.cache)
+    every = load_encoder(
+        select_layer(spec(DeepWithLengths), "all"), device="cpu", precision="fp32", cache=settings.cache
+    )
     task = toys.task()
     data = prepare_dataset(task, "full", cache=settings.cache, data=settings.data)
     labelled = embed_clips(task, data, every, settings, lambda count, now: None)
@@ -143,7 +145,9 @@ def test_the_curve_and_the_choice_stand_in_the_row(tmp_path: Path) -> None:
         layers = {name: value for name, value in score.subsets.items() if name.startswith("layer")}
         assert list(layers) == ["layer 0", "layer 1", "layer 2"]
         assert score.value == layers[f"layer {score.secondary[CHOSEN]:.0f}"]
-        one = freeze(at_layer(spec(DeepWithLengths), "1"), device="cpu", precision="fp32", cache=settings.cache)
+        one = load_encoder(
+            select_layer(spec(DeepWithLengths), "1"), device="cpu", precision="fp32", cache=settings.cache
+        )
         alone = evaluate_clips(
             embed_clips(task, data, one, settings, lambda count, now: None), one, probe, settings
         ).score

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 import torch
 
-from bench.loading.sources import discover, resolve
+from bench.loading.sources import discover_encoders, resolve_encoder
 from bench.types import ChoiceError, EncoderError, EncoderSpec
 from tests.helpers import planted
 
@@ -33,7 +33,7 @@ def hf(text: str) -> EncoderSpec:
 
 
 def found(text: object) -> EncoderSpec:
-    return resolve(str(text), BUNDLED, hf)
+    return resolve_encoder(str(text), BUNDLED, hf)
 
 
 def test_bundled_hub_and_folder(tmp_path: Path) -> None:
@@ -149,7 +149,7 @@ def test_faulty_files_say_what_is_wrong(tmp_path: Path) -> None:
 
 
 def test_discover_finds_what_is_bundled(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    specs, factories = discover(Path(__file__).parents[2] / "encoders")
+    specs, factories = discover_encoders(Path(__file__).parents[2] / "encoders")
     assert {"logmel", "random_conv", "constant"} <= set(specs)
     assert {name for name, spec in specs.items() if spec.default} == {"logmel", "random_conv"}
     assert list(factories) == ["hf"]
@@ -160,4 +160,4 @@ def test_discover_finds_what_is_bundled(tmp_path: Path, monkeypatch: pytest.Monk
         (folder / f"{name}.py").write_text("from bench.types import EncoderSpec\nx = EncoderSpec('same', print)\n")
     monkeypatch.syspath_prepend(tmp_path)
     with pytest.raises(ChoiceError, match="'same' twice"):
-        discover(folder)
+        discover_encoders(folder)

@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 import torch
 
-from bench.extraction.engine.decoder_pool import shared
+from bench.extraction.engine.decoder_pool import get_shared_pool
 from perf import device_utilization, extraction_speed, forward_loops
 
 pytestmark = pytest.mark.skipif(not hasattr(os, "memfd_create"), reason="needs memfd_create (Linux)")
@@ -21,7 +21,7 @@ pytestmark = pytest.mark.skipif(not hasattr(os, "memfd_create"), reason="needs m
 @pytest.fixture(autouse=True, scope="module")
 def _no_process_is_left() -> Any:
     yield
-    shared(1).close()
+    get_shared_pool(1).close()
 
 
 def test_ours_is_timed_against_both_bare_loops(tmp_path: Path) -> None:
@@ -45,12 +45,12 @@ def test_the_loop_of_a_gpu_runs_over_everything_in_the_size_that_is_best(monkeyp
             if len(audio) == 32:
                 raise torch.OutOfMemoryError
 
-    frozen = replace(extraction_speed.load_model("light", "cpu", "fp32"), encoder=Encoder(), device="cuda")  # type: ignore[arg-type]
+    loaded = replace(extraction_speed.load_model("light", "cpu", "fp32"), encoder=Encoder(), device="cuda")  # type: ignore[arg-type]
     batched = forward_loops.make_batches
     monkeypatch.setattr(forward_loops, "make_batches", lambda audio, size, device: batched(audio, size, "cpu"))
     monkeypatch.setattr(torch.cuda, "synchronize", waited.append)
     audio = [np.ones(n, dtype=np.float32) for n in range(1, 41)]
-    best = forward_loops.find_best_loop(forward_loops.run_on_gpu, frozen, audio, 1, 3)
+    best = forward_loops.find_best_loop(forward_loops.run_on_gpu, loaded, audio, 1, 3)
     assert best.size in {8, 16}
     assert (32, 40) in seen
     seen.clear()

@@ -7,10 +7,10 @@ from pathlib import Path
 import pytest
 
 from bench.discovery import listing
-from bench.loading.sources import discover
+from bench.loading.sources import discover_encoders
 from bench.types import EncoderSpec
 
-BUNDLED, _ = discover(Path(__file__).parents[2] / "encoders")
+BUNDLED, _ = discover_encoders(Path(__file__).parents[2] / "encoders")
 WEIGHTLESS = [spec for spec in BUNDLED.values() if spec.load_weights is None and not spec.extra]
 
 

@@ -13,7 +13,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from bench.store.files import Store, address, written
+from bench.store.files import Store, compute_address, write_atomically
 from bench.types import BenchError, DataError, Embeddings
 
 
@@ -75,7 +75,7 @@ def test_a_full_disk_leaves_nothing_and_says_so(tmp_path: Path) -> None:
 
     with (
         pytest.raises(BenchError, match=r"cannot write: got No space left on device \(\d+ MB free\)"),
-        written(tmp_path / "x.bin") as temporary,
+        write_atomically(tmp_path / "x.bin") as temporary,
     ):
         full(temporary)
     assert list(tmp_path.iterdir()) == []
@@ -83,7 +83,7 @@ def test_a_full_disk_leaves_nothing_and_says_so(tmp_path: Path) -> None:
 
 def test_what_a_killed_writer_left_is_removed(tmp_path: Path) -> None:
     (tmp_path / ".x.bin.99999.tmp").write_bytes(b"half")
-    with written(tmp_path / "x.bin") as temporary:
+    with write_atomically(tmp_path / "x.bin") as temporary:
         temporary.write_bytes(b"whole")
     assert [path.name for path in tmp_path.iterdir()] == ["x.bin"]
 
@@ -112,9 +112,9 @@ def test_two_processes_make_once(tmp_path: Path) -> None:
 
 @given(st.dictionaries(st.text("abc", min_size=1), st.integers() | st.text() | st.none(), min_size=1))
 def test_addresses_depend_on_every_part_and_not_on_order(parts: dict[str, object]) -> None:
-    assert address(**parts) == address(**dict(reversed(parts.items())))
+    assert compute_address(**parts) == compute_address(**dict(reversed(parts.items())))
     key = next(iter(parts))
-    assert address(**{**parts, key: [parts[key]]}) != address(**parts)
+    assert compute_address(**{**parts, key: [parts[key]]}) != compute_address(**parts)
 
 
 @pytest.mark.parametrize("kind", [BenchError, DataError])

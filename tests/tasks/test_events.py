@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from bench.loading.frame_rule import frame_borders, frames
+from bench.loading.frame_rule import compute_frame_borders, count_frames
 from bench.scoring import segments
 from bench.types import ClassLabel, DataError, Event, Events
 from tests.helpers import toys
@@ -118,7 +118,7 @@ def test_no_event_is_lost_in_frames_or_segments(
     n = math.ceil(seconds * 16000)
     seconds = n / 16000
     certificate = toys.certificate(hop=float(rule[0]), first=float(rule[1]))
-    _, borders = frame_borders(certificate, n, frames(n, rule[1], rule[0]))
+    _, borders = compute_frame_borders(certificate, n, count_frames(n, rule[1], rule[0]))
     edges = np.array(borders) / 16000
     spans = np.stack([edges[:-1], edges[1:]], axis=1)
     assert (spans[:, 1] > spans[:, 0]).all()
@@ -192,4 +192,4 @@ def test_overlapping_crops_are_told_apart_and_both_count() -> None:
 def test_when_frames_are(
     hop: float, first: float | None, n: int, count: int, expected: tuple[int, list[float]]
 ) -> None:
-    assert frame_borders(toys.certificate(hop=hop, first=first), n, count) == expected
+    assert compute_frame_borders(toys.certificate(hop=hop, first=first), n, count) == expected

@@ -16,7 +16,7 @@ from torch import nn
 
 from bench.audio import torchaudio_safe
 from bench.loading.adapt import adapt
-from bench.loading.certificate import certify, difference, signal
+from bench.loading.certificate import certify, make_signal, measure_difference
 from bench.types import EncoderError, EncoderSpec
 from encoders import ecapa, ge2e, wespeaker
 
@@ -69,7 +69,7 @@ def test_ecapa_says_one_thing_about_a_clip_however_short() -> None:
     encoder = ecapa.Ecapa().eval()
     with torch.inference_mode():
         for n in (1, 319, 640, 9000):
-            out = encoder(signal(n, seed=1)[None])
+            out = encoder(make_signal(n, seed=1)[None])
             assert out.shape == (1, n // 160 + 1, 192)
             assert out.isfinite().all()
             assert torch.equal(out, out[:, :1].expand_as(out))
@@ -80,18 +80,18 @@ def test_wespeaker_says_one_thing_about_a_clip_however_short() -> None:
     encoder = wespeaker.ResNet34().eval()
     with torch.inference_mode():
         for n in (1, 1_679, 9_000):
-            out = encoder(signal(n, seed=1)[None])
+            out = encoder(make_signal(n, seed=1)[None])
             assert out.shape == (1, max(1, (n - 400) // 160 + 1), 256)
             assert out.isfinite().all()
             assert torch.equal(out, out[:, :1].expand_as(out))
 
 
 def test_ecapa_features_are_decibels_above_the_clip_s_floor() -> None:
-    clip = signal(8000, seed=2)
+    clip = make_signal(8000, seed=2)
     clip[4000:] = 0
     features = ecapa.Ecapa().features(clip[None])[0]
     assert features.mean(0).abs().max() < 1e-4
-    assert difference(features, ecapa.Ecapa().features(clip[None] / 64)[0]) < 1e-4  # gain is a constant in dB
+    assert measure_difference(features, ecapa.Ecapa().features(clip[None] / 64)[0]) < 1e-4  # gain is a constant in dB
     assert features.max(0).values.sub(features.min(0).values).max() <= 80.001
 
 
@@ -119,9 +119,9 @@ def test_ge2e_has_the_authors_windows(n: int) -> None:
 
 def test_ge2e_raises_soft_clips_only() -> None:
     torch.manual_seed(0)
-    encoder, clip = ge2e.Ge2e().eval(), signal(30_000, seed=3)
+    encoder, clip = ge2e.Ge2e().eval(), make_signal(30_000, seed=3)
     with torch.inference_mode():
         assert clip.square().mean().sqrt() > 0.0317
         soft, softer = encoder(clip[None] / 10), encoder(clip[None] / 100)
-        assert difference(soft[0], softer[0]) < 1e-5
-        assert difference(soft[0], encoder(clip[None])[0]) > 1e-4
+        assert measure_difference(soft[0], softer[0]) < 1e-5
+        assert measure_difference(soft[0], encoder(clip[None])[0]) > 1e-4

@@ -24,7 +24,7 @@ from bench.evaluation.clips import embed_clips, evaluate_clips
 from bench.evaluation.events import embed_events, evaluate_events
 from bench.evaluation.inputs import build_fit_splits
 from bench.evaluation.pipelines import choose_pipeline
-from bench.extraction.engine.local import Frozen, engine
+from bench.extraction.engine.local import LoadedEncoder, start_engine
 from bench.metrics import mean_average_precision, segment_f1_macro, segment_f1_micro
 from bench.probes import KNN, FrameProbe, LinearProbe
 from bench.probes.heads import compute_cosine_rate
@@ -73,8 +73,8 @@ class Seconds(torch.nn.Module):
         return audio.unfold(1, RATE, RATE).mean(dim=2, keepdim=True)
 
 
-def frozen(encoder: torch.nn.Module | None = None) -> Frozen:
-    return Frozen("toy", encoder or Seconds(), "0" * 64, toys.certificate("padded"), "cpu", "fp32")
+def load_toy(encoder: torch.nn.Module | None = None) -> LoadedEncoder:
+    return LoadedEncoder("toy", encoder or Seconds(), "0" * 64, toys.certificate("padded"), "cpu", "fp32")
 
 
 def nothing(clips: int, encoded: bool) -> None:
@@ -98,12 +98,12 @@ def constant(folder: Path, seconds: Sequence[float], per_shard: int = 12) -> lis
 @pytest.mark.parametrize(("seconds", "crops", "kept"), [(16.0, 120, 45), (13.0, 80, 40)])
 def test_golden_crops_that_survive(seconds: float, crops: int, kept: int, tmp_path: Path) -> None:
     found = constant(tmp_path, [seconds] * 40)
-    with engine(frozen(), 1) as running:
+    with start_engine(load_toy(), 1) as running:
         batches = [batch for window in iterate_chunks(found, running, CropOptions(5.0, 16)) for batch in window]
     assert sum(len(batch.crops) for batch in batches) == crops
     assert sum(len(find_survivors(batch)) for batch in batches) == kept
     assert [len(batch.crops) for batch in batches[:-1]] == [16] * (len(batches) - 1)
-    made = extract(found, frozen(), CropOptions(5.0, 16), store=Store(tmp_path), threads=1, progress=nothing)
+    made = extract(found, load_toy(), CropOptions(5.0, 16), store=Store(tmp_path), threads=1, progress=nothing)
     assert len(made.keys) == len(set(made.keys)) == kept
     assert {parse_clip_key(key) for key in made.keys} == {f"clip{i:03d}" for i in range(40)}
 
@@ -111,15 +111,15 @@ def test_golden_crops_that_survive(seconds: float, crops: int, kept: int, tmp_pa
 def test_golden_padding_is_pooled(tmp_path: Path) -> None:
     found = constant(tmp_path, [1, 2, 3, 4, 5, 7, 8, 9, 6], per_shard=3)  # batches go over the ends of shards
     store = Store(tmp_path)
-    together = extract(found, frozen(), CropOptions(None, 4), store=store, threads=1, progress=nothing)
+    together = extract(found, load_toy(), CropOptions(None, 4), store=store, threads=1, progress=nothing)
     assert together.vectors[:, 0] == pytest.approx(
         [0.025, 0.05, 0.075, 0.1, 0.5 / 9, 0.7 / 9, 0.8 / 9, 0.1, 0.1], rel=1e-4
     )
-    frames = extract_frames(found, frozen(), CropOptions(None, 4), store=store, threads=1, progress=nothing)
+    frames = extract_frames(found, load_toy(), CropOptions(None, 4), store=store, threads=1, progress=nothing)
     assert np.diff(frames.offsets).tolist() == [4, 4, 4, 4, 9, 9, 9, 9, 6]
     assert frames.frames[:4, 0].tolist() == pytest.approx([0.1, 0, 0, 0], rel=1e-4)
     assert together.seconds.tolist() == frames.seconds.tolist() == [1, 2, 3, 4, 5, 7, 8, 9, 6]
-    alone = extract(found, frozen(), CropOptions(None, 1), store=store, threads=1, progress=nothing)
+    alone = extract(found, load_toy(), CropOptions(None, 1), store=store, threads=1, progress=nothing)
     assert alone.vectors[:, 0] == pytest.approx([0.1] * 9, rel=1e-4)
 
 
@@ -147,7 +147,7 @@ def test_channels_are_resampled_before_their_mean(tmp_path: Path) -> None:
     assert torchaudio is not None
     wave = torch.from_numpy((stereo / 32768).astype(np.float32).T.copy())
     expected = torchaudio.functional.resample(wave, 2500, RATE).mean(0).numpy()
-    with engine(frozen(), 1) as running:
+    with start_engine(load_toy(), 1) as running:
         ((batch,),) = iterate_chunks(found, running, CropOptions(None, 16))
     assert np.array_equal(batch.crops[0].audio, expected)
 
@@ -156,7 +156,12 @@ def test_no_torchaudio_is_said(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) 
     monkeypatch.setattr(torchaudio_safe, "load", lambda: None)
     with pytest.raises(Exception, match="pip install torchaudio"):
         extract(
-            constant(tmp_path, [1]), frozen(), CropOptions(None, 1), store=Store(tmp_path), threads=1, progress=nothing
+            constant(tmp_path, [1]),
+            load_toy(),
+            CropOptions(None, 1),
+            store=Store(tmp_path),
+            threads=1,
+            progress=nothing,
         )
 
 
@@ -169,7 +174,7 @@ def test_a_clip_that_does_not_decode_is_skipped_and_counted(tmp_path: Path) -> N
     settings = Settings("full", "xares", "cpu", "fp32", (0,), store.root, data.parent, 1)
     found = prepare_dataset(task, "full", cache=store.root, data=data.parent)
     seen: list[int] = []
-    ready = frozen(Tones())
+    ready = load_toy(Tones())
     labelled = embed_clips(task, found, ready, settings, lambda clips, encoded: seen.append(clips))
     assert sum(seen) == 24 + 9 + 12
     score = evaluate_clips(labelled, ready, task.probes[1], settings).score
@@ -208,21 +213,21 @@ class Tones(torch.nn.Module):
 
 
 def test_an_interrupted_split_goes_on_and_ends_the_same(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(crops, "WINDOW_IN_CLIPS", 8)
+    monkeypatch.setattr(crops, "CHUNK_IN_CLIPS", 8)
     toys.write_dataset(tmp_path, {"test": 30})
     found = [shards.verify_shard(path) for path in shards.find_shards(tmp_path, "test_*.tar")]
     how = CropOptions(0.1, 4)
-    whole = extract(found, frozen(Tones()), how, store=Store(tmp_path / "one"), threads=2, progress=nothing)
+    whole = extract(found, load_toy(Tones()), how, store=Store(tmp_path / "one"), threads=2, progress=nothing)
     encoder, store = Tones(), Store(tmp_path / "two")
     encoder.fail_after = 5
     with pytest.raises(EncoderError, match="no room"):
-        extract(found, frozen(encoder), how, store=store, threads=1, progress=nothing)
+        extract(found, load_toy(encoder), how, store=store, threads=1, progress=nothing)
     assert list(store.root.rglob("*.part-*"))
     encoder = Tones()
-    resumed = extract(found, frozen(encoder), how, store=store, threads=1, progress=nothing)
+    resumed = extract(found, load_toy(encoder), how, store=store, threads=1, progress=nothing)
     assert resumed.vectors.tobytes() == whole.vectors.tobytes()
     assert resumed.keys == whole.keys
-    with engine(frozen(Tones()), 1) as running:
+    with start_engine(load_toy(Tones()), 1) as running:
         assert encoder.batches == sum(map(len, iterate_chunks(found, running, how))) - 4
     assert not list(store.root.rglob("*.part-*"))
 
@@ -230,11 +235,11 @@ def test_an_interrupted_split_goes_on_and_ends_the_same(tmp_path: Path, monkeypa
 def test_the_address_holds_every_shard_and_the_batch_size(tmp_path: Path) -> None:
     found = constant(tmp_path, [1] * 30)
     addresses = {
-        build_address(found, frozen(), CropOptions(None, 16), "x"),
-        build_address(found[:2], frozen(), CropOptions(None, 16), "x"),
-        build_address(found, frozen(), CropOptions(None, 1), "x"),
-        build_address(found, frozen(), CropOptions(5.0, 16), "x"),
-        build_address(found, frozen(), CropOptions(None, 16), "y"),
+        build_address(found, load_toy(), CropOptions(None, 16), "x"),
+        build_address(found[:2], load_toy(), CropOptions(None, 16), "x"),
+        build_address(found, load_toy(), CropOptions(None, 1), "x"),
+        build_address(found, load_toy(), CropOptions(5.0, 16), "x"),
+        build_address(found, load_toy(), CropOptions(None, 16), "y"),
     }
     assert len(addresses) == 5
 
@@ -381,7 +386,7 @@ def test_rows_of_one_clip_are_resampled_together(tmp_path: Path) -> None:
         write_shards(data / "long", split, clips, per_shard=12)
     task = toys.task(name="long", crop_in_s=0.1, cluster=None, xares=XaresOverrides(batch_size_encode=4))
     settings = Settings("full", "xares", "cpu", "fp32", (0,), tmp_path / "cache", data, 1)
-    found, encoder = prepare_dataset(task, "full", cache=tmp_path / "cache", data=data), frozen(Tones())
+    found, encoder = prepare_dataset(task, "full", cache=tmp_path / "cache", data=data), load_toy(Tones())
     labelled = embed_clips(apply_protocol(task, "xares"), found, encoder, settings, nothing)
     score = evaluate_clips(labelled, encoder, KNN(k=3), settings).score
     assert (score.n, score.clusters) == (18, 12)
@@ -409,7 +414,7 @@ def test_a_note_that_the_vocabulary_lacks_is_left_out_and_counted(tmp_path: Path
         xares=XaresOverrides(batch_size_encode=1, left_out=(108,)),
     )
     settings = Settings("full", "xares", "cpu", "fp32", (0, 1), tmp_path / "cache", data.parent, 1)
-    found, encoder = prepare_dataset(task, "full", cache=tmp_path / "cache", data=data.parent), frozen(Tones())
+    found, encoder = prepare_dataset(task, "full", cache=tmp_path / "cache", data=data.parent), load_toy(Tones())
     published = apply_protocol(task, "xares")
     labelled = embed_events(published, found, encoder, settings, nothing)
     assert labelled.rates == {"missing": 0.0, "events left out": pytest.approx(3 / 12)}
@@ -456,7 +461,7 @@ def test_captions_and_transcripts_count_what_does_not_decode(tmp_path: Path) -> 
         )
         settings = Settings("full", "xares", "cpu", "fp32", (0,), tmp_path / folder.name / "cache", folder, 1)
         found, told = prepare_dataset(published, "full", cache=settings.cache, data=folder), choose_pipeline(published)
-        encoder = frozen(Tones())
+        encoder = load_toy(Tones())
         labelled = told.embed(published, found, encoder, settings, nothing)
         score = told.evaluate(labelled, encoder, published.probes[0], settings).score
         assert score.rates["missing"] == pytest.approx(1 / (clips + 1))

@@ -45,7 +45,7 @@ class Budget:
             self.record(fits_in_s)
 
 
-def halving(
+def split_on_oom(
     compute: Callable[[Audio], T], audio: Audio, budget: Budget, *, rate: int, name: str, where: str
 ) -> list[T]:
     """``compute`` of a batch, or of its halves, or of theirs: of what fits into memory, in the order of the clips.
@@ -68,10 +68,10 @@ def halving(
             torch.cuda.empty_cache()
     half = (len(audio) + 1) // 2
     parts = (audio[:half], audio[half:])
-    return [made for part in parts for made in halving(compute, part, budget, rate=rate, name=name, where=where)]
+    return [made for part in parts for made in split_on_oom(compute, part, budget, rate=rate, name=name, where=where)]
 
 
-def calibrated(wall_in_s: Callable[[float], float | None]) -> float:
+def calibrate_batch(wall_in_s: Callable[[float], float | None]) -> float:
     """The batch, in seconds of audio, from which doubling it no longer pays.
 
     ``wall_in_s`` times a pass over so many seconds of audio; None when it takes more memory than it should.

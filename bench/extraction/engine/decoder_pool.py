@@ -31,7 +31,7 @@ ROOT = Path(__file__).parents[3]
 PATIENCE_IN_S = 5.0  # for a process that has nothing more to say
 
 
-class Process(NamedTuple):
+class RunningProcess(NamedTuple):
     """A process that is asked over a connection and writes audio to a file without a name."""
 
     process: subprocess.Popen[bytes]
@@ -39,14 +39,14 @@ class Process(NamedTuple):
     memory: int
 
 
-class Decoder:
+class DecoderProcess:
     """Such a process, started when it is needed, and again when it has died. One thread at a time may ask it."""
 
     def __init__(self) -> None:
-        self._started: Process | None = None
+        self._started: RunningProcess | None = None
         self._listing = False
 
-    def start(self) -> Process:
+    def start(self) -> RunningProcess:
         """The process; it need not be ready for questions yet. Raises BenchError where none can be started."""
         if self._started is None:
             with contextlib.ExitStack() as on_failure:
@@ -55,9 +55,9 @@ class Decoder:
                 ours, theirs = Pipe()
                 on_failure.callback(ours.close)
                 with theirs:
-                    process = _asked_over(theirs.fileno(), memory)
+                    process = _start_process(theirs.fileno(), memory)
                 on_failure.pop_all()
-            self._started = Process(process, ours, memory)
+            self._started = RunningProcess(process, ours, memory)
         return self._started
 
     def close(self) -> None:
@@ -127,11 +127,11 @@ class Decoder:
         return DataError("a decoding process is gone", got=got, expected="decoded audio", where=where)
 
 
-def _asked_over(connection: int, memory: int) -> subprocess.Popen[bytes]:
+def _start_process(connection: int, memory: int) -> subprocess.Popen[bytes]:
     path = os.pathsep.join([str(ROOT), *filter(None, [os.environ.get("PYTHONPATH")])])
     try:
         return subprocess.Popen(
-            [sys.executable, "-P", "-m", "bench.extraction.engine.decoding_process", str(connection), str(memory)],
+            [sys.executable, "-P", "-m", "bench.extraction.engine.decoder_process", str(connection), str(memory)],
             pass_fds=(connection, memory),
             env={**os.environ, "PYTHONPATH": path},
             stdin=subprocess.DEVNULL,
@@ -144,13 +144,13 @@ def _asked_over(connection: int, memory: int) -> subprocess.Popen[bytes]:
         raise BenchError("cannot start a decoding process", got=got, expected=expected, where=sys.executable) from error
 
 
-class Decoders:
+class DecoderPool:
     """Several of them, and one more that lists what shards hold."""
 
     def __init__(self, count: int) -> None:
-        self._lister = Decoder()
-        self.each = tuple(Decoder() for _ in range(count))
-        self._free: SimpleQueue[Decoder] = SimpleQueue()
+        self._lister = DecoderProcess()
+        self.each = tuple(DecoderProcess() for _ in range(count))
+        self._free: SimpleQueue[DecoderProcess] = SimpleQueue()
         for decoder in self.each:
             self._free.put(decoder)
 
@@ -178,8 +178,8 @@ class Decoders:
 
 
 @functools.cache
-def shared(count: int) -> Decoders:
+def get_shared_pool(count: int) -> DecoderPool:
     """So many decoders for all tasks of this process, which end with it."""
-    decoders = Decoders(count)
+    decoders = DecoderPool(count)
     atexit.register(decoders.close)
     return decoders

@@ -19,9 +19,9 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from bench.extraction.engine.budget import Budget, halving
-from bench.extraction.engine.decoder_pool import Decoders, shared
-from bench.loading.certificate import valid_frames
+from bench.extraction.engine.budget import Budget, split_on_oom
+from bench.extraction.engine.decoder_pool import DecoderPool, get_shared_pool
+from bench.loading.frame_rule import count_valid_frames
 from bench.types import Certificate, Encoder, EncoderError, Policy
 
 if TYPE_CHECKING:
@@ -34,7 +34,7 @@ Reduce = Callable[["Tensor", list[int]], "Tensor"]
 
 
 @dataclass(frozen=True, slots=True)
-class Frozen:
+class LoadedEncoder:
     """An encoder ready for use, with all that its scores have to say about it."""
 
     name: str
@@ -64,63 +64,67 @@ class Engine:
     GPU has its own passes waiting while the CPU decodes.
     """
 
-    frozen: Frozen
+    loaded: LoadedEncoder
     pool: ThreadPoolExecutor  # decodes
     passes: ThreadPoolExecutor  # runs the encoder
     reader: ThreadPoolExecutor  # one thread, which prepares the next window
     copies: SimpleQueue[Encoder]
-    decoders: Decoders | None = None  # processes that decode, each of which a thread of the pool waits for
+    decoders: DecoderPool | None = None  # processes that decode, each of which a thread of the pool waits for
 
     def forward(self, audio: Sequence[NDArray[np.float32]], *, where: str) -> tuple[NDArray[np.float64], list[int]]:
         """Sums over valid frames [B, D] and the number of valid frames of each clip, on the next free copy."""
-        parts = self._parts(sums_of, audio, where)
+        parts = self._parts(sum_frames, audio, where)
         return np.concatenate([sums.cpu().numpy() for sums, _ in parts]), [n for _, counts in parts for n in counts]
 
     def frames(self, audio: Sequence[NDArray[np.float32]], *, where: str) -> list[NDArray[np.float32]]:
         """Valid frames [T, D] of each clip, on the next free copy."""
-        return [clip for output, counts in self._parts(whole, audio, where) for clip in valid(output, counts)]
+        return [
+            clip
+            for output, counts in self._parts(keep_all_frames, audio, where)
+            for clip in cut_valid_frames(output, counts)
+        ]
 
     def _parts(
         self, reduce: Reduce, audio: Sequence[NDArray[np.float32]], where: str
     ) -> list[tuple[Tensor, list[int]]]:
         """The batch's passes, one unless memory runs out; what they give is still on the device."""
-        rate = self.frozen.encoder.sampling_rate
+        rate = self.loaded.encoder.sampling_rate
 
         def one(part: Sequence[NDArray[np.float32]]) -> tuple[Tensor, list[int]]:
-            batch = on_device(part, self.frozen)  # while the copy is still busy with another batch
+            batch = pad_on_device(part, self.loaded)  # while the copy is still busy with another batch
             encoder = self.copies.get()
             try:
-                output, counts = output_of(encoder, batch, [len(clip) for clip in part], self.frozen, where)
+                output, counts = run_batch(encoder, batch, [len(clip) for clip in part], self.loaded, where)
                 return reduce(output, counts), counts
             finally:
                 self.copies.put(encoder)
 
-        return halving(one, audio, self.frozen.budget, rate=rate, name=self.frozen.name, where=where)
+        return split_on_oom(one, audio, self.loaded.budget, rate=rate, name=self.loaded.name, where=where)
 
 
 @contextlib.contextmanager
-def engine(frozen: Frozen, threads: int, decoders: int = 0) -> Iterator[Engine]:
+def start_engine(loaded: LoadedEncoder, threads: int, decoders: int = 0) -> Iterator[Engine]:
     """An engine of ``threads`` threads; what is still queued when its block fails is dropped, not waited for.
 
     With ``decoders`` so many other processes decode.
     """
-    processes = shared(decoders) if decoders else None
+    processes = get_shared_pool(decoders) if decoders else None
     if processes is not None:
         processes.start()
     pool, reader = ThreadPoolExecutor(decoders or threads), ThreadPoolExecutor(1)
-    shares = frozen.on_cpu and not decoders
-    passes = pool if shares else ThreadPoolExecutor(threads if frozen.on_cpu else PASSES)
+    shares = loaded.on_cpu and not decoders
+    passes = pool if shares else ThreadPoolExecutor(threads if loaded.on_cpu else PASSES)
     try:
-        with single_threaded() if frozen.on_cpu else nullcontext():
-            copies = replicas(frozen.encoder, threads if frozen.on_cpu else 1)
-            yield Engine(frozen, pool, passes, reader, copies, processes)
+        with use_one_thread() if loaded.on_cpu else nullcontext():
+            copies = copy_encoder(loaded.encoder, threads if loaded.on_cpu else 1)
+            yield Engine(loaded, pool, passes, reader, copies, processes)
     finally:
         for executor in (passes, pool, reader):  # the reader last: it may be waiting for what is dropped here
             executor.shutdown(cancel_futures=True)
 
 
 @contextlib.contextmanager
-def single_threaded() -> Iterator[None]:
+def use_one_thread() -> Iterator[None]:
     """One thread per torch operation inside the block."""
     import torch
 
@@ -132,7 +136,7 @@ def single_threaded() -> Iterator[None]:
         torch.set_num_threads(before)
 
 
-def replicas(encoder: Encoder, n: int) -> SimpleQueue[Encoder]:
+def copy_encoder(encoder: Encoder, n: int) -> SimpleQueue[Encoder]:
     """Up to ``n`` encoders that share their weights but no other state; one that cannot be copied stays alone."""
     copies: SimpleQueue[Encoder] = SimpleQueue()
     copies.put(encoder)
@@ -145,53 +149,53 @@ def replicas(encoder: Encoder, n: int) -> SimpleQueue[Encoder]:
     return copies
 
 
-def sums_of(output: Tensor, counts: list[int]) -> Tensor:
+def sum_frames(output: Tensor, counts: list[int]) -> Tensor:
     """Sums over valid frames [B, D] in float64."""
     import torch
 
     if output.device.type == "cuda":
-        return masked_sums(output, counts)
+        return sum_masked_frames(output, counts)
     output = output.cpu()  # other devices may have no float64
     return torch.stack([output[row, :count].to(torch.float64).sum(0) for row, count in enumerate(counts)])
 
 
-def masked_sums(output: Tensor, counts: list[int]) -> Tensor:
+def sum_masked_frames(output: Tensor, counts: list[int]) -> Tensor:
     """``sums_of`` in a few operations on the whole batch, for a device where each costs the same, large or small."""
     import torch
 
-    valid_until = numbers(counts, output.device)[:, None, None]
+    valid_until = to_tensor(counts, output.device)[:, None, None]
     frame = torch.arange(output.shape[1], device=output.device)[None, :, None]
     return torch.where(frame < valid_until, output, torch.zeros((), dtype=output.dtype, device=output.device)).sum(
         1, dtype=torch.float64
     )
 
 
-def whole(output: Tensor, counts: list[int]) -> Tensor:
+def keep_all_frames(output: Tensor, counts: list[int]) -> Tensor:
     """All frames, in float32."""
     return output.float()
 
 
-def valid(output: Tensor, counts: list[int]) -> list[NDArray[np.float32]]:
+def cut_valid_frames(output: Tensor, counts: list[int]) -> list[NDArray[np.float32]]:
     """Valid frames [T, D] of each clip of [B, T, D]."""
     frames = output.cpu().numpy()
     return [frames[row, :count].copy() for row, count in enumerate(counts)]
 
 
-def on_device(audio: Sequence[NDArray[np.float32]], frozen: Frozen) -> Tensor:
+def pad_on_device(audio: Sequence[NDArray[np.float32]], loaded: LoadedEncoder) -> Tensor:
     """The clips of a batch side by side, zeros after them, [B, N]; a GPU fetches them while this thread goes on."""
     import torch
 
     longest = max(len(one) for one in audio)
-    pinned = frozen.device.startswith("cuda")
+    pinned = loaded.device.startswith("cuda")
     padded = torch.empty((len(audio), longest), pin_memory=pinned)
     rows = padded.numpy()  # numpy's copies ask for the interpreter's lock less often
     for row, one in zip(rows, audio, strict=True):
         row[: len(one)] = one
         row[len(one) :] = 0
-    return padded.to(frozen.device, non_blocking=pinned)
+    return padded.to(loaded.device, non_blocking=pinned)
 
 
-def numbers(values: list[int], device: str | torch.device) -> Tensor:
+def to_tensor(values: list[int], device: str | torch.device) -> Tensor:
     """[B] int64 on a device, without waiting for it."""
     import torch
 
@@ -200,8 +204,8 @@ def numbers(values: list[int], device: str | torch.device) -> Tensor:
     return torch.tensor(values, pin_memory=pinned).to(device, non_blocking=pinned)
 
 
-def output_of(
-    encoder: Encoder, batch: Tensor, lengths: list[int], frozen: Frozen, where: str
+def run_batch(
+    encoder: Encoder, batch: Tensor, lengths: list[int], loaded: LoadedEncoder, where: str
 ) -> tuple[Tensor, list[int]]:
     """What the encoder makes of one batch, [B, T, D], and the number of valid frames of each clip.
 
@@ -209,9 +213,9 @@ def output_of(
     """
     import torch
 
-    given = {"lengths": numbers(lengths, frozen.device)} if frozen.policy == "padded" else {}
+    given = {"lengths": to_tensor(lengths, loaded.device)} if loaded.policy == "padded" else {}
     try:
-        with torch.inference_mode(), autocast(frozen.device, frozen.precision):
+        with torch.inference_mode(), use_precision(loaded.device, loaded.precision):
             output = encoder(batch, **given)
     except torch.OutOfMemoryError:
         raise  # it can be helped
@@ -219,17 +223,17 @@ def output_of(
         shortest = min(lengths) / encoder.sampling_rate
         got = f"{type(error).__name__}: {error}".splitlines()[0]
         expected = f"an output for {list(batch.shape)}, the shortest clip being {shortest:.3g} s"
-        raise EncoderError(f"{frozen.name} fails", got=got, expected=expected, where=where) from error
+        raise EncoderError(f"{loaded.name} fails", got=got, expected=expected, where=where) from error
     if output.ndim != 3 or len(output) != len(batch) or output.shape[2] != encoder.output_dim or output.shape[1] == 0:
         expected = f"[{len(batch)}, T >= 1, {encoder.output_dim}]"
-        raise EncoderError(f"{frozen.name} output", got=list(output.shape), expected=expected, where=where)
+        raise EncoderError(f"{loaded.name} output", got=list(output.shape), expected=expected, where=where)
     counts = [output.shape[1]] * len(batch)
-    if frozen.policy == "padded":
-        counts = [min(valid_frames(frozen.certificate, n), output.shape[1]) for n in lengths]
+    if loaded.policy == "padded":
+        counts = [min(count_valid_frames(loaded.certificate, n), output.shape[1]) for n in lengths]
     return output, counts
 
 
-def autocast(device: str, precision: str) -> AbstractContextManager[Any]:
+def use_precision(device: str, precision: str) -> AbstractContextManager[Any]:
     """Mixed precision as asked for: nothing for fp32."""
     if precision == "fp32":
         return nullcontext()

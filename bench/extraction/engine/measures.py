@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
-from bench.extraction.engine.local import Frozen, autocast, on_device, output_of, sums_of
-from bench.loading.certificate import signal
+from bench.extraction.engine.local import LoadedEncoder, pad_on_device, run_batch, sum_frames, use_precision
+from bench.loading.certificate import make_signal
 from bench.types import Check
 
 if TYPE_CHECKING:
@@ -22,31 +22,31 @@ CALIBRATION_CLIP_IN_S = 10.0
 MOST_MEMORY = 0.5  # of what is free, so that odd batches and a probe still fit
 
 
-def equivalence(faster: Frozen, plain: Frozen) -> Check:
+def check_precision(faster: LoadedEncoder, plain: LoadedEncoder) -> Check:
     """Whether embeddings of synthetic clips keep their places when the encoder runs in the precision of ``faster``.
 
     The least cosine, over clips, between the two pooled embeddings, each without the mean of the fp32 ones: what all
     clips have in common says nothing about them.
     """
     rate = plain.encoder.sampling_rate
-    clips = [_clip(index, rate) for index in range(CLIPS)]
-    wanted, got = _pooled(plain, clips, "fp32"), _pooled(faster, clips, faster.precision)
-    least = float(least_cosine(wanted, got))
+    clips = [_make_clip(index, rate) for index in range(CLIPS)]
+    wanted, got = _embed_clips(plain, clips, "fp32"), _embed_clips(faster, clips, faster.precision)
+    least = float(compute_least_cosine(wanted, got))
     what = f"{faster.precision}{', compiled,' if faster.compiled else ''} as fp32"
     measured = f"cosine {np.floor(least * 1000 + 0.01) / 1000:.3f}" if np.isfinite(least) else "NaN or infinity"
     return Check(what, bool(least >= LEAST_COSINE), measured, f"cosine >= {LEAST_COSINE}")
 
 
-def _clip(index: int, rate: int) -> Tensor:
+def _make_clip(index: int, rate: int) -> Tensor:
     """Noise, softer from clip to clip, under a tone of its own."""
     import torch
 
-    noise = signal(int((SHORTEST_IN_S + STEP_IN_S * index) * rate), seed=index + 1)
+    noise = make_signal(int((SHORTEST_IN_S + STEP_IN_S * index) * rate), seed=index + 1)
     tone = torch.sin(2 * torch.pi * 150 * 1.5**index / rate * torch.arange(len(noise), dtype=torch.float64)).float()
     return noise / (1 + index) + 0.1 * tone
 
 
-def least_cosine(wanted: NDArray[np.float64], got: NDArray[np.float64]) -> np.float64:
+def compute_least_cosine(wanted: NDArray[np.float64], got: NDArray[np.float64]) -> np.float64:
     """The least cosine between rows of [N, D], the mean of ``wanted`` taken from both; 1 where nothing varies."""
     mean = wanted.mean(axis=0)
     a, b = wanted - mean, got - mean
@@ -56,39 +56,39 @@ def least_cosine(wanted: NDArray[np.float64], got: NDArray[np.float64]) -> np.fl
     return np.float64(((a * b).sum(axis=1) / lengths).min())
 
 
-def _pooled(frozen: Frozen, clips: list[Tensor], precision: str) -> NDArray[np.float64]:
+def _embed_clips(loaded: LoadedEncoder, clips: list[Tensor], precision: str) -> NDArray[np.float64]:
     import torch
 
     rows = []
-    with torch.inference_mode(), autocast(frozen.device, precision):
+    with torch.inference_mode(), use_precision(loaded.device, precision):
         for clip in clips:
-            rows.append(frozen.encoder(clip[None].to(frozen.device))[0].double().mean(0).cpu().numpy())
+            rows.append(loaded.encoder(clip[None].to(loaded.device))[0].double().mean(0).cpu().numpy())
     return np.stack(rows)
 
 
-def timer(frozen: Frozen) -> Callable[[float], float | None]:
+def build_timer(loaded: LoadedEncoder) -> Callable[[float], float | None]:
     """Times a pass over so many seconds of noise on a GPU; None when that takes more than its share of the memory."""
     import torch
 
-    rate = frozen.encoder.sampling_rate
+    rate = loaded.encoder.sampling_rate
     clip = 0.1 * np.random.default_rng(0).standard_normal(round(CALIBRATION_CLIP_IN_S * rate)).astype(np.float32)
 
     def wall_in_s(audio_in_s: float) -> float | None:
-        if frozen.policy == "single" and audio_in_s > CALIBRATION_CLIP_IN_S:
+        if loaded.policy == "single" and audio_in_s > CALIBRATION_CLIP_IN_S:
             return None
-        free = torch.cuda.mem_get_info(frozen.device)[0] + torch.cuda.memory_reserved(frozen.device)
-        torch.cuda.reset_peak_memory_stats(frozen.device)
+        free = torch.cuda.mem_get_info(loaded.device)[0] + torch.cuda.memory_reserved(loaded.device)
+        torch.cuda.reset_peak_memory_stats(loaded.device)
         audio = [clip] * max(1, round(audio_in_s / CALIBRATION_CLIP_IN_S))
         sizes, times = [len(one) for one in audio], []
         try:
             for _ in range(3):
                 start = time.perf_counter()
-                output, counts = output_of(frozen.encoder, on_device(audio, frozen), sizes, frozen, "calibration")
-                sums_of(output, counts).cpu()
+                output, counts = run_batch(loaded.encoder, pad_on_device(audio, loaded), sizes, loaded, "calibration")
+                sum_frames(output, counts).cpu()
                 times.append(time.perf_counter() - start)
         except torch.OutOfMemoryError:
             torch.cuda.empty_cache()
             return None
-        return min(times) if torch.cuda.max_memory_allocated(frozen.device) <= MOST_MEMORY * free else None
+        return min(times) if torch.cuda.max_memory_allocated(loaded.device) <= MOST_MEMORY * free else None
 
     return wall_in_s

@@ -15,28 +15,28 @@ T = TypeVar("T")
 U = TypeVar("U")
 
 
-def ahead(items: Iterator[T], reader: Executor, most: int = 1) -> Iterator[T]:
+def read_ahead(items: Iterator[T], reader: Executor, most: int = 1) -> Iterator[T]:
     """The same items, made on ``reader``, a thread of its own, at most so many before they are asked for.
 
     The first ones are begun at once. What making one raises is raised where it is asked for.
     """
-    return _taken(items, deque(reader.submit(_next, items) for _ in range(most)), reader)
+    return _take_all(items, deque(reader.submit(_take_one, items) for _ in range(most)), reader)
 
 
-def _taken(items: Iterator[T], coming: deque[Future[tuple[T] | tuple[()]]], reader: Executor) -> Iterator[T]:
+def _take_all(items: Iterator[T], coming: deque[Future[tuple[T] | tuple[()]]], reader: Executor) -> Iterator[T]:
     while made := coming.popleft().result():
-        coming.append(reader.submit(_next, items))
+        coming.append(reader.submit(_take_one, items))
         yield made[0]
         del made  # it leaves memory while the next one is waited for
 
 
-def _next(items: Iterator[T]) -> tuple[T] | tuple[()]:
+def _take_one(items: Iterator[T]) -> tuple[T] | tuple[()]:
     for item in items:
         return (item,)
     return ()
 
 
-def in_order(function: Callable[[T], U], items: Iterable[T], pool: Executor, most: int) -> Iterator[U]:
+def map_in_order(function: Callable[[T], U], items: Iterable[T], pool: Executor, most: int) -> Iterator[U]:
     """``function`` of every item, in their order, no more than ``most`` of them begun and not yet taken."""
     begun: deque[Future[U]] = deque()
     for item in items:

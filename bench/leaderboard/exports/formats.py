@@ -19,7 +19,7 @@ from typing import Any
 from bench.leaderboard.exports.text import build_records
 from bench.leaderboard.files.sources import Source
 from bench.leaderboard.terminal.cells import to_printable
-from bench.store.files import safe
+from bench.store.files import sanitize_name
 from bench.types import Leaderboard, Score, UnavailableError
 
 MTEB_VERSION = "1.39.0"  # whose format of results this is
@@ -48,7 +48,9 @@ def to_mteb(source: Source) -> dict[str, bytes]:
             "kg_co2_emissions": None,
             "scores": {"test": [_build_mteb_scores(score) for score in scores]},
         }
-        files[f"{safe(encoder)}/{safe(revisions[encoder])}/{safe(task)}.json"] = _encode_json(document)
+        files[f"{sanitize_name(encoder)}/{sanitize_name(revisions[encoder])}/{sanitize_name(task)}.json"] = (
+            _encode_json(document)
+        )
     for row in source.board.encoders:
         name = str(row["name"])
         if name in revisions:
@@ -56,7 +58,7 @@ def to_mteb(source: Source) -> dict[str, bytes]:
                 **{"name": name, "revision": revisions[name], "embed_dim": row["output_dim"], "modalities": ["audio"]},
                 **{"license": row["licence"] or None, "reference": row["source"] or None},
             }
-            files[f"{safe(name)}/{safe(revisions[name])}/model_meta.json"] = _encode_json(meta)
+            files[f"{sanitize_name(name)}/{sanitize_name(revisions[name])}/model_meta.json"] = _encode_json(meta)
     return files
 
 

@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 
 from bench.leaderboard.summaries import SCHEMA
-from bench.store.files import written
+from bench.store.files import write_atomically
 from bench.types import Data, DataError, Failure, Leaderboard, Score
 
 MOST_DIGITS = 18  # of an integer: more would fit neither int64 nor a float
@@ -90,7 +90,7 @@ def write_board(path: Path, board: Leaderboard) -> None:
     when the disk is full.
     """
     text = to_json(board)
-    with written(path) as temporary:
+    with write_atomically(path) as temporary:
         temporary.write_text(text, encoding="utf-8", newline="\n")
 
 

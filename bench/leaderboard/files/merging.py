@@ -13,7 +13,7 @@ from typing import Any
 from bench.leaderboard.files import board_json
 from bench.leaderboard.files.sources import Source, locate_predictions
 from bench.leaderboard.summaries import SCHEMA, CoveredTask, summarise_encoder
-from bench.store.files import written
+from bench.store.files import write_atomically
 from bench.types import DataError, Failure, Leaderboard, Score
 
 RowKey = tuple[str, str, str]
@@ -71,7 +71,7 @@ def write_merged(folder: Path, sources: Sequence[Source]) -> tuple[Leaderboard, 
             if contents.setdefault(score.predictions, content) != content:
                 raise DataError("predictions differ", got=path, expected="those of the equal row", where=source.path)
     for name in sorted(contents):
-        with written(folder / name) as temporary:
+        with write_atomically(folder / name) as temporary:
             temporary.write_bytes(contents[name])
     board_json.write_board(folder / "leaderboard.json", board)
     return board, sorted({score.predictions for score in board.scores} - contents.keys())

@@ -24,7 +24,7 @@ import numpy as np
 from bench.leaderboard.files import trial_predictions
 from bench.scoring.measure import ScoredPredictions
 from bench.scoring.trials import TrialPredictions
-from bench.store.files import written
+from bench.store.files import write_atomically
 from bench.types import DataError
 
 if TYPE_CHECKING:
@@ -62,7 +62,7 @@ def write_predictions(path: Path, answers: ScoredPredictions | TrialPredictions)
     elif _has_k_hot_answers(targets, predictions):
         whole |= {name: np.packbits(tensors[name], axis=-1) for name in ("targets", "predictions")}
     content = save(whole, metadata={"otoscope": about})
-    with written(path) as temporary:
+    with write_atomically(path) as temporary:
         temporary.write_bytes(content)
 
 

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from bench.scoring.trials import TrialPredictions, check_trials
-from bench.store.files import written
+from bench.store.files import write_atomically
 from bench.types import DataError, Trials
 
 if TYPE_CHECKING:
@@ -53,7 +53,7 @@ def write_trial_predictions(path: Path, answers: TrialPredictions) -> None:
         "asked": asdict(answers.asked),
         "info": dict(answers.info),
     }
-    with written(path) as temporary:
+    with write_atomically(path) as temporary:
         save_file(tensors, temporary, metadata={"otoscope": json.dumps(about, sort_keys=True)})
 
 

@@ -15,7 +15,7 @@ from typing import Any
 
 from bench.leaderboard.files.sources import Source
 from bench.leaderboard.page.contents import build_contents
-from bench.store.files import written
+from bench.store.files import write_atomically
 
 FOLDER = Path(__file__).parent / "assets"
 SCRIPTS = ("dom", "model", "charts", "summary", "scores", "plots", "task", "encoders", "main")
@@ -26,7 +26,7 @@ INERT = str.maketrans({character: f"\\u{ord(character):04x}" for character in "<
 def write_page(path: Path, sources: Sequence[Source], problems: Sequence[str] = ()) -> int:
     """Write the page of ``sources`` whole or not at all; its size in bytes. Raises BenchError when the disk is full."""
     page = render_page(build_contents(sources, problems)).encode()
-    with written(path) as temporary:
+    with write_atomically(path) as temporary:
         temporary.write_bytes(page)
     return len(page)
 

@@ -16,9 +16,9 @@ from bench.datasets import zenodo
 from bench.datasets.dataset import prepare_dataset
 from bench.discovery.bundled import find_bundled_encoders
 from bench.evaluation.clips import embed_clips
-from bench.extraction import cost as module
-from bench.extraction.cost import Speed, calibrate, encoding_in_s, materials
-from bench.extraction.load_encoder import freeze
+from bench.extraction import estimates as module
+from bench.extraction.estimates import Speed, calibrate_speed, estimate_encoding_in_s, survey_tasks
+from bench.extraction.loaded import load_encoder
 from bench.types import Mini, Settings, ShardSet, Task
 from tests.helpers import toys
 from tests.helpers.loopback import RECORD, REPO, Loopback, serving
@@ -60,7 +60,7 @@ def seconds() -> float:
 def test_what_would_be_fetched(server: Loopback, shards: Path, tmp_path: Path, mirror: str) -> None:
     size = sum(path.stat().st_size for path in shards.glob("*.tar"))
     plain = settings(tmp_path / "cache", mirror=mirror)
-    (found,) = materials([published()], plain)
+    (found,) = survey_tasks([published()], plain)
     assert (found.missing, found.bytes, found.clips) == (tuple(sorted(server.files)), size, None)
     assert not found.exact
     assert found.seconds == pytest.approx(size / 20_000)
@@ -68,7 +68,7 @@ def test_what_would_be_fetched(server: Loopback, shards: Path, tmp_path: Path, m
     folder = tmp_path / "cache" / "full" / "tones"
     folder.mkdir(parents=True)
     shutil.copy(shards / "train_0000000.tar", folder)
-    (some,) = materials([published()], plain)
+    (some,) = survey_tasks([published()], plain)
     assert some.missing == tuple(sorted(set(server.files) - {"train_0000000.tar"}))
     assert some.seconds == pytest.approx(seconds(), rel=0.1)  # as many seconds in a byte as in the shard that is here
     assert [path.name for path in folder.iterdir()] == ["train_0000000.tar"]
@@ -76,33 +76,33 @@ def test_what_would_be_fetched(server: Loopback, shards: Path, tmp_path: Path, m
 
 def test_what_is_here_is_measured_and_what_is_stored_costs_nothing(shards: Path, tmp_path: Path) -> None:
     here = settings(tmp_path / "cache", shards, offline=True)
-    frozen = freeze(find_bundled_encoders()["constant"], device="cpu", precision="fp32", cache=here.cache)
+    loaded = load_encoder(find_bundled_encoders()["constant"], device="cpu", precision="fp32", cache=here.cache)
     for task in (published(), toys.task()):  # with a manifest and without
-        (found,) = materials([task], here)
+        (found,) = survey_tasks([task], here)
         assert (found.clips, found.exact, found.missing, found.unknown) == (45, True, (), "")
         assert found.seconds == pytest.approx(seconds())
         expected = 0 if task == toys.task() else seconds()
-        assert encoding_in_s(task, found, frozen, here, UNIT) == pytest.approx(expected)
+        assert estimate_encoding_in_s(task, found, loaded, here, UNIT) == pytest.approx(expected)
         data = prepare_dataset(task, "full", cache=here.cache, data=shards, offline=True)
-        embed_clips(task, data, frozen, here, lambda clips, encoded: None)
-        assert encoding_in_s(task, found, frozen, here, UNIT) == 0
+        embed_clips(task, data, loaded, here, lambda clips, encoded: None)
+        assert estimate_encoding_in_s(task, found, loaded, here, UNIT) == 0
         cropped = replace(task, crop_in_s=0.1)
-        assert encoding_in_s(cropped, found, frozen, here, Speed(1.0, 0.0)) > 45  # more pieces than clips
+        assert estimate_encoding_in_s(cropped, found, loaded, here, Speed(1.0, 0.0)) > 45  # more pieces than clips
 
 
 def test_a_part_of_a_long_shard_speaks_for_the_rest(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     toys.write_dataset(tmp_path / "tones")
-    monkeypatch.setattr("bench.extraction.cost.FIRST_CLIPS", 5)
-    (found,) = materials([toys.task()], settings(tmp_path, tmp_path))
+    monkeypatch.setattr("bench.extraction.estimates.FIRST_CLIPS", 5)
+    (found,) = survey_tasks([toys.task()], settings(tmp_path, tmp_path))
     assert (found.clips, found.exact) == (45, False)
     assert found.seconds == pytest.approx(seconds(), rel=0.5)
 
 
 def test_offline_says_what_is_unknown(server: Loopback, tmp_path: Path) -> None:
-    (found,) = materials([published()], settings(tmp_path, offline=True))
+    (found,) = survey_tasks([published()], settings(tmp_path, offline=True))
     assert (found.unknown, found.parts, found.clips) == ("offline", (), None)
     assert server.requests == []
-    (own,) = materials([toys.task()], settings(tmp_path, tmp_path))
+    (own,) = survey_tasks([toys.task()], settings(tmp_path, tmp_path))
     assert own.unknown == "not in --data"
 
 
@@ -110,7 +110,7 @@ def test_a_broken_shard_does_not_end_the_plan(tmp_path: Path) -> None:
     toys.write_dataset(tmp_path / "tones")
     toys.write_dataset(tmp_path / "again")
     (tmp_path / "tones" / "test_0000000.tar").write_bytes(b"no tar")
-    first, second = materials([toys.task(), toys.task(name="again")], settings(tmp_path, tmp_path))
+    first, second = survey_tasks([toys.task(), toys.task(name="again")], settings(tmp_path, tmp_path))
     assert first.unknown
     assert (second.unknown, second.clips) == ("", 45)
 
@@ -121,7 +121,7 @@ def test_a_silent_server_is_asked_once(tmp_path: Path, monkeypatch: pytest.Monke
     asked: list[object] = []
     plan = module.fetch.plan
     monkeypatch.setattr(module.fetch, "plan", lambda *given, **more: asked.append(given) or plan(*given, **more))
-    found = materials([published(), published(name="other")], settings(tmp_path))
+    found = survey_tasks([published(), published(name="other")], settings(tmp_path))
     assert len(asked) == 1
     assert all(one.unknown.startswith("download failed") for one in found)
 
@@ -132,18 +132,18 @@ def test_what_would_be_generated(tmp_path: Path) -> None:
 
     task = toys.task(mini=Mini(make=make, version=1, sha256={}))
     mini = settings(tmp_path, suite="mini")
-    (found,) = materials([task], mini)
+    (found,) = survey_tasks([task], mini)
     assert (found.generated, found.parts) == (True, ())
     prepare_dataset(task, "mini", cache=tmp_path, data=None)
-    (found,) = materials([task], mini)
+    (found,) = survey_tasks([task], mini)
     assert (found.generated, found.clips) == (False, 45)
     assert found.seconds == pytest.approx(seconds())
 
 
 def test_a_slow_encoder_is_measured_to_be_slow(tmp_path: Path) -> None:
     slow = toys.spec("slow", Sleeper())
-    frozen = freeze(slow, device="cpu", precision="fp32", cache=tmp_path)
-    speed = calibrate(frozen, 1)
+    loaded = load_encoder(slow, device="cpu", precision="fp32", cache=tmp_path)
+    speed = calibrate_speed(loaded, 1)
     assert speed.wall_in_s(1, 2.0) >= 0.04
     assert speed.wall_in_s(1, 10.0) >= 0.2
     assert speed.wall_in_s(10, 100.0) == pytest.approx(10 * speed.wall_in_s(1, 10.0))

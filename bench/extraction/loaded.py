@@ -12,19 +12,19 @@ import bench.loading.adapt
 import bench.loading.certificate
 import bench.loading.frame_rule
 from bench.datasets.shards import compute_sha256
-from bench.extraction.engine.budget import Budget, calibrated
-from bench.extraction.engine.local import Frozen, single_threaded
-from bench.extraction.engine.measures import equivalence, timer
+from bench.extraction.engine.budget import Budget, calibrate_batch
+from bench.extraction.engine.local import LoadedEncoder, use_one_thread
+from bench.extraction.engine.measures import build_timer, check_precision
 from bench.loading.adapt import adapt
 from bench.loading.certificate import certify
-from bench.loading.fingerprint import fingerprint
-from bench.store.files import Store, address
+from bench.loading.fingerprint import compute_fingerprint
+from bench.store.files import Store, compute_address
 from bench.types import Certificate, Check, Encoder, EncoderSpec, Settings
 
 
-def frozen_by(settings: Settings, spec: EncoderSpec) -> Frozen:
+def load_encoder_for(settings: Settings, spec: EncoderSpec) -> LoadedEncoder:
     """``freeze`` as the settings of a run say."""
-    return freeze(
+    return load_encoder(
         spec,
         device=settings.device,
         precision=settings.precision,
@@ -33,7 +33,9 @@ def frozen_by(settings: Settings, spec: EncoderSpec) -> Frozen:
     )
 
 
-def freeze(spec: EncoderSpec, *, device: str, precision: str, cache: Path, compiled: bool = False) -> Frozen:
+def load_encoder(
+    spec: EncoderSpec, *, device: str, precision: str, cache: Path, compiled: bool = False
+) -> LoadedEncoder:
     """Load an encoder; certify it now unless its certificate is stored. Raises EncoderError for a broken contract.
 
     In another precision than fp32, or compiled, the certificate also says whether its embeddings are those of fp32.
@@ -43,8 +45,8 @@ def freeze(spec: EncoderSpec, *, device: str, precision: str, cache: Path, compi
 
         torch.backends.cudnn.allow_tf32 = False  # torch's default rounds convolutions to 10 bits and calls it fp32
     encoder = adapt(spec.load(device), device)
-    print_of_weights = fingerprint(encoder, device=device)
-    key = address(
+    print_of_weights = compute_fingerprint(encoder, device=device)
+    key = compute_address(
         encoder=print_of_weights,
         device=device.partition(":")[0],
         certifier=[
@@ -54,47 +56,47 @@ def freeze(spec: EncoderSpec, *, device: str, precision: str, cache: Path, compi
     )
 
     def make() -> Mapping[str, Any]:
-        with single_threaded():
+        with use_one_thread():
             return asdict(certify(encoder, device=device))
 
     store = Store(cache)
-    certificate = _certificate(store.certificate(key, make))
-    frozen = Frozen(spec.name, encoder, print_of_weights, certificate, device, precision, spec.trained_on)
+    certificate = _restore_certificate(store.certificate(key, make))
+    loaded = LoadedEncoder(spec.name, encoder, print_of_weights, certificate, device, precision, spec.trained_on)
     if compiled or precision != "fp32":
-        frozen = _changed(frozen, key, store, compiled)
-    return replace(frozen, budget=_budget(frozen, store)) if device.startswith("cuda") else frozen
+        loaded = _change_precision(loaded, key, store, compiled)
+    return replace(loaded, budget=_find_budget(loaded, store)) if device.startswith("cuda") else loaded
 
 
-def _changed(frozen: Frozen, key: str, store: Store, compiled: bool) -> Frozen:
+def _change_precision(loaded: LoadedEncoder, key: str, store: Store, compiled: bool) -> LoadedEncoder:
     """The encoder in its precision and, if asked for, compiled, with a check of what that does to its embeddings."""
     import torch
 
-    faster = frozen
+    faster = loaded
     if compiled:
-        module = cast(Encoder, torch.compile(cast(Any, frozen.encoder), dynamic=True))
-        faster = replace(frozen, encoder=module, compiled=True)
+        module = cast(Encoder, torch.compile(cast(Any, loaded.encoder), dynamic=True))
+        faster = replace(loaded, encoder=module, compiled=True)
 
     def make() -> Mapping[str, Any]:
-        with single_threaded():
-            return asdict(equivalence(faster, frozen))
+        with use_one_thread():
+            return asdict(check_precision(faster, loaded))
 
-    key = address(certificate=key, precision=frozen.precision, compiled=compiled, torch=torch.__version__)
+    key = compute_address(certificate=key, precision=loaded.precision, compiled=compiled, torch=torch.__version__)
     check = Check(**store.certificate(key, make))
-    return replace(faster, certificate=replace(frozen.certificate, checks=(*frozen.certificate.checks, check)))
+    return replace(faster, certificate=replace(loaded.certificate, checks=(*loaded.certificate.checks, check)))
 
 
-def _budget(frozen: Frozen, store: Store) -> Budget:
+def _find_budget(loaded: LoadedEncoder, store: Store) -> Budget:
     """How much audio a GPU gets at a time: found once for each kind of GPU, lowered for good when memory runs out."""
     import torch
 
-    key = address(
-        budget=frozen.fingerprint,
-        gpu=torch.cuda.get_device_name(frozen.device),
-        precision=frozen.precision,
-        compiled=frozen.compiled,
-        policy=frozen.policy,
+    key = compute_address(
+        budget=loaded.fingerprint,
+        gpu=torch.cuda.get_device_name(loaded.device),
+        precision=loaded.precision,
+        compiled=loaded.compiled,
+        policy=loaded.policy,
     )
-    found = store.certificate(key, lambda: {"batch_in_s": calibrated(timer(frozen)), "fits_in_s": None})
+    found = store.certificate(key, lambda: {"batch_in_s": calibrate_batch(build_timer(loaded)), "fits_in_s": None})
 
     def record(fits_in_s: float) -> None:
         store.certify_again(key, {**found, "fits_in_s": fits_in_s})
@@ -102,6 +104,6 @@ def _budget(frozen: Frozen, store: Store) -> Budget:
     return Budget(found["batch_in_s"], found["fits_in_s"] or math.inf, record)
 
 
-def _certificate(stored: Mapping[str, Any]) -> Certificate:
+def _restore_certificate(stored: Mapping[str, Any]) -> Certificate:
     checks = tuple(Check(**check) for check in stored["checks"])
     return Certificate(**{**stored, "checks": checks})

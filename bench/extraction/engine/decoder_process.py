@@ -1,6 +1,6 @@
 """A process that decodes clips for another one, so that neither waits for the interpreter's lock of the other.
 
-``python -m bench.extraction.engine.decoding_process CONNECTION MEMORY``, two open descriptors: questions and answers
+``python -m bench.extraction.engine.decoder_process CONNECTION MEMORY``, two open descriptors: questions and answers
 are JSON over the connection, audio is written to the start of the memory, a file without a name. It ends when the
 connection does.
 """
@@ -23,26 +23,28 @@ from bench.types import DataError, Shard
 LISTED = 128  # samples in an answer
 
 
-def main(connection: Connection, memory: int) -> None:
+def serve(connection: Connection, memory: int) -> None:
     """Answer until nobody asks any more."""
     try:
         while True:
             told = json.loads(connection.recv_bytes())
-            answers = _listed(*told["list"]) if "list" in told else _decoded(told["decode"], told["rate"], memory)
-            for answer in _or_error(answers):
+            answers = (
+                _list_samples(*told["list"]) if "list" in told else _decode_clips(told["decode"], told["rate"], memory)
+            )
+            for answer in _report_errors(answers):
                 connection.send_bytes(json.dumps(answer).encode())
     except (EOFError, BrokenPipeError, ConnectionResetError):
         return
 
 
-def _or_error(answers: Iterator[Any]) -> Iterator[Any]:
+def _report_errors(answers: Iterator[Any]) -> Iterator[Any]:
     try:
         yield from answers
     except DataError as error:
         yield {"error": [error.what, error.got, error.expected, error.where]}
 
 
-def _listed(path: str, sha256: str, size: int) -> Iterator[list[Any]]:
+def _list_samples(path: str, sha256: str, size: int) -> Iterator[list[Any]]:
     """The samples of a shard, some at a time; none at the end."""
     entries = shards.read_sample_refs(Shard(Path(path), sha256, size))
     while some := [[e.key, e.byte_range, e.sidecar, e.where] for e in itertools.islice(entries, LISTED)]:
@@ -50,17 +52,17 @@ def _listed(path: str, sha256: str, size: int) -> Iterator[list[Any]]:
     yield []
 
 
-def _decoded(wanted: list[Any], rate: int, memory: int) -> Iterator[list[Any]]:
+def _decode_clips(wanted: list[Any], rate: int, memory: int) -> Iterator[list[Any]]:
     """Samples at ``rate`` and seconds of each clip; the audio, float32, is one clip after another in ``memory``."""
     told, end = [], 0
     for place, where in wanted:
         audio, seconds = decode.decode_resampled(shards.read_byte_range(shards.ByteRange(*place)), rate, where=where)
-        end += _written(memory, audio.data.cast("B"), end)
+        end += _write_all(memory, audio.data.cast("B"), end)
         told.append([len(audio), seconds])
     yield told
 
 
-def _written(memory: int, content: memoryview, offset: int) -> int:
+def _write_all(memory: int, content: memoryview, offset: int) -> int:
     """All of the bytes, however many the system takes at a time."""
     done = 0
     while done < len(content):
@@ -69,4 +71,4 @@ def _written(memory: int, content: memoryview, offset: int) -> int:
 
 
 if __name__ == "__main__":
-    main(Connection(int(sys.argv[1])), int(sys.argv[2]))
+    serve(Connection(int(sys.argv[1])), int(sys.argv[2]))

@@ -24,11 +24,11 @@ from bench.datasets.dataset import choose_source, list_folders, list_splits, loc
 from bench.datasets.records import is_complete
 from bench.datasets.synthetic import get_synthetic_folder, read_digests
 from bench.datasets.web import RetryPolicy
-from bench.extraction.engine.local import Engine, Frozen, engine
-from bench.extraction.frames import frames_stored_as
-from bench.extraction.pooled import stored_as
+from bench.extraction.engine.local import Engine, LoadedEncoder, start_engine
+from bench.extraction.frames import compute_frames_address
+from bench.extraction.pooled import compute_pooled_address
 from bench.store.files import Store
-from bench.store.frame_files import stored_at
+from bench.store.frame_files import locate_frames
 from bench.types import FRAMES, DataError, Events, Settings, Shard, Task
 
 BYTES_PER_S = 20_000.0  # of FLAC at 16 kHz, about: for shards that are not here
@@ -88,12 +88,16 @@ class Speed:
         return clips * self.per_clip_in_s + seconds * self.per_second_in_s
 
 
-def materials(tasks: Iterable[Task], settings: Settings) -> list[Material]:
+def survey_tasks(tasks: Iterable[Task], settings: Settings) -> list[Material]:
     """What is known of the shards of tasks; a server that does not answer is asked once only."""
     found, silence = [], ""
     for task in tasks:
         try:
-            one = _generated(task, settings) if settings.suite == "mini" else _official(task, settings, silence)
+            one = (
+                _survey_synthetic(task, settings)
+                if settings.suite == "mini"
+                else _survey_official(task, settings, silence)
+            )
         except (DataError, tarfile.TarError, OSError) as error:
             one = Material(task.name, Path(), unknown=str(error))
         silence = silence or (one.unknown if one.unknown.startswith("download failed") else "")
@@ -101,27 +105,29 @@ def materials(tasks: Iterable[Task], settings: Settings) -> list[Material]:
     return found
 
 
-def _generated(task: Task, settings: Settings) -> Material:
+def _survey_synthetic(task: Task, settings: Settings) -> Material:
     folder = get_synthetic_folder(task, settings.cache)
     digests = read_digests(folder)
     if not digests:
         return Material(task.name, folder, generated=True)
     made = {name: digest for name, digest in digests.items() if name.endswith(".tar")}
-    return Material(task.name, folder, tuple(_here(folder / name, digest, None) for name, digest in made.items()))
+    return Material(
+        task.name, folder, tuple(_survey_shard(folder / name, digest, None) for name, digest in made.items())
+    )
 
 
-def _official(task: Task, settings: Settings, silence: str) -> Material:
+def _survey_official(task: Task, settings: Settings, silence: str) -> Material:
     root = settings.data or settings.cache / "full"
     folder = locate_folder(task, root) or root / list_folders(task)[0]
     if task.shards.corpus is not None:
-        return _corpus(task, folder if folder.is_dir() else None)
+        return _survey_corpus(task, folder if folder.is_dir() else None)
     patterns = tuple(dict.fromkeys(task.shards.patterns[name] for name in list_splits(task)))
     known = manifest.read_manifest(folder)
     paths = sorted({path for pattern in patterns for path in folder.glob(pattern) if path.is_file()})
     here = []
     for path in paths:
         entry = known.get(path.name)
-        here.append(_here(path, entry.sha256 if entry else None, entry.samples if entry else None))
+        here.append(_survey_shard(path, entry.sha256 if entry else None, entry.samples if entry else None))
     record = choose_source(task, settings.mirror)
     if record is None or is_complete(patterns, folder):
         return Material(task.name, folder, tuple(here), unknown="" if here else "not in --data")
@@ -133,11 +139,11 @@ def _official(task: Task, settings: Settings, silence: str) -> Material:
         why = "offline" if settings.offline else f"{error.what}: got {error.got}"
         return Material(task.name, folder, tuple(here), unknown=why)
     size = sum(file.bytes for file in coming)
-    rest = (_to_come(size, here),) if coming else ()
+    rest = (_estimate_missing(size, here),) if coming else ()
     return Material(task.name, folder, (*here, *rest), tuple(file.name for file in coming), size)
 
 
-def _corpus(task: Task, folder: Path | None) -> Material:
+def _survey_corpus(task: Task, folder: Path | None) -> Material:
     """Of a corpus in its own layout the first files' durations are known; nothing is digested for a plan."""
     if folder is None or task.shards.corpus is None or locate_folder(task, folder) is None:
         return Material(task.name, folder or Path(), unknown="not in --data")
@@ -147,20 +153,20 @@ def _corpus(task: Task, folder: Path | None) -> Material:
     return Material(task.name, folder, (part,))
 
 
-def _to_come(size: int, here: Sequence[Part]) -> Part:
+def _estimate_missing(size: int, here: Sequence[Part]) -> Part:
     held = sum(part.shard.size for part in here if part.shard)
     rate = held / sum(part.seconds for part in here) if held else BYTES_PER_S
     return Part(None, None, size / rate, exact=False)
 
 
-def _here(path: Path, sha256: str | None, samples: int | None) -> Part:
+def _survey_shard(path: Path, sha256: str | None, samples: int | None) -> Part:
     shard = Shard(path, sha256 or "", path.stat().st_size)
     clips = samples if samples is not None else shards.count_samples(shard)
-    first = [_duration(sample.audio) for sample in itertools.islice(shards.read_samples(shard), FIRST_CLIPS)]
+    first = [_read_duration(sample.audio) for sample in itertools.islice(shards.read_samples(shard), FIRST_CLIPS)]
     return Part(shard, clips, sum(first) / max(1, len(first)) * clips, exact=len(first) == clips)
 
 
-def _duration(audio: bytes) -> float:
+def _read_duration(audio: bytes) -> float:
     """Seconds by the header of an encoded clip; 0 for what does not decode, which the run will say."""
     try:
         return float(soundfile.info(io.BytesIO(audio)).duration)
@@ -168,23 +174,23 @@ def _duration(audio: bytes) -> float:
         return 0.0
 
 
-def calibrate(frozen: Frozen, threads: int) -> Speed:
+def calibrate_speed(loaded: LoadedEncoder, threads: int) -> Speed:
     """Encode noise for a few seconds: clips of two lengths, read, resampled, batched and passed forward as in a run."""
-    with engine(frozen, threads) as running:
-        short, long = (_per_clip(running, threads, seconds) for seconds in CALIBRATION_IN_S)
+    with start_engine(loaded, threads) as running:
+        short, long = (_time_per_clip(running, threads, seconds) for seconds in CALIBRATION_IN_S)
     slope = max(0.0, (long - short) / (CALIBRATION_IN_S[1] - CALIBRATION_IN_S[0]))
     return Speed(max(0.0, short - slope * CALIBRATION_IN_S[0]), slope or long / CALIBRATION_IN_S[1])
 
 
-def _per_clip(running: Engine, threads: int, seconds: float) -> float:
-    frozen = running.frozen
+def _time_per_clip(running: Engine, threads: int, seconds: float) -> float:
+    loaded = running.loaded
     noise = 0.1 * np.random.default_rng(0).standard_normal(round(seconds * CALIBRATION_RATE))
     file = io.BytesIO()
     soundfile.write(file, noise, CALIBRATION_RATE, format="FLAC")
-    size = max(1, int(frozen.budget.batch_in_s / seconds)) if frozen.policy == "padded" else 1
+    size = max(1, int(loaded.budget.batch_in_s / seconds)) if loaded.policy == "padded" else 1
 
     def read(_: int) -> NDArray[np.float32]:
-        return decode.decode_resampled(file.getvalue(), frozen.encoder.sampling_rate, where="calibration")[0]
+        return decode.decode_resampled(file.getvalue(), loaded.encoder.sampling_rate, where="calibration")[0]
 
     def once() -> None:
         clips = list(running.pool.map(read, range(size * threads)))
@@ -199,12 +205,14 @@ def _per_clip(running: Engine, threads: int, seconds: float) -> float:
     return (time.perf_counter() - start) / (rounds * size * threads)
 
 
-def encoding_in_s(task: Task, material: Material, frozen: Frozen, settings: Settings, speed: Speed) -> float:
+def estimate_encoding_in_s(
+    task: Task, material: Material, loaded: LoadedEncoder, settings: Settings, speed: Speed
+) -> float:
     """Wall time of encoding what is not in the store yet."""
     wall = 0.0
     affordable = sum(part.shard.size for part in material.parts if part.shard) <= MOST_TO_DIGEST
     for part in material.parts:
-        if part.shard is not None and _stored(task, part.shard, frozen, settings, affordable):
+        if part.shard is not None and _is_stored(task, part.shard, loaded, settings, affordable):
             continue
         clips = part.seconds / CLIP_IN_S if part.clips is None else part.clips
         pieces = max(clips, part.seconds / task.crop_in_s) if task.crop_in_s else clips
@@ -212,12 +220,14 @@ def encoding_in_s(task: Task, material: Material, frozen: Frozen, settings: Sett
     return wall
 
 
-def _stored(task: Task, shard: Shard, frozen: Frozen, settings: Settings, affordable: bool) -> bool:
+def _is_stored(task: Task, shard: Shard, loaded: LoadedEncoder, settings: Settings, affordable: bool) -> bool:
     """Whether a shard's embeddings are stored; an event task needs its frames, others have one or the other."""
     if not shard.sha256:
         if not affordable:
             return False
         shard = Shard(shard.path, shards.compute_sha256(shard.path), shard.size)
     store, dtype = Store(settings.cache), FRAMES[settings.frames]
-    pooled = store.path(stored_as(shard, frozen, task.crop_in_s)).exists() and not isinstance(task.target, Events)
-    return pooled or stored_at(store, frames_stored_as(shard, frozen, task.crop_in_s, dtype)).exists()
+    pooled = store.path(compute_pooled_address(shard, loaded, task.crop_in_s)).exists() and not isinstance(
+        task.target, Events
+    )
+    return pooled or locate_frames(store, compute_frames_address(shard, loaded, task.crop_in_s, dtype)).exists()
