@@ -98,7 +98,7 @@ def main(arguments: list[str]) -> int:
     torch.set_num_threads(1)
     seconds = workloads.draw_durations("mixed", options.seconds)
     rows = []
-    with tempfile.TemporaryDirectory() as folder, mock.patch("bench.extraction.pooled.start_engine", open_stand_in):
+    with tempfile.TemporaryDirectory() as folder, mock.patch("bench.extraction.shard_loop.start_engine", open_stand_in):
         own = workloads.write_clip_shards(Path(folder) / "shards", seconds, per_shard=1000, container=options.container)
         paths = extraction_speed.copy_shards(own, options.copies)
         for speed in options.speeds:

@@ -163,7 +163,7 @@ def time_extraction(loaded: LoadedEncoder, work: Workload) -> float:
         store=Store(work.cache),
         threads=work.threads,
         progress=lambda clips, encoded: None,
-        decoded=work.kept,
+        pcm_cache=work.kept,
         decoders=work.decoders,
     )
     return time.perf_counter() - start

@@ -111,7 +111,7 @@ def _compare_loops(stored: xares_loops.Stored, what: str, embeddings: Path, size
 def probe_stored(path: Path, probe: Probe, size: Size) -> float:
     """Accuracy, mean over folds, from the file that the store keeps."""
     store = Store(path.parents[2])
-    stored = store.embeddings(path.stem, lambda: sys.exit(f"not stored: {path}"))
+    stored = store.get_or_make(path.stem, lambda: sys.exit(f"not stored: {path}"))[0]
     labels = np.array([sidecar["label"] for sidecar in stored.sidecars])
     folds = np.array([sidecar["fold"] for sidecar in stored.sidecars])
     problems = []

@@ -68,7 +68,7 @@ def make_frames(size: Size, folder: Path) -> tuple[xares_loops.Files, xares_loop
         clips = np.flatnonzero(fold == own).tolist()
         tars.write(own, ((f"{clip:05d}", np.load(paths[clip]), int(labels[clip])) for clip in clips))
     store, key = store_vectors(folder, vectors, labels, fold)
-    return xares_loops.Files(tuple(paths), labels, fold, size.classes, folds), tars, store.path(key)
+    return xares_loops.Files(tuple(paths), labels, fold, size.classes, folds), tars, store.locate(key)
 
 
 def store_vectors(
@@ -77,7 +77,7 @@ def store_vectors(
     store, key = Store(folder), compute_address(clips=len(vectors))
     sidecars = tuple({"label": int(c), "fold": int(f)} for c, f in zip(labels, folds, strict=True))
     keys = tuple(f"{clip:05d}" for clip in range(len(vectors)))
-    store.embeddings(key, lambda: Embeddings(vectors, keys, np.full(len(vectors), 5.0), sidecars))
+    store.get_or_make(key, lambda: Embeddings(vectors, keys, np.full(len(vectors), 5.0), sidecars))
     return store, key
 
 

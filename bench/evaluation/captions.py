@@ -22,8 +22,8 @@ from bench.evaluation.inputs import (
     read_labels,
 )
 from bench.evaluation.scores import EvalContext, Evaluation, build_score, concat_folds, run_probe
+from bench.extraction.batched_chunk import Progress
 from bench.extraction.engine.local import LoadedEncoder
-from bench.extraction.pooled import Progress
 from bench.metrics.retrieval import KINDS, list_kinds
 from bench.scoring.measure import ScoredPredictions
 from bench.types import (

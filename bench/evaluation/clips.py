@@ -17,8 +17,8 @@ from bench.evaluation.inputs import (
     read_labels,
 )
 from bench.evaluation.scores import EvalContext, Evaluation, build_score, concat_folds, held_out_rows, run_probe
+from bench.extraction.batched_chunk import Progress
 from bench.extraction.engine.local import LoadedEncoder
-from bench.extraction.pooled import Progress
 from bench.scoring.measure import ScoredPredictions
 from bench.types import Embeddings, FitSplit, Predictions, Probe, Settings, Targets, Task
 

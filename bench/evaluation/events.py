@@ -17,8 +17,8 @@ from bench.datasets.dataset import Dataset
 from bench.evaluation.inputs import FramedClips, build_fit_splits, collect_frames, compute_missing_rate, read_labels
 from bench.evaluation.inputs import SplitRows as OfSplit
 from bench.evaluation.scores import EvalContext, Evaluation, build_score, concat_folds, held_out_rows, run_probe
+from bench.extraction.batched_chunk import Progress
 from bench.extraction.engine.local import LoadedEncoder
-from bench.extraction.pooled import Progress
 from bench.scoring.measure import ScoredPredictions, compute_by_fold
 from bench.scoring.segments import EventTargets, select_audible
 from bench.types import DataError, Events, FitSplit, OfCounts, Predictions, Probe, ProbeResult, Settings, Task

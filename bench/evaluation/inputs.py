@@ -11,10 +11,12 @@ from numpy.typing import NDArray
 
 from bench.datasets import shards
 from bench.datasets.dataset import Dataset, check_complete, list_splits
+from bench.extraction.batched_chunk import Progress
+from bench.extraction.codecs import concat_embeddings
 from bench.extraction.engine.local import LoadedEncoder
 from bench.extraction.frames import extract_frames
 from bench.extraction.pcm_cache import PcmCache
-from bench.extraction.pooled import Progress, concat_embeddings, extract_embeddings
+from bench.extraction.pooled import extract_embeddings
 from bench.store.files import Store
 from bench.types import FRAMES, WIDE, DataError, Embeddings, FitSplit, Folds, Settings, Sidecar, Task
 from bench.xares import extraction
@@ -50,7 +52,7 @@ def collect_embeddings(
     parts: dict[str, Embeddings] = {}
     for name in list_splits(task):
         if task.protocol == "xares":
-            parts[name] = extraction.extract(data.splits[name], loaded, build_crop_options(task), **how)
+            parts[name] = extraction.extract_embeddings(data.splits[name], loaded, build_crop_options(task), **how)
         else:
             parts[name] = extract_embeddings(
                 data.splits[name], loaded, crop_in_s=task.crop_in_s, **_build_decoding_options(settings), **how
@@ -61,7 +63,7 @@ def collect_embeddings(
 
 def _build_decoding_options(settings: Settings) -> dict[str, Any]:
     kept = PcmCache(settings.cache / "audio") if settings.pcm_cache else None
-    return {"decoded": kept, "decoders": settings.decoders}
+    return {"pcm_cache": kept, "decoders": settings.decoders}
 
 
 def collect_frames(

@@ -12,8 +12,8 @@ from bench.evaluation.events import embed_events, evaluate_events
 from bench.evaluation.scores import Evaluation
 from bench.evaluation.transcripts import embed_transcripts, evaluate_transcripts
 from bench.evaluation.trials import embed_trials, evaluate_trials
+from bench.extraction.batched_chunk import Progress
 from bench.extraction.engine.local import LoadedEncoder
-from bench.extraction.pooled import Progress
 from bench.types import Captions, Events, Probe, Settings, Task, Transcript, Trials
 
 

@@ -16,8 +16,8 @@ from numpy.typing import NDArray
 from bench.datasets.dataset import Dataset
 from bench.evaluation.inputs import build_fit_splits, collect_frames, compute_missing_rate, read_clusters, read_labels
 from bench.evaluation.scores import EvalContext, Evaluation, build_score, concat_folds, held_out_rows, run_probe
+from bench.extraction.batched_chunk import Progress
 from bench.extraction.engine.local import LoadedEncoder
-from bench.extraction.pooled import Progress
 from bench.scoring.measure import ScoredPredictions
 from bench.types import FitSplit, Metric, Predictions, Probe, Settings, Task
 

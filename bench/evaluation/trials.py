@@ -14,8 +14,8 @@ from numpy.typing import NDArray
 from bench.datasets.dataset import Dataset
 from bench.evaluation.inputs import collect_embeddings, compute_missing_rate, read_labels
 from bench.evaluation.scores import EvalContext, Evaluation, build_score, concat_folds
+from bench.extraction.batched_chunk import Progress
 from bench.extraction.engine.local import LoadedEncoder
-from bench.extraction.pooled import Progress
 from bench.loading.layers import HiddenLayers
 from bench.scoring.trials import TrialPredictions
 from bench.types import DataError, Embeddings, FitSplit, Folds, Pairs, Probe, ProbeResult, Settings, Task, Trials

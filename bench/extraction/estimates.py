@@ -28,7 +28,7 @@ from bench.extraction.engine.local import Engine, LoadedEncoder, start_engine
 from bench.extraction.frames import compute_frames_address
 from bench.extraction.pooled import compute_pooled_address
 from bench.store.files import Store
-from bench.store.frame_files import locate_frames
+from bench.store.frame_files import FrameStore
 from bench.types import FRAMES, DataError, Events, Settings, Shard, Task
 
 BYTES_PER_S = 20_000.0  # of FLAC at 16 kHz, about: for shards that are not here
@@ -227,7 +227,5 @@ def _is_stored(task: Task, shard: Shard, loaded: LoadedEncoder, settings: Settin
             return False
         shard = Shard(shard.path, shards.compute_sha256(shard.path), shard.size)
     store, dtype = Store(settings.cache), FRAMES[settings.frames]
-    pooled = store.path(compute_pooled_address(shard, loaded, task.crop_in_s)).exists() and not isinstance(
-        task.target, Events
-    )
-    return pooled or locate_frames(store, compute_frames_address(shard, loaded, task.crop_in_s, dtype)).exists()
+    is_pooled = store.has(compute_pooled_address(shard, loaded, task.crop_in_s)) and not isinstance(task.target, Events)
+    return is_pooled or FrameStore(store.root).has(compute_frames_address(shard, loaded, task.crop_in_s, dtype))

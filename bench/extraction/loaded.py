@@ -60,7 +60,7 @@ def load_encoder(
             return asdict(certify(encoder, device=device))
 
     store = Store(cache)
-    certificate = _restore_certificate(store.certificate(key, make))
+    certificate = _restore_certificate(store.get_or_make_record(key, make))
     loaded = LoadedEncoder(spec.name, encoder, print_of_weights, certificate, device, precision, spec.trained_on)
     if compiled or precision != "fp32":
         loaded = _change_precision(loaded, key, store, compiled)
@@ -68,7 +68,7 @@ def load_encoder(
 
 
 def _change_precision(loaded: LoadedEncoder, key: str, store: Store, compiled: bool) -> LoadedEncoder:
-    """The encoder in its precision and, if asked for, compiled, with a check of what that does to its embeddings."""
+    """Return the encoder in its precision, compiled if asked for, with a check of what that does to embeddings."""
     import torch
 
     faster = loaded
@@ -81,12 +81,12 @@ def _change_precision(loaded: LoadedEncoder, key: str, store: Store, compiled: b
             return asdict(check_precision(faster, loaded))
 
     key = compute_address(certificate=key, precision=loaded.precision, compiled=compiled, torch=torch.__version__)
-    check = Check(**store.certificate(key, make))
+    check = Check(**store.get_or_make_record(key, make))
     return replace(faster, certificate=replace(loaded.certificate, checks=(*loaded.certificate.checks, check)))
 
 
 def _find_budget(loaded: LoadedEncoder, store: Store) -> Budget:
-    """How much audio a GPU gets at a time: found once for each kind of GPU, lowered for good when memory runs out."""
+    """Return how much audio a GPU gets at a time: measured once, lowered for good when memory runs out."""
     import torch
 
     key = compute_address(
@@ -96,12 +96,14 @@ def _find_budget(loaded: LoadedEncoder, store: Store) -> Budget:
         compiled=loaded.compiled,
         policy=loaded.policy,
     )
-    found = store.certificate(key, lambda: {"batch_in_s": calibrate_batch(build_timer(loaded)), "fits_in_s": None})
+    stored = store.get_or_make_record(
+        key, lambda: {"batch_in_s": calibrate_batch(build_timer(loaded)), "fits_in_s": None}
+    )
 
     def record(fits_in_s: float) -> None:
-        store.certify_again(key, {**found, "fits_in_s": fits_in_s})
+        store.replace_record(key, {**stored, "fits_in_s": fits_in_s})
 
-    return Budget(found["batch_in_s"], found["fits_in_s"] or math.inf, record)
+    return Budget(stored["batch_in_s"], stored["fits_in_s"] or math.inf, record)
 
 
 def _restore_certificate(stored: Mapping[str, Any]) -> Certificate:

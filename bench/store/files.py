@@ -1,6 +1,7 @@
 """Content-addressed embeddings on disk: written whole or not at all, computed once however many processes ask.
 
-The address is a digest of everything an embedding depends on (see ``address``); no class name, path or time enters.
+The address is a digest of everything an embedding depends on (see ``compute_address``); no class name, path or time
+enters.
 """
 
 from __future__ import annotations
@@ -21,16 +22,16 @@ from typing import Any
 import numpy as np
 from filelock import FileLock
 
-from bench.types import BenchError, Embeddings
+from bench.types import BenchError, DataError, Embeddings
 
 
 def compute_address(**parts: object) -> str:
-    """sha256 over named plain values, in hex."""
+    """Return sha256 over named plain values, in hex."""
     return hashlib.sha256(json.dumps(parts, sort_keys=True, separators=(",", ":")).encode()).hexdigest()
 
 
 def sanitize_name(name: str) -> str:
-    """A name as part of a file name; two different names stay different."""
+    """Return a name as part of a file name; two different names stay different."""
     plain = re.sub(r"[^A-Za-z0-9_-]+", "_", name)
     return plain if plain == name else f"{plain}-{hashlib.sha256(name.encode()).hexdigest()[:8]}"
 
@@ -45,7 +46,7 @@ def hold_lock(lock_path: Path) -> Iterator[None]:
 
 @contextlib.contextmanager
 def write_atomically(path: Path) -> Iterator[Path]:
-    """A temporary path beside ``path`` that takes its name when the block succeeds and vanishes when it does not.
+    """Give a temporary path beside ``path`` that takes its name when the block succeeds and vanishes when it does not.
 
     What a killed process left of the same file is removed first, so the caller must hold the file's lock. Raises
     BenchError when the disk cannot take the file.
@@ -73,43 +74,64 @@ class Store:
 
     root: Path
 
-    def path(self, key: str) -> Path:
+    def locate(self, key: str) -> Path:
+        """Return where the embeddings under ``key`` are, or would be."""
         return self.root / "embeddings" / key[:2] / f"{key}.safetensors"
 
-    def embeddings(self, key: str, make: Callable[[], Embeddings]) -> Embeddings:
-        """What is stored under ``key``, made and stored now if it is not there; one process makes it, others wait."""
-        stored = self._read(self.path(key))
+    def has(self, key: str) -> bool:
+        """Return whether there is something to read under ``key``, damaged or not."""
+        return self.locate(key).exists()
+
+    def read(self, key: str) -> Embeddings:
+        """Return what is stored under ``key``. Raises DataError when there is nothing, or it is damaged."""
+        stored = self._read(self.locate(key))
         if stored is None:
-            with hold_lock(self.root / "locks" / f"{key[:3]}.lock"):
-                stored = self._read(self.path(key))
-                if stored is None:
-                    stored = make()
-                    self._write(self.path(key), stored)
-                    for part in self.path(key).parent.glob(f"{key}.part-*"):
-                        part.unlink()
+            got, where = "no file, or a damaged one", self.locate(key)
+            raise DataError("stored embeddings are gone", got=got, expected="what was just written", where=where)
         return stored
 
-    def part(self, key: str, index: int, make: Callable[[], Embeddings]) -> Embeddings:
-        """A part of what is being made under ``key``, kept until the whole is stored, so that a killed run goes on.
+    def get_or_make(self, key: str, make: Callable[[], Embeddings]) -> tuple[Embeddings, bool]:
+        """Return what is stored under ``key``, made and stored now if it is not there, and whether it was made now.
 
-        To be called inside the ``make`` of ``embeddings``: it relies on the lock that is held there.
+        One process makes it, others wait.
         """
-        path = self._part(key, index)
+        path = self.locate(key)
         stored = self._read(path)
-        if stored is None:
-            stored = make()
-            self._write(path, stored)
-        return stored
+        if stored is not None:
+            return stored, False
+        with hold_lock(self.root / "locks" / f"{key[:3]}.lock"):
+            stored = self._read(path)
+            if stored is not None:
+                return stored, False
+            made = make()
+            self._write(path, made)
+            for part in path.parent.glob(f"{key}.part-*"):
+                part.unlink()
+        return made, True
+
+    def get_or_make_part(self, key: str, index: int, make: Callable[[], Embeddings]) -> tuple[Embeddings, bool]:
+        """Return a part of what is being made under ``key``, and whether it was made now.
+
+        It is kept until the whole is stored, so that a killed run goes on. To be called inside the ``make`` of
+        ``get_or_make``: it relies on the lock that is held there.
+        """
+        path = self._locate_part(key, index)
+        stored = self._read(path)
+        if stored is not None:
+            return stored, False
+        made = make()
+        self._write(path, made)
+        return made, True
 
     def has_part(self, key: str, index: int) -> bool:
-        """Whether ``part`` has something to read, damaged or not."""
-        return self._part(key, index).exists()
+        """Return whether a part is there to read, damaged or not."""
+        return self._locate_part(key, index).exists()
 
-    def _part(self, key: str, index: int) -> Path:
-        return self.path(key).with_suffix(f".part-{index}")
+    def _locate_part(self, key: str, index: int) -> Path:
+        return self.locate(key).with_suffix(f".part-{index}")
 
-    def certificate(self, key: str, make: Callable[[], Mapping[str, Any]]) -> Mapping[str, Any]:
-        """A plain mapping stored as JSON under ``key``, made now if it is not there."""
+    def get_or_make_record(self, key: str, make: Callable[[], Mapping[str, Any]]) -> Mapping[str, Any]:
+        """Return a plain mapping, such as a certificate, stored as JSON under ``key``, made now if it is not there."""
         path = self.root / "certificates" / f"{key}.json"
         with hold_lock(self.root / "locks" / f"certificate-{key[:3]}.lock"):
             if path.exists():
@@ -120,13 +142,13 @@ class Store:
                 temporary.write_text(json.dumps(made, sort_keys=True))
             return made
 
-    def certify_again(self, key: str, made: Mapping[str, Any]) -> None:
+    def replace_record(self, key: str, record: Mapping[str, Any]) -> None:
         """Store a mapping under ``key`` in place of the one that is there."""
         with (
             hold_lock(self.root / "locks" / f"certificate-{key[:3]}.lock"),
             write_atomically(self.root / "certificates" / f"{key}.json") as temporary,
         ):
-            temporary.write_text(json.dumps(made, sort_keys=True))
+            temporary.write_text(json.dumps(record, sort_keys=True))
 
     def _write(self, path: Path, embeddings: Embeddings) -> None:
         with write_atomically(path) as temporary:
@@ -146,7 +168,7 @@ def _compute_digest(arrays: Mapping[str, np.ndarray[Any, Any]]) -> str:
 
 
 def _save_embeddings(path: Path, embeddings: Embeddings) -> None:
-    """Tensors ``vectors`` [N, D], ``seconds`` [N] and ``clips``: keys and sidecars as JSON, deflated (RFC 1950)."""
+    """Write ``vectors`` [N, D], ``seconds`` [N] and ``clips``: keys and sidecars as JSON, deflated (RFC 1950)."""
     from safetensors.numpy import save
 
     text = json.dumps([embeddings.keys, embeddings.sidecars], separators=(",", ":"))
@@ -159,7 +181,7 @@ def _save_embeddings(path: Path, embeddings: Embeddings) -> None:
 
 
 def _load_embeddings(path: Path) -> Embeddings | None:
-    """The stored embeddings, or None when the file is not what was written."""
+    """Return the stored embeddings, or None when the file is not what was written."""
     from safetensors import SafetensorError, safe_open
 
     try:

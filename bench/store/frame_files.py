@@ -1,10 +1,9 @@
 """Frame embeddings on disk: one safetensors file per shard, written clip by clip and read through a memory map.
 
-A shard's frames may be larger than memory. So the file begins with a header of a fixed size, filled in last, and what
-is written and checked passes through memory in small parts. Address, lock and rename are
-those of ``bench.store.files``.
+A shard's frames may be larger than memory. So the file begins with a header of a fixed size, filled in last, and it is
+written and checked in small parts. Address, lock and rename are those of ``bench.store.files``.
 
-Frames are kept in fp16 where asked, unless a shard does not fit (see ``fits``): then it keeps fp32, as its header says.
+Frames are kept in fp16 where asked, unless a shard does not fit (see ``fits_fp16``): then in fp32, as its header says.
 
 Tensors: ``frames`` [sum T, D], ``spans`` [sum T, 2] and ``seconds`` [N] float64, ``offsets`` [N + 1] int64, ``clips``
 uint8: keys and sidecars as JSON text. Metadata: ``sha256`` over their bytes and the header.
@@ -23,7 +22,7 @@ from typing import IO, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from bench.store.files import Store, hold_lock, write_atomically
+from bench.store.files import hold_lock, write_atomically
 from bench.types import DataError, Sidecar
 
 LARGEST = 65504.0  # finite number of fp16
@@ -38,16 +37,16 @@ class Frames:
     """Frame embeddings of the clips of one shard, in shard order; ``frames`` is mapped from disk, not in memory."""
 
     frames: NDArray[np.floating[Any]]  # [sum T, D] float16 or float32
-    spans: NDArray[np.float64]  # [sum T, 2] from when to when a frame speaks for its clip, in seconds
+    spans: NDArray[np.float64]  # [sum T, 2] from when to when a frame stands for its clip, in seconds
     offsets: NDArray[np.int64]  # [N + 1] clip i has the frames offsets[i] to offsets[i + 1]
     keys: tuple[str, ...]
     seconds: NDArray[np.float64]  # [N] clip durations before resampling
     sidecars: tuple[Sidecar, ...]
 
     def clip(self, index: int) -> tuple[NDArray[np.floating[Any]], NDArray[np.float64]]:
-        """Frames [T, D] and spans [T, 2] of one clip, as views."""
-        own = slice(int(self.offsets[index]), int(self.offsets[index + 1]))
-        return self.frames[own], self.spans[own]
+        """Return frames [T, D] and spans [T, 2] of one clip, as views."""
+        rows = slice(int(self.offsets[index]), int(self.offsets[index + 1]))
+        return self.frames[rows], self.spans[rows]
 
 
 class TooWideError(Exception):
@@ -55,14 +54,14 @@ class TooWideError(Exception):
 
 
 def fits_fp16(frames: NDArray[np.floating[Any]]) -> bool:
-    """Whether fp16 holds a clip's frames [T, D]: nothing overflows, and it is not so quiet that steps would show."""
+    """Return whether fp16 holds a clip's frames [T, D]: none overflows, and they are not so small that steps show."""
     peak = float(np.abs(frames).max(initial=0.0))
     return peak == 0.0 or SMALLEST <= peak <= LARGEST
 
 
 @dataclass(slots=True)
 class FrameWriter:
-    """Takes the clips of a shard one after another."""
+    """A file of frames that is being written, clip by clip."""
 
     file: IO[bytes]
     dtype: str = "float32"
@@ -124,55 +123,66 @@ def _build_entry(dtype: str, shape: list[int], start: int, stop: int) -> dict[st
     return {"dtype": _NAMES[dtype], "shape": shape, "data_offsets": [start, stop]}
 
 
-def get_or_make_frames(store: Store, key: str, make: Callable[[FrameWriter], None], dtype: str = "float32") -> Frames:
-    """What is stored under ``key``, made and stored now if it is not there; one process makes it, others wait.
+@dataclass(frozen=True, slots=True)
+class FrameStore:
+    """The frames in a cache folder: ``frames/`` and ``locks/``."""
 
-    ``make`` adds every clip to the writer that it is given; it is called again, for fp32, where ``dtype`` is float16
-    and does not hold them. Raises DataError when it adds none.
-    """
-    path = locate_frames(store, key)
-    stored = _read_frames(path)
-    if stored is None:
-        with hold_lock(store.root / "locks" / f"frames-{key[:3]}.lock"):
+    root: Path
+    dtype: str = "float32"  # or float16, where a shard fits
+
+    def locate(self, key: str) -> Path:
+        """Return where the frames under ``key`` are, or would be."""
+        return self.root / "frames" / key[:2] / f"{key}.safetensors"
+
+    def has(self, key: str) -> bool:
+        """Return whether there is something to read under ``key``, damaged or not."""
+        return self.locate(key).exists()
+
+    def get_or_make(self, key: str, make: Callable[[FrameWriter], None]) -> tuple[Frames, bool]:
+        """Return what is stored under ``key``, made and stored now if it is not there, and whether it was made now.
+
+        One process makes it, others wait. ``make`` adds every clip to the writer that it is given; it is called again,
+        for float32, where float16 is asked for and does not hold them. Raises DataError when it adds none.
+        """
+        path = self.locate(key)
+        stored = _read_frames(path)
+        if stored is not None:
+            return stored, False
+        with hold_lock(self.root / "locks" / f"frames-{key[:3]}.lock"):
             stored = _read_frames(path)
-            if stored is None:
-                with write_atomically(path) as temporary:
-                    try:
-                        _write_frames(temporary, make, dtype)
-                    except TooWideError:
-                        _write_frames(temporary, make, "float32")
-                stored = _map_frames(path)
-                for part_path in path.parent.glob(f"{key}.part-*"):
-                    part_path.unlink()
-    return _require_whole(stored, path)
+            if stored is not None:
+                return stored, False
+            with write_atomically(path) as temporary:
+                try:
+                    _write_frames(temporary, make, self.dtype)
+                except TooWideError:
+                    _write_frames(temporary, make, "float32")
+            made = _require_whole(_map_frames(path), path)
+            for part_path in path.parent.glob(f"{key}.part-*"):
+                part_path.unlink()
+        return made, True
 
+    def get_or_make_part(self, key: str, index: int, make: Callable[[FrameWriter], None]) -> tuple[Frames, bool]:
+        """Return a part of what is being made under ``key``, and whether it was made now.
 
-def get_or_make_part(store: Store, key: str, index: int, make: Callable[[FrameWriter], None]) -> Frames:
-    """A part of what is being made under ``key``, kept until the whole is stored, so that a killed run goes on.
-
-    In fp32, whatever the whole will be: what becomes of the parts must not depend on where a run was killed. To be
-    called inside the ``make`` of ``frames``: it relies on the lock that is held there.
-    """
-    path = _locate_part(store, key, index)
-    stored = _read_frames(path)
-    if stored is None:
+        It is kept until the whole is stored, so that a killed run goes on; in float32, whatever the whole will be: what
+        becomes of the parts must not depend on where a run was killed. To be called inside the ``make`` of
+        ``get_or_make``: it relies on the lock that is held there.
+        """
+        path = self._locate_part(key, index)
+        stored = _read_frames(path)
+        if stored is not None:
+            return stored, False
         with write_atomically(path) as temporary:
             _write_frames(temporary, make, "float32")
-        stored = _map_frames(path)
-    return _require_whole(stored, path)
+        return _require_whole(_map_frames(path), path), True
 
+    def has_part(self, key: str, index: int) -> bool:
+        """Return whether a part is there to read, damaged or not."""
+        return self._locate_part(key, index).exists()
 
-def has_part(store: Store, key: str, index: int) -> bool:
-    """Whether ``part`` has something to read, damaged or not."""
-    return _locate_part(store, key, index).exists()
-
-
-def _locate_part(store: Store, key: str, index: int) -> Path:
-    return locate_frames(store, key).with_suffix(f".part-{index}")
-
-
-def locate_frames(store: Store, key: str) -> Path:
-    return store.root / "frames" / key[:2] / f"{key}.safetensors"
+    def _locate_part(self, key: str, index: int) -> Path:
+        return self.locate(key).with_suffix(f".part-{index}")
 
 
 def _require_whole(stored: Frames | None, path: Path) -> Frames:
@@ -201,7 +211,7 @@ def _read_frames(path: Path) -> Frames | None:
 
 
 def _map_frames(path: Path) -> Frames | None:
-    """The stored frames, or None when the file is not what was written: every byte is read and checked once."""
+    """Return the stored frames, or None when the file is not what was written: every byte is read and checked once."""
     with path.open("rb") as file:
         try:
             header = json.loads(file.read(_HEADER)[8:])

@@ -16,8 +16,8 @@ from bench.datasets.dataset import adapt_to_suite, prepare_dataset
 from bench.evaluation.pipelines import choose_pipeline
 from bench.evaluation.scores import Evaluation
 from bench.evaluation.transcripts import CUT, embed_transcripts, evaluate_transcripts
+from bench.extraction.batched_chunk import Progress
 from bench.extraction.loaded import load_encoder
-from bench.extraction.pooled import Progress
 from bench.leaderboard.files import predictions
 from bench.metrics.error_rates import build_word_error_rate_inverse, to_plain_words
 from bench.probes import SmallLM, SpeechToText

@@ -93,7 +93,7 @@ def test_windows_are_those_of_the_shard_that_is_asked_for(
     class Running(NamedTuple):
         reader: ThreadPoolExecutor
 
-    def made(shard: int, running: object, decoded: object, shape: object) -> Iterator[str]:
+    def made(shard: int, engine: object, pcm_cache: object, shape: object) -> Iterator[str]:
         return iter("abc"[: shards[shard]])
 
     with ThreadPoolExecutor(1) as reader, pytest.MonkeyPatch.context() as patch:
@@ -109,7 +109,7 @@ def test_windows_are_those_of_the_shard_that_is_asked_for(
         for index, wholly in asked:
             if index < len(shards):
                 expected = [(index, number, "abc"[number]) for number in range(shards[index])]
-                assert (list(audio.of(index)) if wholly else [next(audio.of(index))]) == expected[
+                assert (list(audio.iterate_shard(index)) if wholly else [next(audio.iterate_shard(index))]) == expected[
                     : None if wholly else 1
                 ]
 

@@ -92,7 +92,7 @@ def test_kept_audio_is_written_and_read(mixed: Shard, tmp_path: Path) -> None:
     kept = PcmCache(tmp_path / "audio")
     for again in ("1", "2"):
         out = extract_embeddings(
-            [mixed], load_toy(Mean()), store=Store(tmp_path / again), decoded=kept, decoders=1, **how
+            [mixed], load_toy(Mean()), store=Store(tmp_path / again), pcm_cache=kept, decoders=1, **how
         )  # type: ignore[arg-type]
         assert out.vectors.tobytes() == plain.vectors.tobytes()
         assert (out.keys, out.sidecars) == (plain.keys, plain.sidecars)
@@ -107,14 +107,14 @@ def test_loose_files_are_read_where_they_lie(decoders: DecoderPool, tmp_path: Pa
     shard = Shard(listed, "0" * 64, 1)
     (entry,), (sample,) = list(decoders.entries(shard)), list(shards.read_samples(shard))
     assert (entry.key, entry.sidecar, entry.where) == (sample.key, sample.sidecar, sample.where)
-    ((audio, seconds),) = decoders.heard([entry], toys.RATE)
+    ((audio, seconds),) = decoders.decode_resampled([entry], toys.RATE)
     assert audio.tobytes() == decode.decode_mono(SOUND, where="x")[0].tobytes()
     assert seconds == len(audio) / toys.RATE
     (tmp_path / "ä.flac").write_bytes(SOUND[:-1])
     with pytest.raises(DataError, match=r"file has changed: got .*ä\.flac"):
         list(decoders.entries(shard))
     with pytest.raises(DataError, match=r"file has changed: got .*ä\.flac"):
-        decoders.heard([entry], toys.RATE)
+        decoders.decode_resampled([entry], toys.RATE)
 
 
 @given(st.lists(st.tuples(st.binary(max_size=40), st.dictionaries(st.text(max_size=3), st.integers())), max_size=5))
@@ -142,8 +142,8 @@ def test_more_audio_than_last_time(decoders: DecoderPool, tmp_path: Path) -> Non
     ]
     entries = list(decoders.entries(shard_of(tmp_path, members)))
     for chosen in ([0], [1, 0], [2], [0, 1, 2]):
-        heard = decoders.heard([entries[index] for index in chosen], 8000)
-        for index, (audio, seconds) in zip(chosen, heard, strict=True):
+        clips = decoders.decode_resampled([entries[index] for index in chosen], 8000)
+        for index, (audio, seconds) in zip(chosen, clips, strict=True):
             assert np.array_equal(audio * 32768, clips[index])
             assert seconds == lengths[index] / 8000
 
@@ -191,11 +191,14 @@ def test_a_listing_that_ends_in_an_error_or_early_is_not_mixed_up_with_the_next(
     assert [entry.key for entry in decoders.entries(mixed)] == [str(i) for i in range(9)]
 
 
-@pytest.mark.parametrize("what", ["heard", "entries"])
+@pytest.mark.parametrize("what", ["decode_resampled", "entries"])
 def test_one_that_dies_is_one_clear_error_and_is_replaced(what: str, mixed: Shard) -> None:
     entries = list(shards.read_sample_refs(mixed))
     decoder = DecoderProcess()
-    ask = {"heard": lambda: decoder.heard(entries, toys.RATE), "entries": lambda: list(decoder.entries(mixed))}[what]
+    ask = {
+        "decode_resampled": lambda: decoder.decode_resampled(entries, toys.RATE),
+        "entries": lambda: list(decoder.entries(mixed)),
+    }[what]
     try:
         assert len(ask()) == 9
         os.kill(decoder.start().process.pid, signal.SIGKILL)

@@ -12,13 +12,14 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from bench.datasets import shards
+from bench.extraction.batched_chunk import Piece
 from bench.extraction.engine import local
 from bench.extraction.engine.local import LoadedEncoder
 from bench.extraction.frames import compute_frames_address, extract_frames, time_frames
-from bench.extraction.pooled import Piece, compute_pooled_address
+from bench.extraction.pooled import compute_pooled_address
 from bench.store import frame_files
 from bench.store.files import Store
-from bench.store.frame_files import Frames, FrameWriter
+from bench.store.frame_files import Frames, FrameStore, FrameWriter
 from bench.types import Clip, DataError, Encoder, EncoderError, Policy, Shard
 from tasks.mini.write import write_shards
 from tests.extraction.test_pooled import Broken, Mean, ignore_progress
@@ -196,9 +197,9 @@ def test_store_round_trip(tmp_path_factory: pytest.TempPathFactory, sizes: list[
         for at, (values, spans) in enumerate(clips):
             writer.add(values, spans, f"{text}{at}", at / 3, [{"onset": 0.1, "label": text}])  # type: ignore[arg-type]
 
-    store = Store(tmp_path_factory.mktemp("store"))
+    store = FrameStore(tmp_path_factory.mktemp("store"))
     for _ in range(2):
-        part = frame_files.get_or_make_frames(store, "ab12", make)
+        part = store.get_or_make("ab12", make)[0]
         assert part.keys == tuple(f"{text}{at}" for at in range(len(sizes)))
         assert part.seconds.tolist() == [at / 3 for at in range(len(sizes))]
         assert part.sidecars[0] == [{"onset": 0.1, "label": text}]
@@ -257,7 +258,7 @@ def test_an_empty_shard_is_an_error(tmp_path: Path) -> None:
     with pytest.raises(DataError, match="shard is empty"):
         extract_all([shards.verify_shard(tar(tmp_path / "x.tar", []))], load_toy(Mean()), tmp_path)
     with pytest.raises(DataError, match="no frames to store"):
-        frame_files.get_or_make_frames(Store(tmp_path), "ab12", lambda writer: None)
+        FrameStore(tmp_path).get_or_make("ab12", lambda writer: None)
 
 
 class Scaled(Mean):
@@ -328,11 +329,11 @@ def test_one_loud_clip_keeps_its_whole_shard_in_single_precision(tmp_path: Path)
         for index, value in enumerate((1.0, 65504.0, 65505.0, 3.0)):
             writer.add(np.full((2, 3), value, np.float32), np.zeros((2, 2)), str(index), 0.1, {})
 
-    part = frame_files.get_or_make_frames(Store(tmp_path), "ab12", make, "float16")
+    part = FrameStore(tmp_path, "float16").get_or_make("ab12", make)[0]
     assert made == ["float16", "float32"]
     assert part.frames.dtype == np.float32
     assert part.frames[:, 0].tolist() == [1, 1, 65504, 65504, 65505, 65505, 3, 3]
-    assert np.isfinite(frame_files.get_or_make_frames(Store(tmp_path), "ab12", make, "float16").frames).all()
+    assert np.isfinite(FrameStore(tmp_path, "float16").get_or_make("ab12", make)[0].frames).all()
     assert made == ["float16", "float32"]
 
 
@@ -341,13 +342,13 @@ def test_an_interruption_does_not_round_twice(tmp_path: Path) -> None:
     exact = np.full((1, 1), 1.0001, np.float32)
 
     def make(writer: FrameWriter) -> None:
-        kept = frame_files.get_or_make_part(
-            Store(tmp_path), "ab12", 0, lambda w: w.add(exact, np.zeros((1, 2)), "a", 0.1, {})
+        part, _ = FrameStore(tmp_path).get_or_make_part(
+            "ab12", 0, lambda writer: writer.add(exact, np.zeros((1, 2)), "a", 0.1, {})
         )
-        writer.add(*kept.clip(0), "a", 0.1, {})
+        writer.add(*part.clip(0), "a", 0.1, {})
         writer.add(np.full((1, 1), 1e5, np.float32), np.zeros((1, 2)), "b", 0.1, {})
 
-    assert frame_files.get_or_make_frames(Store(tmp_path), "ab12", make, "float16").frames[0, 0] == exact[0, 0]
+    assert FrameStore(tmp_path, "float16").get_or_make("ab12", make)[0].frames[0, 0] == exact[0, 0]
 
 
 def test_the_format_is_part_of_the_address(toy_shards: list[Shard]) -> None:

@@ -51,7 +51,7 @@ def shard(tmp_path: Path) -> Shard:
     return shards.verify_shard(tar(tmp_path / "x.tar", members))
 
 
-def embedded(shard: Shard, cache: Path, decoded: PcmCache | None) -> tuple[bytes, object, object, object]:
+def embedded(shard: Shard, cache: Path, pcm_cache: PcmCache | None) -> tuple[bytes, object, object, object]:
     out = extract_embeddings(
         [shard],
         load_toy(Mean()),
@@ -59,7 +59,7 @@ def embedded(shard: Shard, cache: Path, decoded: PcmCache | None) -> tuple[bytes
         store=Store(cache),
         threads=2,
         progress=ignore_progress,
-        decoded=decoded,
+        pcm_cache=pcm_cache,
     )
     return out.vectors.tobytes(), out.keys, out.seconds.tolist(), out.sidecars
 
@@ -102,7 +102,7 @@ def test_embeddings_do_not_depend_on_what_is_kept(
         store=Store(tmp_path),
         threads=1,
         progress=ignore_progress,
-        decoded=kept,
+        pcm_cache=kept,
     )
     assert frames[0].keys == tuple(f"folder/clip-{i}" for i in range(4))
 

@@ -12,9 +12,10 @@ import torch
 
 from bench.datasets import shards
 from bench.discovery.bundled import find_bundled_encoders
+from bench.extraction.batched_chunk import Progress
 from bench.extraction.engine import local
 from bench.extraction.engine.local import LoadedEncoder
-from bench.extraction.pooled import Progress, compute_pooled_address, extract_embeddings
+from bench.extraction.pooled import compute_pooled_address, extract_embeddings
 from bench.store.files import Store
 from bench.types import DataError, Embeddings, Encoder, EncoderError, Policy, Shard, UnavailableError
 from tests.helpers import toys

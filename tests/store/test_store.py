@@ -28,8 +28,8 @@ def unexpected() -> Embeddings:
 
 def test_makes_once_then_reads(tmp_path: Path) -> None:
     store = Store(tmp_path)
-    store.embeddings("ab12", embeddings)
-    again = store.embeddings("ab12", unexpected)
+    store.get_or_make("ab12", embeddings)
+    again = store.get_or_make("ab12", unexpected)[0]
     assert np.array_equal(again.vectors, embeddings().vectors)
     assert again.keys == ("k0", "k1", "k2")
     assert again.sidecars == embeddings().sidecars
@@ -45,15 +45,15 @@ def test_stores_little_more_than_the_vectors(dim: int, tmp_path: Path) -> None:
         tuple({"label": "dog", "fold": i % 5, "said": said} for i in range(n)),
     )
     store = Store(tmp_path)
-    store.embeddings("ab12", lambda: made)
-    assert store.path("ab12").stat().st_size <= 1.1 * n * (4 * dim + 200)
+    store.get_or_make("ab12", lambda: made)
+    assert store.locate("ab12").stat().st_size <= 1.1 * n * (4 * dim + 200)
 
 
 @pytest.mark.parametrize("damage", ["truncate", "flip", "foreign"])
 def test_a_damaged_file_is_made_again(tmp_path: Path, damage: str) -> None:
     store = Store(tmp_path)
-    store.embeddings("ab12", embeddings)
-    path = store.path("ab12")
+    store.get_or_make("ab12", embeddings)
+    path = store.locate("ab12")
     data = bytearray(path.read_bytes())
     if damage == "truncate":
         path.write_bytes(data[: len(data) // 2])
@@ -63,9 +63,9 @@ def test_a_damaged_file_is_made_again(tmp_path: Path, damage: str) -> None:
     else:
         path.write_bytes(b"hello")
     with pytest.warns(UserWarning, match="damaged"):
-        again = store.embeddings("ab12", embeddings)
+        again = store.get_or_make("ab12", embeddings)[0]
     assert np.array_equal(again.vectors, embeddings().vectors)
-    assert np.array_equal(store.embeddings("ab12", unexpected).vectors, embeddings().vectors)
+    assert np.array_equal(store.get_or_make("ab12", unexpected)[0].vectors, embeddings().vectors)
 
 
 def test_a_full_disk_leaves_nothing_and_says_so(tmp_path: Path) -> None:
@@ -94,7 +94,7 @@ def _make_slowly(root: str, made: multiprocessing.Queue) -> None:
         time.sleep(0.5)
         return embeddings()
 
-    Store(Path(root)).embeddings("ab12", make)
+    Store(Path(root)).get_or_make("ab12", make)
 
 
 def test_two_processes_make_once(tmp_path: Path) -> None:

@@ -45,7 +45,7 @@ from bench.types import (
 )
 from bench.xares import crops
 from bench.xares.crops import CropOptions, cut_crops, find_survivors, iterate_chunks
-from bench.xares.extraction import build_address, extract, extract_frames, parse_clip_key
+from bench.xares.extraction import build_address, extract_embeddings, extract_frames, parse_clip_key
 from bench.xares.protocol import apply_protocol, list_protocols
 from bench.xares.segments import XaresEventTargets, count_frames_until, label_frames, pad_to_batches, pool_segments
 from tasks.mini.write import Sample, write_shards
@@ -103,7 +103,9 @@ def test_golden_crops_that_survive(seconds: float, crops: int, kept: int, tmp_pa
     assert sum(len(batch.crops) for batch in batches) == crops
     assert sum(len(find_survivors(batch)) for batch in batches) == kept
     assert [len(batch.crops) for batch in batches[:-1]] == [16] * (len(batches) - 1)
-    made = extract(found, load_toy(), CropOptions(5.0, 16), store=Store(tmp_path), threads=1, progress=nothing)
+    made = extract_embeddings(
+        found, load_toy(), CropOptions(5.0, 16), store=Store(tmp_path), threads=1, progress=nothing
+    )
     assert len(made.keys) == len(set(made.keys)) == kept
     assert {parse_clip_key(key) for key in made.keys} == {f"clip{i:03d}" for i in range(40)}
 
@@ -111,7 +113,7 @@ def test_golden_crops_that_survive(seconds: float, crops: int, kept: int, tmp_pa
 def test_golden_padding_is_pooled(tmp_path: Path) -> None:
     found = constant(tmp_path, [1, 2, 3, 4, 5, 7, 8, 9, 6], per_shard=3)  # batches go over the ends of shards
     store = Store(tmp_path)
-    together = extract(found, load_toy(), CropOptions(None, 4), store=store, threads=1, progress=nothing)
+    together = extract_embeddings(found, load_toy(), CropOptions(None, 4), store=store, threads=1, progress=nothing)
     assert together.vectors[:, 0] == pytest.approx(
         [0.025, 0.05, 0.075, 0.1, 0.5 / 9, 0.7 / 9, 0.8 / 9, 0.1, 0.1], rel=1e-4
     )
@@ -119,7 +121,7 @@ def test_golden_padding_is_pooled(tmp_path: Path) -> None:
     assert np.diff(frames.offsets).tolist() == [4, 4, 4, 4, 9, 9, 9, 9, 6]
     assert frames.frames[:4, 0].tolist() == pytest.approx([0.1, 0, 0, 0], rel=1e-4)
     assert together.seconds.tolist() == frames.seconds.tolist() == [1, 2, 3, 4, 5, 7, 8, 9, 6]
-    alone = extract(found, load_toy(), CropOptions(None, 1), store=store, threads=1, progress=nothing)
+    alone = extract_embeddings(found, load_toy(), CropOptions(None, 1), store=store, threads=1, progress=nothing)
     assert alone.vectors[:, 0] == pytest.approx([0.1] * 9, rel=1e-4)
 
 
@@ -155,7 +157,7 @@ def test_channels_are_resampled_before_their_mean(tmp_path: Path) -> None:
 def test_no_torchaudio_is_said(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(torchaudio_safe, "load", lambda: None)
     with pytest.raises(Exception, match="pip install torchaudio"):
-        extract(
+        extract_embeddings(
             constant(tmp_path, [1]),
             load_toy(),
             CropOptions(None, 1),
@@ -185,7 +187,7 @@ def test_a_clip_that_does_not_decode_is_skipped_and_counted(tmp_path: Path) -> N
     only.mkdir()
     tar(only / "split_0.tar", broken)
     with pytest.raises(DataError, match="no clip decodes"):
-        extract(
+        extract_embeddings(
             [shards.verify_shard(only / "split_0.tar")],
             ready,
             CropOptions(None, 1),
@@ -217,14 +219,16 @@ def test_an_interrupted_split_goes_on_and_ends_the_same(tmp_path: Path, monkeypa
     toys.write_dataset(tmp_path, {"test": 30})
     found = [shards.verify_shard(path) for path in shards.find_shards(tmp_path, "test_*.tar")]
     how = CropOptions(0.1, 4)
-    whole = extract(found, load_toy(Tones()), how, store=Store(tmp_path / "one"), threads=2, progress=nothing)
+    whole = extract_embeddings(
+        found, load_toy(Tones()), how, store=Store(tmp_path / "one"), threads=2, progress=nothing
+    )
     encoder, store = Tones(), Store(tmp_path / "two")
     encoder.fail_after = 5
     with pytest.raises(EncoderError, match="no room"):
-        extract(found, load_toy(encoder), how, store=store, threads=1, progress=nothing)
+        extract_embeddings(found, load_toy(encoder), how, store=store, threads=1, progress=nothing)
     assert list(store.root.rglob("*.part-*"))
     encoder = Tones()
-    resumed = extract(found, load_toy(encoder), how, store=store, threads=1, progress=nothing)
+    resumed = extract_embeddings(found, load_toy(encoder), how, store=store, threads=1, progress=nothing)
     assert resumed.vectors.tobytes() == whole.vectors.tobytes()
     assert resumed.keys == whole.keys
     with start_engine(load_toy(Tones()), 1) as running:

@@ -71,7 +71,7 @@ class DecoderProcess:
             os.close(memory)
 
     def entries(self, shard: Shard) -> Iterator[SampleRef]:
-        """As ``bench.datasets.shards.read_sample_refs``."""
+        """Yield what ``bench.datasets.shards.read_sample_refs`` does."""
         if self._listing:  # another shard, not to its end
             self.close()
         self._tell({"list": [str(shard.path), shard.sha256, shard.size]}, shard.path)
@@ -81,8 +81,8 @@ class DecoderProcess:
                 yield SampleRef(key, ByteRange(*place), sidecar, where)
         self._listing = False
 
-    def heard(self, entries: Sequence[SampleRef], rate: int) -> list[tuple[NDArray[np.float32], float]]:
-        """As ``bench.audio.decode.decode_resampled`` of each sample."""
+    def decode_resampled(self, entries: Sequence[SampleRef], rate: int) -> list[tuple[NDArray[np.float32], float]]:
+        """Return what ``bench.audio.decode.decode_resampled`` does of each sample."""
         where = f"{entries[0].where} to {entries[-1].where}"
         self._tell({"decode": [[entry.byte_range, entry.where] for entry in entries], "rate": rate}, where)
         told = self._told(where)
@@ -168,11 +168,11 @@ class DecoderPool:
         """The samples of a shard, listed by a process of its own; one shard at a time."""
         return self._lister.entries(shard)
 
-    def heard(self, entries: Sequence[SampleRef], rate: int) -> list[tuple[NDArray[np.float32], float]]:
+    def decode_resampled(self, entries: Sequence[SampleRef], rate: int) -> list[tuple[NDArray[np.float32], float]]:
         """Mono audio at ``rate`` Hz and seconds of each sample, from the next process that is free."""
         decoder = self._free.get()
         try:
-            return decoder.heard(entries, rate)
+            return decoder.decode_resampled(entries, rate)
         finally:
             self._free.put(decoder)
 
