@@ -40,13 +40,19 @@ def test_an_unknown_target_says_what_to_add(tmp_path: Path) -> None:
         write_official(tmp_path, [task])
 
 
+@pytest.fixture(scope="module")
+def hub(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A hub cache, made before ``pytester``: it forgets modules imported meanwhile, and torch's cannot come twice."""
+    return write_hub(tmp_path_factory.mktemp("hub"))
+
+
 def test_every_public_task_of_the_full_suite_is_scored(
-    pytester: pytest.Pytester, monkeypatch: pytest.MonkeyPatch
+    hub: Path, pytester: pytest.Pytester, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     for name in [name for name in os.environ if name.startswith("PYTEST_XDIST")]:
         monkeypatch.delenv(name)
     monkeypatch.setenv("PYTHONPATH", str(ROOT))
-    monkeypatch.setenv("HF_HOME", str(write_hub(pytester.path / "hub")))
+    monkeypatch.setenv("HF_HOME", str(hub))
     env = write_official(pytester.path / "env", [*PUBLIC, *PRIVATE])
     result = pytester.runpytest_subprocess(
         str(ROOT / "bench"),
