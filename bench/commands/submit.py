@@ -18,6 +18,7 @@ from bench.discovery.environment import get_cache_folder
 from bench.evaluation.trials import embed_trials, score_trials
 from bench.extraction.loaded import load_encoder
 from bench.loading.sources import resolve_encoder
+from bench.loading.task_files import load_tasks
 from bench.store.files import write_atomically
 from bench.types import BenchError, ChoiceError, Settings, Task, Trials
 from bench.verification.trial_lists import build_submission
@@ -46,7 +47,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 def _run(options: argparse.Namespace) -> None:
-    known = [task for file in options.tasks for task in bundled.load_tasks(file)] or bundled.find_bundled_tasks()
+    known = [task for file in options.tasks for task in load_tasks(file)] or bundled.find_bundled_tasks()
     tasks = {task.name: task for task in known if isinstance(task.target, Trials) and task.target.form == "unlabelled"}
     for name in options.names:
         if name not in tasks:

@@ -12,9 +12,9 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from bench.leaderboard.exports.formats import FILE_FORMATS
-from bench.leaderboard.exports.text import TEXT_FORMATS
+from bench.leaderboard.exports.formats import FILE_FORMATS, TEXT_FORMATS
 from bench.leaderboard.files import merging
+from bench.leaderboard.files.metric_names import NO_METRICS, OwnMetrics, collect_own_metrics
 from bench.leaderboard.files.sources import read_source, read_sources
 from bench.leaderboard.files.verify import verify_board
 from bench.leaderboard.page import commands as report
@@ -59,7 +59,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 def build_parser() -> argparse.ArgumentParser:
-    """Every sub-command, its function as ``call``."""
+    """Build the parser of every sub-command, each with its function as ``call``."""
     whole = argparse.ArgumentParser(
         prog="python -m bench.leaderboard",
         description="What to do with leaderboard.json, without audio or GPU.",
@@ -72,6 +72,7 @@ def build_parser() -> argparse.ArgumentParser:
     show.set_defaults(call=_show)
     check = commands.add_parser("verify", help="compute every number again from the stored predictions")
     check.add_argument("run", type=Path, metavar="RUN", help="a run's folder, or leaderboard.json in one")
+    _add_tasks(check)
     check.set_defaults(call=_verify)
     join = commands.add_parser("merge", help="several runs or encoders into one leaderboard")
     join.add_argument("files", nargs="+", type=Path, metavar="FILE", help="leaderboard.json or a run's folder")
@@ -82,11 +83,13 @@ def build_parser() -> argparse.ArgumentParser:
     versus.add_argument("second", type=Path, metavar="B", help="another, or the same with other encoders named")
     versus.add_argument("--first", dest="one", metavar="ENCODER", help="of A, where it has several")
     versus.add_argument("--second", dest="other", metavar="ENCODER", help="of B, where it has several")
+    _add_tasks(versus)
     versus.set_defaults(call=_compare)
     order = commands.add_parser(
         "rank", help="ranks with what they are worth: intervals, ties, probability of being best"
     )
     order.add_argument("files", nargs="+", type=Path, metavar="FILE", help="leaderboard.json or a run's folder")
+    _add_tasks(order)
     order.set_defaults(call=_rank)
     export = commands.add_parser("export", help="the scores for another program")
     export.add_argument("file", type=Path, metavar="FILE", help="leaderboard.json or a run's folder")
@@ -102,6 +105,25 @@ def build_parser() -> argparse.ArgumentParser:
     return whole
 
 
+def _add_tasks(command: argparse.ArgumentParser) -> None:
+    command.add_argument(
+        "--tasks",
+        action="append",
+        default=[],
+        type=Path,
+        metavar="FILE",
+        help="your file of tasks, where they have a metric of their own; it is run (repeatable)",
+    )
+
+
+def _load_own_metrics(files: Sequence[Path]) -> OwnMetrics:
+    if not files:
+        return NO_METRICS
+    from bench.loading.task_files import load_tasks
+
+    return collect_own_metrics(task for file in files for task in load_tasks(file))
+
+
 def _show(chosen: argparse.Namespace) -> int:
     found = [source for path in chosen.files for source in read_sources(path)]
     width, colour = _read_terminal_size()
@@ -115,7 +137,7 @@ def _show(chosen: argparse.Namespace) -> int:
 
 def _verify(chosen: argparse.Namespace) -> int:
     wrong = 0
-    for source in read_sources(chosen.run):
+    for source in read_sources(chosen.run, _load_own_metrics(chosen.tasks)):
         found = verify_board(source)
         for difference in found:
             _print_encodable(f"{cells.to_printable(str(difference))}\n")
@@ -138,7 +160,9 @@ def _merge(chosen: argparse.Namespace) -> int:
 
 
 def _compare(chosen: argparse.Namespace) -> int:
-    found = compare_encoders(read_source(chosen.first), read_source(chosen.second), (chosen.one, chosen.other))
+    own = _load_own_metrics(chosen.tasks)
+    sides = read_source(chosen.first, own), read_source(chosen.second, own)
+    found = compare_encoders(*sides, (chosen.one, chosen.other))
     width, colour = _read_terminal_size()
     _print_encodable(tables.render_comparison(found, width=width, colour=colour))
     return DONE
@@ -146,7 +170,9 @@ def _compare(chosen: argparse.Namespace) -> int:
 
 def _rank(chosen: argparse.Namespace) -> int:
     width, colour = _read_terminal_size()
-    for ranking in ranks.rank_encoders([source for path in chosen.files for source in read_sources(path)]):
+    own = _load_own_metrics(chosen.tasks)
+    sources = [source for path in chosen.files for source in read_sources(path, own)]
+    for ranking in ranks.rank_encoders(sources):
         left_out = f", without {', '.join(ranking.left_out)}, which not all have" if ranking.left_out else ""
         _print_encodable(cells.to_printable(f"{ranking.probe}, {len(ranking.tasks)} tasks{left_out}") + "\n")
         notes = ["encoders that share a letter are not separable at 95%"]
@@ -180,13 +206,13 @@ def _trials(chosen: argparse.Namespace) -> int:
 
 
 def _read_terminal_size() -> tuple[int, bool]:
-    """Width and colour of tables: those of the terminal, or wide and plain for a file or a pipe."""
+    """Return width and colour of tables: those of the terminal, or wide and plain for a file or a pipe."""
     if not sys.stdout.isatty():
         return 160, False
     return shutil.get_terminal_size().columns, "NO_COLOR" not in os.environ
 
 
 def _print_encodable(text: str) -> None:
-    """Print whatever the encoding of the terminal can show."""
+    """Print text, replacing characters that the encoding of the terminal lacks."""
     encoding = sys.stdout.encoding or "utf-8"
     sys.stdout.write(text.encode(encoding, "replace").decode(encoding))

@@ -12,6 +12,7 @@ import pytest
 
 from bench.discovery import bundled, listing
 from bench.discovery.environment import get_cache_folder
+from bench.loading.task_files import load_tasks
 from bench.plugin import scheduling
 from bench.plugin.options import is_benchmark_run
 from bench.runs.plan import VERIFICATION, Plan
@@ -86,7 +87,7 @@ def _build_plan(config: pytest.Config) -> Plan:
     return build_plan(
         settings,
         select_encoders(option("encoder"), option("layer")),
-        [task for file in option("tasks") for task in bundled.load_tasks(file)],
+        [task for file in option("tasks") for task in load_tasks(file)],
         keyword=option("keyword"),
         probes=option("probe"),
         text_encoder=option("text_encoder"),
@@ -122,7 +123,7 @@ def pytest_cmdline_main(config: pytest.Config) -> int | None:
         sys.stdout.write(listing.format_encoder_table(bundled.find_bundled_encoders().values()) + "\n")
     if config.getoption("list_tasks"):
         files = config.getoption("tasks")
-        for task in [t for file in files for t in bundled.load_tasks(file)] or bundled.find_bundled_tasks():
+        for task in [t for file in files for t in load_tasks(file)] or bundled.find_bundled_tasks():
             kind = "mini" if task.mini else "private" if task.private else ""
             sys.stdout.write(f"{task.name:22} {task.domain:12} {kind:8} {task.metric.name:17} {task.description}\n")
     return 0

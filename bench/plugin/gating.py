@@ -18,6 +18,7 @@ import pytest
 from _pytest.mark.expression import Expression
 
 from bench.leaderboard.files import sources
+from bench.leaderboard.files.metric_names import collect_own_metrics
 from bench.leaderboard.files.sources import Source
 from bench.leaderboard.ranking import gate
 from bench.plugin.collection import PLAN, RUN_FOLDER
@@ -104,7 +105,11 @@ def _build_gate(config: pytest.Config, plan: Plan) -> Gate:
     names = sorted({row.encoder for source in baselines.values() for row in source.board.scores})
     own = Gate(
         limits,
-        Source(config.stash[RUN_FOLDER] / "leaderboard.json", next(iter(baselines.values())).board),
+        Source(
+            config.stash[RUN_FOLDER] / "leaderboard.json",
+            next(iter(baselines.values())).board,
+            collect_own_metrics(plan.tasks),
+        ),
         baselines,
         _pair_encoders([spec.name for spec in plan.specs], names, option("baseline_encoder")),
     )
@@ -119,7 +124,7 @@ def _build_gate(config: pytest.Config, plan: Plan) -> Gate:
 
 def _read_baselines(config: pytest.Config, plan: Plan) -> dict[str, Source]:
     path = config.getoption("baseline")
-    found = {source.board.protocol: source for source in sources.read_sources(path)}
+    found = {source.board.protocol: source for source in sources.read_sources(path, collect_own_metrics(plan.tasks))}
     absent = set(plan.protocols) - found.keys()
     if absent:
         got, expected = " and ".join(sorted(found)), " and ".join(plan.protocols)

@@ -13,6 +13,7 @@ from bench.discovery.environment import get_cache_folder
 from bench.leaderboard.files import sources
 from bench.loading.adapt import adapt
 from bench.loading.layers import select_layer
+from bench.loading.task_files import load_tasks
 from bench.runs.boards import build_boards
 from bench.runs.plan import Case, Plan
 from bench.runs.results import Results, Run
@@ -140,7 +141,7 @@ def read_tasks(values: Sequence[str | Path | Task]) -> tuple[tuple[Task, ...], t
         elif str(value) in known:
             names.append(str(value))
         elif str(value).endswith(".py") and Path(value).is_file():
-            tasks += bundled.load_tasks(Path(value).resolve())
+            tasks += load_tasks(Path(value).resolve())
         else:
             expected = f"a Task, FILE.py or one of {', '.join(sorted(known))}"
             raise ChoiceError("no such task", got=repr(str(value)), expected=expected, where="tasks=")

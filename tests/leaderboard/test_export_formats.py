@@ -9,7 +9,7 @@ import yaml
 from huggingface_hub.repocard_data import model_index_to_eval_results
 
 from bench.leaderboard.cli import main
-from bench.leaderboard.exports.text import build_records
+from bench.leaderboard.exports.records import build_records
 from bench.leaderboard.files import board_json
 from bench.types import Failure
 from tests.leaderboard.test_board_json import board, encoder_row, score

@@ -9,7 +9,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from bench.leaderboard.cli import main
-from bench.leaderboard.exports.text import TEXT_FORMATS, to_csv, to_latex, to_markdown
+from bench.leaderboard.exports.csv import to_csv
+from bench.leaderboard.exports.formats import TEXT_FORMATS
+from bench.leaderboard.exports.latex import to_latex
+from bench.leaderboard.exports.markdown import to_markdown
 from bench.types import Failure
 from tests.leaderboard.test_board_json import board, encoder_row, score
 from tests.leaderboard.test_cli import HOSTILE, saved

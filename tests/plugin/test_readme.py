@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from bench.discovery.bundled import load_tasks
+from bench.loading.task_files import load_tasks
 from bench.types import Task
 from tasks.mini.write import Sample, write_shards
 from tests.helpers import toys

@@ -21,10 +21,13 @@ SCHEMA_FILE = Path(__file__).parents[3] / "docs" / "leaderboard.schema.json"
 
 
 def to_json(board: Leaderboard) -> str:
-    """The text of ``leaderboard.json``: sorted keys, floats in their shortest exact form, no time, path or version.
+    """Convert a leaderboard to the text of ``leaderboard.json``.
 
-    Raises DataError for a value that JSON has no word for (NaN, infinity, an object), naming the row and field, and
-    for a leaderboard that breaks the schema.
+    Keys are sorted, floats in their shortest exact form; no time, path or version is in it.
+
+    Raises:
+        DataError: the leaderboard breaks the schema, or a value has no form in JSON (NaN, infinity, an object); names
+            the row and field.
     """
     document = {
         "schema": board.schema,
@@ -43,7 +46,15 @@ def to_json(board: Leaderboard) -> str:
 
 
 def from_json(text: str, where: object = "leaderboard") -> Leaderboard:
-    """The leaderboard in ``text``. Raises DataError when it is cut short, of another schema version or invalid."""
+    """Parse the text of ``leaderboard.json``.
+
+    Args:
+        text: the whole file.
+        where: what to name in errors, e.g. the path.
+
+    Raises:
+        DataError: the text is cut short, of another schema version or invalid.
+    """
     try:
         document = json.loads(
             text, parse_constant=_refuse_constant, parse_float=_parse_finite, parse_int=_parse_integer
@@ -86,8 +97,11 @@ def check_rows(board: Leaderboard, where: object) -> None:
 def write_board(path: Path, board: Leaderboard) -> None:
     """Replace ``path`` by ``board`` in one step: a reader sees the old file or the new one.
 
-    The caller sees to it that no other process writes ``path``. Raises DataError as ``to_json`` does and BenchError
-    when the disk is full.
+    The caller sees to it that no other process writes ``path``.
+
+    Raises:
+        DataError: as ``to_json`` does.
+        BenchError: the disk is full.
     """
     text = to_json(board)
     with write_atomically(path) as temporary:
@@ -95,7 +109,11 @@ def write_board(path: Path, board: Leaderboard) -> None:
 
 
 def read_board(path: Path) -> Leaderboard:
-    """The leaderboard at ``path``. Raises DataError when there is none or ``from_json`` refuses it."""
+    """Read the leaderboard at ``path``.
+
+    Raises:
+        DataError: there is none, or ``from_json`` refuses it.
+    """
     try:
         text = path.read_text(encoding="utf-8")
     except (OSError, UnicodeDecodeError) as error:
@@ -104,7 +122,7 @@ def read_board(path: Path) -> Leaderboard:
 
 
 def parse_score(row: Mapping[str, Any]) -> Score:
-    """The Score whose ``plain`` or ``dataclasses.asdict`` form, or JSON of it, is ``row``."""
+    """Build the Score whose ``to_plain`` or ``dataclasses.asdict`` form, or JSON of it, is ``row``."""
     low, high = row["ci95"]
     return Score(
         **{
@@ -118,9 +136,15 @@ def parse_score(row: Mapping[str, Any]) -> Score:
 
 
 def to_plain(value: object, where: str, field: str = "") -> Any:
-    """``value`` in JSON's types: dataclasses and mappings as dict, sequences as list, numpy's scalars as Python's.
+    """Convert to JSON's types: dataclasses and mappings to dict, sequences to list, numpy's scalars to Python's.
 
-    Raises DataError naming ``where`` and the field for what JSON cannot hold.
+    Args:
+        value: what to convert.
+        where: the row, for errors.
+        field: the path of fields to ``value``, for errors.
+
+    Raises:
+        DataError: JSON cannot hold the value.
     """
     if isinstance(value, np.generic):
         value = value.item()

@@ -20,10 +20,13 @@ RowKey = tuple[str, str, str]
 
 
 def merge_boards(sources: Sequence[Source]) -> Leaderboard:
-    """All rows of ``sources``; the order of these does not matter.
+    """Merge all rows of ``sources``; their order does not matter.
 
-    A failure of a row that another board scored is left out. Raises DataError for boards of different suites,
-    protocols, task versions, data or metrics, for different encoders of one name, and for unequal rows of one place.
+    A failure of a row that another board scored is left out.
+
+    Raises:
+        DataError: boards of different suites, protocols, task versions, data or metrics, different encoders of one
+            name, or unequal scores of one row.
     """
     boards = [source.board for source in sources]
     for what in ("suite", "protocol"):
@@ -54,11 +57,19 @@ def merge_boards(sources: Sequence[Source]) -> Leaderboard:
     )
 
 
+def check_mergeable(sources: Sequence[Source]) -> None:
+    """Raise DataError for boards that ``merge_boards`` refuses."""
+    merge_boards(sources)
+
+
 def write_merged(folder: Path, sources: Sequence[Source]) -> tuple[Leaderboard, list[str]]:
     """Merge into ``folder``/leaderboard.json and copy the predictions beside it; the board is written last.
 
-    Gives the board and the names of predictions files that are not there. Raises DataError as ``merge`` does, and for
-    equal rows with different predictions.
+    Returns:
+        The board, and the names of predictions files that are absent.
+
+    Raises:
+        DataError: as ``merge_boards`` does, and for equal rows with different predictions.
     """
     board = merge_boards(sources)
     contents: dict[str, bytes] = {}
@@ -87,7 +98,11 @@ def _check_agreement(what: str, found: Iterable[tuple[object, Source]]) -> None:
 
 
 def _collect_distinct(what: str, found: Sequence[tuple[Any, Any, Source]]) -> dict[Any, Any]:
-    """What is found by its place. Raises DataError where one place holds unequal things, naming their fields."""
+    """Collect values by key.
+
+    Raises:
+        DataError: one key has unequal values; names their fields.
+    """
     kept: dict[Any, tuple[Any, Source]] = {}
     for place, value, source in found:
         other, of = kept.setdefault(place, (value, source))
@@ -103,7 +118,7 @@ def _collect_distinct(what: str, found: Sequence[tuple[Any, Any, Source]]) -> di
 def _merge_summaries(
     sources: Sequence[Source], rows: Mapping[RowKey, Score], encoders: Sequence[str]
 ) -> list[dict[str, Any]]:
-    """Summaries over all rows; every board must have asked the same tasks under each probe."""
+    """Summarise all rows; every board must cover the same tasks under each probe."""
     domains = {score.task: score.domain for score in rows.values()}
     stored = [(own, source) for source in sources for own in source.board.summaries]
     covered: dict[str, set[str]] = {}

@@ -1,8 +1,12 @@
-"""Which metric a row's name stands for: a leaderboard holds names only, and tasks are not asked."""
+"""Metrics by name: a leaderboard holds names only.
+
+The metrics of ``bench.metrics`` are known. A metric that a user's task file defines is known where that file is given:
+``collect_own_metrics`` of its tasks.
+"""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeAlias
 
 from bench.metrics import (
     accuracy,
@@ -16,11 +20,13 @@ from bench.metrics import (
     segment_f1_micro,
 )
 from bench.metrics.error_rates import to_lower_case, to_plain_words
-from bench.types import ChoiceError, Metric, Score
+from bench.types import ChoiceError, Metric, Score, Task
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Iterable, Mapping
 
+OwnMetrics: TypeAlias = "Mapping[tuple[str, str, str], Metric]"  # by task, name and protocol
+NO_METRICS: OwnMetrics = {}
 STRICT: Mapping[str, Metric] = {
     metric.name: metric
     for metric in (
@@ -42,9 +48,34 @@ XARES: Mapping[str, Metric] = {
 }
 
 
-def find_metric(score: Score) -> Metric:
-    """The metric of a row under its protocol. Raises ChoiceError for a name that is none of the metrics here."""
+def collect_own_metrics(tasks: Iterable[Task]) -> OwnMetrics:
+    """Collect the metrics of tasks that are not those known here, as each protocol computes them."""
+    own: dict[tuple[str, str, str], Metric] = {}
+    for task in tasks:
+        metric = task.metric
+        if metric in (STRICT.get(metric.name), XARES.get(metric.name)):
+            continue
+        if task.protocol == "strict":
+            own[task.name, metric.name, "strict"] = metric
+        own[task.name, metric.name, "xares"] = metric.xares or metric
+    return own
+
+
+def find_metric(score: Score, own_metrics: OwnMetrics = NO_METRICS) -> Metric:
+    """Return the metric of a row under its protocol.
+
+    Args:
+        score: the row.
+        own_metrics: metrics that tasks define themselves; see ``collect_own_metrics``.
+
+    Raises:
+        ChoiceError: the name is neither among them nor one of the metrics here.
+    """
+    own = own_metrics.get((score.task, score.metric, score.protocol))
+    if own is not None:
+        return own
     known = STRICT if score.protocol == "strict" else XARES
     if score.metric not in known:
-        raise ChoiceError("unknown metric", got=repr(score.metric), expected=", ".join(sorted(known)), where=score.task)
+        expected = f"--tasks FILE with the task that defines it, or {', '.join(sorted(known))}"
+        raise ChoiceError("unknown metric", got=repr(score.metric), expected=expected, where=score.task)
     return known[score.metric]

@@ -39,8 +39,10 @@ SCHEMA = 1
 def write_predictions(path: Path, answers: ScoredPredictions | TrialPredictions) -> None:
     """Write a predictions file whole or not at all; equal content gives equal bytes.
 
-    Raises DataError when shapes do not fit together, a class index is out of range, a rank is below 1, a k-hot value is
-    not 0 or 1, a score is not finite or a text is none, and BenchError when the disk is full.
+    Raises:
+        DataError: shapes do not fit together, a class index is out of range, a rank is below 1, a k-hot value is not 0
+            or 1, a score is not finite or a text is no text.
+        BenchError: the disk is full.
     """
     from safetensors.numpy import save
 
@@ -67,7 +69,11 @@ def write_predictions(path: Path, answers: ScoredPredictions | TrialPredictions)
 
 
 def read_predictions(path: Path) -> ScoredPredictions | TrialPredictions:
-    """What ``write`` wrote. Raises DataError for a file that is absent, damaged or something else."""
+    """Read a file that ``write_predictions`` wrote.
+
+    Raises:
+        DataError: the file is absent, damaged or something else.
+    """
     from safetensors import SafetensorError, safe_open
 
     try:
@@ -116,7 +122,7 @@ def _decode_texts(stored: NDArray[np.uint8], where: object) -> dict[str, NDArray
 
 
 def _has_k_hot_answers(targets: NDArray[Any], predictions: NDArray[Any]) -> bool:
-    """Whether k-hot targets come with k-hot answers, uint8."""
+    """Tell whether k-hot targets come with k-hot answers, uint8."""
     return targets.ndim == 2 and predictions.dtype == np.uint8
 
 
@@ -150,7 +156,7 @@ def _check_texts(texts: Sequence[Any], where: object) -> None:
 
 
 def _check_classes(tensors: dict[str, NDArray[Any]], n_classes: int, where: object, *, answered: bool) -> None:
-    """Whether targets, and predictions that are ``answered`` like them, are classes or k-hot."""
+    """Raise DataError unless targets, and predictions that are ``answered`` like them, are classes or k-hot."""
     k_hot = tensors["targets"].ndim == 2
     limit = 2 if k_hot else n_classes
     for name in ("targets", "predictions") if answered else ("targets",):

@@ -26,17 +26,21 @@ class PublishedTable:
     systems: Mapping[str, Mapping[str, Mapping[str, float]]]  # system -> head -> task -> value
 
     def value(self, system: str, task: str, probe: str) -> float | None:
-        """What the table says of a system on a task, under the head that a probe stands for; None for nothing."""
+        """Return the value of a system on a task under the head that a probe stands for; None where there is none."""
         return self.systems[system].get(map_probe_to_head(probe), {}).get(task)
 
 
 def map_probe_to_head(probe: str) -> str:
-    """The published head that a probe of ours compares with; nobody published ridge."""
+    """Return the published head that a probe here compares with; nobody published ridge."""
     return {"knn": "knn", "ridge": ""}.get(probe, "mlp")
 
 
 def read_published_tables(path: Path) -> tuple[PublishedTable, ...]:
-    """The tables in ``path``. Raises DataError for a file that is not as described above."""
+    """Read the tables in ``path``.
+
+    Raises:
+        DataError: the file is not as described above.
+    """
     try:
         tables = json.loads(path.read_text(encoding="utf-8"))["tables"]
         found = tuple(PublishedTable(**table) for table in tables)

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path, PurePosixPath
 
 from bench.leaderboard.files import board_json, predictions
+from bench.leaderboard.files.metric_names import NO_METRICS, OwnMetrics
 from bench.scoring.measure import ScoredPredictions, convert_trials
 from bench.scoring.trials import TrialPredictions
 from bench.types import DataError, Leaderboard, Score
@@ -17,24 +18,34 @@ class Source:
 
     path: Path
     board: Leaderboard
+    own_metrics: OwnMetrics = field(default_factory=dict)  # of tasks that define their metric themselves
 
 
-def read_sources(path: Path) -> list[Source]:
-    """The leaderboard in a file, or those of a run's folder: one for each protocol.
+def read_sources(path: Path, own_metrics: OwnMetrics = NO_METRICS) -> list[Source]:
+    """Read the leaderboard in a file, or those of a run's folder: one for each protocol.
 
-    Raises DataError for a folder without any and for a file that is no leaderboard.
+    Args:
+        path: a leaderboard, or the folder of a run.
+        own_metrics: metrics that tasks define themselves; see ``metric_names``.
+
+    Raises:
+        DataError: the folder has none, or a file is no leaderboard.
     """
     found = [path]
     if path.is_dir():
         found = sorted([*path.glob("leaderboard.json"), *path.glob("leaderboard.*.json")])
         if not found:
             raise DataError("no leaderboard", got="a folder without one", expected="leaderboard.json", where=path)
-    return [Source(own, board_json.read_board(own)) for own in found]
+    return [Source(own, board_json.read_board(own), own_metrics) for own in found]
 
 
-def read_source(path: Path) -> Source:
-    """The only leaderboard that ``path`` stands for. Raises DataError for several, naming them."""
-    found = read_sources(path)
+def read_source(path: Path, own_metrics: OwnMetrics = NO_METRICS) -> Source:
+    """Read the only leaderboard that ``path`` stands for.
+
+    Raises:
+        DataError: there are several; names them.
+    """
+    found = read_sources(path, own_metrics)
     if len(found) > 1:
         got = ", ".join(source.path.name for source in found)
         raise DataError("several leaderboards", got=got, expected="one; name the file", where=path)
@@ -42,7 +53,11 @@ def read_source(path: Path) -> Source:
 
 
 def locate_predictions(source: Source, score: Score) -> Path:
-    """Where the predictions of a row lie. Raises DataError for a path that leads out of the leaderboard's folder."""
+    """Return the path of the predictions of a row.
+
+    Raises:
+        DataError: the path leads out of the leaderboard's folder.
+    """
     inner = PurePosixPath(score.predictions)
     if inner.is_absolute() or ".." in inner.parts or "\\" in score.predictions or "\0" in score.predictions:
         expected = "a path below the leaderboard's folder"
@@ -51,7 +66,11 @@ def locate_predictions(source: Source, score: Score) -> Path:
 
 
 def read_answers(source: Source, score: Score) -> ScoredPredictions | TrialPredictions:
-    """The predictions of a row. Raises DataError when they cannot be read or are not as many as the row says."""
+    """Read the predictions of a row.
+
+    Raises:
+        DataError: they cannot be read, or are not as many as the row says.
+    """
     path = locate_predictions(source, score)
     found = predictions.read_predictions(path)
     if len(found.targets) != score.n:
@@ -61,6 +80,6 @@ def read_answers(source: Source, score: Score) -> ScoredPredictions | TrialPredi
 
 
 def read_pairable_answers(source: Source, score: Score) -> ScoredPredictions:
-    """The predictions of a row in the form in which those of two rows are paired; see ``proof``."""
+    """Read the predictions of a row in the form in which two rows are paired; see ``read_answers``."""
     found = read_answers(source, score)
     return convert_trials(found, score.task) if isinstance(found, TrialPredictions) else found

@@ -39,7 +39,9 @@ KINDS: Mapping[str, Any] = {
 def write_trial_predictions(path: Path, answers: TrialPredictions) -> None:
     """Write the file whole or not at all; equal content gives equal bytes.
 
-    Raises DataError for arrays that do not fit together and scores that are not finite, BenchError for a full disk.
+    Raises:
+        DataError: arrays do not fit together, or scores are not finite.
+        BenchError: the disk is full.
     """
     from safetensors.numpy import save_file
 
@@ -58,7 +60,11 @@ def write_trial_predictions(path: Path, answers: TrialPredictions) -> None:
 
 
 def parse_trial_tensors(tensors: Mapping[str, NDArray[Any]], about: Any, where: object) -> TrialPredictions:
-    """The answers in a file. Raises DataError for tensors or metadata other than those that ``write`` wrote."""
+    """Build the answers of a file from its tensors and metadata.
+
+    Raises:
+        DataError: they are other than those that ``write_trial_predictions`` writes.
+    """
     kinds = {name: tensor.dtype for name, tensor in tensors.items()}
     if kinds != {name: np.dtype(kind) for name, kind in KINDS.items()} or not isinstance(about, dict):
         raise DataError("no predictions file", got=sorted(tensors), expected=sorted(KINDS), where=where)

@@ -38,7 +38,7 @@ class Difference:
 
 
 def verify_board(source: Source) -> list[Difference]:
-    """What differs in a leaderboard, row by row and then in its summaries; nothing when all of it holds."""
+    """List what differs in a leaderboard, row by row and then in its summaries; empty when all of it holds."""
     rows = [difference for score in source.board.scores for difference in _verify_row(source, score)]
     return [*rows, *_verify_summaries(source.board)]
 
@@ -46,7 +46,9 @@ def verify_board(source: Source) -> list[Difference]:
 def _verify_row(source: Source, score: Score) -> Iterator[Difference]:
     where = f"{score.task}, {score.encoder}, {score.probe}"
     try:
-        measured = compute_result(find_metric(score), read_answers(source, score), score.data.classes, where=score.task)
+        measured = compute_result(
+            find_metric(score, source.own_metrics), read_answers(source, score), score.data.classes, where=score.task
+        )
     except BenchError as error:
         yield Difference(where, "predictions", score.predictions, error)
         return
@@ -94,7 +96,7 @@ def _verify_summaries(board: Leaderboard) -> Iterator[Difference]:
 
 
 def _recompute_summary(stored: Mapping[str, Any], own: Sequence[Score]) -> dict[str, Any]:
-    """What the rows say; the domain of a missing task is not known, so that a domain may lack it or not."""
+    """Compute a summary from rows. The domain of a missing task is unknown: any domain may lack it."""
     scored = {score.task for score in own}
     missing = sorted(set(stored["missing"]) - scored)
     whole = not missing
@@ -121,7 +123,7 @@ def _compute_mean(values: Sequence[float], weights: Sequence[float] | None = Non
 
 
 def is_same(one: object, other: object) -> bool:
-    """Whether two plain values are equal, their numbers to ``TOLERANCE``."""
+    """Tell whether two plain values are equal, their numbers to ``TOLERANCE``."""
     if isinstance(one, dict) and isinstance(other, dict):
         return one.keys() == other.keys() and all(is_same(one[key], other[key]) for key in one)
     if isinstance(one, tuple | list) and isinstance(other, tuple | list):

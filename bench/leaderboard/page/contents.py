@@ -30,10 +30,12 @@ PredictionReader = Callable[[Source, Score], "ScoredPredictions | TrialPredictio
 def build_contents(
     sources: Sequence[Source], problems: Sequence[str] = (), read: PredictionReader | None = None
 ) -> dict[str, Any]:
-    """What the page of ``sources`` holds, in JSON's types; equal input gives equal documents.
+    """Build the document of the page of ``sources``, in JSON's types; equal input gives equal documents.
 
-    ``problems`` are told at its top: files that could not be used. ``read`` gives the predictions of a row, None where
-    there are none; by default they are read beside the leaderboard.
+    Args:
+        sources: the leaderboards.
+        problems: shown at the top of the page, e.g. files that could not be used.
+        read: gives the predictions of a row, None where there are none; by default read beside the leaderboard.
     """
     room = compute_row_budget(sum(len(source.board.scores) for source in sources))
     named = zip(sources, label_boards(sources), strict=True)
@@ -42,12 +44,16 @@ def build_contents(
 
 
 def read_stored_answers(source: Source, score: Score) -> ScoredPredictions | TrialPredictions | None:
-    """The predictions of a row, None where their file is not there. Raises DataError for one that is damaged."""
+    """Read the predictions of a row; None where their file is absent.
+
+    Raises:
+        DataError: the file is damaged.
+    """
     return read_answers(source, score) if locate_predictions(source, score).is_file() else None
 
 
 def label_boards(sources: Sequence[Source]) -> list[str]:
-    """A name for each board: its run's folder, and where that is not enough the file or a number, too."""
+    """Name each board: its run's folder and, where that is not enough, the file or a number."""
     found: list[str] = []
     for source in sources:
         name = source.path.resolve().parent.name or "run"
@@ -92,7 +98,7 @@ def _build_board(source: Source, label: str, room: int, read: PredictionReader) 
 def _build_score_columns(
     scores: Sequence[Score], tasks: Mapping[str, int], place: Mapping[str, int], encoders: Sequence[Mapping[str, Any]]
 ) -> dict[str, Any]:
-    """Each field of the scores as a column; see ``column``."""
+    """Build a column of each field of the scores; see ``encode_column``."""
     rows = []
     for score in scores:
         row = {own.name: getattr(score, own.name) for own in dataclasses.fields(score)}
@@ -108,7 +114,7 @@ def _build_score_columns(
 
 
 def encode_column(values: Sequence[Any]) -> dict[str, Any]:
-    """``values`` as {"all": values}, or {"of": the distinct ones, "at": which of them} where few are distinct."""
+    """Encode ``values`` as {"all": values}, or {"of": distinct values, "at": indices} where few are distinct."""
     places: dict[str, int] = {}
     texts = [json.dumps(_round_numbers(value), sort_keys=True) for value in values]
     at = [places.setdefault(text, len(places)) for text in texts]
@@ -120,7 +126,7 @@ def encode_column(values: Sequence[Any]) -> dict[str, Any]:
 def _collect_mistakes(
     source: Source, room: int, read: PredictionReader, texts: TextTable
 ) -> tuple[list[dict[str, Any] | None], dict[str, list[list[Any]]]]:
-    """For each score what its predictions say, an ``error`` or None for no predictions; and each task's hard clips."""
+    """Describe the predictions of each score (``error``, or None without any) and each task's hard clips."""
     rows: list[dict[str, Any] | None] = [None] * len(source.board.scores)
     hard = {}
     by_task: dict[str, list[int]] = {}
@@ -147,7 +153,7 @@ def _collect_mistakes(
 
 
 def _read_run(source: Source) -> dict[str, Any]:
-    """What ``run.json`` says of time, machine and speed; ``error`` for one that cannot be read, empty without one."""
+    """Read time, machine and speed from ``run.json``: ``error`` for one that is unreadable, empty without one."""
     path = source.path.parent / "run.json"
     try:
         found = json.loads(path.read_text(encoding="utf-8"), parse_constant=_refuse_constant)
@@ -178,7 +184,7 @@ def _describe_speed(own: Mapping[str, Any]) -> dict[str, str]:
 
 
 def _round_numbers(value: Any) -> Any:
-    """``value`` as a page shows it: printable text, rounded numbers."""
+    """Convert to what a page shows: printable text, rounded numbers."""
     if isinstance(value, str):
         return to_printable(value)
     if isinstance(value, float):

@@ -24,7 +24,14 @@ INERT = str.maketrans({character: f"\\u{ord(character):04x}" for character in "<
 
 
 def write_page(path: Path, sources: Sequence[Source], problems: Sequence[str] = ()) -> int:
-    """Write the page of ``sources`` whole or not at all; its size in bytes. Raises BenchError when the disk is full."""
+    """Write the page of ``sources`` whole or not at all.
+
+    Returns:
+        Its size in bytes.
+
+    Raises:
+        BenchError: the disk is full.
+    """
     page = render_page(build_contents(sources, problems)).encode()
     with write_atomically(path) as temporary:
         temporary.write_bytes(page)
@@ -32,7 +39,7 @@ def write_page(path: Path, sources: Sequence[Source], problems: Sequence[str] = 
 
 
 def render_page(contents: Mapping[str, Any], *, live: str = "") -> str:
-    """The HTML of ``contents``; with ``live``, the version that is served, it reloads when its server has another."""
+    """Render ``contents`` as HTML; a page with ``live``, the version served, reloads when the server has another."""
     from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
     style = _read_asset("page.css")
@@ -66,7 +73,7 @@ def render_page(contents: Mapping[str, Any], *, live: str = "") -> str:
 
 
 def encode_data(contents: Mapping[str, Any]) -> str:
-    """JSON that is inert inside ``<script type="application/json">``: no character that HTML reads is left in it."""
+    """Encode JSON inert inside ``<script type="application/json">``: no character that HTML reads is left in it."""
     text = json.dumps(contents, sort_keys=True, separators=(",", ":"), allow_nan=False, ensure_ascii=False)
     return text.translate(INERT)
 

@@ -60,17 +60,22 @@ class TextTable:
 
 
 def compute_row_budget(rows: int) -> int:
-    """Bytes that each of ``rows`` rows may take in a page."""
+    """Compute the bytes that each of ``rows`` rows may take in a page."""
     return int(np.clip(BUDGET // max(1, rows), LEAST, MOST))
 
 
 def describe_task(
     found: Sequence[ScoredPredictions | TrialPredictions], room: int, texts: TextTable
 ) -> tuple[list[dict[str, Any]], list[list[Any]]]:
-    """For the rows of one task: what each got wrong within ``room`` bytes, and the clips that are hard for all.
+    """Describe for each row of one task what it got wrong, and the clips that are hard for all.
 
     A clip of a row is [key, target, answer, quality, quality of the other rows], a hard one [key, mean quality, number
     of rows]; texts are numbers of ``texts``. Raises as the metrics do for predictions that they refuse.
+
+    Args:
+        found: the answers of each row.
+        room: bytes for each row.
+        texts: the texts of the page.
     """
     clips = [rate_clips(own) for own in found]
     everyone = _sum_qualities(clips)
@@ -84,7 +89,7 @@ def describe_task(
 
 
 def rate_clips(found: ScoredPredictions | TrialPredictions) -> ClipQuality:
-    """The quality of a row on each of its clips; for events on each whole recording, for retrieval on each query."""
+    """Rate a row on each of its clips; for events on each recording, for retrieval on each query."""
     if isinstance(found, TrialPredictions):
         return _rate_trials(found)
     targets, predictions = found.targets, found.predictions
@@ -108,7 +113,7 @@ def rate_clips(found: ScoredPredictions | TrialPredictions) -> ClipQuality:
 
 
 def rate_classes(found: ScoredPredictions | TrialPredictions, room: int, texts: TextTable) -> dict[str, Any]:
-    """Confusions [target, answer, count over seeds] of single labels, or the quality of the hardest classes."""
+    """Count confusions [target, answer, count over seeds] of single labels, or rate the hardest classes."""
     if isinstance(found, TrialPredictions):
         return {"kind": "trials"}
     targets, predictions, seeds = found.targets, found.predictions, len(found.predictions)
@@ -129,7 +134,7 @@ def rate_classes(found: ScoredPredictions | TrialPredictions, room: int, texts: 
 
 
 def _count_confusions(found: ScoredPredictions, room: int, texts: TextTable) -> dict[str, Any]:
-    """All cells of the matrix if there is room for them, else the most frequent confusions."""
+    """Return all cells of the matrix if there is room for them, else the most frequent confusions."""
     n = len(found.classes)
     matrix = np.bincount((found.targets * n + found.predictions).ravel().astype(np.int64), minlength=n * n).reshape(
         n, n
@@ -154,7 +159,7 @@ def _count_confusions(found: ScoredPredictions, room: int, texts: TextTable) -> 
 def _list_classes(
     found: ScoredPredictions, values: NDArray[np.float64], room: int, texts: TextTable
 ) -> list[list[Any]]:
-    """[class, value, test rows with it] of the classes with the lowest values; those without a value are left out."""
+    """List [class, value, test rows with it] of the classes with the lowest values; undefined ones are left out."""
     support = found.targets.sum(axis=0)
     order = [int(i) for i in np.argsort(values, kind="stable") if not np.isnan(values[i])]
     number = int(np.clip(room // 16, 4, MOST_CLASSES))
@@ -162,7 +167,7 @@ def _list_classes(
 
 
 def _rate_labels(found: ScoredPredictions) -> ClipQuality:
-    """Label ranking average precision: how far up a clip's true labels stand among all its scores."""
+    """Rate clips by label ranking average precision: how far up their true labels stand among all scores."""
     order = np.argsort(-found.predictions, axis=-1, kind="stable")  # [S, N, C]
     hits = np.take_along_axis(np.broadcast_to(found.targets, found.predictions.shape), order, axis=-1)
     precision = np.cumsum(hits, axis=-1) / np.arange(1, hits.shape[-1] + 1)
@@ -177,7 +182,7 @@ def _rate_labels(found: ScoredPredictions) -> ClipQuality:
 
 
 def _rate_events(found: ScoredPredictions) -> ClipQuality:
-    """F1 over the segments and classes of each recording; undefined where nothing sounds and nothing was said."""
+    """Rate recordings by F1 over segments and classes; undefined where nothing sounds and nothing was answered."""
     recordings = [key.rpartition("@")[0] or key for key in found.keys]
     names = list(dict.fromkeys(recordings))
     number = {name: index for index, name in enumerate(names)}
@@ -196,7 +201,7 @@ def _rate_events(found: ScoredPredictions) -> ClipQuality:
 
 
 def _rate_transcripts(found: ScoredPredictions) -> ClipQuality:
-    """One minus the word error rate of each clip, not below 0."""
+    """Rate clips by one minus the word error rate, not below 0."""
     sides = [count_errors(list(found.targets), list(own), normaliser=to_plain_words) for own in found.predictions]
     counts = np.mean(sides, axis=0)
     errors, words = counts.T
@@ -205,7 +210,7 @@ def _rate_transcripts(found: ScoredPredictions) -> ClipQuality:
 
 
 def _rate_trials(found: TrialPredictions) -> ClipQuality:
-    """The targets with the lowest and the non-targets with the highest scores, as many of both.
+    """Rate the targets with the lowest and the non-targets with the highest scores, as many of both.
 
     The quality of a trial is the share of trials of the other kind that it is told apart from.
     """
@@ -230,7 +235,7 @@ def _join_names(found: ScoredPredictions, active: Iterable[Any]) -> str:
 
 
 def _sum_qualities(clips: Sequence[ClipQuality]) -> dict[str, tuple[float, int]]:
-    """Sum and number of the rows' qualities of each clip."""
+    """Return sum and number of the rows' qualities of each clip."""
     found: dict[str, tuple[float, int]] = {}
     for own in (own for own in clips if not own.alone):
         for key, quality in zip(own.keys, own.quality.tolist(), strict=True):
@@ -243,7 +248,7 @@ def _sum_qualities(clips: Sequence[ClipQuality]) -> dict[str, tuple[float, int]]
 def _list_worst(
     own: ClipQuality, everyone: dict[str, tuple[float, int]], number: int, texts: TextTable
 ) -> list[list[Any]]:
-    """The clips with the lowest quality; among equals those that the other rows do best, which say most of this one."""
+    """List the clips with the lowest quality; among equals first those on which the other rows do best."""
 
     def others(index: int) -> float | None:
         total, count = everyone.get(own.keys[index], (0.0, 0))

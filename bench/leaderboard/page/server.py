@@ -37,13 +37,13 @@ HEADERS = {
 
 
 def find_boards(folder: Path) -> list[Path]:
-    """The leaderboards in ``folder`` and its runs, the latest first."""
+    """Find the leaderboards in ``folder`` and its runs, the latest first."""
     found = [path for pattern in ("leaderboard*.json", "*/leaderboard*.json") for path in folder.glob(pattern)]
     return sorted(found, key=lambda path: (-_read_mtime(path), str(path)))
 
 
 def compute_version(folder: Path) -> str:
-    """A digest of names, sizes and times of everything that a page of ``folder`` is made of."""
+    """Compute a digest of names, sizes and times of everything that a page of ``folder`` is made of."""
     looked = hashlib.sha256()
     for path in sorted([*find_boards(folder), *folder.glob("run.json"), *folder.glob("*/run.json")]):
         looked.update(f"{path}\0{_read_mtime(path)}\0{_read_size(path)}\n".encode(errors="surrogateescape"))
@@ -51,7 +51,7 @@ def compute_version(folder: Path) -> str:
 
 
 def render_folder(folder: Path, *, live: str) -> str:
-    """The page of the latest runs of ``folder``; what cannot be read is named in it and does not hide the others."""
+    """Render the page of the latest runs of ``folder``; unreadable files are named and do not hide the others."""
     found, problems = [], []
     paths = find_boards(folder)
     for path in paths[:MOST_RUNS]:
@@ -90,7 +90,7 @@ class WatchedFolder:
             self.changed.notify_all()
 
     def page(self) -> bytes:
-        """The page of the current version."""
+        """Render the page of the current version."""
         with self._making:
             own = self.version
             if self._page[0] != own:
@@ -98,7 +98,7 @@ class WatchedFolder:
             return self._page[1]
 
     def versions(self) -> Iterator[str]:
-        """The version now and, from then on, each new one; an empty text where nothing happened for a while."""
+        """Yield the version now and each new one; an empty text where nothing happened for a while."""
         told = ""
         while not self.over.is_set():
             with self.changed:
@@ -112,9 +112,10 @@ class WatchedFolder:
 def make_server(
     folder: Path, port: int = 0, *, pause: float = SECONDS_BETWEEN_LOOKS
 ) -> tuple[ThreadingHTTPServer, WatchedFolder]:
-    """A server of ``folder``, listening, and what it watches; the caller runs both.
+    """Make a listening server of ``folder``, and the watched folder; the caller runs both.
 
-    Raises DataError for a folder that is not there and for a port that is taken.
+    Raises:
+        DataError: the folder does not exist, or the port is taken.
     """
     if not folder.is_dir():
         raise DataError("cannot serve", got="no such folder", expected="a folder of runs", where=folder)
@@ -128,7 +129,7 @@ def make_server(
 
 
 def serve_folder(folder: Path, port: int, say: Callable[[str], None]) -> None:
-    """Serve ``folder`` until interrupted, telling its address. Raises as ``server`` does."""
+    """Serve ``folder`` until interrupted, printing its address. Raises as ``make_server`` does."""
     own, watched = make_server(folder, port)
     threading.Thread(target=watched.watch, daemon=True).start()
     say(f"http://127.0.0.1:{own.server_address[1]}/ shows {folder}; Ctrl-C ends it")

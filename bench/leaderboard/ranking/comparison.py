@@ -9,7 +9,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from bench.leaderboard.files.metric_names import find_metric
+from bench.leaderboard.files.metric_names import NO_METRICS, OwnMetrics, find_metric
 from bench.leaderboard.files.sources import Source, read_pairable_answers
 from bench.leaderboard.files.verify import TOLERANCE
 from bench.scoring.measure import compute_by_fold
@@ -35,6 +35,7 @@ class ComparedRow:
     second: Score
     paired: PairedDifference
     adjusted: float  # p, Benjamini-Hochberg over all rows
+    scale: float  # see ``compute_scale``
     gain: float  # the difference as normalized: positive is better, whichever way the metric goes
 
     @property
@@ -68,8 +69,17 @@ class Comparison:
 def compare_encoders(
     first: Source, second: Source, encoders: tuple[str | None, str | None] = (None, None), resamples: int = RESAMPLES
 ) -> Comparison:
-    """Compare one encoder of each side. Raises DataError for boards, tasks, data or clips that do not compare,
-    and ChoiceError where a side has several encoders, or not the one that is named.
+    """Compare one encoder of each side.
+
+    Args:
+        first: the side that is subtracted.
+        second: the other side.
+        encoders: which encoder of each side; None for the only one.
+        resamples: of the bootstrap.
+
+    Raises:
+        DataError: boards, tasks, data or clips do not compare.
+        ChoiceError: a side has several encoders, or not the one that is named.
     """
     for what in ("suite", "protocol"):
         _check_equal(what, getattr(first.board, what), getattr(second.board, what), str(second.path))
@@ -83,9 +93,10 @@ def compare_encoders(
         raise DataError("nothing to compare", got="no common row", expected="one task and probe", where=second.path)
     found = [pair_rows(first, sides[0][at], second, sides[1][at], resamples=resamples) for at in both]
     adjusted = adjust_p_values(np.array([own.p for own in found])).tolist()
+    scales = [compute_scale(sides[0][at], first.own_metrics or second.own_metrics) for at in both]
     rows = tuple(
-        ComparedRow(sides[0][at], sides[1][at], own, q, own.difference * compute_scale(sides[0][at]))
-        for at, own, q in zip(both, found, adjusted, strict=True)
+        ComparedRow(sides[0][at], sides[1][at], own, q, scale, own.difference * scale)
+        for at, own, q, scale in zip(both, found, adjusted, scales, strict=True)
     )
     only = [tuple(", ".join(at) for at in sorted(a.keys() - b.keys())) for a, b in (sides, sides[::-1])]
     return Comparison(names, rows, _compare_summaries(first, second, names, rows), (only[0], only[1]))
@@ -96,13 +107,14 @@ def pair_rows(
 ) -> PairedDifference:
     """Compare the answers of two rows of one task and probe.
 
-    Raises DataError for another task version, metric or data, and for answers that are not the rows'.
+    Raises:
+        DataError: another task version, metric or data, or answers that are not the rows'.
     """
     where = f"{one.task}, {one.probe}"
     for what in ("version", "metric"):
         _check_equal(f"{what} of the task", getattr(one, what), getattr(other, what), where)
     _check_equal("data (sha256)", one.data.sha256, other.data.sha256, where)
-    metric = find_metric(one)
+    metric = find_metric(one, first.own_metrics or second.own_metrics)
     answers = []
     for source, score in ((first, one), (second, other)):
         own = read_pairable_answers(source, score)
@@ -134,15 +146,15 @@ def _compare_summaries(
 
 
 def _compare_summary(probe: str, rows: Sequence[ComparedRow], covered: int) -> SummaryDifference:
-    """Weighted as S is; plainly where no task has a weight."""
+    """Compare S, weighted as S is; plainly where no task has a weight."""
     weights = np.array([row.first.weight for row in rows])
     weights = weights / weights.sum() if weights.sum() else np.full(len(rows), 1 / len(rows))
 
     def total(each: Sequence[NDArray[np.float64]]) -> NDArray[np.float64]:
         return np.asarray(weights @ np.stack(each))
 
-    resampled = total([row.paired.resampled * compute_scale(row.first) for row in rows])
-    permuted = total([row.paired.permuted * compute_scale(row.first) for row in rows])
+    resampled = total([row.paired.resampled * row.scale for row in rows])
+    permuted = total([row.paired.permuted * row.scale for row in rows])
     difference = float(weights @ np.array([row.gain for row in rows]))
     units = 1 / float(weights**2 @ np.array([1 / row.paired.units for row in rows]))  # as if all had equal weight
     ci95, detectable = compute_spread(resampled, difference, max(1, int(units)), 1.0)
@@ -150,9 +162,9 @@ def _compare_summary(probe: str, rows: Sequence[ComparedRow], covered: int) -> S
     return SummaryDifference(probe, len(rows), max(0, covered - len(rows)), difference, ci95, p, detectable)
 
 
-def compute_scale(score: Score) -> float:
-    """What a unit of the metric is of the normalized score; negative where less is better."""
-    metric = find_metric(score)
+def compute_scale(score: Score, own_metrics: OwnMetrics = NO_METRICS) -> float:
+    """Compute the change of the normalized score per unit of the metric; negative where less is better."""
+    metric = find_metric(score, own_metrics)
     return 1 / (metric.best - metric.worst)
 
 

@@ -14,12 +14,13 @@ comparisons among means", 1961; the bootstrap is ``bench.scoring.paired``'s.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from bench.leaderboard.files.metric_names import OwnMetrics
 from bench.leaderboard.files.sources import Source
 from bench.leaderboard.ranking.comparison import compute_scale, pair_rows
 from bench.scoring.paired import PairedDifference, compute_seed_variance, compute_standard_error
@@ -73,16 +74,22 @@ class Evidence:
     base: Score
     score: Score
     paired: PairedDifference
+    own_metrics: OwnMetrics = field(default_factory=dict)
+
+    @property
+    def scale(self) -> float:
+        """The change of the normalized score with the metric; negative where less is better."""
+        return compute_scale(self.base, self.own_metrics)
 
     @property
     def drop(self) -> Drop:
-        scale, own = abs(compute_scale(self.base)), self.paired
+        scale, own = abs(self.scale), self.paired
         clips = (
             scale * compute_standard_error(own.resampled, own.units, 1 / scale) * _compute_correction(own.units)
         ) ** 2
         seeds, known = compute_seed_variance([(scale, own.seeds)])
         freedom = _combine_degrees_of_freedom([(clips, own.units - 1), (seeds, known)])
-        return Drop(-own.difference * compute_scale(self.base), (clips + seeds) ** 0.5, freedom, own.equal)
+        return Drop(-own.difference * self.scale, (clips + seeds) ** 0.5, freedom, own.equal)
 
 
 @dataclass(frozen=True, slots=True)
@@ -120,12 +127,17 @@ class Verdict:
 
 
 def pair_evidence(first: Source, base: Score, second: Source, score: Score) -> Evidence:
-    """Pair a row with its baseline. Raises DataError for another task version, metric, data or other clips."""
-    return Evidence(base, score, pair_rows(first, base, second, score, resamples=RESAMPLES, flips=0))
+    """Pair a row with its baseline.
+
+    Raises:
+        DataError: another task version, metric, data or other clips.
+    """
+    paired = pair_rows(first, base, second, score, resamples=RESAMPLES, flips=0)
+    return Evidence(base, score, paired, first.own_metrics or second.own_metrics)
 
 
 def judge_drop(drop: Drop, limits: Limits, tests: int) -> dict[str, Any]:
-    """Status and numbers of one of ``tests`` tests of a family, as fields of a Verdict."""
+    """Compute status and numbers of one of ``tests`` tests of a family, as fields of a Verdict."""
     from scipy.stats import t
 
     level = limits.family / max(1, tests)
@@ -146,14 +158,18 @@ def judge_drop(drop: Drop, limits: Limits, tests: int) -> dict[str, Any]:
 
 
 def judge_row(own: Evidence, limits: Limits, tests: int) -> Verdict:
-    """The verdict on one row."""
+    """Judge one row."""
     return Verdict(*_get_names(own), **judge_drop(own.drop, limits, tests))
 
 
 def judge_summary(rows: Sequence[Evidence], limits: Limits, tests: int, lacking: int = 0) -> Verdict:
-    """The verdict on S over ``rows`` of one encoder and probe, weighted as S is; plainly where none has a weight.
+    """Judge S over ``rows`` of one encoder and probe, weighted as S is; plainly where none has a weight.
 
-    ``lacking``: how many tasks of the baseline are not among them.
+    Args:
+        rows: the paired rows.
+        limits: what is allowed.
+        tests: how many tests share the family's alpha.
+        lacking: how many tasks of the baseline are not among ``rows``.
     """
     _, encoder, against, probe = _get_names(rows[0])
     note = f"over {len(rows)} tasks" + (f", {lacking} of the baseline's not in this run" if lacking else "")
@@ -162,11 +178,11 @@ def judge_summary(rows: Sequence[Evidence], limits: Limits, tests: int, lacking:
 
 
 def combine_drops(rows: Sequence[Evidence]) -> Drop:
-    """The drop of S. Tasks on the same audio were resampled alike, so what they share is in the sum's spread."""
+    """Combine drops into that of S. Tasks on the same audio were resampled alike, so their spread is shared."""
     weights = np.array([row.base.weight for row in rows])
     weights = weights / weights.sum() if weights.sum() else np.full(len(rows), 1 / len(rows))
     drops = [row.drop for row in rows]
-    scales = np.array([compute_scale(row.base) for row in rows])
+    scales = np.array([row.scale for row in rows])
     resampled: NDArray[np.float64] = (weights * scales) @ np.stack([row.paired.resampled for row in rows])
     units = max(1, int(1 / float(weights**2 @ np.array([1 / row.paired.units for row in rows]))))
     joint = (compute_standard_error(resampled, units, 1.0) * _compute_correction(units)) ** 2
@@ -185,11 +201,11 @@ def _get_names(own: Evidence) -> tuple[str, str, str, str]:
 
 
 def _compute_correction(units: int) -> float:
-    """A bootstrap of U units sees the variance (U - 1) / U of what it estimates."""
+    """Compute the correction of a bootstrap of U units, which sees (U - 1) / U of the variance."""
     return float((units / (units - 1)) ** 0.5) if units > 1 else 1.0
 
 
 def _combine_degrees_of_freedom(parts: Sequence[tuple[float, float]]) -> float:
-    """Satterthwaite's degrees of freedom of a sum of variances with each its own; at least 1."""
+    """Compute Satterthwaite's degrees of freedom of a sum of variances; at least 1."""
     below = sum(own**2 / max(1, freedom) for own, freedom in parts)
     return max(1.0, sum(own for own, _ in parts) ** 2 / below) if below else 1.0

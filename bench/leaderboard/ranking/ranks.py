@@ -17,7 +17,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 from numpy.typing import NDArray
 
-from bench.leaderboard.files.merging import merge_boards
+from bench.leaderboard.files.merging import check_mergeable
 from bench.leaderboard.files.metric_names import find_metric
 from bench.leaderboard.files.sources import Source, read_pairable_answers
 from bench.leaderboard.ranking.comparison import compute_scale
@@ -60,10 +60,11 @@ class Ranking:
 def rank_encoders(sources: Sequence[Source], resamples: int = RESAMPLES) -> tuple[Ranking, ...]:
     """Rank the encoders of boards that may be merged, over the public tasks that all of a probe's encoders have.
 
-    Raises DataError as ``merge`` does, where predictions are absent or of other clips, and for fewer than two encoders
-    under every probe.
+    Raises:
+        DataError: as ``merge_boards`` does; predictions are absent or of other clips; every probe has fewer than two
+            encoders.
     """
-    merge_boards(sources)  # for its checks
+    check_mergeable(sources)
     found = [
         ranking
         for probe in sorted({score.probe for source in sources for score in source.board.scores})
@@ -76,7 +77,7 @@ def rank_encoders(sources: Sequence[Source], resamples: int = RESAMPLES) -> tupl
 
 
 def mark_unstable(rankings: Sequence[Ranking]) -> tuple[Ranking, ...]:
-    """With each place marked by the encoders with which it changes order between probes that share a task."""
+    """Mark each encoder with those with which it changes order between probes that share a task."""
     marked = []
     for ranking in rankings:
         rivals = [other for other in rankings if set(other.tasks) & set(ranking.tasks)]
@@ -118,27 +119,27 @@ def _rank_under_probe(sources: Sequence[Source], probe: str, resamples: int) -> 
 
 
 def _resample_task(rows: Sequence[tuple[Source, Score]], resamples: int) -> NDArray[np.float64]:
-    """Normalized values [R, E] of one task."""
+    """Resample the normalized values [R, E] of one task."""
     first = read_pairable_answers(*rows[0])
     score = rows[0][1]
     seed = int(hashlib.sha256(score.data.sha256.encode()).hexdigest()[:8], 16)
     columns = []
     for index, row in enumerate(rows):
         where = f"{score.task}, {score.probe}, {row[0].path}"
-        metric, own = find_metric(row[1]), align(first, read_pairable_answers(*row), where)[1]
+        metric, own = find_metric(row[1], row[0].own_metrics), align(first, read_pairable_answers(*row), where)[1]
         units = len(own.keys) if own.clusters is None else len(np.unique(own.clusters))
         values = evaluate_weights(metric, own, draw_weights(units, resamples, seed))
         drawn = _resample_seeds(values, seed + 1 + index)
         if metric.is_centred:
             drawn += row[1].value - np.nanmean(drawn)
-        columns.append(row[1].normalized + (drawn - row[1].value) * compute_scale(row[1]))
+        columns.append(row[1].normalized + (drawn - row[1].value) * compute_scale(row[1], row[0].own_metrics))
     found = np.stack(columns, axis=1)
     found[np.isnan(found).any(axis=1)] = [score.normalized for _, score in rows]
     return found
 
 
 def _resample_seeds(values: NDArray[np.float64], seed: int) -> NDArray[np.float64]:
-    """[R] of values by seed [R, S]: seeds drawn with replacement, their scatter widened to that of S - 1 degrees."""
+    """Draw seeds of values [R, S] with replacement, their scatter widened to that of S - 1 degrees; [R]."""
     mean, seeds = values.mean(axis=1), values.shape[1]
     if seeds == 1:
         return np.asarray(mean)
@@ -150,7 +151,7 @@ def _resample_seeds(values: NDArray[np.float64], seed: int) -> NDArray[np.float6
 def order_encoders(
     encoders: Sequence[str], normalized: NDArray[np.float64], weights: NDArray[np.float64], drawn: NDArray[np.float64]
 ) -> tuple[RankedEncoder, ...]:
-    """Places from values [T, E], the weights [T] of the tasks, which add up to 1, and resampled S [R, E]."""
+    """Order encoders from values [T, E], task weights [T] that add up to 1, and resampled S [R, E]."""
     from scipy.stats import rankdata
 
     summary = weights @ normalized
@@ -181,7 +182,7 @@ def order_encoders(
 
 
 def assign_letters(drawn: NDArray[np.float64]) -> list[str]:
-    """A text for each column of [R, E], the best first: runs of columns none of which differ, pairwise at 95%."""
+    """Assign each column of [R, E], the best first, the letters of its groups: none in one differ at 95%."""
     count = drawn.shape[1]
     apart = np.zeros((count, count), dtype=bool)
     for one in range(count):
@@ -200,7 +201,7 @@ def assign_letters(drawn: NDArray[np.float64]) -> list[str]:
 
 
 def format_rows(ranking: Ranking) -> list[list[str]]:
-    """Cells for a table; see ``COLUMNS``."""
+    """Format cells for a table; see ``COLUMNS``."""
     return [
         [
             *(f"{place.rank}", f"{place.interval[0]}-{place.interval[1]}", place.encoder, place.group),

@@ -11,7 +11,7 @@ from bench.leaderboard.terminal.cells import render_lines
 
 
 def render_verdicts(verdicts: Sequence[Verdict], limits: Limits, *, width: int = 120, colour: bool = False) -> str:
-    """One line for every verdict but a plain pass, what fails last, and how many of each. Ends with a newline."""
+    """Render one line for every verdict but a plain pass, what fails last, and how many of each."""
     told = [one for one in verdicts if one.status != PASSED or one.task == "S"]
     told.sort(key=lambda one: (one.fails, one.task == "S"))
     styles = {UNDETECTABLE: "yellow", PASSED: "green"}
@@ -24,7 +24,7 @@ def render_verdicts(verdicts: Sequence[Verdict], limits: Limits, *, width: int =
 
 
 def render_paired_timings(found: Sequence[Mapping[str, Any]], *, width: int = 120, colour: bool = False) -> str:
-    """One line for each load that was timed in turns with the baseline; nothing without one."""
+    """Render one line for each case that was timed in turns with the baseline; nothing without one."""
     lines = [
         (
             f"{one['encoder']} takes {one['value']:.3f} [{one['ci95'][0]:.3f}, {one['ci95'][1]:.3f}] of the time of "

@@ -28,7 +28,7 @@ MOST_NAMES = 8  # of missing tasks in a line
 
 
 def render_board(board: Leaderboard, *, width: int = 120, colour: bool = False) -> str:
-    """The whole leaderboard: scores, what could not be scored, summaries. Ends with a newline."""
+    """Render the whole leaderboard: scores, what could not be scored, summaries. Ends with a newline."""
     parts: list[RenderableType] = []
     if board.scores:
         parts += [build_score_table(board), ""]
@@ -50,7 +50,7 @@ def _describe_failure(failure: Failure) -> str:
 
 
 def render_boards(boards: Mapping[str, Leaderboard], *, width: int = 120, colour: bool = False) -> str:
-    """The leaderboards of a run by protocol, never in one table, and last what the protocol does to each score."""
+    """Render the leaderboards of a run by protocol, never in one table, and last their differences."""
     if len(boards) == 1:
         return "".join(render_board(board, width=width, colour=colour) for board in boards.values())
     parts = []
@@ -62,7 +62,7 @@ def render_boards(boards: Mapping[str, Leaderboard], *, width: int = 120, colour
 
 
 def build_protocol_table(first: Leaderboard, second: Leaderboard) -> Table:
-    """One row per score that both have: its two values and what the second protocol adds to the first."""
+    """Build one row per score that both have: two values and what the second protocol adds to the first."""
     table = make_table(
         "task", "encoder", "=probe", "=metric", f">{first.protocol}", f">{second.protocol}", ">difference"
     )
@@ -81,7 +81,7 @@ def build_protocol_table(first: Leaderboard, second: Leaderboard) -> Table:
 
 
 def render_comparison(found: Comparison, *, width: int = 120, colour: bool = False) -> str:
-    """Each row of a comparison, the summaries' differences, and what only one side has."""
+    """Render each row of a comparison, the summaries' differences, and what only one side has."""
     table = make_table(
         "task", "=probe", "=metric", ">first", ">second", ">difference [95% CI]", ">p", ">p (BH)", ">sees", ""
     )
@@ -116,7 +116,7 @@ def _format_signed(difference: float, ci95: tuple[float, float]) -> str:
 def render_published(
     tables: Sequence[PublishedTable], board: Leaderboard, *, width: int = 120, colour: bool = False
 ) -> str:
-    """What others report for the tasks of ``board``, table by table, beside its own rows where these are comparable.
+    """Render what others report for the tasks of ``board``, beside its own rows where these are comparable.
 
     That is under protocol xares on the full suite: elsewhere own rows are left out.
     """
@@ -137,7 +137,7 @@ def render_published(
 
 
 def _build_published_table(reported: PublishedTable, own: Sequence[Score], asked: Sequence[tuple[str, str]]) -> Table:
-    """One row per task and probe: own values, then the reported ones."""
+    """Build one row per task and probe: own values, then the published ones."""
     encoders = sorted({score.encoder for score in own})
     values = {(score.task, score.probe, score.encoder): score.value for score in own}
     table = make_table("task", "=probe", *(f">{name}" for name in (*encoders, *reported.systems)))
@@ -152,7 +152,7 @@ def _build_published_table(reported: PublishedTable, own: Sequence[Score], asked
 
 
 def render_throughput(figures: Sequence[Mapping[str, Any]], *, width: int = 120, colour: bool = False) -> str:
-    """A table of throughput measurements, one row per load. Ends with a newline."""
+    """Render throughput measurements, one row per case. Ends with a newline."""
     table = make_table(
         "encoder", "device", "precision", ">batch", ">clip [s]", ">median [ms]", ">audio s/s", ">clips/s", ">peak [MB]"
     )
@@ -173,7 +173,7 @@ def render_throughput(figures: Sequence[Mapping[str, Any]], *, width: int = 120,
 
 
 def build_score_table(board: Leaderboard) -> Table:
-    """One row per score: the value with its 95% interval, normalized value, chance, clips and what to know."""
+    """Build one row per score: value with 95% interval, normalized value, chance, clips and flags."""
     table = make_table(
         "task", "encoder", "=probe", "=metric", ">score [95% CI]", ">normalized", ">chance", ">n", "flags"
     )
@@ -196,7 +196,7 @@ def build_score_table(board: Leaderboard) -> Table:
 
 
 def list_flags(score: Score, trained_on: Iterable[str] = ()) -> list[str]:
-    """What a reader must know before comparing a row; ``trained_on`` names the encoder's training datasets."""
+    """List what a reader must know before comparing a row; ``trained_on`` names the encoder's training datasets."""
     lost = sum(rate for name, rate in score.rates.items() if name != WIDE)
     layer = score.secondary.get(CHOSEN, 0)
     notes = {
@@ -213,7 +213,7 @@ def list_flags(score: Score, trained_on: Iterable[str] = ()) -> list[str]:
 
 
 def _list_corpora(score: Score) -> set[str]:
-    """What an encoder's ``trained_on`` may call the data of a row."""
+    """List the names under which ``trained_on`` may have the data of a row."""
     return {name.casefold() for name in (score.task, *score.data.id.split("+"))}
 
 
@@ -223,7 +223,7 @@ def _has_unlike_cost(score: Score) -> bool:
 
 
 def build_summary_table(summaries: Sequence[Mapping[str, Any]]) -> Table:
-    """One row per encoder and probe: S (weighted), the plain and the chance-corrected mean, the means by domain."""
+    """Build one row per encoder and probe: S (weighted), plain, chance-corrected and domain means."""
     domains = list(dict.fromkeys(domain for summary in summaries for domain in summary["domains"]))
     columns = (f">{name}" for name in ("S", "mean", "chance-corrected", *domains, "tasks"))
     table = make_table("summary", "probe", *columns)
@@ -241,7 +241,7 @@ def build_summary_table(summaries: Sequence[Mapping[str, Any]]) -> Table:
 
 
 def _select_begun(board: Leaderboard) -> list[Mapping[str, Any]]:
-    """The summaries of what was asked for: a run of one probe says nothing about the other."""
+    """Select the summaries that the run began: a run of one probe says nothing about the other."""
     rows: list[Score | Failure] = [*board.scores, *board.failures]
     asked = {(row.encoder, row.probe) for row in rows}
     return [summary for summary in board.summaries if (summary["encoder"], summary["probe"]) in asked]

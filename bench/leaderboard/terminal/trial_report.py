@@ -17,7 +17,11 @@ MOST_POINTS = 1000  # of a DET curve
 
 
 def read_trials(path: Path) -> TrialPredictions:
-    """The trials in a predictions file. Raises DataError for a file of another kind."""
+    """Read the trials in a predictions file.
+
+    Raises:
+        DataError: the file is of another kind.
+    """
     found = predictions.read_predictions(path)
     if not isinstance(found, TrialPredictions):
         raise DataError("no trials", got="other predictions", expected="those of speaker verification", where=path)
@@ -25,7 +29,7 @@ def read_trials(path: Path) -> TrialPredictions:
 
 
 def render_trials(answers: TrialPredictions, count: int, *, width: int, colour: bool) -> str:
-    """Tables of the subsets and of the ``count`` highest-scoring non-targets. Ends with a newline."""
+    """Render tables of the subsets and of the ``count`` highest-scoring non-targets. Ends with a newline."""
     found = compute_trial_metrics(answers)
     cost = f"minDCF({PRIORS[0]:g})"
     notes = [f"{name} {value:.4f}" for name, value in found.secondary.items()]
@@ -48,7 +52,7 @@ def render_trials(answers: TrialPredictions, count: int, *, width: int, colour: 
 
 
 def format_det_csv(answers: TrialPredictions) -> str:
-    """Points of the detection error trade-off as text: ``miss,false_alarm``, from the highest threshold down."""
+    """Format points of the detection error trade-off: ``miss,false_alarm``, from the highest threshold down."""
     misses, false = compute_det(rank_trials(answers.targets, answers.predictions[0]), MOST_POINTS)
     return "miss,false_alarm\n" + "".join(
         f"{miss:.9g},{alarm:.9g}\n" for miss, alarm in zip(misses, false, strict=True)

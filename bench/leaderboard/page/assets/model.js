@@ -1,6 +1,6 @@
 // The data of the page, unpacked, and what is chosen in it.
 
-const DOMAIN_ORDER = ["speech", "environment", "music"];
+const DOMAIN_ORDER = ["speech", "environment", "music"]; // then others by name
 const MOST_CHOSEN = 8;
 
 function unpacked(columns) {
@@ -55,7 +55,10 @@ const state = { board: 0, task: 0, encoder: null, probe: null, chosen: [], x: "l
 let model = null;
 
 const encoderName = (index) => model.encoders[index].name;
-const byDomain = () => DOMAIN_ORDER.map((domain) => [domain, model.tasks.map((_, task) => task).filter((task) => model.domain[task] === domain)])
+const domainOrder = (name) => (DOMAIN_ORDER.includes(name) ? DOMAIN_ORDER.indexOf(name) : DOMAIN_ORDER.length);
+const domainsOf = () => [...new Set(model.domain.filter((domain) => domain !== null))]
+  .sort((a, b) => domainOrder(a) - domainOrder(b) || (a < b ? -1 : 1));
+const byDomain = () => domainsOf().map((domain) => [domain, model.tasks.map((_, task) => task).filter((task) => model.domain[task] === domain)])
   .concat([["not scored", model.tasks.map((_, task) => task).filter((task) => model.domain[task] === null)]])
   .filter(([, tasks]) => tasks.length > 0);
 const colour = (position) => `var(--s${(position % MOST_CHOSEN) + 1})`;
