@@ -98,12 +98,6 @@ def summarise_encoder(
     }
 
 
-def _order_domains(tasks: Sequence[Task | CoveredTask]) -> list[str]:
-    """Return the domains that occur: those of the bundled tasks in their fixed order, then others by name."""
-    occurring = {task.domain for task in tasks if task.domain is not None}
-    return [*(domain for domain in DOMAINS if domain in occurring), *sorted(occurring.difference(DOMAINS))]
-
-
 def _compute_mean(scores: Sequence[Score | None], *, field: str = "normalized", weighted: bool = False) -> float | None:
     complete = [score for score in scores if score is not None]
     weights = [score.weight if weighted else 1.0 for score in complete]
