@@ -62,7 +62,7 @@ def _run(options: argparse.Namespace) -> None:
         data = prepare_dataset(task, "full", cache=root, data=options.data)
         labelled = embed_trials(task, data, loaded, settings, lambda clips, now: None)
         (result,) = score_trials(labelled, loaded, task.probes[0], settings)
-        scores[Path(labelled.asked.file).name] = result.predictions[0]
+        scores[Path(labelled.trials.file).name] = result.predictions[0]
         print(f"{name}: {len(result.predictions[0])} trials scored by {spec.name}, {options.backend}")
     with write_atomically(options.out) as temporary:
         temporary.write_bytes(build_submission(scores))

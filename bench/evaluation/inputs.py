@@ -1,9 +1,10 @@
-"""All clips of a task, split after split: their embeddings or frames, and which rows belong to which split."""
+"""The embeddings or frames of all clips of a task, the rows of its splits, and what their sidecars say."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from itertools import chain
 from typing import Any, TypeVar
 
 import numpy as np
@@ -21,6 +22,8 @@ from bench.store.files import Store
 from bench.types import FRAMES, WIDE, DataError, Embeddings, FitSplit, Folds, Settings, Sidecar, Task
 from bench.xares import extraction
 from bench.xares.crops import CropOptions
+from bench.xares.extraction import parse_clip_key
+from bench.xares.rules import get_rules
 
 L = TypeVar("L")
 SplitRows = Mapping[str, NDArray[np.int64]]
@@ -28,56 +31,100 @@ SplitRows = Mapping[str, NDArray[np.int64]]
 
 
 @dataclass(frozen=True, slots=True)
+class TaskRows:
+    """The N rows of a task, split after split: a clip each, or a crop where a protocol repeats clips."""
+
+    task: Task
+    data: Dataset
+    by_split: SplitRows
+    keys: tuple[str, ...]
+    sidecars: tuple[Sidecar, ...]
+
+    @property
+    def missing(self) -> float:
+        """The fraction of clips that were skipped because they do not decode; 0 where that is an error."""
+        if not get_rules(self.task.protocol).skips_undecodable:
+            return 0.0
+        n_clips = sum(map(shards.count_samples, chain.from_iterable(self.data.splits[name] for name in self.by_split)))
+        n_encoded = sum(len({parse_clip_key(self.keys[row]) for row in rows}) for rows in self.by_split.values())
+        return 1 - n_encoded / n_clips
+
+    def read_labels(self, read: Callable[[Sidecar, str], L]) -> list[L]:
+        """Return what ``read`` makes of every sidecar; it is told the place of the clip for its errors."""
+        split_of = {int(row): name for name, rows in self.by_split.items() for row in rows}
+        return [
+            read(sidecar, f"{self.task.name}/{split_of[row]}:{key}")
+            for row, (key, sidecar) in enumerate(zip(self.keys, self.sidecars, strict=True))
+        ]
+
+    def read_clusters(self) -> NDArray[np.int64] | None:
+        """Return which rows are resampled together, [N]; see ``read_clusters``."""
+        return read_clusters(self.task, self.sidecars)
+
+    def build_fit_splits(self) -> tuple[FitSplit, ...]:
+        """Return the fits of the task; see ``build_fit_splits``."""
+        return build_fit_splits(self.task, self.by_split)
+
+    def group_crops_by_clip(self) -> NDArray[np.int64] | None:
+        """Return which rows are of one clip, [N], or None where every clip has one row."""
+        if not get_rules(self.task.protocol).repeats_clips:
+            return None
+        clips = [""] * len(self.keys)
+        for name, rows in self.by_split.items():
+            for row in rows.tolist():
+                clips[row] = f"{name}/{parse_clip_key(self.keys[row])}"
+        distinct, clip_of_row = np.unique(clips, return_inverse=True)
+        return clip_of_row.astype(np.int64) if len(distinct) < len(clips) else None
+
+
+@dataclass(frozen=True, slots=True)
 class FramedClips:
     """Frames of N clips."""
 
     frames: tuple[NDArray[np.floating[Any]], ...]  # N of [T, D] float16 or float32, views of memory maps
-    spans: tuple[NDArray[np.float64], ...]  # N of [T, 2] from when to when a frame speaks, in seconds
-    keys: tuple[str, ...]
+    spans: tuple[NDArray[np.float64], ...]  # N of [T, 2] start and end of each frame in seconds
     seconds: NDArray[np.float64]  # [N]
-    sidecars: tuple[Sidecar, ...]
-
-    @property
-    def wide(self) -> dict[str, float]:
-        """The rate of clips whose frames are stored in fp32, or nothing where there is none."""
-        share = sum(frames.dtype == np.float32 for frames in self.frames) / len(self.frames)
-        return {WIDE: share} if share else {}
+    wide: Mapping[str, float]  # the rate of clips stored in fp32 by our own extraction; empty where there is none
 
 
 def collect_embeddings(
     task: Task, data: Dataset, loaded: LoadedEncoder, settings: Settings, progress: Progress
-) -> tuple[Embeddings, SplitRows]:
-    """Pooled embeddings of all clips of a task. Raises as ``extraction.pooled.extract`` does, and for missing clips."""
-    how: dict[str, Any] = {"store": Store(settings.cache), "threads": settings.threads, "progress": progress}
+) -> tuple[Embeddings, TaskRows]:
+    """Return the pooled embeddings of all clips of a task.
+
+    Raises:
+        DataError: If clips are missing or cannot be used.
+        EncoderError: If the output of the encoder is not finite or has the wrong shape.
+    """
+    options = _build_options(settings, progress)
     parts: dict[str, Embeddings] = {}
     for name in list_splits(task):
-        if task.protocol == "xares":
-            parts[name] = extraction.extract_embeddings(data.splits[name], loaded, build_crop_options(task), **how)
+        split = data.splits[name]
+        if get_rules(task.protocol).encodes_as_stream:
+            parts[name] = extraction.extract_embeddings(split, loaded, build_crop_options(task), **options)
         else:
-            parts[name] = extract_embeddings(
-                data.splits[name], loaded, crop_in_s=task.crop_in_s, **_build_decoding_options(settings), **how
-            )
+            decoding = _build_decoding_options(settings)
+            parts[name] = extract_embeddings(split, loaded, crop_in_s=task.crop_in_s, **decoding, **options)
         check_complete(task, data, name, _count_clips(task, data, name, parts[name].keys), settings.suite)
-    return concat_embeddings(list(parts.values())), _assign_rows({name: len(part.keys) for name, part in parts.items()})
-
-
-def _build_decoding_options(settings: Settings) -> dict[str, Any]:
-    kept = PcmCache(settings.cache / "audio") if settings.pcm_cache else None
-    return {"pcm_cache": kept, "decoders": settings.decoders}
+    embeddings = concat_embeddings(list(parts.values()))
+    rows = _assign_rows({name: len(part.keys) for name, part in parts.items()})
+    return embeddings, TaskRows(task, data, rows, embeddings.keys, embeddings.sidecars)
 
 
 def collect_frames(
     task: Task, data: Dataset, loaded: LoadedEncoder, settings: Settings, progress: Progress
-) -> tuple[FramedClips, SplitRows]:
-    """Frames of all clips of a task. Raises as ``extract_embeddings`` does, and for missing clips."""
-    how: dict[str, Any] = {"store": Store(settings.cache), "threads": settings.threads, "progress": progress}
+) -> tuple[FramedClips, TaskRows]:
+    """Return the frames of all clips of a task. Raises as ``collect_embeddings`` does."""
+    options = _build_options(settings, progress)
+    rules = get_rules(task.protocol)
     clips, sizes = [], {}
     for name in list_splits(task):
-        if task.protocol == "xares":
-            parts = [extraction.extract_frames(data.splits[name], loaded, build_crop_options(task), **how)]
+        split = data.splits[name]
+        if rules.encodes_as_stream:
+            parts = [extraction.extract_frames(split, loaded, build_crop_options(task), **options)]
         else:
-            own = {"crop_in_s": task.crop_in_s, "dtype": FRAMES[settings.frames], **_build_decoding_options(settings)}
-            parts = extract_frames(data.splits[name], loaded, **own, **how)
+            decoding = _build_decoding_options(settings) | {"dtype": FRAMES[settings.frames]}
+            parts = extract_frames(split, loaded, crop_in_s=task.crop_in_s, **decoding, **options)
         keys = [key for part in parts for key in part.keys]
         sizes[name] = len(keys)
         check_complete(task, data, name, _count_clips(task, data, name, keys), settings.suite)
@@ -86,55 +133,60 @@ def collect_frames(
     framed = FramedClips(
         frames=tuple(frames for frames, _ in views),
         spans=tuple(spans for _, spans in views),
-        keys=tuple(part.keys[index] for part, index in clips),
         seconds=np.array([part.seconds[index] for part, index in clips]),
-        sidecars=tuple(part.sidecars[index] for part, index in clips),
+        wide={} if rules.encodes_as_stream else _compute_wide_rate([frames for frames, _ in views]),
     )
-    return framed, _assign_rows(sizes)
+    keys = [part.keys[index] for part, index in clips]
+    sidecars = [part.sidecars[index] for part, index in clips]
+    return framed, TaskRows(task, data, _assign_rows(sizes), tuple(keys), tuple(sidecars))
+
+
+def _compute_wide_rate(frames: Sequence[NDArray[np.floating[Any]]]) -> dict[str, float]:
+    """Return the rate of clips whose frames are stored in fp32, or nothing where there is none."""
+    share = sum(of_clip.dtype == np.float32 for of_clip in frames) / len(frames)
+    return {WIDE: share} if share else {}
+
+
+def _build_options(settings: Settings, progress: Progress) -> dict[str, Any]:
+    """Return the arguments that all ways of extraction share."""
+    return {"store": Store(settings.cache), "threads": settings.threads, "progress": progress}
+
+
+def _build_decoding_options(settings: Settings) -> dict[str, Any]:
+    """Return how clips are decoded outside of protocol xares."""
+    cache = PcmCache(settings.cache / "audio") if settings.pcm_cache else None
+    return {"pcm_cache": cache, "decoders": settings.decoders}
 
 
 def build_crop_options(task: Task) -> CropOptions:
-    """How X-ARES encodes a task."""
+    """Return how X-ARES encodes a task."""
     return CropOptions(task.crop_in_s, task.xares.batch_size_encode)
 
 
 def _count_clips(task: Task, data: Dataset, name: str, keys: Sequence[str]) -> int:
-    """The clips of a split: in protocol xares also those that do not decode, of which ``lost`` tells."""
-    return len(keys) if task.protocol == "strict" else sum(map(shards.count_samples, data.splits[name]))
-
-
-def compute_missing_rate(task: Task, data: Dataset, rows: SplitRows, keys: Sequence[str]) -> float:
-    """The fraction of clips that protocol xares skipped because they do not decode; in strict that is an error."""
-    if task.protocol == "strict":
-        return 0.0
-    there = sum(_count_clips(task, data, name, keys) for name in rows)
-    return 1 - sum(len({extraction.parse_clip_key(keys[row]) for row in own}) for own in rows.values()) / there
+    """Return the number of clips of a split, with those that a protocol skips."""
+    skips = get_rules(task.protocol).skips_undecodable
+    return sum(map(shards.count_samples, data.splits[name])) if skips else len(keys)
 
 
 def _assign_rows(sizes: Mapping[str, int]) -> SplitRows:
+    """Return the rows of splits that lie one after another."""
     ends = np.cumsum(list(sizes.values()))
     return {name: np.arange(end - size, end) for (name, size), end in zip(sizes.items(), ends.tolist(), strict=True)}
 
 
-def read_labels(
-    task: Task, rows: SplitRows, keys: Sequence[str], sidecars: Sequence[Sidecar], label: Callable[[Sidecar, str], L]
-) -> list[L]:
-    """``label`` of every clip, told where the clip is for its errors."""
-    split_of = {int(row): name for name, own in rows.items() for row in own}
-    return [
-        label(sidecar, f"{task.name}/{split_of[row]}:{key}")
-        for row, (key, sidecar) in enumerate(zip(keys, sidecars, strict=True))
-    ]
-
-
 def build_fit_splits(task: Task, rows: SplitRows) -> tuple[FitSplit, ...]:
-    """The fits of a task. What is tested on is not used for selection, except in protocol xares."""
-    as_published = task.protocol == "xares"
+    """Return the fits of a task. Test clips are not used for selection, unless the protocol does so.
+
+    Raises:
+        DataError: If the task has no training split.
+    """
+    validates_on_test = get_rules(task.protocol).validates_on_test
     if isinstance(task.split, Folds):
         return tuple(
             FitSplit(
                 np.concatenate([rows[other] for other in rows if other != name]),
-                rows[name] if as_published else None,
+                rows[name] if validates_on_test else None,
                 rows[name],
             )
             for name in rows
@@ -142,14 +194,18 @@ def build_fit_splits(task: Task, rows: SplitRows) -> tuple[FitSplit, ...]:
     split = task.split
     if split.train is None:
         raise DataError("nothing to train on", got="train=None", expected="a training split", where=task.name)
-    if as_published:
+    if validates_on_test:
         return (FitSplit(rows[split.train], rows[split.valid or split.test], rows[split.test]),)
     selectable = split.valid is not None and task.shards.patterns[split.valid] != task.shards.patterns[split.test]
     return (FitSplit(rows[split.train], rows[split.valid] if selectable and split.valid else None, rows[split.test]),)
 
 
 def read_clusters(task: Task, sidecars: Sequence[Sidecar]) -> NDArray[np.int64] | None:
-    """Which clips are resampled together, [N], or None when the sidecars do not say. Raises DataError for a few."""
+    """Return which clips are resampled together, [N], or None when the sidecars do not say.
+
+    Raises:
+        DataError: If only some of the sidecars have the task's cluster key.
+    """
     if task.cluster is None or not any(task.cluster in sidecar for sidecar in sidecars):
         return None
     missing = sum(task.cluster not in sidecar for sidecar in sidecars)
@@ -158,15 +214,3 @@ def read_clusters(task: Task, sidecars: Sequence[Sidecar]) -> NDArray[np.int64] 
         raise DataError(f"cluster key {task.cluster!r}", got=got, expected="all or none", where=task.name)
     values = [str(sidecar[task.cluster]) for sidecar in sidecars]
     return np.unique(values, return_inverse=True)[1].astype(np.int64)
-
-
-def group_crops_by_clip(task: Task, rows: SplitRows, keys: Sequence[str]) -> NDArray[np.int64] | None:
-    """Which rows are of one clip, [N], where a clip has several, as crops may have in protocol xares; else None."""
-    if task.protocol == "strict":
-        return None
-    files = [""] * len(keys)
-    for name, own in rows.items():
-        for row in own.tolist():
-            files[row] = f"{name}/{extraction.parse_clip_key(keys[row])}"
-    found, places = np.unique(files, return_inverse=True)
-    return places.astype(np.int64) if len(found) < len(files) else None

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from bench.runs.probe_choice import get_kind
 from bench.types import EncoderSpec, Probe, Settings, Task, Trials
 from bench.xares.protocol import list_protocols
+from bench.xares.rules import get_rules
 
 VERIFICATION = "verification"
 BATCH_SIZES = (1, 8, 32)
@@ -23,7 +24,8 @@ class Case:
 
     @property
     def id(self) -> str:
-        protocol = "" if self.task.protocol == "strict" else f"@{self.task.protocol}"
+        label = get_rules(self.task.protocol).label
+        protocol = f"@{label}" if label else ""
         return f"{self.task.name}{protocol}-{self.probe.name}-{self.spec.name}"
 
     @property

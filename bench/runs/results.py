@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 from bench.evaluation.captions import LabelledCaptions
 from bench.evaluation.clips import LabelledClips
 from bench.evaluation.events import LabelledEvents
+from bench.evaluation.labelled import LabelledTask
 from bench.evaluation.transcripts import LabelledTranscripts
 from bench.evaluation.trials import LabelledTrials
 from bench.leaderboard.files import predictions
@@ -106,7 +107,7 @@ class Run(Results):
         if name not in tasks:
             raise ChoiceError("no such task in this run", got=name, expected=", ".join(tasks), where="embeddings()")
         with limit_threads():
-            return _read_embeddings(self.session.embed(tasks[name], self.plan.specs[0]))
+            return _read_embeddings(self.session.embed(tasks[name], self.plan.specs[0]).labelled)
 
     def save(self, folder: str | Path) -> None:
         """Write ``leaderboard.json`` and the predictions into a folder, as ``pytest bench`` does into its run's."""
@@ -129,15 +130,15 @@ def flatten_score(score: Score) -> dict[str, Any]:
     return row
 
 
-def _read_embeddings(inputs: object) -> TaskEmbeddings:
+def _read_embeddings(inputs: LabelledTask) -> TaskEmbeddings:
     if isinstance(inputs, LabelledClips):
         return TaskEmbeddings(inputs.embeddings.keys, inputs.embeddings.vectors, inputs.targets)
     if isinstance(inputs, LabelledCaptions):
         return TaskEmbeddings(inputs.embeddings.keys, inputs.embeddings.vectors, inputs.captions)
     if isinstance(inputs, LabelledEvents):
-        return TaskEmbeddings(inputs.keys, inputs.frames, tuple(inputs.targets.events))
+        return TaskEmbeddings(inputs.rows.keys, inputs.frames, tuple(inputs.targets.events))
     if isinstance(inputs, LabelledTranscripts):
-        return TaskEmbeddings(inputs.keys, inputs.frames, inputs.targets.texts)
+        return TaskEmbeddings(inputs.rows.keys, inputs.frames, inputs.targets.texts)
     if isinstance(inputs, LabelledTrials):
         return TaskEmbeddings(inputs.ids, inputs.embeddings.vectors, inputs.targets, inputs.pairs)
     raise TypeError(f"no embeddings in {type(inputs).__name__}")

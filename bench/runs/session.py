@@ -10,7 +10,7 @@ from dataclasses import asdict
 from typing import Any, Protocol, TypeVar
 
 from bench.datasets.dataset import Dataset, prepare_dataset
-from bench.evaluation.pipelines import choose_pipeline
+from bench.evaluation.pipelines import EmbeddedTask, choose_pipeline
 from bench.evaluation.scores import Evaluation
 from bench.extraction.engine.local import LoadedEncoder
 from bench.extraction.loaded import load_encoder_for
@@ -70,7 +70,7 @@ class Session:
         self.progress = progress or NoProgress()
         self._encoders = LruCache(4)
         self._datasets = LruCache(64)
-        self._inputs = LruCache(2)
+        self._embedded = LruCache(2)
 
     def load_encoder(self, spec: EncoderSpec) -> LoadedEncoder:
         """Load and certify an encoder. Raises EncoderError for a broken contract."""
@@ -100,22 +100,21 @@ class Session:
 
         return self._datasets.get(task.name, make)
 
-    def embed(self, task: Task, spec: EncoderSpec) -> Any:
-        """Return what the probes of a task work on, embedded or read from the store: see its pipeline."""
+    def embed(self, task: Task, spec: EncoderSpec) -> EmbeddedTask:
+        """Return a task, embedded now or read from the store."""
         loaded = self.load_encoder(spec)
 
-        def make() -> Any:
+        def make() -> EmbeddedTask:
             data = self.prepare_dataset(task)
             with self.progress.show_encoding(f"{task.name} with {loaded.name}", data) as count:
                 return choose_pipeline(task).embed(task, data, loaded, self.settings, count)
 
-        return self._inputs.get((task.name, task.protocol, loaded.name), make)
+        return self._embedded.get((task.name, task.protocol, loaded.name), make)
 
     def evaluate(self, case: Case) -> Evaluation:
         """Compute the score of a case and the answers that prove it."""
-        inputs = self.embed(case.task, case.spec)
-        loaded = self.load_encoder(case.spec)
-        return choose_pipeline(case.task).evaluate(inputs, loaded, case.probe, self.settings)
+        embedded = self.embed(case.task, case.spec)
+        return embedded.evaluate(self.load_encoder(case.spec), case.probe, self.settings)
 
     def measure_speed(self, case: ThroughputCase, benchmark: Benchmark) -> dict[str, Any]:
         """Return the figures of one throughput case."""

@@ -160,7 +160,7 @@ def test_a_tree_in_the_real_layout_is_scored(name: str, tmp_path: Path) -> None:
         assert "different device" in str(sorted(score.subsets))
     if name == "tidyvoice":
         assert "different language in targets, same in non-targets" in score.subsets
-        assert len(labelled.problem.train) == 12
+        assert len(labelled.problems[0].train) == 12
     if name == "text_dependent":
         assert any("other speaker" in subset for subset in score.subsets)
 

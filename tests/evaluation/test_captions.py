@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 
 from bench.datasets.dataset import prepare_dataset
 from bench.evaluation.captions import embed_captions, evaluate_captions
-from bench.evaluation.pipelines import choose_pipeline
+from bench.evaluation.pipelines import FunctionPipeline, choose_pipeline
 from bench.evaluation.scores import Evaluation
 from bench.extraction.loaded import load_encoder
 from bench.leaderboard.files import predictions
@@ -96,8 +96,8 @@ def run(chosen: Task, data: Path, cache: Path, encoder: Encoder) -> Evaluation:
     how = Settings("full", "strict", "cpu", "fp32", (0, 1, 2), cache, data, 1)
     ready = load_encoder(toys.spec("ear", encoder), device="cpu", precision="fp32", cache=cache)
     found = prepare_dataset(chosen, "full", cache=cache, data=data)
-    labelled = choose_pipeline(chosen).embed(chosen, found, ready, how, lambda clips, encoded: None)
-    return choose_pipeline(chosen).evaluate(labelled, ready, chosen.probes[0], how)
+    embedded = choose_pipeline(chosen).embed(chosen, found, ready, how, lambda clips, encoded: None)
+    return embedded.evaluate(ready, chosen.probes[0], how)
 
 
 @pytest.fixture(scope="module")
@@ -105,8 +105,8 @@ def heard(data: Path, tmp_path_factory: pytest.TempPathFactory) -> Evaluation:
     return run(task(), data, tmp_path_factory.mktemp("cache"), Ear())
 
 
-def test_captions_have_a_story_of_their_own() -> None:
-    assert choose_pipeline(task()) == (embed_captions, evaluate_captions)
+def test_captions_have_a_pipeline_of_their_own() -> None:
+    assert choose_pipeline(task()) == FunctionPipeline(embed_captions, evaluate_captions)
 
 
 def test_a_good_ear_finds_the_tones(heard: Evaluation) -> None:

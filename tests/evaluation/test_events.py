@@ -206,7 +206,7 @@ def test_a_killed_run_goes_on_where_it_was(data: Path, tmp_path: Path) -> None:
     first = Counting.seen
     labelled, *_ = embedded(chosen, data, tmp_path, Counting())
     assert Counting.seen == first
-    assert len(labelled.keys) == 64
+    assert len(labelled.rows.keys) == 64
     shards = list((tmp_path / "frames").rglob("*.safetensors"))
     assert len(shards) == 4
     shards[0].unlink()
@@ -218,7 +218,7 @@ def test_the_test_split_never_selects(data: Path, tmp_path: Path) -> None:
     chosen = task(split=Splits(valid="test"))
     labelled, *_ = embedded(chosen, data, tmp_path, Spectrum())
     assert labelled.problems[0].valid is None
-    assert len(labelled.keys) == 56
+    assert len(labelled.rows.keys) == 56
 
 
 def test_late_events_are_counted_and_bad_ones_named(data: Path, tmp_path: Path) -> None:

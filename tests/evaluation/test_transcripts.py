@@ -13,7 +13,7 @@ import numpy as np
 import pytest
 
 from bench.datasets.dataset import adapt_to_suite, prepare_dataset
-from bench.evaluation.pipelines import choose_pipeline
+from bench.evaluation.pipelines import FunctionPipeline, choose_pipeline
 from bench.evaluation.scores import Evaluation
 from bench.evaluation.transcripts import CUT, embed_transcripts, evaluate_transcripts
 from bench.extraction.batched_chunk import Progress
@@ -71,10 +71,10 @@ def data(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def run(chosen: Task, data: Path, cache: Path, seeds: tuple[int, ...] = (0, 1)) -> Evaluation:
     how = Settings("full", "strict", "cpu", "fp32", seeds, cache, data, 1)
     ready = load_encoder(toys.spec("ear", Spectrum()), device="cpu", precision="fp32", cache=cache)
-    told = choose_pipeline(chosen)
-    assert told == (embed_transcripts, evaluate_transcripts)
+    pipeline = choose_pipeline(chosen)
+    assert pipeline == FunctionPipeline(embed_transcripts, evaluate_transcripts)
     found = prepare_dataset(chosen, "full", cache=cache, data=data)
-    return told.evaluate(told.embed(chosen, found, ready, how, SILENT), ready, chosen.probes[0], how)
+    return pipeline.embed(chosen, found, ready, how, SILENT).evaluate(ready, chosen.probes[0], how)
 
 
 @pytest.fixture(scope="module")

@@ -33,11 +33,11 @@ ENCODERS = {"oracle": hums.Oracle, "confounded": hums.Confounded, "chance": hums
 def run(task: Task, name: str, data: Path, cache: Path) -> list[Evaluation]:
     settings = Settings("full", "strict", "cpu", "fp32", (0,), cache, data, threads=1)
     loaded = load_encoder(toys.spec(name, ENCODERS[name]()), device="cpu", precision="fp32", cache=cache)
-    own = choose_pipeline(task)
-    labelled = own.embed(
+    pipeline = choose_pipeline(task)
+    embedded = pipeline.embed(
         task, prepare_dataset(task, "full", cache=cache, data=data), loaded, settings, lambda n, now: None
     )
-    return [own.evaluate(labelled, loaded, probe, settings) for probe in task.probes]
+    return [embedded.evaluate(loaded, probe, settings) for probe in task.probes]
 
 
 @pytest.fixture(scope="module")

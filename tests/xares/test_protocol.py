@@ -464,9 +464,9 @@ def test_captions_and_transcripts_count_what_does_not_decode(tmp_path: Path) -> 
             replace(chosen_task, probes=tuple(replace(probe, epochs=1) for probe in chosen_task.probes)), "xares"
         )
         settings = Settings("full", "xares", "cpu", "fp32", (0,), tmp_path / folder.name / "cache", folder, 1)
-        found, told = prepare_dataset(published, "full", cache=settings.cache, data=folder), choose_pipeline(published)
+        found = prepare_dataset(published, "full", cache=settings.cache, data=folder)
         encoder = load_toy(Tones())
-        labelled = told.embed(published, found, encoder, settings, nothing)
-        score = told.evaluate(labelled, encoder, published.probes[0], settings).score
+        embedded = choose_pipeline(published).embed(published, found, encoder, settings, nothing)
+        score = embedded.evaluate(encoder, published.probes[0], settings).score
         assert score.rates["missing"] == pytest.approx(1 / (clips + 1))
         assert (score.protocol, score.policy) == ("xares", "unmasked")
