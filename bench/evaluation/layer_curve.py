@@ -1,4 +1,4 @@
-"""What a run over all layers of an encoder says: the curve over layers, and the layer that validation data chose."""
+"""A run over all layers of an encoder: the curve over layers, and the layer that validation data chose."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ def prepare_probe(
     quality: Callable[[FitSplit, Predictions], float],
     clusters: NDArray[np.int64] | None,
 ) -> Probe:
-    """``probe`` for clips of these ``clusters`` [N], choosing the layer where the encoder gives all of them.
+    """Return ``probe`` for clips of these ``clusters`` [N], choosing the layer where the encoder gives all of them.
 
     See ``bench.probes.layered``.
     """
@@ -40,16 +40,16 @@ def prepare_probe(
 
 
 def compute_layer_curve(results: Sequence[ProbeResult], value: Callable[[Predictions], float]) -> dict[str, float]:
-    """The mean over seeds of ``value``, of the predictions of one seed for all folds, at each layer."""
-    found: dict[str, float] = {}
+    """Return the mean over seeds of ``value``, of the predictions of one seed for all folds, at each layer."""
+    values: dict[str, float] = {}
     for layer in range(min(len(result.info.get("layers", ())) for result in results)):
         predictions = np.concatenate([result.info["layers"][layer] for result in results], axis=1)
-        found[f"{LAYER}{layer}"] = float(np.mean([value(row) for row in predictions]))
-    return found
+        values[f"{LAYER}{layer}"] = float(np.mean([value(row) for row in predictions]))
+    return values
 
 
 def average_chosen_layer(results: Sequence[ProbeResult]) -> dict[str, float]:
-    """Nothing, or which layer was chosen."""
+    """Return the chosen layer, the mean over folds, or nothing where none was chosen."""
     layers = [result.info["layer"] for result in results if "layer" in result.info]
     return {CHOSEN: float(np.mean(layers))} if layers else {}
 
@@ -57,11 +57,11 @@ def average_chosen_layer(results: Sequence[ProbeResult]) -> dict[str, float]:
 def find_contradiction(
     value: float, subsets: Mapping[str, float], secondary: Mapping[str, float]
 ) -> tuple[str, str] | None:
-    """What a row says of its layers and cannot be, and what it should say; None where it holds or has no layers.
+    """Return an impossible statement of a row on its layers and what is expected; None if there is none.
 
     Without folds there is one choice, and the row's value is that layer's; folds may choose differently.
     """
-    layers = {name: found for name, found in subsets.items() if name.startswith(LAYER)}
+    layers = {name: at_layer for name, at_layer in subsets.items() if name.startswith(LAYER)}
     choice = secondary.get(CHOSEN)
     if not layers and choice is None:
         return None
@@ -71,7 +71,7 @@ def find_contradiction(
     if choice is None or not 0 <= choice < len(layers):
         return f"{CHOSEN} {choice}", f"0 to {len(layers) - 1}"
     if not any(name.startswith("fold ") for name in subsets):
-        own = layers.get(f"{LAYER}{choice:g}")
-        if own is None or not np.isclose(own, value, rtol=0, atol=1e-12):
-            return f"{CHOSEN} {choice:g} of value {own}", f"the row's value {value}"
+        chosen = layers.get(f"{LAYER}{choice:g}")
+        if chosen is None or not np.isclose(chosen, value, rtol=0, atol=1e-12):
+            return f"{CHOSEN} {choice:g} of value {chosen}", f"the row's value {value}"
     return None

@@ -49,12 +49,22 @@ class Backend(Protocol):
 
     def fit(
         self, vectors: NDArray[np.float32], train: NDArray[np.int64], speakers: NDArray[np.int64]
-    ) -> tuple[ScoringParts, dict[str, Any]]: ...  # what scores all N rows, and plain facts of what was learnt
+    ) -> tuple[ScoringParts, dict[str, Any]]: ...  # the parts that score all N rows, and plain facts of the fit
 
 
 @dataclass(frozen=True, slots=True)
 class Cosine:
-    """Cosine of the embeddings as they are, or ``centred``: after the mean of the training utterances is subtracted."""
+    """Cosine of the embeddings as they are, or ``centred``: after the mean of the training utterances is subtracted.
+
+    Example:
+        >>> from bench.types import FitSplit, Pairs
+        >>> vectors = np.array([[1, 0], [2, 0], [0, 3]], dtype=np.float32)
+        >>> pairs = Pairs(np.array([0, 0]), np.array([1, 2]), np.array([0, 0, 1]))
+        >>> none = np.zeros(0, dtype=np.int64)
+        >>> split = FitSplit(none, None, np.arange(3))
+        >>> Cosine().run(vectors, pairs, [split], n_classes=2, seeds=(0,))[0].predictions.tolist()
+        [[1.0, 0.0]]
+    """
 
     centred: bool = False
     calibrate: bool = False
@@ -70,7 +80,7 @@ class Cosine:
     def fit(
         self, vectors: NDArray[np.float32], train: NDArray[np.int64], speakers: NDArray[np.int64]
     ) -> tuple[ScoringParts, dict[str, Any]]:
-        """Raises DataError where a mean is asked for and there is nothing to train on."""
+        """Return the parts of the score of all rows. Raises DataError for a mean of no training utterances."""
         unit = scale_to_unit_length(vectors, train if self.centred else None)
         return ScoringParts(unit, np.full(len(unit), 0.5), np.zeros(len(unit))), {"mean_of": len(train) * self.centred}
 
@@ -83,7 +93,12 @@ class Cosine:
 
 @dataclass(frozen=True, slots=True)
 class SNorm:
-    """Symmetric score normalisation of the cosine; adaptive with ``top_n``."""
+    """Symmetric score normalisation of the cosine; adaptive with ``top_n``.
+
+    Example:
+        >>> SNorm().name, SNorm(top_n=100, cohort="utterances").name
+        ('snorm', 'asnorm:utterances')
+    """
 
     top_n: int | None = None
     cohort: Literal["speakers", "utterances"] = "speakers"
@@ -104,7 +119,11 @@ class SNorm:
     def fit(
         self, vectors: NDArray[np.float32], train: NDArray[np.int64], speakers: NDArray[np.int64]
     ) -> tuple[ScoringParts, dict[str, Any]]:
-        """Raises DataError for no training utterances and a ``top_n`` that is below 2 or above the cohort."""
+        """Return the parts of the score of all rows.
+
+        Raises:
+            DataError: If there are no training utterances, or ``top_n`` is below 2 or above the cohort.
+        """
         unit = scale_to_unit_length(vectors, train if self.centred else None)
         cohort = build_cohort(unit, train, speakers, self.cohort)
         if not 2 <= (self.top_n or len(cohort)) <= len(cohort):
@@ -124,7 +143,12 @@ class SNorm:
 
 @dataclass(frozen=True, slots=True)
 class PLDA:
-    """Two-covariance PLDA of centred embeddings of unit length: the log-likelihood ratio of one speaker to two."""
+    """Two-covariance PLDA of centred embeddings of unit length: the log-likelihood ratio of one speaker to two.
+
+    Example:
+        >>> PLDA(calibrate=True).name
+        'plda:calibrated'
+    """
 
     iterations: int = 10
     ridge: float = 1e-2  # of the mean variance, added to the covariance within speakers
@@ -141,7 +165,11 @@ class PLDA:
     def fit(
         self, vectors: NDArray[np.float32], train: NDArray[np.int64], speakers: NDArray[np.int64]
     ) -> tuple[ScoringParts, dict[str, Any]]:
-        """Raises DataError for fewer than two training speakers and none with two utterances."""
+        """Return the parts of the score of all rows.
+
+        Raises:
+            DataError: If there are fewer than two training speakers, or none has two utterances.
+        """
         unit = scale_to_unit_length(vectors, train)
         model = plda.fit_plda(unit[train], speakers[train], self.iterations, self.ridge)
         return model.prepare_vectors(unit), {"mean_of": len(train), "speakers": len(np.unique(speakers[train]))}
@@ -156,7 +184,7 @@ class PLDA:
 def run_backend(
     backend: Backend, vectors: NDArray[np.float32], pairs: Pairs, problems: Sequence[FitSplit]
 ) -> list[ProbeResult]:
-    """``predictions`` float32 [1, n] of the one problem's trials, ``info`` what the back-end learnt from how much.
+    """Return ``predictions`` float32 [1, n] of the one fit's trials, and its settings and training sizes as ``info``.
 
     To be calibrated, a back-end learns from every second training speaker and the line from the others, so that no
     score that the line is fitted to is of an utterance that the back-end knows. Raises DataError for embeddings that
@@ -176,15 +204,15 @@ def run_backend(
         about |= {"calibrated_on": len(held_out), "scale": line.scale, "offset": line.offset}
     else:
         fitted, about = backend.fit(vectors, train, speakers)
-    found = score_pairs(fitted, pairs.enrol, pairs.test)
+    scores = score_pairs(fitted, pairs.enrol, pairs.test)
     settings = asdict(backend)  # type: ignore[call-overload]
-    return [ProbeResult(line(found)[None], {"backend": settings | about})]
+    return [ProbeResult(line(scores)[None], {"backend": settings | about})]
 
 
 def scale_to_unit_length(vectors: NDArray[np.float32], centre: NDArray[np.int64] | None) -> NDArray[np.float32]:
-    """[N, D] of unit length, or zero where there is no direction; the mean of the rows ``centre`` is taken off first.
+    """Return [N, D] of unit length, or zero where there is no direction.
 
-    Raises DataError where there are no such rows.
+    The mean of the rows ``centre`` is subtracted first. Raises DataError where there are no such rows.
     """
     moved = vectors.astype(np.float64)
     if centre is not None:
@@ -203,21 +231,21 @@ def build_cohort(
     speakers: NDArray[np.int64],
     of: Literal["speakers", "utterances"],
 ) -> NDArray[np.float32]:
-    """[K, D] of unit length: the training utterances, or the mean of each training speaker's."""
+    """Return [K, D] of unit length: the training utterances, or the mean of each training speaker's."""
     if len(train) == 0:
         raise DataError("no cohort", got="no training utterances", expected="some", where=WHERE)
     if of == "utterances":
         return unit[train]
-    own = np.unique(speakers[train], return_inverse=True)[1]
-    sums = np.zeros((own.max() + 1, unit.shape[1]))
-    np.add.at(sums, own, unit[train])
+    speaker_of_row = np.unique(speakers[train], return_inverse=True)[1]
+    sums = np.zeros((speaker_of_row.max() + 1, unit.shape[1]))
+    np.add.at(sums, speaker_of_row, unit[train])
     return scale_to_unit_length(sums.astype(np.float32), None)
 
 
 def compute_cohort_statistics(
     unit: NDArray[np.float32], cohort: NDArray[np.float32], top_n: int | None
 ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-    """Mean [N] and standard deviation [N] (ddof 0) of each row's ``top_n`` highest cosines with the cohort [K, D]."""
+    """Return mean and standard deviation (ddof 0), [N], of the ``top_n`` highest cosines with the cohort [K, D]."""
     mean, spread = np.empty(len(unit)), np.empty(len(unit))
     rows = max(1, COHORT_BLOCK // len(cohort))
     for start in range(0, len(unit), rows):
@@ -229,6 +257,7 @@ def compute_cohort_statistics(
 
 
 def _check_trials(pairs: Pairs, train: NDArray[np.int64], n: int) -> None:
+    """Raise DataError for trials that do not fit the embeddings or overlap the training set."""
     used = np.unique(np.concatenate([np.unique(pairs.enrol), np.unique(pairs.test)]))
     if len(used) == 0 or used[0] < 0 or used[-1] >= n or len(pairs.speakers) != n:
         got = f"{len(pairs.enrol)} trials of {n} embeddings and {len(pairs.speakers)} speakers"
@@ -243,5 +272,6 @@ def _check_trials(pairs: Pairs, train: NDArray[np.int64], n: int) -> None:
 
 
 def _build_name(kind: str, **added: bool) -> str:
-    told = ",".join(name for name, holds in added.items() if holds)
-    return f"{kind}:{told}" if told else kind
+    """Return the kind and, after a colon, the options that hold."""
+    options = ",".join(name for name, holds in added.items() if holds)
+    return f"{kind}:{options}" if options else kind

@@ -30,7 +30,12 @@ SEPARATOR = "<|vision_end|>"
 
 @dataclass(frozen=True, slots=True)
 class CausalLM:
-    """``name`` is a hub id with an optional ``@revision``, or a folder."""
+    """A language model by name: a hub id with an optional ``@revision``, or a folder.
+
+    Example:
+        >>> CausalLM("Qwen/Qwen2.5-0.5B").probe_name
+        'lm_Qwen2_5_0_5B'
+    """
 
     name: str
     row: str = ""  # how rows name the probe; after the model when empty
@@ -43,7 +48,7 @@ class CausalLM:
         return f"lm_{re.sub(r'[^A-Za-z0-9]+', '_', plain)}"
 
     def load(self, texts: Sequence[str], device: torch.device) -> TextDecoder:
-        """The model in fp32, on a GPU in bf16, whatever the checkpoint's precision.
+        """Return the model in fp32, on a GPU in bf16, whatever the checkpoint's precision.
 
         Raises ChoiceError when it is not there, is no causal language model, has no safetensors weights or its
         tokenizer has no token that ends a text.
@@ -101,7 +106,7 @@ class PretrainedDecoder:
 
     @property
     def intermediate(self) -> int:
-        """That of the model's own layers, or four times its width where its config does not say."""
+        """Width of the model's own layers, or four times its width where its config does not say."""
         return int(getattr(self.model.config, "intermediate_size", None) or 4 * self.width)
 
     @property
@@ -135,7 +140,7 @@ class PretrainedDecoder:
     def generate(self, embeddings: Tensor, mask: Tensor, limit: int, penalty: float) -> list[list[int]]:
         from transformers import GenerationConfig, LogitsProcessorList, RepetitionPenaltyLogitsProcessor
 
-        how = GenerationConfig(
+        config = GenerationConfig(
             max_new_tokens=limit, do_sample=False, num_beams=1, eos_token_id=self.end, pad_token_id=self.end
         )
         # As an option it would warn that there is no prompt to penalise, which is what is wanted.
@@ -144,7 +149,7 @@ class PretrainedDecoder:
             inputs_embeds=embeddings,
             attention_mask=mask.long(),
             position_ids=compute_positions(mask),
-            generation_config=how,
+            generation_config=config,
             logits_processor=LogitsProcessorList(penalties),
         )
         rows: list[list[int]] = written.tolist()

@@ -28,7 +28,7 @@ LARGEST_LOG_SCALE = math.log(100)
 def compute_contrastive_loss(
     objective: Similarity, audio: Tensor, text: Tensor, clips: Tensor, log_scale: Tensor
 ) -> Tensor:
-    """The loss of a batch of pairs: ``audio`` and ``text`` [B, W] embeddings, ``clips`` [B] equal for one clip's."""
+    """Return the loss of B pairs: ``audio`` and ``text`` [B, W], ``clips`` [B] equal for captions of one clip."""
     if objective == "dot":
         right = torch.eye(len(clips), device=clips.device)
         penalty = _compute_spread(audio) + _compute_spread(text)
@@ -42,4 +42,5 @@ def compute_contrastive_loss(
 
 
 def _compute_spread(embeddings: Tensor) -> Tensor:
+    """Return the mean absolute value over the norm."""
     return embeddings.abs().mean() / embeddings.square().sum().sqrt()

@@ -35,23 +35,26 @@ BLOCK = 1 << 24  # floats of frames computed with at a time: 64 MiB
 
 
 class FrameTargets(Protocol):
-    """What the probe needs to know of its clips; ``bench.scoring.segments.EventTargets`` with a metric is one."""
+    """Targets of the frames and segments of clips; ``bench.scoring.segments.EventTargets`` with a metric is one."""
 
     def label_frames(self, clip: int) -> NDArray[np.uint8]:
-        """[T, C] what sounds in each frame; if the probe is ``padded``, of as many frames as there are labels for."""
+        """Return [T, C], 1 for each class that sounds in a frame.
+
+        If the probe is ``padded``, as many frames as there are labels for.
+        """
 
     def count_frames(self, clip: int) -> int:
-        """How many frames are answered for: T, or more where the test batch is padded with frames of zeros."""
+        """Return the number of frames that are answered for: T, or more where the test batch is padded with zeros."""
 
     def label_segments(self, clip: int) -> NDArray[np.uint8]:
-        """[K, C] what sounds in each segment."""
+        """Return [K, C], 1 for each class that sounds in a segment."""
 
     def pool_answers(self, clip: int, frames: NDArray[np.uint8]) -> NDArray[np.uint8]:
-        """[K, C] what frames' answers [T, C] say of each segment."""
+        """Return [K, C] answers for segments from those for frames, [T, C]."""
 
     @property
     def score(self) -> Callable[[NDArray[Any], NDArray[Any]], float]:
-        """Of segments and answers [M, C]; higher is better. Chooses the epoch."""
+        """The metric of segments and answers [M, C], higher is better; it chooses the epoch."""
 
 
 class Block(NamedTuple):
@@ -66,6 +69,10 @@ class FrameProbe:
 
     ``padded``: the clips of a batch are filled up with frames of zeros to the longest of them, and these count in the
     loss like all others, as in X-ARES; so do labels beyond a clip's own frames.
+
+    Example:
+        >>> FrameProbe(epochs=8).as_published()
+        FrameProbe(epochs=8, learning_rate=0.001, batch_size=32, pos_weight=None, padded=True)
     """
 
     epochs: int = 10
@@ -83,7 +90,7 @@ class FrameProbe:
         return True
 
     def as_published(self) -> FrameProbe:
-        """The probe of protocol ``xares``."""
+        """Return the probe of protocol ``xares``."""
         return replace(self, padded=True)
 
     def run(
@@ -133,7 +140,7 @@ def _fit_head(
     n_classes: int,
     device: str,
 ) -> tuple[Heads, int, float]:
-    """The head of a problem and seed, the epoch (1-based) it is of, and the validation score there."""
+    """Return the head of a fit and seed, the epoch (1-based) it is of, and the validation score there."""
     heads = draw_heads([source], vectors[0].shape[1], n_classes, torch.device(device))
     best, chosen, highest = Heads(*(tensor.clone() for tensor in heads.tensors)), probe.epochs, -1.0
     adam = Adam.of([tensor[0] for tensor in heads.tensors])
@@ -160,7 +167,7 @@ def _fit_head(
 def _compute_gradients(
     probe: FrameProbe, heads: Heads, vectors: Sequence[NDArray[Any]], targets: FrameTargets, batch: NDArray[np.int64]
 ) -> list[Tensor]:
-    """Gradients of the mean loss over all frames and classes of a batch of clips."""
+    """Return gradients of the mean loss over all frames and classes of a batch of clips."""
     device = heads.weight.device
     lengths = [len(vectors[clip]) for clip in batch]
     longest = max(lengths)
@@ -180,6 +187,7 @@ def _compute_gradients(
 
 
 def _accumulate(total: Sequence[Tensor], gradients: Sequence[Tensor]) -> None:
+    """Add ``gradients`` to ``total`` in place."""
     for so_far, gradient in zip(total, gradients, strict=True):
         so_far.add_(gradient)
 
@@ -187,11 +195,11 @@ def _accumulate(total: Sequence[Tensor], gradients: Sequence[Tensor]) -> None:
 def _compute_padding_loss(
     heads: Heads, targets: FrameTargets, batch: NDArray[np.int64], lengths: Sequence[int], weight: Tensor | None
 ) -> Tensor:
-    """Summed loss of the frames of zeros behind the clips of a batch: all have the same logits, few a label."""
+    """Return the summed loss of the padding of a batch: its frames have the same logits, few of them a label."""
     longest = max(lengths)
-    beyond = [targets.label_frames(clip)[own:longest] for clip, own in zip(batch.tolist(), lengths, strict=True)]
+    beyond = [targets.label_frames(clip)[length:longest] for clip, length in zip(batch.tolist(), lengths, strict=True)]
     yes = torch.from_numpy(np.sum([part.sum(axis=0, dtype=np.int64) for part in beyond], axis=0)).to(heads.weight)
-    no = sum(longest - own for own in lengths) - yes
+    no = sum(longest - length for length in lengths) - yes
     logits = _compute_zero_logits(heads)
     loss_of = functional.binary_cross_entropy_with_logits
     wrong = loss_of(logits, torch.ones_like(logits), pos_weight=weight, reduction="none")
@@ -199,12 +207,12 @@ def _compute_padding_loss(
 
 
 def _compute_zero_logits(heads: Heads) -> Tensor:
-    """[C] logits of a frame of zeros, of which LayerNorm makes zeros."""
+    """Return [C] logits of a frame of zeros, of which LayerNorm makes zeros."""
     return heads.logits(torch.zeros_like(heads.gain))[0, 0]
 
 
 def _iterate_blocks(vectors: Sequence[NDArray[Any]], clips: NDArray[np.int64]) -> Iterator[Block]:
-    """The frames of ``clips`` in their order, at most BLOCK floats at a time."""
+    """Yield the frames of ``clips`` in their order, at most BLOCK floats at a time."""
     limit = max(1, BLOCK // vectors[0].shape[1])
     parts: list[tuple[int, int, int]] = []
     room = limit
@@ -223,7 +231,7 @@ def _iterate_blocks(vectors: Sequence[NDArray[Any]], clips: NDArray[np.int64]) -
 
 
 def _normalize_frames(vectors: Sequence[NDArray[Any]], block: Block, device: torch.device) -> Tensor:
-    """[T, D] frames of a block at mean 0 and variance 1: LayerNorm without its parameters."""
+    """Return [T, D] frames of a block at mean 0 and variance 1: LayerNorm without its parameters."""
     frames = np.concatenate([vectors[clip][start:stop] for clip, start, stop in block.parts], dtype=np.float32)
     x = torch.from_numpy(frames).to(device)
     return functional.layer_norm(x, (x.shape[1],))
@@ -232,18 +240,19 @@ def _normalize_frames(vectors: Sequence[NDArray[Any]], block: Block, device: tor
 def _predict_segments(
     heads: Heads, vectors: Sequence[NDArray[Any]], targets: FrameTargets, clips: NDArray[np.int64]
 ) -> NDArray[np.uint8]:
-    """[M, C] answers for the segments of ``clips``, one clip after another."""
+    """Return [M, C] answers for the segments of ``clips``, one clip after another."""
     answers = []
     with torch.no_grad():
         for clip in clips.tolist():
             blocks = _iterate_blocks(vectors, np.array([clip]))
-            said = [
+            parts = [
                 heads.logits(_normalize_frames(vectors, block, heads.weight.device)[None])[0] > 0 for block in blocks
             ]
-            said.append((_compute_zero_logits(heads) > 0).expand(targets.count_frames(clip) - len(vectors[clip]), -1))
-            answers.append(targets.pool_answers(clip, torch.cat(said).to(torch.uint8).cpu().numpy()))
+            parts.append((_compute_zero_logits(heads) > 0).expand(targets.count_frames(clip) - len(vectors[clip]), -1))
+            answers.append(targets.pool_answers(clip, torch.cat(parts).to(torch.uint8).cpu().numpy()))
     return np.concatenate(answers)
 
 
 def _concat_segments(targets: FrameTargets, clips: NDArray[np.int64]) -> NDArray[np.uint8]:
+    """Return [M, C] targets of the segments of ``clips``."""
     return np.concatenate([targets.label_segments(clip) for clip in clips.tolist()])

@@ -33,11 +33,11 @@ class Heads:
         return self.gain, self.bias, self.weight, self.offset
 
     def logits(self, x: Tensor) -> Tensor:
-        """[P, B, C] of x [P, B, D]."""
+        """Return [P, B, C] of x [P, B, D]."""
         return torch.baddbmm(self.offset, x * self.gain + self.bias, self.weight)
 
     def answers(self, p: int, x: Tensor, rows: Tensor, answer: Callable[[Tensor], Tensor]) -> Tensor:
-        """[M, ...] what ``answer`` makes of the logits [M, C] of head ``p`` on ``rows`` [M] of x [N, D]."""
+        """Return [M, ...], the result of ``answer`` on the logits [M, C] of head ``p`` on ``rows`` [M] of x [N, D]."""
         blocks = [
             answer(torch.addmm(self.offset[p], x[block] * self.gain[p] + self.bias[p], self.weight[p]))
             for block in torch.split(rows, ROWS)
@@ -45,7 +45,7 @@ class Heads:
         return torch.cat(blocks)
 
     def copy(self, p: int, other: Heads) -> None:
-        """Take head ``p`` from ``other``."""
+        """Copy head ``p`` of ``other`` into this stack."""
         for mine, theirs in zip(self.tensors, other.tensors, strict=True):
             mine[p].copy_(theirs[p])
 
@@ -64,9 +64,11 @@ class Adam:
 
     @classmethod
     def of(cls, parameters: list[Tensor]) -> Adam:
+        """Return an optimiser of ``parameters`` before its first step."""
         return cls(parameters, [torch.zeros_like(p) for p in parameters], [torch.zeros_like(p) for p in parameters])
 
     def step(self, gradients: Sequence[Tensor], rate: float) -> None:
+        """Change the parameters in place."""
         self.steps += 1
         root = math.sqrt(1 - 0.999**self.steps)
         size = rate * root / (1 - 0.9**self.steps)
@@ -77,12 +79,12 @@ class Adam:
 
 
 def compute_cosine_rate(rate: float, epoch: int, epochs: int) -> float:
-    """Learning rate of epoch 1, 2, ..., ``epochs``: a cosine from ``rate`` towards a tenth of it."""
+    """Return the learning rate of epoch 1, 2, ..., ``epochs``: a cosine from ``rate`` towards a tenth of it."""
     return rate * (0.1 + 0.9 * ((1 + math.cos(math.pi * (epoch - 1) / epochs)) / 2))
 
 
 def draw_heads(sources: Sequence[tuple[int, int]], dim: int, n_classes: int, device: torch.device) -> Heads:
-    """torch's default initialisation, U(-1/sqrt(D), 1/sqrt(D)) for Linear, one head per (seed, place)."""
+    """Draw heads by torch's default initialisation, U(-1/sqrt(D), 1/sqrt(D)) for Linear, one head per (seed, place)."""
     bound = 1.0 / math.sqrt(dim)
     weight = np.empty((len(sources), n_classes * (dim + 1)), dtype=np.float32)
     for p, (seed, place) in enumerate(sources):
@@ -99,5 +101,5 @@ def draw_heads(sources: Sequence[tuple[int, int]], dim: int, n_classes: int, dev
 
 
 def draw_bits(n: int, seed: int, place: int, epoch: int) -> NDArray[np.uint64]:
-    """[n] 64-bit integers. The raw stream: numpy and torch may change what they make of it between versions."""
+    """Return [n] 64-bit integers of the raw stream, which stays the same in all versions of numpy."""
     return np.random.PCG64(np.random.SeedSequence((seed, place, epoch))).random_raw(n)

@@ -1,4 +1,4 @@
-"""What every probe demands of its input before it computes anything."""
+"""Checks of a probe's input, before anything is computed."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ LARGEST = 1e18  # the square of anything below fits float32, so norms and varian
 def check_input(
     vectors: NDArray[np.float32], targets: Targets, problems: Sequence[FitSplit], n_classes: int, where: str
 ) -> None:
-    """Refuse what would give a number without meaning.
+    """Raise DataError for input that would give a meaningless number.
 
     ``vectors`` [N, D] and ``targets`` [N] or k-hot [N, C] as for ``Probe.run``. Raises DataError for mismatched
     shapes, values that are not finite (naming the row), classes outside [0, n_classes) or k-hot values other than 0
@@ -41,7 +41,7 @@ def check_input(
 
 
 def check_finite(vectors: NDArray[np.float32], where: str) -> None:
-    """Raises DataError, naming the row of ``vectors`` [N, D], for values that are not finite or that no norm holds."""
+    """Raise DataError, naming the row of ``vectors`` [N, D], for values that are not finite or that no norm holds."""
     # One pass and no copy of the size of the matrix: NaN fails both comparisons.
     bad = ~((vectors.max(axis=1) < LARGEST) & (vectors.min(axis=1) > -LARGEST))
     if bad.any():
@@ -68,7 +68,7 @@ def _check_targets(targets: Targets, n_classes: int, where: str) -> None:
 
 
 def check_split(problem: FitSplit, n: int, where: str) -> None:
-    """Raises DataError for an empty train, valid or test set, rows outside [0, n), and training rows in the others."""
+    """Raise DataError for an empty train, valid or test set, rows outside [0, n), and training rows in the others."""
     for name, rows in (("train", problem.train), ("valid", problem.valid), ("test", problem.test)):
         if rows is None:
             continue

@@ -37,6 +37,14 @@ class KNN:
 
     What has length 1 on the training side are ``scaled``: its clips, or, as in X-ARES, its dimensions. Equally similar
     neighbours are taken in the order of the training rows; equal class scores go to the lower class.
+
+    Example:
+        >>> import numpy as np
+        >>> vectors = np.array([[1, 0], [2, 0.1], [0, 1], [0.1, 3], [5, 1]], dtype=np.float32)
+        >>> split = FitSplit(np.arange(4), None, np.array([4]))
+        >>> (result,) = KNN(k=2).run(vectors, np.array([0, 0, 1, 1, 0]), [split], n_classes=2)
+        >>> result.predictions.tolist()
+        [[0]]
     """
 
     k: int = 10
@@ -52,7 +60,7 @@ class KNN:
         return False
 
     def as_published(self) -> KNN:
-        """The probe of protocol ``xares``."""
+        """Return the probe of protocol ``xares``."""
         return replace(self, scaled="dimensions")
 
     def run(
@@ -101,12 +109,15 @@ class KNN:
 
 
 def scale_dimensions(features: Tensor) -> Tensor:
-    """[D, n] training features with rows of length 1: each dimension scaled over the clips, as X-ARES does."""
+    """Return [D, n] training features with rows of length 1: each dimension scaled over the clips, as X-ARES does."""
     return functional.normalize(features, dim=1)
 
 
 def _scale_rows(vectors: Tensor) -> Tensor:
-    """Rows of [N, D] at length 1; zeros stay zeros. Scaling by the largest entry first keeps squares in range."""
+    """Return the rows of [N, D] at length 1; zeros stay zeros.
+
+    Scaling by the largest entry first keeps squares in range.
+    """
     unit = torch.empty_like(vectors)
     size = max(1, BLOCK // vectors.shape[1])  # a few rows at a time: no further copies of the whole
     for rows, scaled in zip(torch.split(vectors, size), torch.split(unit, size), strict=True):
@@ -117,7 +128,7 @@ def _scale_rows(vectors: Tensor) -> Tensor:
 
 
 def _find_top_k(similarity: Tensor, k: int) -> tuple[Tensor, Tensor]:
-    """Values and columns [M, k] of the largest entries of [M, n], the first columns winning ties.
+    """Return values and columns [M, k] of the largest entries of [M, n], the first columns winning ties.
 
     ``torch.topk`` leaves open which of equal entries it returns; only the rows where that matters are sorted.
     """

@@ -56,7 +56,18 @@ class FittedHeads(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class LinearProbe:
-    """LayerNorm + Linear. The defaults are those of most X-ARES tasks; ``pos_weight`` is for k-hot targets only."""
+    """LayerNorm + Linear. The defaults are those of most X-ARES tasks; ``pos_weight`` is for k-hot targets only.
+
+    Example:
+        >>> import numpy as np
+        >>> from bench.types import FitSplit
+        >>> vectors = np.tile(np.array([[1, 0, 0], [0, 0, 1]], dtype=np.float32), (10, 1))
+        >>> split = FitSplit(np.arange(16), None, np.arange(16, 20))
+        >>> probe = LinearProbe(epochs=50, learning_rate=0.1)
+        >>> (result,) = probe.run(vectors, np.tile([0, 1], 10), [split], n_classes=2, seeds=(0,))
+        >>> result.predictions.tolist(), result.info["epoch"]
+        ([[0, 1, 0, 1]], [50])
+    """
 
     epochs: int = 10
     learning_rate: float = 1e-3
@@ -111,13 +122,14 @@ class LinearProbe:
                 info.append((fitted.epochs[p], fitted.valid[p]))
         results = []
         for first in range(0, len(jobs), len(seeds)):
-            own = slice(first, first + len(seeds))
-            epochs, valid = zip(*info[own], strict=True)
+            of_problem = slice(first, first + len(seeds))
+            epochs, valid = zip(*info[of_problem], strict=True)
             notes = {"epoch": list(epochs)} | ({} if None in valid else {"valid": list(valid)})
-            results.append(ProbeResult(np.stack(predictions[own]), notes))
+            results.append(ProbeResult(np.stack(predictions[of_problem]), notes))
         return results
 
     def _objective(self, targets: Targets) -> Objective:
+        """Return the objective that follows from the kind of targets."""
         weight = self.pos_weight
         if weight is not None and (targets.ndim == 1 or not 0 < weight < math.inf):
             got = f"{weight} for targets {list(targets.shape)}"
@@ -161,22 +173,22 @@ def fit_heads(
 
 
 def compute_learning_rate(probe: LinearProbe, epoch: int) -> float:
-    """Of epoch 1, 2, ..., E: a cosine from the probe's learning rate towards a tenth of it."""
+    """Return the rate of epoch 1, 2, ..., E: a cosine from the probe's learning rate towards a tenth of it."""
     return compute_cosine_rate(probe.learning_rate, epoch, probe.epochs)
 
 
 class HeadOptimizer(NamedTuple):
-    """Steps the heads ``own`` of the stack, all of which have a batch whenever the first has."""
+    """The optimiser of a slice of the stack, all heads of which have a batch whenever the first has."""
 
     adam: Adam
-    own: slice
+    heads: slice
 
 
 def _create_optimizers(heads: Heads, steps: Sequence[int]) -> list[HeadOptimizer]:
-    """For heads with ``steps`` batches in each epoch: one for all of them, where these are as many, saves calls."""
+    """Return optimisers of heads with ``steps`` batches in each epoch: one for all heads where these are equal."""
     width = len(steps) if len(set(steps)) == 1 else 1
     slices = [slice(start, start + width) for start in range(0, len(steps), width)]
-    return [HeadOptimizer(Adam.of([tensor[own] for tensor in heads.tensors]), own) for own in slices]
+    return [HeadOptimizer(Adam.of([tensor[part] for tensor in heads.tensors]), part) for part in slices]
 
 
 def _train_epoch(
@@ -188,21 +200,21 @@ def _train_epoch(
     batches: tuple[Tensor, Tensor],
     loss_of: Callable[[Tensor, Tensor], Tensor],
 ) -> None:
-    """One pass over ``batches``: rows and weights, each [steps, P, batch]."""
+    """Train on ``batches`` once: rows and weights, each [steps, P, batch]."""
     steps = batches[1].any(dim=2).tolist()
     for rows, weights, active in zip(*batches, steps, strict=True):
         loss = loss_of(heads.logits(x[rows]), labels[rows])
         gradients = torch.autograd.grad((loss * weights.flatten()).sum(), heads.tensors)
         with torch.no_grad():
-            for adam, own in adams:
-                if active[own.start]:  # a job with fewer batches is done with this epoch
-                    adam.step([gradient[own] for gradient in gradients], rate)
+            for adam, part in adams:
+                if active[part.start]:  # a job with fewer batches is done with this epoch
+                    adam.step([gradient[part] for gradient in gradients], rate)
 
 
 def _build_batches(
     probe: LinearProbe, jobs: Sequence[HeadJob], epoch: int, device: torch.device
 ) -> tuple[Tensor, Tensor]:
-    """Rows and weights, each [steps, P, batch], of one epoch.
+    """Return rows and weights, each [steps, P, batch], of one epoch.
 
     A weight is 1 / (size of its batch), so that a sum is the batch's mean. Short batches are filled with rows of
     weight 0: every batch then has one shape, and a job's numbers do not depend on what it is stacked with.
@@ -224,6 +236,6 @@ def _build_batches(
 
 
 def _normalize_rows(vectors: NDArray[np.float32], device: str) -> Tensor:
-    """LayerNorm without its parameters: rows of [N, D] at mean 0 and variance 1."""
+    """Apply LayerNorm without its parameters: rows of [N, D] at mean 0 and variance 1."""
     x = torch.from_numpy(np.ascontiguousarray(vectors, dtype=np.float32)).to(device)
     return functional.layer_norm(x, (x.shape[1],))

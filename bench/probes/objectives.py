@@ -1,4 +1,4 @@
-"""What a linear head is trained for and chosen by: it follows from the kind of targets, so that a probe needs no task.
+"""The loss and the criterion of a linear head: they follow from the kind of targets, so that a probe needs no task.
 
 - Class indices: cross-entropy, answers are class indices, and the epoch with the highest accuracy is kept.
 - K-hot targets: binary cross-entropy of each class (mean over classes), answers are float32 scores, the sigmoid of the
@@ -22,21 +22,21 @@ if TYPE_CHECKING:
 
 
 class Objective(Protocol):
-    """Of P stacked heads, B rows each, C classes."""
+    """The loss and criterion of P stacked heads, B rows each, C classes."""
 
     def loss(self, logits: Tensor, labels: Tensor) -> Tensor:
-        """[P * B] of logits [P, B, C] and labels [P, B, ...]."""
+        """Return [P * B] losses of logits [P, B, C] and labels [P, B, ...]."""
 
     def answer(self, logits: Tensor) -> Tensor:
-        """[M, ...] of logits [M, C]."""
+        """Return [M, ...] predictions of logits [M, C]."""
 
     def quality(self, answers: Tensor, labels: Tensor) -> float:
-        """What an epoch is chosen by, higher is better and never negative, of [M, ...] both."""
+        """Return the criterion of epochs, higher is better and never negative, of [M, ...] both."""
 
 
 @dataclass(frozen=True, slots=True)
 class SingleLabelObjective:
-    """Class indices."""
+    """The objective of class indices."""
 
     def loss(self, logits: Tensor, labels: Tensor) -> Tensor:
         return functional.cross_entropy(logits.flatten(0, 1), labels.flatten(), reduction="none")
@@ -50,14 +50,14 @@ class SingleLabelObjective:
 
 @dataclass(frozen=True, slots=True)
 class MultiLabelObjective:
-    """K-hot targets; ``pos_weight`` is how often a positive counts in the loss."""
+    """The objective of k-hot targets; ``pos_weight`` is how often a positive counts in the loss."""
 
     pos_weight: float | None = None
 
     def loss(self, logits: Tensor, labels: Tensor) -> Tensor:
         weight = None if self.pos_weight is None else logits.new_tensor(self.pos_weight)
-        wanted = labels.to(logits.dtype)
-        loss = functional.binary_cross_entropy_with_logits(logits, wanted, reduction="none", pos_weight=weight)
+        truth = labels.to(logits.dtype)
+        loss = functional.binary_cross_entropy_with_logits(logits, truth, reduction="none", pos_weight=weight)
         return loss.mean(dim=2).flatten()
 
     def answer(self, logits: Tensor) -> Tensor:

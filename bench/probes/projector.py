@@ -1,6 +1,6 @@
-"""The adapter between frames and a language model, and the sequences that the model reads.
+"""The projector between frames and a language model, and the sequences that the model reads.
 
-adapter(x) = proj(silu(fc1 x) * fc2 x), D -> intermediate -> H, with biases (X-ARES's; Shazeer 2020, arXiv:2002.05202,
+projector(x) = proj(silu(fc1 x) * fc2 x), D -> intermediate -> H, with biases (X-ARES's; Shazeer 2020, arXiv:2002.05202,
 calls the form SwiGLU). A sequence is [audio frames] + separator + transcript + end; the loss is that of transcript and
 end alone. X-ARES also trains on the separator, and leaves padding between audio and transcript.
 """
@@ -38,13 +38,13 @@ class Projector(NamedTuple):
     bias: Tensor
 
     def __call__(self, frames: Tensor) -> Tensor:
-        """[..., H] of frames [..., D]."""
+        """Return [..., H] of frames [..., D]."""
         gate = functional.silu(functional.linear(frames, self.fc1, self.bias1))
         return functional.linear(gate * functional.linear(frames, self.fc2, self.bias2), self.proj, self.bias)
 
 
 def draw_uniform(shapes: Sequence[tuple[tuple[int, ...], float]], *source: int, device: torch.device) -> list[Tensor]:
-    """Tensors of the given shapes, U(-bound, bound) each, from the random stream of ``source`` alone."""
+    """Return tensors of the given shapes, U(-bound, bound) each, from the random stream of ``source`` alone."""
     sizes = [math.prod(shape) for shape, _ in shapes]
     bits = draw_bits(sum(sizes), *source)
     uniform = torch.from_numpy((2.0 * ((bits >> np.uint64(40)) * 2.0**-24) - 1.0).astype(np.float32))
@@ -53,7 +53,7 @@ def draw_uniform(shapes: Sequence[tuple[tuple[int, ...], float]], *source: int, 
 
 
 def draw_projector(dim: int, intermediate: int, width: int, source: tuple[int, int], device: torch.device) -> Projector:
-    """torch's default initialisation of linear layers: U(-1/sqrt(in), 1/sqrt(in))."""
+    """Draw a projector by torch's default initialisation of linear layers: U(-1/sqrt(in), 1/sqrt(in))."""
     first, last = 1 / math.sqrt(dim), 1 / math.sqrt(intermediate)
     shapes = [((intermediate, dim), first), ((intermediate,), first)] * 2
     return Projector(
@@ -62,7 +62,7 @@ def draw_projector(dim: int, intermediate: int, width: int, source: tuple[int, i
 
 
 def stack_frames(frames: NDArray[np.float32], stack: int) -> NDArray[np.float32]:
-    """[ceil(T / stack), stack * D] of frames [T, D]: consecutive ones side by side, zeros after the last."""
+    """Return [ceil(T / stack), stack * D] of frames [T, D]: consecutive ones side by side, zeros after the last."""
     whole = np.zeros((-(-len(frames) // stack), stack * frames.shape[1]), dtype=np.float32)
     whole.reshape(-1, frames.shape[1])[: len(frames)] = frames
     return whole
@@ -79,7 +79,7 @@ class Sequences(NamedTuple):
 def build_sequences(
     weights: Projector, decoder: TextDecoder, frames: Sequence[Tensor], texts: Sequence[Sequence[int]] | None
 ) -> Sequences:
-    """What the decoder reads of B clips, frames [T, D] each: for training with the tokens of their ``texts``.
+    """Return the input of the decoder for B clips, frames [T, D] each: for training with the tokens of their ``texts``.
 
     The end token is a target only, so that nothing follows it.
     """

@@ -40,21 +40,26 @@ WHERE = "retrieval probe"
 
 
 class CaptionPairs(NamedTuple):
-    """Clips with their captions, each captions' owner told by its row."""
+    """Clips and their captions; ``owners`` has the clip of each caption."""
 
     audio: Tower  # of N clips
     text: Tower  # of T captions, clip by clip
     owners: NDArray[np.int64]  # [T]
 
     def captions(self, clips: NDArray[np.int64]) -> NDArray[np.int64]:
-        """The rows of the captions of ``clips``, clip by clip."""
+        """Return the rows of the captions of ``clips``, clip by clip."""
         first, last = (np.searchsorted(self.owners, clips, side) for side in ("left", "right"))
         return np.concatenate([np.arange(start, stop) for start, stop in zip(first, last, strict=True)])
 
 
 @dataclass(frozen=True, slots=True)
 class RetrievalProbe:
-    """Two towers. The defaults are those of X-ARES but for the objective, which ``dot`` makes X-ARES's, too."""
+    """Two towers. The defaults are those of X-ARES but for the objective, which ``dot`` makes X-ARES's, too.
+
+    Example:
+        >>> RetrievalProbe(text=Tokens("words"), epochs=5).as_published().objective
+        'dot'
+    """
 
     text: TextSide = field(default_factory=Tokens)
     epochs: int = 20
@@ -73,7 +78,7 @@ class RetrievalProbe:
         return True
 
     def as_published(self) -> RetrievalProbe:
-        """The probe of protocol ``xares``."""
+        """Return the probe of protocol ``xares``."""
         return replace(self, objective="dot")
 
     def run(
@@ -104,8 +109,8 @@ class RetrievalProbe:
         check_finite(vectors, WHERE)
         if not seeds:
             raise DataError("no probe seeds", got="none", expected="at least one", where=WHERE)
-        captions = [caption for own in targets for caption in own]
-        owners = np.repeat(np.arange(len(targets)), [len(own) for own in targets])
+        captions = [caption for of_clip in targets for caption in of_clip]
+        owners = np.repeat(np.arange(len(targets)), [len(of_clip) for of_clip in targets])
         audio = VectorTower(torch.from_numpy(np.ascontiguousarray(vectors, dtype=np.float32)).to(device), self.width)
         results = []
         for place, problem in enumerate(problems):
@@ -119,15 +124,15 @@ class RetrievalProbe:
             info: dict[str, Any] = {"epoch": [epoch for _, epoch, _ in fitted]}
             if problem.valid is not None:
                 info["valid"] = [score for _, _, score in fitted]
-            found = [compute_gallery_ranks(pairs, values, problem.test, device) for values, _, _ in fitted]
-            results.append(ProbeResult(np.stack(found), info))
+            gallery = [compute_gallery_ranks(pairs, values, problem.test, device) for values, _, _ in fitted]
+            results.append(ProbeResult(np.stack(gallery), info))
         return results
 
 
 def _fit_towers(
     probe: RetrievalProbe, pairs: CaptionPairs, problem: FitSplit, source: tuple[int, int], device: str
 ) -> tuple[list[Tensor], int, float]:
-    """Both towers' parameters and the log-scale, the epoch (1-based) they are of, and the validation recall there."""
+    """Return the parameters of both towers and the log-scale, their epoch (1-based) and validation recall."""
     values = [*draw_parameters([*pairs.audio.parameters, *pairs.text.parameters], source, device)]
     values.append(torch.tensor(LOG_SCALE, device=device))
     adam = Adam.of(values)
@@ -139,8 +144,10 @@ def _fit_towers(
         for start in range(0, len(order), probe.batch_size):
             _train_step(probe, pairs, adam, order[start : start + probe.batch_size], rate)
         if problem.valid is not None:
-            found = compute_gallery_ranks(pairs, values, problem.valid, device)
-            score = recall_at_1.compute(list_kinds(len(problem.valid), len(found) - len(problem.valid)), found)
+            in_gallery = compute_gallery_ranks(pairs, values, problem.valid, device)
+            score = recall_at_1.compute(
+                list_kinds(len(problem.valid), len(in_gallery) - len(problem.valid)), in_gallery
+            )
             if score > highest:
                 best, chosen, highest = [value.detach().clone() for value in values], epoch, score
     return best, chosen, highest
@@ -149,7 +156,7 @@ def _fit_towers(
 def _train_step(
     probe: RetrievalProbe, pairs: CaptionPairs, adam: Adam, captions: NDArray[np.int64], rate: float
 ) -> None:
-    """One step on the pairs of some captions."""
+    """Take one step on the pairs of some captions."""
     values = adam.parameters
     rows, clips = (torch.from_numpy(a).to(values[0].device) for a in (captions, pairs.owners[captions]))
     for value in values:
@@ -166,7 +173,7 @@ def _train_step(
 def embed_pairs(
     pairs: CaptionPairs, values: Sequence[Tensor], clips: Tensor, captions: Tensor
 ) -> tuple[Tensor, Tensor]:
-    """[B, W] each, of clips and captions, under both towers' values and the log-scale."""
+    """Return [B, W] embeddings each, of clips and captions, under both towers' values and the log-scale."""
     at = len(pairs.audio.parameters)
     return pairs.audio(values[:at], clips), pairs.text(values[at:-1], captions)
 
@@ -174,7 +181,7 @@ def embed_pairs(
 def compute_gallery_ranks(
     pairs: CaptionPairs, values: Sequence[Tensor], clips: NDArray[np.int64], device: str
 ) -> NDArray[np.int64]:
-    """[A + T] ranks of the right answers among ``clips`` [A] and their T captions, by cosine."""
+    """Return [A + T] ranks of the right answers among ``clips`` [A] and their T captions, by cosine."""
     captions = pairs.captions(clips)
     at = len(pairs.audio.parameters)
     with torch.no_grad():
@@ -186,6 +193,6 @@ def compute_gallery_ranks(
 
 
 def _embed_directions(tower: Tower, values: Sequence[Tensor], rows: NDArray[np.int64], device: str) -> Tensor:
-    """[B, W] of unit length."""
+    """Return [B, W] embeddings of unit length."""
     blocks = torch.split(torch.from_numpy(rows).to(device), ROWS)
     return functional.normalize(torch.cat([tower(values, block) for block in blocks]), dim=1)

@@ -39,7 +39,7 @@ PENALTIES = (1e-4, 3e-4, 1e-3, 3e-3, 1e-2, 3e-2, 0.1, 0.3, 1.0, 3.0, 10.0, 30.0,
 
 
 class CovarianceSums(NamedTuple):
-    """Of some rows x [n, D] and their targets y [n, C], float64."""
+    """Sums over some rows x [n, D] and their targets y [n, C], float64."""
 
     n: int
     x: Tensor  # [D]
@@ -48,31 +48,32 @@ class CovarianceSums(NamedTuple):
     xy: Tensor  # [D, C]
 
     def less(self, other: CovarianceSums) -> CovarianceSums:
-        """Of the rows that are not in ``other``, all of whose rows are here."""
+        """Return the sums of the rows that are not in ``other``, all of whose rows are here."""
         x, y, xx, xy = (mine - theirs for mine, theirs in zip(self[1:], other[1:], strict=True))
         return CovarianceSums(self.n - other.n, x, y, xx, xy)
 
     def covariances(self) -> tuple[Tensor, Tensor]:
-        """Of x with itself [D, D] and with y [D, C]."""
+        """Return the covariances of x with itself [D, D] and with y [D, C]."""
         x, y = self.x / self.n, self.y / self.n
         return self.xx / self.n - torch.outer(x, x), self.xy / self.n - torch.outer(x, y)
 
 
 class StandardizedRows(NamedTuple):
-    """What is fitted to: all rows of a task, standardised only when they are read."""
+    """All rows of a task, standardised only when they are read."""
 
     vectors: Tensor  # [N, D] float32
     targets: Tensor  # [N] int64, or k-hot [N, C]
     n_classes: int
 
     def blocks(self, rows: NDArray[np.int64]) -> Iterator[tuple[Tensor, Tensor]]:
-        """The places [n] and standardised vectors [n, D] float64 of some rows, so many at a time."""
+        """Yield the places [n] and standardised vectors [n, D] float64 of some rows, so many at a time."""
         size = max(1, BLOCK // max(self.vectors.shape[1], self.n_classes))
         for part in torch.split(torch.from_numpy(rows), size):
             own = part.to(self.vectors.device)
             yield own, functional.layer_norm(self.vectors[own], (self.vectors.shape[1],)).double()
 
     def sums(self, rows: NDArray[np.int64]) -> CovarianceSums:
+        """Return the sums over some rows."""
         dim, zero = self.vectors.shape[1], torch.zeros((), dtype=torch.float64, device=self.vectors.device)
         x, y = zero.new_zeros(dim), zero.new_zeros(self.n_classes)
         xx, yx = zero.new_zeros(dim, dim), zero.new_zeros(self.n_classes, dim)
@@ -94,6 +95,14 @@ class RidgeProbe:
     """Least squares with one of ``penalties``, on the mean squared error of a clip; the largest of equally good ones.
 
     ``clusters`` [N] are held out together; see ``grouped``.
+
+    Example:
+        >>> import numpy as np
+        >>> vectors = np.tile(np.array([[1, 0, 0], [0, 0, 1]], dtype=np.float32), (10, 1))
+        >>> split = FitSplit(np.arange(16), None, np.arange(16, 20))
+        >>> (result,) = RidgeProbe().run(vectors, np.tile([0, 1], 10), [split], n_classes=2, seeds=())
+        >>> result.predictions.tolist()
+        [[0, 1, 0, 1]]
     """
 
     penalties: tuple[float, ...] = PENALTIES
@@ -108,7 +117,7 @@ class RidgeProbe:
         return False
 
     def grouped(self, clusters: NDArray[np.int64] | None) -> RidgeProbe:
-        """The probe for the clips of a task, [N] clusters that belong together."""
+        """Return the probe for the clips of a task, [N] clusters that belong together."""
         return replace(self, clusters=clusters)
 
     def run(
@@ -139,14 +148,14 @@ class RidgeProbe:
         results = []
         for problem in problems:
             outer = total.less(rows.sums(np.setdiff1d(everything, problem.train)))
-            penalty, quality = self._chosen(rows, problem, outer)
+            penalty, quality = self._choose_penalty(rows, problem, outer)
             weight, offset = solve_weights(outer, penalty)
-            said = [_predict(x @ weight + offset, rows.targets) for _, x in rows.blocks(problem.test)]
-            results.append(ProbeResult(np.concatenate(said)[None], {"penalty": penalty, "held out": quality}))
+            parts = [_predict(x @ weight + offset, rows.targets) for _, x in rows.blocks(problem.test)]
+            results.append(ProbeResult(np.concatenate(parts)[None], {"penalty": penalty, "held out": quality}))
         return results
 
-    def _chosen(self, rows: StandardizedRows, problem: FitSplit, outer: CovarianceSums) -> tuple[float, float]:
-        """The penalty that does best where it was not fitted, and how well it does there."""
+    def _choose_penalty(self, rows: StandardizedRows, problem: FitSplit, outer: CovarianceSums) -> tuple[float, float]:
+        """Return the penalty that does best where it was not fitted, and how well it does there."""
         valid = problem.valid
         if valid is not None and np.intersect1d(valid, problem.test).size:
             valid = None  # in protocol xares validation rows may be test rows
@@ -156,15 +165,17 @@ class RidgeProbe:
         best, highest = self.penalties[0], -1.0
         ordered = sorted(self.penalties)
         truth = rows.targets[torch.from_numpy(inner.test).to(rows.targets.device)].cpu().numpy()
-        for penalty, said in zip(ordered, _predict_on_path(rows, inner.test, fitted, ordered), strict=True):
-            reached = float((said == truth).mean()) if truth.ndim == 1 else mean_average_precision.compute(truth, said)
+        for penalty, answers in zip(ordered, _predict_on_path(rows, inner.test, fitted, ordered), strict=True):
+            reached = (
+                float((answers == truth).mean()) if truth.ndim == 1 else mean_average_precision.compute(truth, answers)
+            )
             if reached >= highest:
                 best, highest = penalty, reached
         return best, highest
 
 
 def solve_weights(sums: CovarianceSums, penalty: float) -> tuple[Tensor, Tensor]:
-    """Weights [D, C] and offset [C] of the rows that were added up."""
+    """Return weights [D, C] and offset [C] of the rows that were added up."""
     xx, xy = sums.covariances()
     xx.diagonal().add_(penalty)
     weight = torch.cholesky_solve(xy, torch.linalg.cholesky(xx))
@@ -172,21 +183,21 @@ def solve_weights(sums: CovarianceSums, penalty: float) -> tuple[Tensor, Tensor]
 
 
 def _predict_on_path(
-    rows: StandardizedRows, asked: NDArray[np.int64], sums: CovarianceSums, penalties: Sequence[float]
+    rows: StandardizedRows, places: NDArray[np.int64], sums: CovarianceSums, penalties: Sequence[float]
 ) -> list[NDArray[np.generic]]:
-    """Answers for the rows ``asked`` under each penalty, of fits to the rows that were added up."""
+    """Return answers for ``places`` under each penalty, of fits to the rows that were added up."""
     xx, xy = sums.covariances()
     variances, axes = torch.linalg.eigh(xx)
     variances, along = variances.clamp_min(0.0), axes.T @ xy
-    said: list[list[NDArray[np.generic]]] = [[] for _ in penalties]
-    for _, x in rows.blocks(asked):
+    by_penalty: list[list[NDArray[np.generic]]] = [[] for _ in penalties]
+    for _, x in rows.blocks(places):
         turned = (x - sums.x / sums.n) @ axes
-        for answers, penalty in zip(said, penalties, strict=True):
+        for answers, penalty in zip(by_penalty, penalties, strict=True):
             answers.append(_predict((turned / (variances + penalty)) @ along + sums.y / sums.n, rows.targets))
-    return [np.concatenate(answers) for answers in said]
+    return [np.concatenate(answers) for answers in by_penalty]
 
 
 def _predict(values: Tensor, targets: Tensor) -> NDArray[np.generic]:
-    """Class indices [n] of values [n, C]; to k-hot targets the values."""
-    found: NDArray[np.generic] = (values.argmax(dim=1) if targets.ndim == 1 else values.float()).cpu().numpy()
-    return found
+    """Return class indices [n] of values [n, C]; for k-hot targets the values."""
+    answers: NDArray[np.generic] = (values.argmax(dim=1) if targets.ndim == 1 else values.float()).cpu().numpy()
+    return answers

@@ -1,4 +1,4 @@
-"""A decoder of a few words that is trained together with the adapter: the synthetic suite needs no language model.
+"""A decoder of a few words, trained together with the projector: the synthetic suite needs no language model.
 
 A transformer as the pretrained ones are (pre-norm, rotary positions: Su et al. 2021, arXiv:2104.09864), much smaller,
 with one token for each word of the training transcripts. What it scores says something about the encoder only beside
@@ -32,7 +32,14 @@ Past = list[tuple["Tensor", "Tensor"]]
 
 @dataclass(frozen=True, slots=True)
 class SmallLM:
-    """``layers`` of ``width``; the adapter's middle has the same width."""
+    """A transformer of ``layers`` of ``width``; the projector's middle has the same width.
+
+    Example:
+        >>> import torch
+        >>> decoder = SmallLM().load(["two words"], torch.device("cpu"))
+        >>> decoder.text(decoder.tokens("words two"))
+        'words two'
+    """
 
     layers: int = 2
     width: int = 128
@@ -43,7 +50,7 @@ class SmallLM:
         return "linear"
 
     def load(self, texts: Sequence[str], device: torch.device) -> TextDecoder:
-        """A decoder of the words in ``texts``. Raises DataError when there are none."""
+        """Return a decoder of the words in ``texts``. Raises DataError when there are none."""
         words = tuple(sorted({word for text in texts for word in text.split()}))
         if not words:
             raise DataError("no words to learn", got="empty transcripts", expected="at least one", where="SmallLM")
@@ -52,7 +59,7 @@ class SmallLM:
 
 @dataclass(frozen=True, slots=True)
 class SmallDecoder:
-    """Tokens are 0 (separator), 1 (end) and the words."""
+    """The decoder of a small language model; tokens are 0 (separator), 1 (end) and the words."""
 
     shape: SmallLM
     words: tuple[str, ...]
@@ -84,7 +91,7 @@ class SmallDecoder:
         return replace(self, trained=draw_uniform(shapes, *source, DECODER, device=self.device))
 
     def tokens(self, text: str) -> list[int]:
-        """Raises DataError for a word that no training transcript has."""
+        """Return a transcript's tokens. Raises DataError for a word that no training transcript has."""
         numbers = {word: number for number, word in enumerate(self.words, 2)}
         unknown = next((word for word in text.split() if word not in numbers), None)
         if unknown is not None:
@@ -99,7 +106,9 @@ class SmallDecoder:
 
     def logits(self, embeddings: Tensor, mask: Tensor, keep: int) -> Tensor:
         causal = torch.ones(mask.shape[1], mask.shape[1], dtype=torch.bool, device=mask.device).tril()
-        return self._says(self._read(embeddings, compute_positions(mask), causal & mask[:, None, :], None, keep))
+        return self._compute_logits(
+            self._read(embeddings, compute_positions(mask), causal & mask[:, None, :], None, keep)
+        )
 
     def generate(self, embeddings: Tensor, mask: Tensor, limit: int, penalty: float) -> list[list[int]]:
         past: Past = []
@@ -108,9 +117,9 @@ class SmallDecoder:
         hidden = self._read(embeddings, place, causal & mask[:, None, :], past, 1)
         written = torch.empty(len(mask), 0, dtype=torch.long, device=mask.device)
         for _ in range(limit):
-            logits = self._says(hidden[:, -1])
-            said = logits.gather(1, written)
-            logits = logits.scatter(1, written, torch.where(said > 0, said / penalty, said * penalty))
+            logits = self._compute_logits(hidden[:, -1])
+            repeated = logits.gather(1, written)
+            logits = logits.scatter(1, written, torch.where(repeated > 0, repeated / penalty, repeated * penalty))
             written = torch.cat([written, logits.argmax(dim=1, keepdim=True)], dim=1)
             if (written == self.end).any(dim=1).all():
                 break
@@ -119,11 +128,12 @@ class SmallDecoder:
             hidden = self._read(self.embed(written[:, -1:]), place, mask[:, None, :], past, 1)
         return [row[: row.index(self.end)] if self.end in row else row for row in written.tolist()]
 
-    def _says(self, hidden: Tensor) -> Tensor:
+    def _compute_logits(self, hidden: Tensor) -> Tensor:
+        """Return [..., V] logits of hidden [..., H]."""
         return functional.layer_norm(hidden, (self.width,)) @ self.trained[0].T
 
     def _read(self, x: Tensor, place: Tensor, allowed: Tensor, past: Past | None, keep: int) -> Tensor:
-        """[B, keep, H], the last of x [B, L, H] at ``place`` [B, L], after ``past`` (which grows).
+        """Return [B, keep, H], the last of x [B, L, H] at ``place`` [B, L], after ``past`` (which grows).
 
         ``allowed`` is [B, L, past + L]. Nobody reads what the last layer makes of the other positions, the audio: there
         it computes their keys and values only.
@@ -152,14 +162,14 @@ class SmallDecoder:
 
 
 def _compute_rotation(place: Tensor, size: int) -> tuple[Tensor, Tensor]:
-    """Cosine and sine [B, 1, L, size / 2] of the angles by which positions [B, L] turn."""
+    """Return cosine and sine [B, 1, L, size / 2] of the angles by which positions [B, L] turn."""
     speed = 10_000.0 ** (-torch.arange(0, size, 2, device=place.device) / size)
     angle = (place[:, None, :, None] * speed).float()
     return angle.cos(), angle.sin()
 
 
 def _rotate(x: Tensor, turn: tuple[Tensor, Tensor]) -> Tensor:
-    """x [..., B, heads, L, size], turned."""
+    """Return x [..., B, heads, L, size], rotated."""
     cosine, sine = turn
     a, b = x.chunk(2, dim=-1)
     return torch.cat([a * cosine - b * sine, b * cosine + a * sine], dim=-1)

@@ -1,6 +1,6 @@
-"""The speech-to-text probe: an adapter turns frames into what a language model reads, and the model writes.
+"""The speech-to-text probe: a projector turns frames into what a language model reads, and the model writes.
 
-X-ARES's head and recipe: a frozen language model, an adapter trained by the cross-entropy of the transcript, Adam, the
+X-ARES's head and recipe: a frozen language model, a projector trained by the cross-entropy of the transcript, Adam, the
 cosine of the linear probe, batches of 4, greedy generation with a repetition penalty of 1.1. Unlike X-ARES
 
 - positions are those of the tokens, not of the padding, in training and in generation (``bench.probes.text_decoders``);
@@ -39,7 +39,7 @@ WHERE = "speech-to-text probe"
 
 
 class SpeechTargets(Protocol):
-    """What the probe needs to know of its clips."""
+    """Transcripts, and the metric that chooses the epoch."""
 
     @property
     def texts(self) -> NDArray[Any]:
@@ -47,12 +47,18 @@ class SpeechTargets(Protocol):
 
     @property
     def score(self) -> Callable[[NDArray[Any], NDArray[Any]], float]:
-        """Of transcripts and answers [M]; higher is better. Chooses the epoch."""
+        """The metric of transcripts and answers [M], higher is better; it chooses the epoch."""
 
 
 @dataclass(frozen=True, slots=True)
 class SpeechToText:
-    """Adapter and language model. The defaults are the published ones."""
+    """Projector and language model. The defaults are the published ones.
+
+    Example:
+        >>> from bench.probes import SmallLM
+        >>> SpeechToText(language_model=SmallLM(), epochs=2).name
+        'linear'
+    """
 
     epochs: int = 10
     learning_rate: float = 1e-3
@@ -81,7 +87,7 @@ class SpeechToText:
         seeds: Sequence[int],
         device: str = "cpu",
     ) -> list[ProbeResult]:
-        """Train one adapter per problem and seed, and write transcripts of each problem's test clips.
+        """Train one projector per problem and seed, and write transcripts of each problem's test clips.
 
         ``vectors`` are the frames of N clips, [T, D] each; transcripts of test clips are never read. Returns one
         result per problem: ``predictions`` [S, n_test] object array of str, and ``info`` with the chosen ``epoch`` of
@@ -117,19 +123,19 @@ class FrameReader(NamedTuple):
         return self.stack * int(self.vectors[0].shape[1])
 
     def frames(self, rows: NDArray[np.int64]) -> list[Tensor]:
-        """[ceil(T / stack), width] each."""
+        """Return [ceil(T / stack), width] of each clip."""
         return [torch.from_numpy(stack_frames(self.vectors[row], self.stack)).to(self.device) for row in rows.tolist()]
 
 
 class SpeechModel(NamedTuple):
-    """What is fitted, and the decoder that it is fitted to."""
+    """A projector, which is fitted, and the decoder that it is fitted to."""
 
-    adapter: Projector
+    projector: Projector
     decoder: TextDecoder
 
     @property
     def trained(self) -> list[Tensor]:
-        return [*self.adapter, *self.decoder.trained]
+        return [*self.projector, *self.decoder.trained]
 
 
 def _fit_model(
@@ -140,7 +146,7 @@ def _fit_model(
     problem: FitSplit,
     source: tuple[int, int],
 ) -> tuple[SpeechModel, int, float]:
-    """The model of a problem and seed, the epoch (1-based) it is of, and the validation score there."""
+    """Return the model of a fit and seed, the epoch (1-based) it is of, and the validation score there."""
     decoder = decoder.fresh(source)
     model = SpeechModel(draw_projector(clips.width, decoder.intermediate, decoder.width, source, clips.device), decoder)
     tokens = {row: decoder.tokens(targets.texts[row]) for row in problem.train.tolist()}
@@ -167,16 +173,16 @@ def _fit_model(
 
 
 def _pick_evenly(rows: NDArray[np.int64], most: int) -> NDArray[np.int64]:
-    """At most ``most`` of the rows, evenly spread."""
+    """Return at most ``most`` of the rows, evenly spread."""
     return rows if len(rows) <= most else rows[np.arange(most) * len(rows) // most]
 
 
 def _compute_gradients(model: SpeechModel, frames: list[Tensor], texts: list[list[int]]) -> list[Tensor]:
-    """Gradients of the mean cross-entropy over the tokens of a batch's transcripts, ends included."""
+    """Return gradients of the mean cross-entropy over the tokens of a batch's transcripts, ends included."""
     weights = model.trained
     for weight in weights:
         weight.requires_grad_()
-    batch = build_sequences(model.adapter, model.decoder, frames, texts)
+    batch = build_sequences(model.projector, model.decoder, frames, texts)
     logits = model.decoder.logits(batch.embeddings, batch.mask, batch.targets.shape[1])
     loss = functional.cross_entropy(logits.flatten(0, 1), batch.targets.flatten(), ignore_index=IGNORED)
     gradients = torch.autograd.grad(loss, weights)
@@ -188,18 +194,18 @@ def _compute_gradients(model: SpeechModel, frames: list[Tensor], texts: list[lis
 def _write_transcripts(
     probe: SpeechToText, model: SpeechModel, clips: FrameReader, rows: NDArray[np.int64]
 ) -> tuple[NDArray[Any], float]:
-    """Transcripts [M] of ``rows``, object array of str, and the fraction that did not end by itself."""
+    """Return transcripts [M] of ``rows``, object array of str, and the fraction that did not end by itself."""
     answers = np.empty(len(rows), dtype=object)
     cut = 0
     # Neighbours in length share a batch: less padding, the same transcripts.
     order = np.argsort([len(clips.vectors[row]) for row in rows], kind="stable")
     with torch.no_grad():
         for start in range(0, len(order), READ_AT_ONCE):
-            own = order[start : start + READ_AT_ONCE]
-            batch = build_sequences(model.adapter, model.decoder, clips.frames(rows[own]), None)
+            part = order[start : start + READ_AT_ONCE]
+            batch = build_sequences(model.projector, model.decoder, clips.frames(rows[part]), None)
             written = model.decoder.generate(
                 batch.embeddings, batch.mask, probe.max_new_tokens, probe.repetition_penalty
             )
             cut += sum(len(tokens) == probe.max_new_tokens for tokens in written)
-            answers[own] = [model.decoder.text(tokens) for tokens in written]
+            answers[part] = [model.decoder.text(tokens) for tokens in written]
     return answers, cut / len(rows)

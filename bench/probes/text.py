@@ -45,15 +45,21 @@ class TextSide(Protocol):
 
     @property
     def name(self) -> str:
-        """What tells it from the published side; empty for that one."""
+        """The part of the probe's name that differs from the published side; empty for that one."""
 
     def tower(self, captions: Sequence[str], train: NDArray[np.int64], width: int, device: str) -> Tower:
-        """Of ``captions`` [T]; ``train`` are the rows that may be learnt from, vocabulary included."""
+        """Return the tower of ``captions`` [T]; ``train`` are the rows that may be learnt from, vocabulary included."""
 
 
 @dataclass(frozen=True, slots=True)
 class Tokens:
-    """From scratch. ``tokeniser``: ``words``, or a tokeniser of transformers by hub name or folder."""
+    """A text side from scratch. ``tokeniser``: ``words``, or a tokeniser of transformers by hub name or folder.
+
+    Example:
+        >>> tower = Tokens("words").tower(["a dog", "a cat"], np.array([0]), 8, "cpu")
+        >>> tower.tokens.tolist(), tower.size  # 2 stands for all words that are in no training caption
+        ([[0, 1], [0, 2]], 3)
+    """
 
     tokeniser: str = BERT
 
@@ -62,7 +68,7 @@ class Tokens:
         return ""
 
     def tower(self, captions: Sequence[str], train: NDArray[np.int64], width: int, device: str) -> TokenTower:
-        """Raises DataError when the tokeniser cannot be had."""
+        """Return the tower of captions. Raises DataError if the tokeniser is not available."""
         split: Sequence[Sequence[Any]] = (
             [split_words(text) for text in captions] if self.tokeniser == WORDS else _tokenize(self.tokeniser, captions)
         )
@@ -88,16 +94,21 @@ class TokenTower:
 
     def __call__(self, values: Sequence[Tensor], rows: Tensor) -> Tensor:
         table, *layers = values
-        own = self.tokens[rows]
-        there = own != PADDING
-        used, at = torch.unique(own.clamp(min=0), return_inverse=True)
-        counts = torch.zeros(len(rows), len(used), device=own.device).scatter_add_(1, at, there.float())
-        return counts @ apply_perceptron(table[used], layers) / there.sum(dim=1, keepdim=True)
+        tokens = self.tokens[rows]
+        is_token = tokens != PADDING
+        used, at = torch.unique(tokens.clamp(min=0), return_inverse=True)
+        counts = torch.zeros(len(rows), len(used), device=tokens.device).scatter_add_(1, at, is_token.float())
+        return counts @ apply_perceptron(table[used], layers) / is_token.sum(dim=1, keepdim=True)
 
 
 @dataclass(frozen=True, slots=True)
 class FrozenText:
-    """A text encoder of transformers by hub name or folder (BERT, a sentence encoder)."""
+    """A text encoder of transformers by hub name or folder (BERT, a sentence encoder).
+
+    Example:
+        >>> FrozenText("google-bert/bert-base-uncased").name
+        'google-bert/bert-base-uncased'
+    """
 
     model: str
 
@@ -106,7 +117,7 @@ class FrozenText:
         return Path(self.model).resolve().name if Path(self.model).is_dir() else self.model
 
     def tower(self, captions: Sequence[str], train: NDArray[np.int64], width: int, device: str) -> VectorTower:
-        """Raises DataError when the model cannot be had."""
+        """Return the tower of captions. Raises DataError if the model is not available."""
         different = tuple(sorted(set(captions)))
         place = {caption: row for row, caption in enumerate(different)}
         vectors = _encode_captions(self.model, different, device)
@@ -114,19 +125,20 @@ class FrozenText:
 
 
 def split_words(text: str) -> list[str]:
-    """Lower-case words; an apostrophe within one belongs to it, a hyphen does not."""
+    """Return lower-case words; an apostrophe within one belongs to it, a hyphen does not."""
     return re.findall(r"\w+(?:['’]\w+)*", text.lower())
 
 
 def _tokenize(name: str, captions: Sequence[str]) -> list[list[int]]:
+    """Return the tokens of each caption, special ones included."""
     tokeniser = _load_from_transformers(name, lambda auto, options: auto.AutoTokenizer.from_pretrained(name, **options))
-    found: list[list[int]] = tokeniser(list(captions), truncation=False)["input_ids"] if captions else []
-    return found
+    pieces: list[list[int]] = tokeniser(list(captions), truncation=False)["input_ids"] if captions else []
+    return pieces
 
 
 @lru_cache(maxsize=2)  # the next encoder and the next problem ask for the same captions
 def _encode_captions(name: str, captions: tuple[str, ...], device: str) -> Tensor:
-    """[T, H] mean of the last hidden states over a caption's tokens."""
+    """Return [T, H], the mean of the last hidden states over a caption's tokens."""
     tokeniser = _load_from_transformers(name, lambda auto, options: auto.AutoTokenizer.from_pretrained(name, **options))
     model = _load_from_transformers(
         name,
@@ -152,7 +164,7 @@ def _encode_captions(name: str, captions: tuple[str, ...], device: str) -> Tenso
 
 
 def _load_from_transformers(name: str, load: Callable[[Any, dict[str, Any]], Any]) -> Any:
-    """What ``load`` gets from transformers. Raises DataError when that is not there, or not what was expected."""
+    """Return the result of ``load``. Raises DataError if transformers cannot find or read it."""
     torchaudio_safe.install()
     import transformers
     from transformers.utils import logging

@@ -1,4 +1,4 @@
-"""What writes a transcript after the audio: the decoder side of the speech-to-text probe.
+"""Decoders that write a transcript after the audio: the language side of the speech-to-text probe.
 
 A decoder reads a sequence of embeddings, audio first, and says what comes next. Sequences of a batch end together:
 what is shorter is padded at its front. A token's position is its number among the tokens of its own sequence, in
@@ -26,10 +26,10 @@ class LanguageModel(Protocol):
 
     @property
     def probe_name(self) -> str:
-        """What the rows of a probe with this decoder say: scores of one name are comparable."""
+        """The name of a probe with this decoder in rows; scores of one name are comparable."""
 
     def load(self, texts: Sequence[str], device: torch.device) -> TextDecoder:
-        """The decoder; ``texts`` are the training transcripts. Raises ChoiceError when it cannot be had."""
+        """Return the decoder; ``texts`` are training transcripts. Raises ChoiceError if it is not available."""
 
 
 class TextDecoder(Protocol):
@@ -37,11 +37,11 @@ class TextDecoder(Protocol):
 
     @property
     def width(self) -> int:
-        """H"""
+        """The width H of embeddings."""
 
     @property
     def intermediate(self) -> int:
-        """Width of the adapter's middle."""
+        """Width of the projector's middle."""
 
     @property
     def separator(self) -> int:
@@ -53,25 +53,25 @@ class TextDecoder(Protocol):
 
     @property
     def trained(self) -> list[Tensor]:
-        """Weights that are trained together with the adapter; none of a pretrained decoder's."""
+        """Weights that are trained together with the projector; none of a pretrained decoder's."""
 
     def fresh(self, source: tuple[int, int]) -> TextDecoder:
-        """The decoder as training begins, for a (seed, place of the problem)."""
+        """Return the decoder as training begins, for a (seed, place of the fit)."""
 
     def tokens(self, text: str) -> list[int]:
-        """A transcript, without separator and end."""
+        """Return the tokens of a transcript, without separator and end."""
 
     def text(self, tokens: Sequence[int]) -> str:
-        """What ``tokens`` mean, of special tokens nothing."""
+        """Return the text of ``tokens``, without special ones."""
 
     def embed(self, tokens: Tensor) -> Tensor:
-        """[..., H] of tokens [...]."""
+        """Return [..., H] embeddings of tokens [...]."""
 
     def logits(self, embeddings: Tensor, mask: Tensor, keep: int) -> Tensor:
-        """[B, keep, V] float32: what follows each of the last ``keep`` of embeddings [B, L, H]; mask [B, L] bool."""
+        """Return [B, keep, V] float32 logits after the last ``keep`` of embeddings [B, L, H]; mask [B, L] bool."""
 
     def generate(self, embeddings: Tensor, mask: Tensor, limit: int, penalty: float) -> list[list[int]]:
-        """Greedy continuations of B sequences, at most ``limit`` tokens each, cut before their end token.
+        """Return greedy continuations of B sequences, at most ``limit`` tokens each, cut before their end token.
 
         ``penalty`` divides positive and multiplies negative logits of the tokens that were already written
         (Keskar et al. 2019, arXiv:1909.05858, section 4.1).
@@ -79,5 +79,5 @@ class TextDecoder(Protocol):
 
 
 def compute_positions(mask: Tensor) -> Tensor:
-    """[B, L] the number of each token among the tokens of its sequence, 0 for padding; mask [B, L] bool."""
+    """Return [B, L], the number of each token among the tokens of its sequence, 0 for padding; mask [B, L] bool."""
     return (mask.long().cumsum(dim=1) - 1).clamp(min=0)

@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class Parameter:
-    """What a tensor of parameters holds before training."""
+    """A tensor of parameters: its shape and its distribution before training."""
 
     shape: tuple[int, ...]
     start: Literal["zeros", "ones", "uniform", "normal"]
@@ -38,12 +38,12 @@ class Tower(Protocol):
     def parameters(self) -> tuple[Parameter, ...]: ...
 
     def __call__(self, values: Sequence[Tensor], rows: Tensor) -> Tensor:
-        """[B, W] embeddings of ``rows`` [B] under the parameters' ``values``."""
+        """Return [B, W] embeddings of ``rows`` [B] under the parameters' ``values``."""
 
 
 @dataclass(frozen=True, slots=True)
 class VectorTower:
-    """LayerNorm(D) -> Linear(D, W) -> GELU -> Linear(W, W) on one vector each, [N, D]."""
+    """A tower LayerNorm(D) -> Linear(D, W) -> GELU -> Linear(W, W) on one vector each, [N, D]."""
 
     vectors: Tensor
     width: int
@@ -60,7 +60,7 @@ class VectorTower:
 
 
 def list_perceptron_parameters(dim: int, width: int) -> tuple[Parameter, ...]:
-    """Parameters of Linear(dim, width) -> GELU -> Linear(width, width), torch's default initialisation."""
+    """Return the parameters of Linear(dim, width) -> GELU -> Linear(width, width), torch's default initialisation."""
     first, second = 1 / math.sqrt(dim), 1 / math.sqrt(width)
     return (
         Parameter((dim, width), "uniform", first),
@@ -71,13 +71,13 @@ def list_perceptron_parameters(dim: int, width: int) -> tuple[Parameter, ...]:
 
 
 def apply_perceptron(x: Tensor, layers: Sequence[Tensor]) -> Tensor:
-    """[B, W] of x [B, D]."""
+    """Return [B, W] of x [B, D]."""
     weight, bias, weight_2, bias_2 = layers
     return torch.addmm(bias_2, functional.gelu(torch.addmm(bias, x, weight)), weight_2)
 
 
 def draw_parameters(parameters: Sequence[Parameter], source: tuple[int, int], device: str) -> list[Tensor]:
-    """Initial values, which depend on ``source`` (seed, place of the problem) and the shapes before them alone."""
+    """Return initial values; they depend on ``source`` (seed, place of the fit) and the shapes before them alone."""
     from scipy.special import ndtri
 
     sizes = [math.prod(parameter.shape) for parameter in parameters]

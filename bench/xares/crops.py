@@ -27,34 +27,34 @@ CLIPS_AT_ONCE = 64  # clips that are decoded at a time
 
 
 class CropOptions(NamedTuple):
-    """How a task is encoded."""
+    """The way a task is encoded."""
 
     crop_in_s: float | None
     batch_size: int
 
 
 class Crop(NamedTuple):
-    """Some audio of a clip."""
+    """A stretch of a clip's audio."""
 
     file: str  # the clip's key
     audio: NDArray[np.float32]  # [N] mono
-    seconds: float  # without what it was filled up with
+    seconds: float  # without padding
     begins: bool  # whether it is the first of its clip
     sidecar: Sidecar
     where: str
 
 
 class Batch(NamedTuple):
-    """What is encoded together."""
+    """Crops that are encoded together."""
 
     number: int  # within the split
     crops: tuple[Crop, ...]
 
 
-def iterate_chunks(found: Iterable[Shard], running: Engine, how: CropOptions) -> Iterator[list[Batch]]:
-    """The batches of a split, in groups that fit into memory and whose borders depend on the shards alone."""
+def iterate_chunks(split: Iterable[Shard], running: Engine, how: CropOptions) -> Iterator[list[Batch]]:
+    """Yield the batches of a split, in groups that fit into memory and whose borders depend on the shards alone."""
     rate = running.loaded.encoder.sampling_rate
-    stream, window, total_in_s = _iterate_crops(found, running, how), list[Batch](), 0.0
+    stream, window, total_in_s = _iterate_crops(split, running, how), list[Batch](), 0.0
     for number in count():
         batch = Batch(number, tuple(islice(stream, how.batch_size)))
         if batch.crops:
@@ -68,16 +68,16 @@ def iterate_chunks(found: Iterable[Shard], running: Engine, how: CropOptions) ->
             return
 
 
-def _iterate_crops(found: Iterable[Shard], running: Engine, how: CropOptions) -> Iterator[Crop]:
-    """The crops of all clips that decode, in the order of the shards."""
+def _iterate_crops(split: Iterable[Shard], running: Engine, how: CropOptions) -> Iterator[Crop]:
+    """Yield the crops of all clips that decode, in the order of the shards."""
     rate = running.loaded.encoder.sampling_rate
     resample = _load_resampler(rate)
 
-    def heard(sample: shards.Sample) -> list[Crop]:
+    def decode_crops(sample: shards.Sample) -> list[Crop]:
         try:
             audio, native = decode.decode_channels(sample.audio, where=sample.where)
         except DataError:
-            return []  # counted by ``bench.evaluation.inputs.compute_missing_rate``
+            return []  # counted by ``bench.evaluation.inputs.TaskRows.missing``
         mono = resample(audio, native)
         parts = cut_crops(mono, rate, how.crop_in_s)
         seconds = len(audio) / native if how.crop_in_s is None else min(len(audio) / native, how.crop_in_s)
@@ -86,13 +86,17 @@ def _iterate_crops(found: Iterable[Shard], running: Engine, how: CropOptions) ->
             for place, part in enumerate(parts)
         ]
 
-    samples = chain.from_iterable(shards.read_samples(shard) for shard in found)
+    samples = chain.from_iterable(shards.read_samples(shard) for shard in split)
     while group := list(islice(samples, CLIPS_AT_ONCE)):
-        yield from chain.from_iterable(running.pool.map(heard, group))
+        yield from chain.from_iterable(running.pool.map(decode_crops, group))
 
 
 def _load_resampler(wanted: int) -> Callable[[NDArray[np.float32], int], NDArray[np.float32]]:
-    """What makes mono audio [N] at ``wanted`` Hz of samples [N, channels] and their rate. Raises BenchError."""
+    """Return a function from samples [N, channels] and their rate to mono audio [N] at ``wanted`` Hz.
+
+    Raises:
+        BenchError: If torchaudio is not installed.
+    """
     import torch
 
     torchaudio = torchaudio_safe.load()
@@ -112,7 +116,7 @@ def _load_resampler(wanted: int) -> Callable[[NDArray[np.float32], int], NDArray
 
 
 def cut_crops(audio: NDArray[np.float32], rate: int, crop_in_s: float | None) -> list[NDArray[np.float32]]:
-    """Crops of a clip [N]: as many as fit, without the rest at the end; a clip that is shorter is filled up."""
+    """Return the crops of a clip [N]: as many as fit, without the rest at the end; a shorter clip is padded."""
     if crop_in_s is None:
         return [audio]
     length = int(crop_in_s * rate)
@@ -122,6 +126,6 @@ def cut_crops(audio: NDArray[np.float32], rate: int, crop_in_s: float | None) ->
 
 
 def find_survivors(batch: Batch) -> list[int]:
-    """Which crops of a batch are the first of their clip in it."""
+    """Return the places of the crops of a batch that are the first of their clip in it."""
     files = [crop.file for crop in batch.crops]
     return [place for place, file in enumerate(files) if files.index(file) == place]

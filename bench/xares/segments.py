@@ -21,12 +21,12 @@ from numpy.typing import NDArray
 
 
 def count_frames_until(seconds: float, hop_in_ms: float) -> int:
-    """Frames up to a time, rounded up."""
+    """Return the number of frames up to a time, rounded up."""
     return math.ceil(seconds / (hop_in_ms / 1000))
 
 
 def label_frames(events: NDArray[np.float64], length: int, hop_in_ms: float, n_classes: int) -> NDArray[np.uint8]:
-    """[length, C] 1 in the frames of each event (rows onset, offset, label of [E, 3])."""
+    """Return [length, C], 1 in the frames of each event (rows onset, offset, label of [E, 3])."""
     first, end = (np.minimum(np.ceil(events[:, at] / (hop_in_ms / 1000)).astype(np.int64), length) for at in (0, 1))
     changes = np.zeros((length + 1, n_classes), dtype=np.int32)
     label = events[:, 2].astype(np.int64)
@@ -36,14 +36,14 @@ def label_frames(events: NDArray[np.float64], length: int, hop_in_ms: float, n_c
 
 
 def pool_segments(answers: NDArray[np.uint8], kernel: int) -> NDArray[np.uint8]:
-    """[T // kernel, C] largest of each ``kernel`` frames of [T, C]."""
+    """Return [T // kernel, C], the largest of each ``kernel`` frames of [T, C]."""
     count = len(answers) // kernel
     whole: NDArray[np.uint8] = answers[: count * kernel].reshape(count, kernel, answers.shape[1]).max(axis=1)
     return whole
 
 
 def fit_to_length(labelled: NDArray[np.uint8], length: int) -> NDArray[np.uint8]:
-    """[length, C] of labels [T, C]: cut, or followed by zeros."""
+    """Return [length, C] of labels [T, C]: cut, or followed by zeros."""
     if len(labelled) >= length:
         return labelled[:length]
     none = np.zeros((length - len(labelled), labelled.shape[1]), dtype=labelled.dtype)
@@ -64,28 +64,28 @@ class XaresEventTargets:
     labels_in_s: float | None = None  # labels go up to here, or up to the end of the last event
 
     def label_frames(self, clip: int) -> NDArray[np.uint8]:
-        """[as many frames as are labelled, C]; may be fewer or more than the clip has"""
-        own = self.events[clip]
-        end = self.labels_in_s if self.labels_in_s is not None else float(own[:, 1].max(initial=0.0))
-        return label_frames(own, count_frames_until(end, self.hop_in_ms), self.hop_in_ms, self.n_classes)
+        """Return [F, C] of the F labelled frames, which may be fewer or more than the clip has."""
+        events = self.events[clip]
+        end = self.labels_in_s if self.labels_in_s is not None else float(events[:, 1].max(initial=0.0))
+        return label_frames(events, count_frames_until(end, self.hop_in_ms), self.hop_in_ms, self.n_classes)
 
     def count_frames(self, clip: int) -> int:
-        """How many frames are answered for."""
+        """Return the number of frames that are answered for."""
         return int(self.lengths[clip])
 
     def label_segments(self, clip: int) -> NDArray[np.uint8]:
-        """[K, C]"""
+        """Return [K, C] targets of segments."""
         return self.pool_answers(clip, self.label_frames(clip))
 
     def pool_answers(self, clip: int, frames: NDArray[np.uint8]) -> NDArray[np.uint8]:
-        """[K, C] of the frames' answers [T, C]."""
+        """Return [K, C] of the frames' answers [T, C]."""
         return pool_segments(
             fit_to_length(frames, self.count_frames(clip)), count_frames_until(self.segment_in_s, self.hop_in_ms)
         )
 
 
 def pad_to_batches(lengths: NDArray[np.int64], batch_size: int) -> NDArray[np.int64]:
-    """[N] length of the longest clip of each clip's batch, when clips are batched in their order."""
+    """Return [N], the length of the longest clip of each clip's batch, when clips are batched in their order."""
     starts = np.arange(0, len(lengths), batch_size)
     sizes = np.diff([*starts, len(lengths)])
     longest = np.maximum.reduceat(lengths, starts) if len(lengths) else lengths

@@ -159,6 +159,6 @@ def test_all_stories_take_layers(tmp_path: Path) -> None:
     """Frames of several layers are cut into layers as vectors are."""
     layered = LayeredProbe(FrameProbe(), (2, 3), lambda problem, row: 0.0)
     frames = [np.arange(20.0).reshape(4, 5), np.arange(10.0).reshape(2, 5)]
-    first, second = layered.parts(frames)
+    first, second = layered.split_layers(frames)
     assert [part.shape for part in first] == [(4, 2), (2, 2)]
     assert np.array_equal(second[1], frames[1][:, 2:])
