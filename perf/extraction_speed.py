@@ -148,7 +148,7 @@ def copy_shards(paths: list[Path], copies: int) -> list[Path]:
 def decode_shard(path: Path, rate: int) -> list[np.ndarray[Any, Any]]:
     """The clips of a shard as the encoder gets them."""
     samples = shards.read_samples(shards.verify_shard(path))
-    return [decode.decode_resampled(sample.audio, rate, where=sample.where)[0] for sample in samples]
+    return [decode.decode_resampled(sample.audio, rate, where=sample.where).audio for sample in samples]
 
 
 def time_extraction(loaded: LoadedEncoder, work: Workload) -> float:

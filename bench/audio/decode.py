@@ -7,10 +7,12 @@ and is part of every embedding's address, so a change here re-encodes.
 from __future__ import annotations
 
 import contextlib
+import hashlib
 import io
 import math
 import os
 from collections.abc import Iterator
+from typing import NamedTuple
 
 import numpy as np
 import soundfile
@@ -32,17 +34,38 @@ def decode_mono(data: bytes, *, where: str) -> tuple[NDArray[np.float32], int]:
     if data[:4] == b"RIFF":
         _check_length(data, where)
     audio, sampling_rate = decode_channels(data, where=where)
+    return mix_to_mono(audio), sampling_rate
+
+
+def mix_to_mono(audio: NDArray[np.float32]) -> NDArray[np.float32]:
+    """Return the mean over channels [N] of samples [N, channels]."""
     mono = audio[:, 0] if audio.shape[1] == 1 else audio.mean(axis=1, dtype=np.float32)
-    return np.ascontiguousarray(mono), sampling_rate
+    return np.ascontiguousarray(mono)
 
 
-def decode_resampled(data: bytes, wanted: int, *, where: str) -> tuple[NDArray[np.float32], float]:
-    """Decode the bytes of an audio file to mono audio at ``wanted`` Hz and its duration in s.
+class ResampledClip(NamedTuple):
+    """A decoded clip at an encoder's rate, and what is known of it from before it was resampled."""
 
-    Raises as ``decode_mono``.
-    """
+    audio: NDArray[np.float32]  # [N] mono
+    seconds: float
+    digest: str  # see ``compute_digest``
+
+
+def decode_resampled(data: bytes, wanted: int, *, where: str) -> ResampledClip:
+    """Decode the bytes of an audio file to mono audio at ``wanted`` Hz. Raises as ``decode_mono``."""
     audio, native = decode_mono(data, where=where)
-    return resample(audio, native, wanted), len(audio) / native
+    return ResampledClip(resample(audio, native, wanted), len(audio) / native, compute_digest(audio, native))
+
+
+def compute_digest(audio: NDArray[np.float32], sampling_rate: int) -> str:
+    """Return a digest, 32 hex digits, of mono samples [N] and their rate; it is that of the audio in any container.
+
+    >>> compute_digest(np.zeros(2, dtype=np.float32), 8000) == compute_digest(np.float32([0.0, -0.0]), 8000)
+    True
+    """
+    digest = hashlib.sha256(sampling_rate.to_bytes(8, "little"))
+    digest.update(np.ascontiguousarray(audio + np.float32(0.0), dtype="<f4").data)  # -0.0 is 0.0
+    return digest.hexdigest()[:32]
 
 
 def decode_channels(data: bytes, *, where: str) -> tuple[NDArray[np.float32], int]:

@@ -98,7 +98,7 @@ def _write_training_set(options: argparse.Namespace) -> None:
             data = paths[key].read_bytes()
         except OSError as error:
             raise DataError("cannot read", got=error.strerror, expected="an audio file", where=paths[key]) from error
-        return decode.decode_resampled(data, options.rate, where=str(paths[key]))[0]
+        return decode.decode_resampled(data, options.rate, where=str(paths[key])).audio
 
     pairs = _draw_pairs(options, [recording for recording, _ in table])
     made = fine_tuning.write_training_set(
@@ -185,7 +185,7 @@ def _read_utterances(
     for shard in data.splits[split]:
         for sample in shards.read_samples(shard):
             label = target(sample.sidecar, sample.where)
-            audio, _ = decode.decode_resampled(sample.audio, loaded.encoder.sampling_rate, where=sample.where)
+            audio = decode.decode_resampled(sample.audio, loaded.encoder.sampling_rate, where=sample.where).audio
             utterances[label.id or sample.key] = audio, label.speaker or ""
     return utterances
 

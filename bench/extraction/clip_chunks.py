@@ -9,10 +9,8 @@ from contextlib import nullcontext
 from itertools import chain
 from typing import Generic, NamedTuple, TypeVar
 
-import numpy as np
-from numpy.typing import NDArray
-
 from bench.audio import decode
+from bench.audio.decode import ResampledClip
 from bench.datasets import shards
 from bench.extraction.engine.budget import Budget
 from bench.extraction.engine.local import Engine
@@ -33,8 +31,6 @@ GROUPS_PER_PROCESS = 3  # likewise, for each process that decodes
 
 T = TypeVar("T")
 S = TypeVar("S", shards.Sample, shards.SampleRef)
-Audio = tuple[NDArray[np.float32], float]
-"""Mono samples at the encoder's rate, and the clip's seconds."""
 
 
 class ChunkShape(NamedTuple):
@@ -130,13 +126,15 @@ def _read_clips(shard: Shard, engine: Engine, pcm_cache: PcmCache | None) -> Ite
     build_clip = restore_clip if cached else _build_clip
 
     with pcm_cache.keep(shard, rate) if pcm_cache and not cached else nullcontext(_discard) as keep:
-        for sample, (audio, seconds) in _decode_shard(cached or shard, engine, rate):
-            clip = build_clip(sample, audio, rate, seconds)
+        for sample, decoded in _decode_shard(cached or shard, engine, rate):
+            clip = build_clip(sample, decoded, rate)
             keep(clip)
             yield clip
 
 
-def _decode_shard(shard: Shard, engine: Engine, rate: int) -> Iterator[tuple[shards.Sample | shards.SampleRef, Audio]]:
+def _decode_shard(
+    shard: Shard, engine: Engine, rate: int
+) -> Iterator[tuple[shards.Sample | shards.SampleRef, ResampledClip]]:
     """Return the samples of a shard with their audio, decoded on this process's threads or by other processes."""
     if engine.decoders is None:
         groups = group_by_size(shards.read_samples(shard), GROUP_IN_BYTES)
@@ -147,22 +145,20 @@ def _decode_shard(shard: Shard, engine: Engine, rate: int) -> Iterator[tuple[sha
 
 
 def _decode_groups(
-    groups: Iterator[list[S]], decode_group: Callable[[Sequence[S]], list[Audio]], pool: Executor, most: int
-) -> Iterator[tuple[S, Audio]]:
-    def pair_with_audio(group: list[S]) -> list[tuple[S, Audio]]:
+    groups: Iterator[list[S]], decode_group: Callable[[Sequence[S]], list[ResampledClip]], pool: Executor, most: int
+) -> Iterator[tuple[S, ResampledClip]]:
+    def pair_with_audio(group: list[S]) -> list[tuple[S, ResampledClip]]:
         return list(zip(group, decode_group(group), strict=True))
 
     return chain.from_iterable(map_in_order(pair_with_audio, groups, pool, most))
 
 
-def _decode_samples(samples: Sequence[shards.Sample], rate: int) -> list[Audio]:
+def _decode_samples(samples: Sequence[shards.Sample], rate: int) -> list[ResampledClip]:
     return [decode.decode_resampled(sample.audio, rate, where=sample.where) for sample in samples]
 
 
-def _build_clip(
-    sample: shards.Sample | shards.SampleRef, audio: NDArray[np.float32], rate: int, seconds: float
-) -> Clip:
-    return Clip(sample.key, audio, rate, sample.sidecar, sample.where, seconds)
+def _build_clip(sample: shards.Sample | shards.SampleRef, decoded: ResampledClip, rate: int) -> Clip:
+    return Clip(sample.key, decoded.audio, rate, sample.sidecar, sample.where, decoded.seconds, decoded.digest)
 
 
 def _discard(clip: Clip) -> None:

@@ -25,6 +25,7 @@ class PooledClip(NamedTuple):
     key: str
     seconds: float
     sidecar: Sidecar
+    digest: str  # of the decoded samples
 
 
 class FramedClip(NamedTuple):
@@ -35,6 +36,7 @@ class FramedClip(NamedTuple):
     key: str
     seconds: float
     sidecar: Sidecar
+    digest: str  # of the decoded samples
 
 
 class Codec(Protocol[R_contra, V]):
@@ -89,10 +91,10 @@ class FrameCodec:
     def get_or_make(self, key: str, make_parts: Callable[[], Iterable[Frames]]) -> tuple[Frames, bool]:
         def write(writer: FrameWriter) -> None:
             for part in make_parts():
-                for index, (name, seconds, sidecar) in enumerate(
-                    zip(part.keys, part.seconds, part.sidecars, strict=True)
+                for index, (name, seconds, sidecar, digest) in enumerate(
+                    zip(part.keys, part.seconds, part.sidecars, part.digests, strict=True)
                 ):
-                    writer.add(*part.clip(index), name, float(seconds), sidecar)
+                    writer.add(*part.clip(index), name, float(seconds), sidecar, digest)
 
         return self.frames.get_or_make(key, write)
 
@@ -108,8 +110,8 @@ class FrameCodec:
 
 def stack_clips(clips: Iterable[PooledClip]) -> Embeddings:
     """Return the vectors of at least one clip as rows."""
-    vectors, keys, seconds, sidecars = zip(*clips, strict=True)
-    return Embeddings(np.stack(vectors), keys, np.array(seconds, dtype=np.float64), sidecars)
+    vectors, keys, seconds, sidecars, digests = zip(*clips, strict=True)
+    return Embeddings(np.stack(vectors), keys, np.array(seconds, dtype=np.float64), sidecars, digests)
 
 
 def concat_embeddings(parts: Sequence[Embeddings]) -> Embeddings:
@@ -121,4 +123,5 @@ def concat_embeddings(parts: Sequence[Embeddings]) -> Embeddings:
         tuple(chain.from_iterable(part.keys for part in parts)),
         np.concatenate([part.seconds for part in parts]),
         tuple(chain.from_iterable(part.sidecars for part in parts)),
+        tuple(chain.from_iterable(part.digests for part in parts)),
     )

@@ -190,7 +190,7 @@ def _time_per_clip(running: Engine, threads: int, seconds: float) -> float:
     size = max(1, int(loaded.budget.batch_in_s / seconds)) if loaded.policy == "padded" else 1
 
     def read(_: int) -> NDArray[np.float32]:
-        return decode.decode_resampled(file.getvalue(), loaded.encoder.sampling_rate, where="calibration")[0]
+        return decode.decode_resampled(file.getvalue(), loaded.encoder.sampling_rate, where="calibration").audio
 
     def once() -> None:
         clips = list(running.pool.map(read, range(size * threads)))

@@ -19,7 +19,7 @@ from bench.store.files import Store
 from bench.store.frame_files import Frames, FrameStore
 from bench.types import Certificate, Clip, Shard
 
-LAYOUT = 1  # a change of what is stored, or of how frames get their times, bumps it
+LAYOUT = 2  # a change of what is stored, or of how frames get their times, bumps it
 
 
 def compute_frames_address(shard: Shard, loaded: LoadedEncoder, crop_in_s: float | None, dtype: str = "float32") -> str:
@@ -76,7 +76,7 @@ def encode_frames(
         frames = np.concatenate([frames for frames, _ in parts])
         check_finite(frames, clip.where, loaded.name)
         spans = np.concatenate([spans for _, spans in parts])
-        yield FramedClip(frames, spans, clip.key, clip.seconds, clip.sidecar)
+        yield FramedClip(frames, spans, clip.key, clip.seconds, clip.sidecar, clip.digest)
 
 
 def time_frames(

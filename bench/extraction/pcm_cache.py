@@ -21,11 +21,12 @@ from filelock import FileLock, Timeout
 from numpy.typing import NDArray
 
 from bench.audio import decode
+from bench.audio.decode import ResampledClip
 from bench.datasets import shards
 from bench.store.files import compute_address, write_atomically
 from bench.types import Clip, DataError, Shard
 
-LAYOUT = 1  # a change of what is kept, or how, bumps it
+LAYOUT = 2  # a change of what is kept, or how, bumps it
 FULL_SCALE = 32768
 
 
@@ -76,12 +77,10 @@ class PcmCache:
             lock.release()
 
 
-def restore_clip(
-    sample: shards.Sample | shards.SampleRef, audio: NDArray[np.float32], rate: int, seconds: float
-) -> Clip:
+def restore_clip(sample: shards.Sample | shards.SampleRef, decoded: ResampledClip, rate: int) -> Clip:
     """The clip that a sample of a kept shard was, given its audio."""
     told = sample.sidecar
-    return Clip(sample.key, audio, rate, told["sidecar"], told["where"], told["seconds"])
+    return Clip(sample.key, decoded.audio, rate, told["sidecar"], told["where"], told["seconds"], told["digest"])
 
 
 def _locate_digest(path: Path) -> Path:
@@ -89,7 +88,7 @@ def _locate_digest(path: Path) -> Path:
 
 
 def _add_clip(out: tarfile.TarFile, clip: Clip) -> None:
-    told = {"sidecar": clip.sidecar, "where": clip.where, "seconds": clip.seconds}
+    told = {"sidecar": clip.sidecar, "where": clip.where, "seconds": clip.seconds, "digest": clip.digest}
     for name, content in (("wav", _encode_wav(clip.audio, clip.sampling_rate)), ("json", json.dumps(told).encode())):
         info = tarfile.TarInfo(f"{clip.key}.{name}")
         info.size = len(content)

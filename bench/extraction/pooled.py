@@ -17,7 +17,7 @@ from bench.extraction.shard_loop import ShardRecipe, extract_shards
 from bench.store.files import Store, compute_address
 from bench.types import Embeddings, Shard
 
-LAYOUT = 2  # a change of how embeddings are stored bumps it
+LAYOUT = 3  # a change of how embeddings are stored bumps it
 POOLING = "mean over the valid frames of all crops"
 
 PooledBatch = tuple[NDArray[np.float64], list[int]]
@@ -116,4 +116,4 @@ def pool_chunk(chunk: BatchedChunk[PooledBatch], loaded: LoadedEncoder, progress
     for clip, vector in zip(clips, vectors, strict=True):
         if not is_finite:
             check_finite(vector, clip.where, loaded.name)
-        yield PooledClip(vector, clip.key, len(clip.audio) / clip.sampling_rate, clip.sidecar)
+        yield PooledClip(vector, clip.key, len(clip.audio) / clip.sampling_rate, clip.sidecar, clip.digest)

@@ -168,10 +168,10 @@ def _compute_digest(arrays: Mapping[str, np.ndarray[Any, Any]]) -> str:
 
 
 def _save_embeddings(path: Path, embeddings: Embeddings) -> None:
-    """Write ``vectors`` [N, D], ``seconds`` [N] and ``clips``: keys and sidecars as JSON, deflated (RFC 1950)."""
+    """Write ``vectors`` [N, D], ``seconds`` [N] and ``clips``: keys, sidecars, digests as JSON, deflated (RFC 1950)."""
     from safetensors.numpy import save
 
-    text = json.dumps([embeddings.keys, embeddings.sidecars], separators=(",", ":"))
+    text = json.dumps([embeddings.keys, embeddings.sidecars, embeddings.digests], separators=(",", ":"))
     arrays: dict[str, np.ndarray[Any, Any]] = {
         "vectors": np.ascontiguousarray(embeddings.vectors),
         "seconds": np.ascontiguousarray(embeddings.seconds),
@@ -192,5 +192,5 @@ def _load_embeddings(path: Path) -> Embeddings | None:
         return None
     if metadata is None or metadata.get("sha256") != _compute_digest(arrays):
         return None
-    keys, sidecars = json.loads(zlib.decompress(arrays["clips"].tobytes()))
-    return Embeddings(arrays["vectors"], tuple(keys), arrays["seconds"], tuple(sidecars))
+    keys, sidecars, digests = json.loads(zlib.decompress(arrays["clips"].tobytes()))
+    return Embeddings(arrays["vectors"], tuple(keys), arrays["seconds"], tuple(sidecars), tuple(digests))

@@ -6,7 +6,7 @@ written and checked in small parts. Address, lock and rename are those of ``benc
 Frames are kept in fp16 where asked, unless a shard does not fit (see ``fits_fp16``): then in fp32, as its header says.
 
 Tensors: ``frames`` [sum T, D], ``spans`` [sum T, 2] and ``seconds`` [N] float64, ``offsets`` [N + 1] int64, ``clips``
-uint8: keys and sidecars as JSON text. Metadata: ``sha256`` over their bytes and the header.
+uint8: keys, sidecars and digests as JSON text. Metadata: ``sha256`` over their bytes and the header.
 """
 
 from __future__ import annotations
@@ -42,6 +42,7 @@ class Frames:
     keys: tuple[str, ...]
     seconds: NDArray[np.float64]  # [N] clip durations before resampling
     sidecars: tuple[Sidecar, ...]
+    digests: tuple[str, ...] = ()  # [N] of the decoded samples of each clip
 
     def clip(self, index: int) -> tuple[NDArray[np.floating[Any]], NDArray[np.float64]]:
         """Return frames [T, D] and spans [T, 2] of one clip, as views."""
@@ -72,6 +73,7 @@ class FrameWriter:
     keys: list[str] = field(default_factory=list)
     seconds: list[float] = field(default_factory=list)
     sidecars: list[Sidecar] = field(default_factory=list)
+    digests: list[str] = field(default_factory=list)
 
     def add(
         self,
@@ -80,6 +82,7 @@ class FrameWriter:
         key: str,
         seconds: float,
         sidecar: Sidecar,
+        digest: str = "",
     ) -> None:
         """Append a clip: ``frames`` [T, D] and ``spans`` [T, 2]. Raises TooWideError if the format does not hold it."""
         if self.dtype == "float16" and not fits_fp16(frames):
@@ -91,6 +94,7 @@ class FrameWriter:
         self.keys.append(key)
         self.seconds.append(seconds)
         self.sidecars.append(sidecar)
+        self.digests.append(digest)
 
     def _write(self, values: NDArray[Any]) -> None:
         content = values.tobytes()
@@ -99,7 +103,7 @@ class FrameWriter:
 
     def close(self) -> None:
         """Write what is known only now: times, keys, and the header that makes a file of it."""
-        text = json.dumps([self.keys, self.sidecars], separators=(",", ":")).encode()
+        text = json.dumps([self.keys, self.sidecars, self.digests], separators=(",", ":")).encode()
         rest: dict[str, NDArray[Any]] = {
             "spans": np.concatenate(self.spans),
             "offsets": np.array(self.offsets, dtype=np.int64),
@@ -232,7 +236,7 @@ def _map_frames(path: Path) -> Frames | None:
             file.seek(_HEADER + start)
             return np.frombuffer(file.read(stop - start), dtype=dtype).reshape(shape)
 
-        keys, sidecars = json.loads(tensor("clips", "uint8").tobytes())
+        keys, sidecars, digests = json.loads(tensor("clips", "uint8").tobytes())
         spans, offsets, seconds = tensor("spans", "f8"), tensor("offsets", "i8"), tensor("seconds", "f8")
     mapped = np.memmap(path, dtype=dtype, mode="r", offset=_HEADER, shape=tuple(places["frames"][0]))
-    return Frames(mapped, spans, offsets, tuple(keys), seconds, tuple(sidecars))
+    return Frames(mapped, spans, offsets, tuple(keys), seconds, tuple(sidecars), tuple(digests))

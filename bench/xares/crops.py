@@ -42,6 +42,7 @@ class Crop(NamedTuple):
     begins: bool  # whether it is the first of its clip
     sidecar: Sidecar
     where: str
+    digest: str  # of the whole clip as it was decoded
 
 
 class Batch(NamedTuple):
@@ -78,11 +79,12 @@ def _iterate_crops(split: Iterable[Shard], running: Engine, how: CropOptions) ->
             audio, native = decode.decode_channels(sample.audio, where=sample.where)
         except DataError:
             return []  # counted by ``bench.evaluation.inputs.TaskRows.missing``
+        digest = decode.compute_digest(decode.mix_to_mono(audio), native)
         mono = resample(audio, native)
         parts = cut_crops(mono, rate, how.crop_in_s)
         seconds = len(audio) / native if how.crop_in_s is None else min(len(audio) / native, how.crop_in_s)
         return [
-            Crop(sample.key, part, seconds, place == 0, sample.sidecar, sample.where)
+            Crop(sample.key, part, seconds, place == 0, sample.sidecar, sample.where, digest)
             for place, part in enumerate(parts)
         ]
 

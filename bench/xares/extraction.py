@@ -24,7 +24,7 @@ from bench.store.frame_files import Frames, FrameStore
 from bench.types import DataError, Embeddings, Shard
 from bench.xares.crops import RECIPE, Batch, CropOptions, find_survivors, iterate_chunks
 
-LAYOUT = 1  # a change of what is stored bumps it
+LAYOUT = 2  # a change of what is stored bumps it
 MARK = "#"  # between a clip's key and its batch
 
 R = TypeVar("R")
@@ -59,7 +59,7 @@ def extract_embeddings(
         EncoderError: for output that is not finite or of the wrong shape.
         BenchError: where torchaudio is missing.
     """
-    key = build_address(shards, loaded, options, "mean over all frames")
+    key = build_address(shards, loaded, options, ["mean over all frames", LAYOUT])
     return _extract(shards, loaded, options, key, PooledCodec(store), _pool_crops, threads, progress)
 
 
@@ -144,7 +144,8 @@ def _encode_crops(chunk: CropChunk, engine: Engine, progress: Progress) -> Itera
             check_finite(frames, crop.where, engine.loaded.name)
             edges = np.arange(len(frames) + 1) * hop_in_s
             spans = np.stack([edges[:-1], edges[1:]], axis=1)
-            yield FramedClip(frames, spans, f"{crop.file}{MARK}{batch.number}", crop.seconds, crop.sidecar)
+            key = f"{crop.file}{MARK}{batch.number}"
+            yield FramedClip(frames, spans, key, crop.seconds, crop.sidecar, crop.digest)
         progress(sum(crop.begins for crop in batch.crops), True)
 
 
@@ -152,7 +153,7 @@ def _pool_crops(chunk: CropChunk, engine: Engine, progress: Progress) -> Iterato
     """Yield the mean over all frames of the surviving crops of some batches."""
     for clip in _encode_crops(chunk, engine, progress):
         vector = clip.frames.mean(axis=0, dtype=np.float64).astype(np.float32)
-        yield PooledClip(vector, clip.key, clip.seconds, clip.sidecar)
+        yield PooledClip(vector, clip.key, clip.seconds, clip.sidecar, clip.digest)
 
 
 def parse_clip_key(key: str) -> str:

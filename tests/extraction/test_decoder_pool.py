@@ -107,7 +107,7 @@ def test_loose_files_are_read_where_they_lie(decoders: DecoderPool, tmp_path: Pa
     shard = Shard(listed, "0" * 64, 1)
     (entry,), (sample,) = list(decoders.entries(shard)), list(shards.read_samples(shard))
     assert (entry.key, entry.sidecar, entry.where) == (sample.key, sample.sidecar, sample.where)
-    ((audio, seconds),) = decoders.decode_resampled([entry], toys.RATE)
+    ((audio, seconds, _),) = decoders.decode_resampled([entry], toys.RATE)
     assert audio.tobytes() == decode.decode_mono(SOUND, where="x")[0].tobytes()
     assert seconds == len(audio) / toys.RATE
     (tmp_path / "ä.flac").write_bytes(SOUND[:-1])
@@ -143,9 +143,10 @@ def test_more_audio_than_last_time(decoders: DecoderPool, tmp_path: Path) -> Non
     entries = list(decoders.entries(shard_of(tmp_path, members)))
     for chosen in ([0], [1, 0], [2], [0, 1, 2]):
         clips = decoders.decode_resampled([entries[index] for index in chosen], 8000)
-        for index, (audio, seconds) in zip(chosen, clips, strict=True):
+        for index, (audio, seconds, digest) in zip(chosen, clips, strict=True):
             assert np.array_equal(audio * 32768, clips[index])
             assert seconds == lengths[index] / 8000
+            assert digest == decode.compute_digest(audio, 8000)
 
 
 # ----------------------------------------------------------------------------------------------- errors

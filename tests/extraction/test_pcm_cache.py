@@ -51,7 +51,7 @@ def shard(tmp_path: Path) -> Shard:
     return shards.verify_shard(tar(tmp_path / "x.tar", members))
 
 
-def embedded(shard: Shard, cache: Path, pcm_cache: PcmCache | None) -> tuple[bytes, object, object, object]:
+def embedded(shard: Shard, cache: Path, pcm_cache: PcmCache | None) -> tuple[bytes, object, object, object, object]:
     out = extract_embeddings(
         [shard],
         load_toy(Mean()),
@@ -61,12 +61,11 @@ def embedded(shard: Shard, cache: Path, pcm_cache: PcmCache | None) -> tuple[byt
         progress=ignore_progress,
         pcm_cache=pcm_cache,
     )
-    return out.vectors.tobytes(), out.keys, out.seconds.tolist(), out.sidecars
+    return out.vectors.tobytes(), out.keys, out.seconds.tolist(), out.sidecars, out.digests
 
 
 def read(sample: shards.Sample) -> Clip:
-    audio, seconds = decode.decode_resampled(sample.audio, RATE, where=sample.where)
-    return restore_clip(sample, audio, RATE, seconds)
+    return restore_clip(sample, decode.decode_resampled(sample.audio, RATE, where=sample.where), RATE)
 
 
 @given(st.lists(st.floats(-4, 4, width=32), min_size=1, max_size=40), st.booleans())
@@ -76,7 +75,7 @@ def test_every_clip_comes_back_bit_by_bit(values: list[float], short: bool) -> N
         audio = (np.clip(np.rint(audio * 8192), -32768, 32767) / 32768 + 0.0).astype(np.float32)
     data = _encode_wav(audio, RATE)
     assert soundfile.info(io.BytesIO(data)).subtype == "PCM_16" or not short
-    told = {"sidecar": [1], "where": "x.tar:a", "seconds": 0.25}
+    told = {"sidecar": [1], "where": "x.tar:a", "seconds": 0.25, "digest": "ab"}
     clip = read(shards.Sample("a", data, told, "kept"))  # type: ignore[arg-type]
     assert clip.audio.tobytes() == audio.tobytes()
     assert (clip.key, clip.sampling_rate, clip.sidecar, clip.where, clip.seconds) == ("a", RATE, [1], "x.tar:a", 0.25)

@@ -22,8 +22,8 @@ from queue import SimpleQueue
 from typing import Any, NamedTuple
 
 import numpy as np
-from numpy.typing import NDArray
 
+from bench.audio.decode import ResampledClip
 from bench.datasets.shards import ByteRange, SampleRef
 from bench.types import BenchError, DataError, Shard
 
@@ -81,16 +81,17 @@ class DecoderProcess:
                 yield SampleRef(key, ByteRange(*place), sidecar, where)
         self._listing = False
 
-    def decode_resampled(self, entries: Sequence[SampleRef], rate: int) -> list[tuple[NDArray[np.float32], float]]:
+    def decode_resampled(self, entries: Sequence[SampleRef], rate: int) -> list[ResampledClip]:
         """Return what ``bench.audio.decode.decode_resampled`` does of each sample."""
         where = f"{entries[0].where} to {entries[-1].where}"
         self._tell({"decode": [[entry.byte_range, entry.where] for entry in entries], "rate": rate}, where)
         told = self._told(where)
-        starts = [0, *itertools.accumulate(length for length, _ in told)]
+        starts = [0, *itertools.accumulate(length for length, _, _ in told)]
         audio = np.empty(starts[-1], dtype=np.float32)
         self._read(audio.data.cast("B"), where)
         return [
-            (audio[start : start + length], seconds) for start, (length, seconds) in zip(starts, told, strict=False)
+            ResampledClip(audio[start : start + length], seconds, digest)
+            for start, (length, seconds, digest) in zip(starts, told, strict=False)
         ]
 
     def _tell(self, what: dict[str, Any], where: object) -> None:
@@ -168,8 +169,8 @@ class DecoderPool:
         """The samples of a shard, listed by a process of its own; one shard at a time."""
         return self._lister.entries(shard)
 
-    def decode_resampled(self, entries: Sequence[SampleRef], rate: int) -> list[tuple[NDArray[np.float32], float]]:
-        """Mono audio at ``rate`` Hz and seconds of each sample, from the next process that is free."""
+    def decode_resampled(self, entries: Sequence[SampleRef], rate: int) -> list[ResampledClip]:
+        """Mono audio at ``rate`` Hz of each sample, from the next process that is free."""
         decoder = self._free.get()
         try:
             return decoder.decode_resampled(entries, rate)

@@ -53,12 +53,12 @@ def _list_samples(path: str, sha256: str, size: int) -> Iterator[list[Any]]:
 
 
 def _decode_clips(wanted: list[Any], rate: int, memory: int) -> Iterator[list[Any]]:
-    """Samples at ``rate`` and seconds of each clip; the audio, float32, is one clip after another in ``memory``."""
+    """Yield length, seconds and digest of each clip; the audio, float32, lies one after another in ``memory``."""
     told, end = [], 0
     for place, where in wanted:
-        audio, seconds = decode.decode_resampled(shards.read_byte_range(shards.ByteRange(*place)), rate, where=where)
-        end += _write_all(memory, audio.data.cast("B"), end)
-        told.append([len(audio), seconds])
+        clip = decode.decode_resampled(shards.read_byte_range(shards.ByteRange(*place)), rate, where=where)
+        end += _write_all(memory, clip.audio.data.cast("B"), end)
+        told.append([len(clip.audio), clip.seconds, clip.digest])
     yield told
 
 
