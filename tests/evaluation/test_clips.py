@@ -209,7 +209,7 @@ def test_a_mini_task_is_made_once_checked_and_made_again_when_damaged(tmp_path: 
     assert prepare_dataset(known, "mini", cache=tmp_path, data=None).reference is True
     shard = first.splits["test"][0].path
     shard.write_bytes(shard.read_bytes()[:-600])
-    with pytest.warns(UserWarning, match="made again"):
+    with pytest.warns(UserWarning, match="generated again"):
         repaired = prepare_dataset(task, "mini", cache=tmp_path, data=None)
     assert len(made) == 2
     assert repaired == first

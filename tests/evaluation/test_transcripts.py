@@ -1,4 +1,4 @@
-"""The story of a transcription task: shards -> frames -> transcripts -> Score, and the small LibriSpeech."""
+"""The pipeline of a transcription task: shards -> frames -> transcripts -> Score, and the small LibriSpeech."""
 
 from __future__ import annotations
 

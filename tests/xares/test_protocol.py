@@ -451,7 +451,7 @@ def test_splits_of_a_user_without_validation_select_on_the_test() -> None:
 
 
 def test_captions_and_transcripts_count_what_does_not_decode(tmp_path: Path) -> None:
-    """Their stories share the published encoding, and own up to what it skips."""
+    """Their pipelines share the published encoding, and report what it skips."""
     captions, spoken = tmp_path / "captions", tmp_path / "spoken"
     retrieval.write(captions)
     spoken.mkdir()
