@@ -68,8 +68,9 @@ def run_probe(
 
 
 def concat_folds(results: Sequence[ProbeResult]) -> Predictions:
-    """Return the predictions of all folds, one fold after another, [S, n, ...]."""
-    return np.concatenate([result.predictions for result in results], axis=1)
+    """Return the predictions of all folds, one fold after another, [S, n, ...]; scores as stored, in float32."""
+    predictions = np.concatenate([result.predictions for result in results], axis=1)
+    return predictions.astype(np.float32) if np.issubdtype(predictions.dtype, np.floating) else predictions
 
 
 def list_held_out_rows(problems: Sequence[FitSplit]) -> tuple[NDArray[np.int64], NDArray[np.int64]]:

@@ -1,8 +1,8 @@
 """Single-label classification.
 
 Conventions: ``targets`` and ``predictions`` are integer arrays [N] of class indices, N >= 1; values are fractions in
-[0, 1], higher is better. ``n_classes`` is the size of the task's vocabulary, whether or not the test set holds every
-class.
+[0, 1], higher is better. Chance is that of the classes that occur in the test set: a class of the vocabulary without
+a test clip makes nothing harder.
 
 Sources: scikit-learn's ``compute_accuracy`` and ``compute_balanced_accuracy`` (Brodersen et al., "The balanced accuracy
 and its posterior distribution", ICPR 2010) define the same numbers.
@@ -87,14 +87,14 @@ def compute_balanced_accuracy(targets: NDArray[np.int64], predictions: NDArray[n
 
 
 def compute_uniform_chance(targets: NDArray[np.int64], n_classes: int) -> float:
-    """Return 1 / C, the accuracy, balanced or not, of guessing every class equally often.
+    """Return 1 / C, the accuracy, balanced or not, of guessing each of the C classes of ``targets`` equally often.
 
-    >>> compute_uniform_chance(np.array([0, 1]), n_classes=4)
-    0.25
+    >>> compute_uniform_chance(np.array([0, 1, 1]), n_classes=4)
+    0.5
     """
-    if n_classes < 1:
+    if n_classes < 1 or len(targets) == 0:
         raise DataError("no classes", got=n_classes, expected="at least 1", where="chance level")
-    return 1.0 / n_classes
+    return 1.0 / len(np.unique(targets))
 
 
 balanced_accuracy = Metric(name="balanced_accuracy", compute=compute_balanced_accuracy, chance=compute_uniform_chance)

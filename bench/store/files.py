@@ -173,8 +173,8 @@ def _save_embeddings(path: Path, embeddings: Embeddings) -> None:
 
     text = json.dumps([embeddings.keys, embeddings.sidecars, embeddings.digests], separators=(",", ":"))
     arrays: dict[str, np.ndarray[Any, Any]] = {
-        "vectors": np.ascontiguousarray(embeddings.vectors),
-        "seconds": np.ascontiguousarray(embeddings.seconds),
+        "vectors": np.ascontiguousarray(embeddings.vectors, dtype=np.float32),
+        "seconds": np.ascontiguousarray(embeddings.seconds, dtype=np.float64),
         "clips": np.frombuffer(zlib.compress(text.encode(), 1), dtype=np.uint8),
     }
     path.write_bytes(save(arrays, metadata={"sha256": _compute_digest(arrays)}))

@@ -105,7 +105,7 @@ class FrameWriter:
         """Write what is known only now: times, keys, and the header that makes a file of it."""
         text = json.dumps([self.keys, self.sidecars, self.digests], separators=(",", ":")).encode()
         rest: dict[str, NDArray[Any]] = {
-            "spans": np.concatenate(self.spans),
+            "spans": np.concatenate(self.spans, dtype=np.float64),
             "offsets": np.array(self.offsets, dtype=np.int64),
             "seconds": np.array(self.seconds, dtype=np.float64),
             "clips": np.frombuffer(text, dtype=np.uint8),

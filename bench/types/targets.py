@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import re
+import sys
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, NamedTuple, Protocol, runtime_checkable
@@ -10,8 +12,9 @@ from typing import Any, NamedTuple, Protocol, runtime_checkable
 import numpy as np
 from numpy.typing import NDArray
 
-from bench.types.errors import DataError
+from bench.types.errors import ChoiceError, DataError
 
+MOST_SHOWN = 120  # characters of a wrong label
 Sidecar = Mapping[str, Any]
 """The content of ``<key>.json`` of a WebDataset sample; a list where the sample has events (see ``Events``)."""
 Targets = NDArray[Any]
@@ -35,8 +38,9 @@ class Target(Protocol):
 class ClassLabel:
     """A single label: ``sidecar[key]`` must be one of ``classes``, and its position is the target.
 
-    With ``as_int`` a whole number may also be written as a text or as true or false. Raises DataError when the key is
-    absent or the value is not a known class.
+    A value is a class only if it has its type: 1.0, "1", " 1" and true are not the class 1. With ``as_int`` a whole
+    number may also be written as a text, as 1.0 or as true or false. Raises DataError when the key is absent or the
+    value is not a known class, and ChoiceError for two classes that read alike.
 
     >>> ClassLabel("animal", ("cat", "dog"))({"animal": "dog"}, where="clip 1")
     1
@@ -45,6 +49,9 @@ class ClassLabel:
     key: str
     classes: tuple[str | int, ...]
     as_int: bool = False
+
+    def __post_init__(self) -> None:
+        _check_vocabulary(self.classes, f"ClassLabel({self.key!r})")
 
     @property
     def n_classes(self) -> int:
@@ -74,6 +81,9 @@ class MultiLabel:
     classes: tuple[str, ...]
     separator: str = ";"
     allow_empty: bool = False  # a clip in which none of the classes occurs
+
+    def __post_init__(self) -> None:
+        _check_vocabulary(self.classes, f"MultiLabel({self.key!r})")
 
     @property
     def n_classes(self) -> int:
@@ -125,6 +135,9 @@ class Events:
     separator: str | None = None
     segment_in_s: float = 1.0
 
+    def __post_init__(self) -> None:
+        _check_vocabulary(self.classes, "Events")
+
     @property
     def n_classes(self) -> int:
         return len(self.classes)
@@ -155,7 +168,7 @@ class Events:
             raise DataError("no event", got=got, expected=f"keys {', '.join(wanted)}", where=where)
         onset, offset, label = (entry[key] for key in wanted)
         for key, time in ((self.onset_key, onset), (self.offset_key, offset)):
-            if isinstance(time, bool) or not isinstance(time, int | float) or not 0 <= time < float("inf"):
+            if isinstance(time, bool) or not isinstance(time, int | float) or not 0 <= time <= sys.float_info.max:
                 raise DataError(f"time {key!r}", got=repr(time), expected="seconds, 0 or more", where=where)
         if offset < onset:
             got = f"{self.onset_key} {onset}, {self.offset_key} {offset}"
@@ -240,19 +253,29 @@ def _read_value(sidecar: Sidecar, key: str, where: str) -> Any:
     return sidecar[key]
 
 
+def _check_vocabulary(classes: Sequence[str | int], where: str) -> None:
+    """Raise ChoiceError for a class that is named twice, which no clip could tell apart from the other."""
+    for name, count in Counter(map(str, classes)).items():
+        if count > 1:
+            raise ChoiceError("class named twice", got=repr(name), expected="unique classes", where=where)
+
+
 def _to_whole_number(value: Any) -> Any:
-    """Return a truth value or the text of a whole number as that number, anything else unchanged."""
-    if isinstance(value, bool) or (isinstance(value, str) and re.fullmatch(r"\s*[0-9]{1,18}\s*", value, re.ASCII)):
+    """Return a truth value, a whole float or the text of a whole number as that number, anything else unchanged."""
+    is_text = isinstance(value, str) and re.fullmatch(r"\s*[0-9]{1,18}\s*", value, re.ASCII)
+    if isinstance(value, bool) or is_text or (isinstance(value, float) and value.is_integer()):
         return int(value)
     return value
 
 
 def _find_class(value: Any, classes: tuple[str | int, ...] | tuple[str, ...], key: str, where: str) -> int:
     try:
-        if isinstance(value, bool):
-            raise ValueError  # True == 1, but it is no class 1
+        if not isinstance(value, str | int) or isinstance(value, bool):
+            raise ValueError  # True == 1.0 == 1, but only an integer is class 1
         return classes.index(value)
     except ValueError:
         known = ", ".join(map(repr, classes[:8])) + (", ..." if len(classes) > 8 else "")
         expected = f"one of {len(classes)} classes ({known})"
-        raise DataError(f"unknown label {key!r}", got=repr(value), expected=expected, where=where) from None
+        got = repr(value) if len(repr(value)) <= MOST_SHOWN else f"{repr(value)[:MOST_SHOWN]}..."
+        remedy = "ClassLabel(..., as_int=True) takes it as a number" if _to_whole_number(value) in classes else ""
+        raise DataError(f"unknown label {key!r}", got=got, expected=expected, where=where, remedy=remedy) from None

@@ -142,8 +142,8 @@ def test_more_audio_than_last_time(decoders: DecoderPool, tmp_path: Path) -> Non
     ]
     entries = list(decoders.entries(shard_of(tmp_path, members)))
     for chosen in ([0], [1, 0], [2], [0, 1, 2]):
-        clips = decoders.decode_resampled([entries[index] for index in chosen], 8000)
-        for index, (audio, seconds, digest) in zip(chosen, clips, strict=True):
+        decoded = decoders.decode_resampled([entries[index] for index in chosen], 8000)
+        for index, (audio, seconds, digest) in zip(chosen, decoded, strict=True):
             assert np.array_equal(audio * 32768, clips[index])
             assert seconds == lengths[index] / 8000
             assert digest == decode.compute_digest(audio, 8000)

@@ -102,3 +102,9 @@ def test_balanced_accuracy_sees_through_the_majority():
 def test_chance_needs_classes():
     with pytest.raises(DataError, match="no classes"):
         accuracy.chance(np.array([0]), 0)
+
+
+def test_chance_is_that_of_the_classes_that_occur():
+    assert accuracy.chance(np.array([0, 2, 2, 0]), 50) == 0.5
+    assert balanced_accuracy.chance(np.array([7]), 50) == 1.0
+    assert accuracy.chance(np.arange(5), 5) == 1 / 5

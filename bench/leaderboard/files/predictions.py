@@ -62,7 +62,9 @@ def write_predictions(path: Path, answers: ScoredPredictions | TrialPredictions)
     if texts:
         whole["texts"] = np.frombuffer(json.dumps(texts, sort_keys=True).encode(), dtype=np.uint8)
     elif _has_k_hot_answers(targets, predictions):
-        whole |= {name: np.packbits(tensors[name], axis=-1) for name in ("targets", "predictions")}
+        # safetensors writes the bytes of an array as they lie in memory: in C order they have to be
+        packed = {name: np.packbits(tensors[name], axis=-1) for name in ("targets", "predictions")}
+        whole |= {name: np.ascontiguousarray(bits) for name, bits in packed.items()}
     content = save(whole, metadata={"otoscope": about})
     with write_atomically(path) as temporary:
         temporary.write_bytes(content)
