@@ -1,26 +1,29 @@
 """Find, verify and read WebDataset shards; no sample is skipped.
 
-A shard is an uncompressed tar of ``<key>.<audio>`` and ``<key>.json`` next to one another. Members are read by name
-from the stream; nothing is extracted to disk.
+A shard is a tar of ``<key>.<audio>`` and ``<key>.json`` next to one another; a compressed one is unpacked first
+(``bench.datasets.compressed``). Names of members are keys and never paths: nothing is extracted to disk.
 """
 
 from __future__ import annotations
 
 import hashlib
 import json
-import tarfile
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
-from typing import Any, BinaryIO, NamedTuple, TypeVar
+from typing import BinaryIO, NamedTuple
 
 from bench.datasets import audio_lists
+from bench.datasets.grouping import Contents, build_place, group_members
+from bench.datasets.tar import Member, show_name, walk_tar
+from bench.datasets.tar_header import BLOCK
 from bench.types import DataError, Shard, Sidecar
 
-AUDIO_EXTENSIONS = ("flac", "wav", "ogg", "opus", "mp3")
-T = TypeVar("T")
-_BLOCK = 512  # bytes, the unit of tar; an archive ends in two zero blocks
+READING = 2  # a change of which members are samples, or of their keys, bumps it; part of every address
+_READ_AHEAD = 1 << 18  # bytes
+_MOST_NESTED = 100  # lists and objects inside one another in a sidecar
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,9 +89,9 @@ def verify_shard(path: Path, sha256: str | None = None) -> Shard:
     """
     size = path.stat().st_size
     with path.open("rb") as file:
-        file.seek(max(0, size - 2 * _BLOCK))
+        file.seek(max(0, size - 2 * BLOCK))
         tail = file.read()
-    if size == 0 or size % _BLOCK or tail.strip(b"\0"):
+    if size == 0 or size % BLOCK or tail.strip(b"\0"):
         raise DataError("shard is cut short", got=f"{size} bytes", expected="a tar with its end mark", where=path)
     digest = compute_sha256(path)
     if sha256 is not None and digest != sha256:
@@ -106,13 +109,18 @@ def read_samples(shard: Shard) -> Iterator[Sample]:
     """Yield every sample of a shard or of a list of audio files (see ``bench.datasets.audio_lists``), in order.
 
     Raises:
-        DataError: The tar is broken, a sample lacks audio or sidecar, a sidecar is no JSON, or a key is repeated.
+        DataError: The tar is damaged anywhere, a sample lacks audio or sidecar, a sidecar is no JSON, or a key is
+            repeated; see ``walk_tar`` and ``group_members``.
     """
     if shard.path.suffix == audio_lists.SUFFIX:
         for ref in read_sample_refs(shard):
             yield Sample(ref.key, read_byte_range(ref.byte_range), ref.sidecar, ref.where)
-    else:
-        yield from (Sample(*fields) for fields in _read_tar(shard.path, _read_member))
+        return
+    with _open(shard.path, _READ_AHEAD) as file:
+        for pair in group_members(partial(walk_tar, file, shard.path), shard.path, Contents()):
+            where = build_place(shard.path, pair.key)
+            audio, content = (_read_member(file, member, shard.path) for member in (pair.audio, pair.sidecar))
+            yield Sample(pair.key, audio, parse_sidecar(content, where), where)
 
 
 def read_sample_refs(shard: Shard) -> Iterator[SampleRef]:
@@ -120,8 +128,13 @@ def read_sample_refs(shard: Shard) -> Iterator[SampleRef]:
     if shard.path.suffix == audio_lists.SUFFIX:
         for key, path, size, sidecar in audio_lists.read_audio_list(shard.path):
             yield SampleRef(key, ByteRange(str(path), 0, size), sidecar, str(path))
-    else:
-        yield from (SampleRef(*fields) for fields in _read_tar(shard.path, _locate_member))
+        return
+    with _open(shard.path) as file:
+        for pair in group_members(partial(walk_tar, file, shard.path), shard.path, Contents()):
+            where = build_place(shard.path, pair.key)
+            byte_range = ByteRange(str(shard.path), pair.audio.offset, pair.audio.size)
+            content = _read_member(file, pair.sidecar, shard.path)
+            yield SampleRef(pair.key, byte_range, parse_sidecar(content, where), where)
 
 
 def read_byte_range(span: ByteRange) -> bytes:
@@ -137,73 +150,62 @@ def read_byte_range(span: ByteRange) -> bytes:
     return content
 
 
-def _read_tar(
-    path: Path, read_audio: Callable[[BinaryIO, tarfile.TarInfo], T]
-) -> Iterator[tuple[str, T, Sidecar, str]]:
-    """Yield key, audio as ``read_audio`` returns it, sidecar and name of each sample of a tar."""
-    from webdataset.tariterators import group_by_keys
+def count_members(shard: Shard) -> Contents:
+    """Count the samples and the other members of a shard, reading its headers only.
 
-    seen: set[str] = set()
-    try:
-        for group in group_by_keys(_read_members(path, read_audio)):
-            where = f"{path.name}:{group['__key__']}"
-            key, audio, sidecar = _parse_sample(group, where)
-            if key in seen:
-                raise DataError("key comes twice", got=key, expected="unique keys", where=path)
-            seen.add(key)
-            yield key, audio, sidecar, where
-    except (tarfile.TarError, EOFError, ValueError) as error:
-        raise DataError("shard is corrupt", got=str(error), expected="a readable tar", where=path) from error
+    Raises:
+        DataError: As for ``read_samples``, except for what sidecars hold.
+    """
+    contents = Contents()
+    if shard.path.suffix == audio_lists.SUFFIX:
+        contents.samples = sum(1 for _ in audio_lists.read_audio_list(shard.path))
+        return contents
+    with _open(shard.path) as file:
+        for _ in group_members(partial(walk_tar, file, shard.path), shard.path, contents):
+            pass
+    return contents
 
 
 def count_samples(shard: Shard) -> int:
-    """Count the sidecars of a shard, reading only its headers."""
-    with tarfile.open(shard.path) as archive:
-        return sum(member.name.endswith(".json") for member in archive)
+    """Count the samples that ``read_samples`` yields. Raises as ``count_members``."""
+    return count_members(shard).samples
 
 
-def _read_members(path: Path, read_audio: Callable[[BinaryIO, tarfile.TarInfo], object]) -> Iterator[dict[str, Any]]:
-    """Yield the files of a shard as webdataset's reader does, which reads in small pieces and so is slower.
-
-    Audio is as ``read_audio`` returns it.
-    """
-    with path.open("rb") as file, tarfile.open(fileobj=file) as archive:
-        for info in archive:
-            archive.members = []  # type: ignore[attr-defined]  # else it keeps all of them
-            if not info.isreg() or ("/" not in info.name and info.name.startswith("__") and info.name.endswith("__")):
-                continue  # a folder, a link, or metadata of webdataset
-            if "." not in info.name.rpartition("/")[2]:
-                raise DataError("unknown member", got=info.name, expected="<key>.<extension>", where=path)
-            if info.issparse():
-                raise tarfile.ReadError(f"{info.name} is sparse")
-            read = _read_member if info.name.endswith(".json") else read_audio
-            yield {"fname": info.name, "data": read(file, info), "__url__": str(path)}
+def _open(path: Path, buffering: int = -1) -> BinaryIO:
+    try:
+        return path.open("rb", buffering)
+    except OSError as error:
+        raise DataError("cannot read", got=error.strerror, expected="a shard", where=path) from error
 
 
-def _read_member(file: BinaryIO, info: tarfile.TarInfo) -> bytes:
-    """Read the bytes of a member; tarfile seeks its next header itself, so the position need not be restored."""
-    file.seek(info.offset_data)
-    content = file.read(info.size)
-    if len(content) < info.size:
-        raise tarfile.ReadError(f"{info.name} is cut short")
+def _read_member(file: BinaryIO, member: Member, path: Path) -> bytes:
+    file.seek(member.offset)
+    content = file.read(member.size)
+    if len(content) < member.size:
+        got = f"{len(content)} of {member.size} bytes of {show_name(member.name)}"
+        raise DataError("shard is cut short", got=got, expected="all of them", where=path)
     return content
 
 
-def _locate_member(file: BinaryIO, info: tarfile.TarInfo) -> ByteRange:
-    return ByteRange(file.name, info.offset_data, info.size)
+def parse_sidecar(content: bytes, where: str) -> Sidecar:
+    """Return a sidecar's JSON.
 
-
-def _parse_sample(group: dict[str, Any], where: str) -> tuple[str, Any, Sidecar]:
-    """Return key, audio and sidecar."""
-    members = {name: value for name, value in group.items() if not name.startswith("__")}
-    audio = [name for name in members if name != "json"]
-    if len(audio) != 1 or audio[0] not in AUDIO_EXTENSIONS:
-        expected = f"one of {', '.join(AUDIO_EXTENSIONS)}"
-        raise DataError("sample needs one audio file", got=audio or "none", expected=expected, where=where)
-    if "json" not in members:
-        raise DataError("sidecar missing", got=sorted(members), expected="a .json member", where=where)
+    Raises:
+        DataError: It is no JSON, or nested more deeply than ``_MOST_NESTED``, which others could not store or send.
+    """
     try:
-        sidecar = json.loads(members["json"])
-    except ValueError as error:
-        raise DataError("sidecar is no JSON", got=str(error), expected="JSON", where=where) from error
-    return group["__key__"], members[audio[0]], sidecar
+        sidecar: Sidecar = json.loads(content)
+        if content.count(b"[") + content.count(b"{") > _MOST_NESTED:
+            _check_depth(sidecar, _MOST_NESTED)
+    except (ValueError, RecursionError) as error:
+        got = "too deeply nested" if isinstance(error, RecursionError) else error
+        raise DataError("sidecar is no JSON", got=got, expected="JSON", where=where) from error
+    return sidecar
+
+
+def _check_depth(value: object, most: int) -> None:
+    if most == 0:
+        raise RecursionError
+    if isinstance(value, dict | list):
+        for inner in value.values() if isinstance(value, dict) else value:
+            _check_depth(inner, most - 1)
