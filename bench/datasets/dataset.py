@@ -8,6 +8,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from bench.datasets import corpora, hugging_face, manifest, shards
+from bench.datasets.compressed import verify_all
 from bench.datasets.fetch import fetch_files, ignore_progress
 from bench.datasets.hugging_face import Mirror
 from bench.datasets.records import is_complete, list_missing_files
@@ -25,7 +26,7 @@ class Dataset:
     licence: str
     synthetic: bool
     reference: bool | None
-    samples: Mapping[str, int] = field(default_factory=dict)  # split or fold -> clips, as noted at first use
+    samples: Mapping[str, int] = field(default_factory=dict)  # split or fold -> clips, by the shards' headers
     trials: Path | None = None  # the trial list of a verification task
 
     def describe(self, hours: float, classes: int) -> Data:
@@ -69,7 +70,7 @@ def prepare_dataset(
     else:
         folder, digests = _fetch_missing(task, cache, data, choose_source(task, mirror), offline, progress)
     splits = {
-        name: shards.verify_shards(shards.find_shards(folder, task.shards.patterns[name]), digests, threads)
+        name: verify_all(shards.find_shards(folder, task.shards.patterns[name]), digests, threads, cache)
         for name in list_splits(task)
     }
     _refuse_overlap(task, splits)
@@ -77,6 +78,8 @@ def prepare_dataset(
     if suite != "mini" and _is_pinned(task):
         manifest.pin_shards(folder, [shard for split in splits.values() for shard in split])
         samples = _count_noted_samples(folder, splits)
+    elif suite != "mini":
+        samples = {name: sum(map(shards.count_and_report, split)) for name, split in splits.items()}
     trials = _locate_trials(task, folder)
     mini = task.mini if suite == "mini" else None
     return Dataset(
@@ -148,9 +151,10 @@ def list_splits(task: Task) -> tuple[str, ...]:
 
 
 def check_complete(task: Task, data: Dataset, split: str, clips: int, suite: str) -> None:
-    """Raise DataError when a split has not as many clips as at first use, or as published where that is known."""
+    """Raise DataError when a split has not as many clips as its shards, at first use or published, where known."""
     published = task.shards.samples.get(split) if suite == "full" else None
-    for expected, origin in ((published, ""), (data.samples.get(split), ", as recorded at first use")):
+    noted = ", as recorded at first use" if _is_pinned(task) else ", as its shards hold"
+    for expected, origin in ((published, ""), (data.samples.get(split), noted)):
         if expected is not None and clips != expected:
             got = f"{clips} clips"
             raise DataError(f"split {split} is incomplete", got=got, expected=f"{expected}{origin}", where=task.name)
@@ -251,7 +255,7 @@ def _is_pinned(task: Task) -> bool:
 def _count_noted_samples(folder: Path, splits: Mapping[str, Sequence[Shard]]) -> dict[str, int]:
     """Count the clips that each split had at first use, where all of its shards are in the manifest."""
     counts = {name: entry.samples for name, entry in manifest.read_manifest(folder).items()}
-    by_split = {name: [counts.get(shard.path.name) for shard in split] for name, split in splits.items()}
+    by_split = {name: [counts.get(shard.name) for shard in split] for name, split in splits.items()}
     return {name: sum(filter(None, numbers)) for name, numbers in by_split.items() if None not in numbers}
 
 
@@ -264,5 +268,5 @@ def _refuse_overlap(task: Task, splits: Mapping[str, tuple[Shard, ...]]) -> None
         for name in others:
             shared = {shard.sha256 for shard in splits[name]} & {shard.sha256 for shard in splits[test]}
             if shared:
-                got = [shard.path.name for shard in splits[test] if shard.sha256 in shared]
+                got = [shard.name for shard in splits[test] if shard.sha256 in shared]
                 raise DataError(f"{name} and {test} share shards", got=got, expected="disjoint splits", where=task.name)

@@ -9,7 +9,6 @@ from __future__ import annotations
 import hashlib
 import json
 import os
-import tarfile
 import warnings
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
@@ -80,9 +79,9 @@ def pin_shards(folder: Path, verified: Sequence[Shard]) -> None:
     before = read_manifest(folder)
     entries = {}
     for shard in verified:
-        known = before.get(shard.path.name)
-        samples = known.samples if known is not None and known.samples is not None else shards.count_samples(shard)
-        entries[shard.path.name] = ManifestEntry(shard.size, sha256=shard.sha256, samples=samples)
+        known = before.get(shard.name)
+        samples = known.samples if known is not None and known.samples is not None else shards.count_and_report(shard)
+        entries[shard.name] = ManifestEntry(shard.size, sha256=shard.sha256, samples=samples)
     update_manifest(folder, entries)
 
 
@@ -93,9 +92,6 @@ def measure_file(path: Path, *, name: str = "", known: ManifestEntry | None = No
         path: The file.
         name: Its later name, where ``path`` is temporary.
         known: Its entry so far; samples in it are not counted again.
-
-    Raises:
-        DataError: A sample of the shard cannot be read.
     """
     md5, sha256 = hashlib.md5(usedforsecurity=False), hashlib.sha256()
     with path.open("rb") as file:
@@ -106,7 +102,7 @@ def measure_file(path: Path, *, name: str = "", known: ManifestEntry | None = No
     if samples is None and (name or path.name).endswith(".tar"):
         try:
             samples = shards.count_samples(Shard(path, sha256.hexdigest(), size))
-        except tarfile.TarError:
+        except DataError:
             samples = None  # reading the shard raises the error
     return ManifestEntry(size, md5.hexdigest(), sha256.hexdigest(), samples)
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import warnings
 from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
@@ -22,6 +23,7 @@ from bench.datasets.tar_header import BLOCK
 from bench.types import DataError, Shard, Sidecar
 
 READING = 2  # a change of which members are samples, or of their keys, bumps it; part of every address
+_COMPRESSED = {b"\x1f\x8b": "gzip", b"BZh": "bzip2", b"\xfd7zXZ\0": "xz", b"\x28\xb5\x2f\xfd": "zstd", b"PK\3\4": "zip"}
 _READ_AHEAD = 1 << 18  # bytes
 _MOST_NESTED = 100  # lists and objects inside one another in a sidecar
 
@@ -65,13 +67,23 @@ class SampleRef:
 
 
 def find_shards(folder: Path, pattern: str) -> list[Path]:
-    """Return the shards of ``folder`` that match ``pattern``, sorted by name. Raises DataError when there are none."""
+    """Return the shards of ``folder`` that match ``pattern``, sorted by name.
+
+    Raises:
+        DataError: There are none, or one of them is there both compressed and not.
+    """
     if not folder.is_dir():
         raise DataError("folder of shards missing", got="no such folder", expected=pattern, where=folder)
     paths = sorted(path for path in folder.glob(pattern) if path.is_file())
     if not paths:
         names = sorted(path.name for path in folder.iterdir())[:8]
         raise DataError("no shard found", got=names or "an empty folder", expected=pattern, where=folder)
+    stems: dict[str, Path] = {}
+    for path in paths:
+        first = stems.setdefault(path.name.removesuffix(".gz").removesuffix(".tgz").removesuffix(".tar"), path)
+        if first != path:
+            expected = "each shard once; remove one, or narrow the pattern"
+            raise DataError("shard is there twice", got=[first.name, path.name], expected=expected, where=folder)
     return paths
 
 
@@ -85,18 +97,27 @@ def verify_shard(path: Path, sha256: str | None = None) -> Shard:
     """Return the file as a shard if it is a complete tar with the digest ``sha256``, where that is known.
 
     Raises:
-        DataError: The file is truncated or has another digest.
+        DataError: The file is truncated, is compressed or has another digest.
     """
-    size = path.stat().st_size
-    with path.open("rb") as file:
-        file.seek(max(0, size - 2 * BLOCK))
-        tail = file.read()
-    if size == 0 or size % BLOCK or tail.strip(b"\0"):
-        raise DataError("shard is cut short", got=f"{size} bytes", expected="a tar with its end mark", where=path)
+    check_end(path, path)
     digest = compute_sha256(path)
     if sha256 is not None and digest != sha256:
         raise DataError("shard is corrupt", got=f"sha256 {digest[:16]}", expected=sha256[:16], where=path)
-    return Shard(path, digest, size)
+    return Shard(path, digest, path.stat().st_size)
+
+
+def check_end(path: Path, where: Path) -> None:
+    """Raise DataError unless a file ends as a tar does, in two blocks of zeros; ``where`` names it in the message."""
+    size = path.stat().st_size
+    with path.open("rb") as file:
+        head = file.read(len(max(_COMPRESSED, key=len)))
+        file.seek(max(0, size - 2 * BLOCK))
+        tail = file.read()
+    if kind := next((name for magic, name in _COMPRESSED.items() if head.startswith(magic)), ""):
+        remedy = f"unpack it, or name it .tar.gz if it is gzip: {where.name}"
+        raise DataError("shard is compressed", got=kind, expected="a tar", where=where, remedy=remedy)
+    if size == 0 or size % BLOCK or tail.strip(b"\0"):
+        raise DataError("shard is cut short", got=f"{size} bytes", expected="a tar with its end mark", where=where)
 
 
 def verify_shards(paths: Sequence[Path], digests: Mapping[str, str], threads: int) -> tuple[Shard, ...]:
@@ -169,6 +190,15 @@ def count_members(shard: Shard) -> Contents:
 def count_samples(shard: Shard) -> int:
     """Count the samples that ``read_samples`` yields. Raises as ``count_members``."""
     return count_members(shard).samples
+
+
+def count_and_report(shard: Shard) -> int:
+    """Count the samples of a shard and warn of members that are no part of any. Raises as ``count_members``."""
+    contents = count_members(shard)
+    if ignored := contents.describe_ignored():
+        total = contents.ignored.total()
+        warnings.warn(f"{shard.name}: {total} members are no part of a sample and ignored: {ignored}", stacklevel=2)
+    return contents.samples
 
 
 def _open(path: Path, buffering: int = -1) -> BinaryIO:

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import io
 import itertools
-import tarfile
 import time
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
@@ -20,6 +19,7 @@ from numpy.typing import NDArray
 
 from bench.audio import decode
 from bench.datasets import fetch, manifest, shards
+from bench.datasets.compressed import is_compressed, open_unpacked
 from bench.datasets.dataset import choose_source, list_folders, list_splits, locate_folder
 from bench.datasets.records import is_complete
 from bench.datasets.synthetic import get_synthetic_folder, read_digests
@@ -35,6 +35,7 @@ BYTES_PER_S = 20_000.0  # of FLAC at 16 kHz, about: for shards that are not here
 CLIP_IN_S = 10.0  # for clips that nobody has counted
 FIRST_CLIPS = 32  # of a shard, whose durations speak for the rest
 MOST_TO_DIGEST = 1 << 30  # bytes of shards without a recorded digest that are read to look them up in the store
+MOST_TO_UNPACK = 1 << 28  # bytes of a compressed shard that are unpacked to look at its clips
 CALIBRATION_IN_S = (2.0, 10.0)
 CALIBRATION_RATE = 44100  # Hz; reading and resampling count too
 IMPATIENT = RetryPolicy(tries=2, timeout_in_s=20.0)
@@ -98,7 +99,7 @@ def survey_tasks(tasks: Iterable[Task], settings: Settings) -> list[Material]:
                 if settings.suite == "mini"
                 else _survey_official(task, settings, silence)
             )
-        except (DataError, tarfile.TarError, OSError) as error:
+        except (DataError, OSError) as error:
             one = Material(task.name, Path(), unknown=str(error))
         silence = silence or (one.unknown if one.unknown.startswith("download failed") else "")
         found.append(one)
@@ -161,8 +162,13 @@ def _estimate_missing(size: int, here: Sequence[Part]) -> Part:
 
 def _survey_shard(path: Path, sha256: str | None, samples: int | None) -> Part:
     shard = Shard(path, sha256 or "", path.stat().st_size)
-    clips = samples if samples is not None else shards.count_samples(shard)
-    first = [_read_duration(sample.audio) for sample in itertools.islice(shards.read_samples(shard), FIRST_CLIPS)]
+    if is_compressed(path) and shard.size > MOST_TO_UNPACK:
+        return Part(shard, samples, shard.size / BYTES_PER_S, exact=False)
+    with open_unpacked(path) as unpacked:
+        clips = samples if samples is not None else shards.count_and_report(unpacked)
+        first = [
+            _read_duration(sample.audio) for sample in itertools.islice(shards.read_samples(unpacked), FIRST_CLIPS)
+        ]
     return Part(shard, clips, sum(first) / max(1, len(first)) * clips, exact=len(first) == clips)
 
 

@@ -37,9 +37,8 @@ class PcmCache:
     folder: Path
 
     def path(self, shard: Shard, rate: int) -> Path:
-        return (
-            self.folder / f"{compute_address(layout=LAYOUT, shard=shard.sha256, recipe=decode.RECIPE, rate=rate)}.tar"
-        )
+        source = [shard.sha256, shards.READING]
+        return self.folder / f"{compute_address(layout=LAYOUT, shard=source, recipe=decode.RECIPE, rate=rate)}.tar"
 
     def find(self, shard: Shard, rate: int) -> Shard | None:
         """The decoded shard, verified; None where it is not kept, or not whole."""

@@ -8,6 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from bench.audio import decode
+from bench.datasets.shards import READING
 from bench.extraction.batched_chunk import BatchedChunk, Progress, check_finite
 from bench.extraction.clip_chunks import ChunkShape, shape_for_pooling
 from bench.extraction.codecs import PooledClip, PooledCodec, concat_embeddings
@@ -35,7 +36,7 @@ def compute_pooled_address(
     chunk = shape or shape_for_pooling(loaded.budget)
     return compute_address(
         layout=LAYOUT,
-        shard=shard.sha256,
+        shard=[shard.sha256, READING],
         encoder=loaded.fingerprint,
         recipe=decode.RECIPE,
         sampling_rate=loaded.encoder.sampling_rate,

@@ -18,7 +18,10 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class ShardSet:
-    """The WebDataset shards of a dataset: tar files of ``<key>.<audio>`` and ``<key>.json``, and where they lie."""
+    """The WebDataset shards of a dataset and where they lie.
+
+    They are tar files (``*.tar``, ``*.tar.gz`` or ``*.tgz``) of ``<key>.<audio>`` and ``<key>.json``.
+    """
 
     patterns: Mapping[str, str]  # split or fold name -> shard file pattern (glob) inside the dataset's folder
     folder: str = ""  # folder name below --data; the task's name when empty
@@ -49,9 +52,15 @@ class Folds:
 class Shard:
     """A verified shard on disk."""
 
-    path: Path
-    sha256: str
-    size: int  # bytes
+    path: Path  # what is read: of a compressed shard the tar in the cache
+    sha256: str  # of the file as it was found, compressed or not
+    size: int  # bytes of that file
+    source: str = ""  # the name of that file, where it is not that of ``path``
+
+    @property
+    def name(self) -> str:
+        """The name of the file as it was found."""
+        return self.source or self.path.name
 
 
 @dataclass(frozen=True, slots=True)

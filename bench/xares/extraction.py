@@ -14,6 +14,7 @@ from typing import NamedTuple, TypeVar
 import numpy as np
 from numpy.typing import NDArray
 
+from bench.datasets.shards import READING
 from bench.extraction.batched_chunk import Progress, check_finite
 from bench.extraction.codecs import Codec, FrameCodec, FramedClip, PooledClip, PooledCodec
 from bench.extraction.engine.local import Engine, LoadedEncoder
@@ -113,7 +114,7 @@ def build_address(shards: Sequence[Shard], loaded: LoadedEncoder, options: CropO
     """Return the address of a split's embeddings. All shards are part of it, for batches go on from one to the next."""
     return compute_address(
         protocol="xares",
-        shards=[shard.sha256 for shard in shards],
+        shards=[[shard.sha256 for shard in shards], READING],
         encoder=loaded.fingerprint,
         recipe=RECIPE,
         sampling_rate=loaded.encoder.sampling_rate,

@@ -107,8 +107,8 @@ class DecoderProcess:
             raise self._gone(where) from error
         if isinstance(told, dict):
             self._listing = False
-            what, got, expected, of = told["error"]
-            raise DataError(what, got=got, expected=expected, where=of)
+            what, got, expected, place, remedy = told["error"]
+            raise DataError(what, got=got, expected=expected, where=place or where, remedy=remedy)
         return list(told)
 
     def _read(self, into: memoryview, where: object) -> None:

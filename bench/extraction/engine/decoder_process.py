@@ -32,16 +32,24 @@ def serve(connection: Connection, memory: int) -> None:
                 _list_samples(*told["list"]) if "list" in told else _decode_clips(told["decode"], told["rate"], memory)
             )
             for answer in _report_errors(answers):
-                connection.send_bytes(json.dumps(answer).encode())
+                connection.send_bytes(answer)
     except (EOFError, BrokenPipeError, ConnectionResetError):
         return
 
 
-def _report_errors(answers: Iterator[Any]) -> Iterator[Any]:
+def _report_errors(answers: Iterator[Any]) -> Iterator[bytes]:
+    """Yield answers as JSON, with the error in place of the last one where there is any."""
     try:
-        yield from answers
+        yield from (json.dumps(answer).encode() for answer in answers)
     except DataError as error:
-        yield {"error": [error.what, error.got, error.expected, error.where]}
+        yield _encode_error(error.what, error.got, error.expected, error.where, error.remedy)
+    except Exception as error:  # noqa: BLE001  (it is reported, and the next question is answered)
+        got = ": ".join([type(error).__name__, *str(error).splitlines()[:1]])
+        yield _encode_error("a decoding process failed", got, "decoded audio", "", "")
+
+
+def _encode_error(*slots: str) -> bytes:
+    return json.dumps({"error": slots}).encode()
 
 
 def _list_samples(path: str, sha256: str, size: int) -> Iterator[list[Any]]:
