@@ -30,7 +30,7 @@ class Piece(NamedTuple):
 
 
 class Compute(Protocol[T_co]):
-    """What to do with the audio of one batch."""
+    """A computation on the audio of one batch."""
 
     def __call__(self, audio: Sequence[NDArray[np.float32]], *, where: str) -> T_co: ...
 

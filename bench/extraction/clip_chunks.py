@@ -42,7 +42,7 @@ class ChunkShape(NamedTuple):
 
 
 class ClipChunks(Generic[T]):
-    """What ``prepare`` makes of the chunks of several shards, shard after shard.
+    """The results of ``prepare`` for the chunks of several shards, shard after shard.
 
     It gets the index of the shard, that of the chunk in it, and the clips, on the reader's thread, some chunks ahead of
     what is in use, be they of the next shard: so the encoder has work while a shard is stored. A shard that

@@ -40,13 +40,13 @@ class FramedClip(NamedTuple):
 
 
 class Codec(Protocol[R_contra, V]):
-    """How encoded clips become stored embeddings, in parts that survive an interruption."""
+    """A way to store encoded clips, in parts that survive an interruption."""
 
     def has(self, key: str) -> bool:
-        """Whether something is stored under ``key``, damaged or not."""
+        """Return whether something is stored under ``key``, damaged or not."""
 
     def has_part(self, key: str, index: int) -> bool:
-        """Whether a part is stored, damaged or not."""
+        """Return whether a part is stored, damaged or not."""
 
     def get_or_make(self, key: str, make_parts: Callable[[], Iterable[V]]) -> tuple[V, bool]:
         """Return what is stored, made of the parts if it is not, and whether it was made now."""

@@ -90,7 +90,7 @@ class Speed:
 
 
 def survey_tasks(tasks: Iterable[Task], settings: Settings) -> list[Material]:
-    """What is known of the shards of tasks; a server that does not answer is asked once only."""
+    """Return what is known of the shards of tasks; a server that does not answer is asked once only."""
     found, silence = [], ""
     for task in tasks:
         try:
@@ -227,7 +227,7 @@ def estimate_encoding_in_s(
 
 
 def _is_stored(task: Task, shard: Shard, loaded: LoadedEncoder, settings: Settings, affordable: bool) -> bool:
-    """Whether a shard's embeddings are stored; an event task needs its frames, others have one or the other."""
+    """Return whether a shard's embeddings are stored; an event task needs its frames, others have one or the other."""
     if not shard.sha256:
         if not affordable:
             return False

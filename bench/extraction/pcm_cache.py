@@ -41,7 +41,7 @@ class PcmCache:
         return self.folder / f"{compute_address(layout=LAYOUT, shard=source, recipe=decode.RECIPE, rate=rate)}.tar"
 
     def find(self, shard: Shard, rate: int) -> Shard | None:
-        """The decoded shard, verified; None where it is not kept, or not whole."""
+        """Return the decoded shard, verified; None where it is not kept, or not whole."""
         path = self.path(shard, rate)
         if not _locate_digest(path).exists() or not path.exists():
             return None
@@ -53,7 +53,7 @@ class PcmCache:
 
     @contextlib.contextmanager
     def keep(self, shard: Shard, rate: int) -> Iterator[Callable[[Clip], None]]:
-        """What takes the clips of a shard, in order; they are kept when the block ends, all of them or none.
+        """Give a function that takes the clips of a shard in order; the block keeps all of them or none.
 
         While another process keeps the same ones they are just passed by.
         """
@@ -77,7 +77,7 @@ class PcmCache:
 
 
 def restore_clip(sample: shards.Sample | shards.SampleRef, decoded: ResampledClip, rate: int) -> Clip:
-    """The clip that a sample of a kept shard was, given its audio."""
+    """Return the clip that a sample of a kept shard was, given its audio."""
     told = sample.sidecar
     return Clip(sample.key, decoded.audio, rate, told["sidecar"], told["where"], told["seconds"], told["digest"])
 

@@ -36,7 +36,7 @@ C = TypeVar("C", bound=Chunk)
 
 @dataclass(frozen=True, slots=True)
 class ShardRecipe(Generic[T, R, V]):
-    """What to make of the clips of a shard, and where to keep it."""
+    """The computation on the clips of a shard, and the place of its results."""
 
     codec: Codec[R, V]
     shape: ChunkShape

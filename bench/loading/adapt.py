@@ -138,12 +138,12 @@ def adapt(obj: object, device: str | None = None) -> Encoder:
 
 
 def accepts_lengths(encoder: Encoder) -> bool:
-    """Whether ``forward`` has a parameter called ``lengths``, and so may be given padded audio."""
+    """Return whether ``forward`` has a parameter called ``lengths``, and so may be given padded audio."""
     return "lengths" in _list_parameters(encoder)
 
 
 def find_device(obj: object) -> str:
-    """Where an encoder's tensors lie; "cpu" when it shows none."""
+    """Return the device of an encoder's tensors; "cpu" when it shows none."""
     state = obj.state_dict() if isinstance(obj, nn.Module) else {}
     return next((str(value.device) for value in state.values() if isinstance(value, Tensor)), "cpu")
 

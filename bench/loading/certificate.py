@@ -136,7 +136,7 @@ def _run_check(name: str, run: Callable[[], tuple[bool, str, str]]) -> Check:
 
 
 def _check_hop(declared: float, rate: int, n_a: int, n_b: int, t_a: int, t_b: int) -> tuple[Check, float]:
-    """The check, and the hop in samples to go on with: the declared one if confirmed, else the measured one."""
+    """Return the check, and the hop in samples to go on with: the declared one if confirmed, else the measured one."""
     expected = (n_b - n_a) / declared
     passed = abs((t_b - t_a) - expected) <= max(1.0, HOP_TOLERANCE * expected) and t_b > t_a
     wanted = f"{1000 * declared / rate:.3g} ms within {HOP_TOLERANCE:.0%}"
@@ -204,7 +204,7 @@ def _test_padding(rig: _Runner, short: Tensor, long: Tensor, a: Tensor, b: Tenso
 
 
 def _test_tail(rig: _Runner, clip: Tensor, a: Tensor) -> tuple[bool, str, str]:
-    """The last fifth of the clip is replaced: an encoder that hears it answers differently."""
+    """Replace the last fifth of the clip: the output of an encoder that uses it changes."""
     keep = len(clip) * 4 // 5
     changed = rig(torch.cat([clip[:keep], -2 * clip[keep:].flip(0)]))[0]
     heard = changed.shape != a.shape or not measure_difference(a, changed) <= TOLERANCE
@@ -241,7 +241,7 @@ def _format_error(error: Exception) -> str:
 
 
 def format_certificate(name: str, certificate: Certificate) -> str:
-    """The certificate as lines of text."""
+    """Return the certificate as lines of text."""
     rows = [("", "check", "measured", "expected")]
     rows += [("ok" if c.passed else "FAIL", c.name, c.measured, c.expected) for c in certificate.checks]
     widths = [max(len(row[i]) for row in rows) for i in range(3)]

@@ -99,7 +99,7 @@ def _is_installed(kind: type) -> bool:
 
 
 def _read_class_texts(kind: type) -> list[bytes]:
-    """The text of ``kind`` and of its bases that are no library's: which class of a file it is."""
+    """Return the text of ``kind`` and of its bases that are no library's: which class of a file it is."""
     texts = []
     for base in kind.__mro__:
         if base.__module__.split(".")[0] not in LIBRARIES:

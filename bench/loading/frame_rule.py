@@ -34,7 +34,7 @@ def count_valid_frames(certificate: Certificate, n_samples: int) -> int:
 
 
 def compute_frame_borders(certificate: Certificate, n_samples: int, count: int) -> tuple[int, list[float]]:
-    """Which stretch of a clip each of its ``count`` frames speaks for, in samples.
+    """Return the stretch of a clip that each of its ``count`` frames stands for, in samples.
 
     Returns how many frames at the start speak for nothing (their time lies before the clip) and the borders of those
     that remain, halfway between neighbouring centres, from 0 to ``n_samples``: frames beyond the clip's end get none
@@ -74,5 +74,5 @@ def find_start(count: Callable[[int], int], hop: float, n: int) -> float:
 
 
 def find_contradiction(seen: Mapping[int, int], start: float, hop: float) -> tuple[int, int] | None:
-    """The first (n, T) measured that the rule does not give."""
+    """Return the first (n, T) measured that the rule does not give."""
     return next(((n, t) for n, t in sorted(seen.items()) if t != count_frames(n, start, hop)), None)

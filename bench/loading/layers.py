@@ -53,7 +53,7 @@ class HiddenLayersWithLengths(HiddenLayers):
 
 
 def select_layer(spec: EncoderSpec, layer: str) -> EncoderSpec:
-    """The encoder at hidden layer ``layer``, a number or ``all``, under a name that says so.
+    """Return the encoder at hidden layer ``layer``, a number or ``all``, under a name that says so.
 
     Raises ChoiceError for anything else; loading raises EncoderError for an encoder without such a layer.
     """

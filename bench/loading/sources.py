@@ -25,7 +25,7 @@ FORMS = "hf:ID, a folder with config.json, file.py[:Name], package.module:Name, 
 
 
 def resolve_encoder(text: str, bundled: Mapping[str, EncoderSpec], hf: Callable[[str], EncoderSpec]) -> EncoderSpec:
-    """The encoder that ``text`` names; nothing heavy is loaded before ``spec.load(device)``.
+    """Return the encoder that ``text`` names; nothing heavy is loaded before ``spec.load(device)``.
 
     ``hf`` makes the spec of a transformers model from a hub id or folder. Raises ChoiceError listing the choices, or
     EncoderError when a user's file cannot be imported.
@@ -51,7 +51,10 @@ def resolve_encoder(text: str, bundled: Mapping[str, EncoderSpec], hf: Callable[
 
 
 def replace_weights(spec: EncoderSpec, path: Path) -> EncoderSpec:
-    """A bundled encoder with the weights at ``path``. Raises ChoiceError when it has none or there is no such path."""
+    """Return a bundled encoder with the weights at ``path``.
+
+    Raises ChoiceError when it has none or there is no such path.
+    """
     if spec.load_weights is None:
         raise ChoiceError(
             "weights of an encoder", got=spec.name, expected="an encoder that has some", where="--encoder"
@@ -65,7 +68,7 @@ def replace_weights(spec: EncoderSpec, path: Path) -> EncoderSpec:
 
 
 def discover_encoders(folder: Path) -> tuple[dict[str, EncoderSpec], dict[str, Callable[[str], EncoderSpec]]]:
-    """What the files of a package ``folder`` offer: specs by name, and factories ``build_spec(text)`` by file name.
+    """Return the specs of a package ``folder`` by name, and factories ``build_spec(text)`` by file name.
 
     The folder's parent must be importable (the clone's root). Files are visited sorted by path.
     """

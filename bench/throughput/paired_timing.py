@@ -43,7 +43,7 @@ def time_in_turns(first: Callable[[], object], second: Callable[[], object]) -> 
 
 
 def compute_ratio(base: Sequence[float], candidate: Sequence[float], max_slowdown: float) -> TimeRatio:
-    """What the turns say. Times [s], as many of either."""
+    """Compute the ratio of the times of turns [s], as many of either."""
     from scipy.stats import binom, wilcoxon
 
     ratios = np.sort(np.log(np.asarray(candidate) / np.asarray(base)))

@@ -119,8 +119,10 @@ def test_a_silent_server_is_asked_once(tmp_path: Path, monkeypatch: pytest.Monke
     monkeypatch.setattr(zenodo, "ZENODO", "http://127.0.0.1:9")
     monkeypatch.setattr(module, "IMPATIENT", replace(module.IMPATIENT, tries=1))
     asked: list[object] = []
-    plan = module.fetch.plan
-    monkeypatch.setattr(module.fetch, "plan", lambda *given, **more: asked.append(given) or plan(*given, **more))
+    plan = module.fetch.plan_downloads
+    monkeypatch.setattr(
+        module.fetch, "plan_downloads", lambda *given, **more: asked.append(given) or plan(*given, **more)
+    )
     found = survey_tasks([published(), published(name="other")], settings(tmp_path))
     assert len(asked) == 1
     assert all(one.unknown.startswith("download failed") for one in found)

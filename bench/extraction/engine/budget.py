@@ -72,7 +72,7 @@ def split_on_oom(
 
 
 def calibrate_batch(wall_in_s: Callable[[float], float | None]) -> float:
-    """The batch, in seconds of audio, from which doubling it no longer pays.
+    """Return the batch, in seconds of audio, from which doubling it no longer pays.
 
     ``wall_in_s`` times a pass over so many seconds of audio; None when it takes more memory than it should.
     """

@@ -47,7 +47,7 @@ class DecoderProcess:
         self._listing = False
 
     def start(self) -> RunningProcess:
-        """The process; it need not be ready for questions yet. Raises BenchError where none can be started."""
+        """Return the process; it need not be ready for questions yet. Raises BenchError where none can be started."""
         if self._started is None:
             with contextlib.ExitStack() as on_failure:
                 memory = os.memfd_create("decoded audio")
@@ -119,7 +119,7 @@ class DecoderProcess:
             done += read
 
     def _gone(self, where: object) -> DataError:
-        """What to say of a process that does not answer any more; the next question starts another one."""
+        """Return the error for a process that does not answer; the next question starts another one."""
         process = self.start().process
         with contextlib.suppress(subprocess.TimeoutExpired):
             process.wait(PATIENCE_IN_S)
@@ -166,7 +166,7 @@ class DecoderPool:
             decoder.close()
 
     def entries(self, shard: Shard) -> Iterator[SampleRef]:
-        """The samples of a shard, listed by a process of its own; one shard at a time."""
+        """Yield the samples of a shard, listed by a process of its own; one shard at a time."""
         return self._lister.entries(shard)
 
     def decode_resampled(self, entries: Sequence[SampleRef], rate: int) -> list[ResampledClip]:

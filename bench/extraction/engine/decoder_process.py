@@ -53,7 +53,7 @@ def _encode_error(*slots: str) -> bytes:
 
 
 def _list_samples(path: str, sha256: str, size: int) -> Iterator[list[Any]]:
-    """The samples of a shard, some at a time; none at the end."""
+    """Yield the samples of a shard, some at a time; none at the end."""
     entries = shards.read_sample_refs(Shard(Path(path), sha256, size))
     while some := [[e.key, e.byte_range, e.sidecar, e.where] for e in itertools.islice(entries, LISTED)]:
         yield some

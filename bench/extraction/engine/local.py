@@ -72,12 +72,12 @@ class Engine:
     decoders: DecoderPool | None = None  # processes that decode, each of which a thread of the pool waits for
 
     def forward(self, audio: Sequence[NDArray[np.float32]], *, where: str) -> tuple[NDArray[np.float64], list[int]]:
-        """Sums over valid frames [B, D] and the number of valid frames of each clip, on the next free copy."""
+        """Return sums over valid frames [B, D] and how many each clip has, computed on the next free copy."""
         parts = self._parts(sum_frames, audio, where)
         return np.concatenate([sums.cpu().numpy() for sums, _ in parts]), [n for _, counts in parts for n in counts]
 
     def frames(self, audio: Sequence[NDArray[np.float32]], *, where: str) -> list[NDArray[np.float32]]:
-        """Valid frames [T, D] of each clip, on the next free copy."""
+        """Return valid frames [T, D] of each clip, computed on the next free copy."""
         return [
             clip
             for output, counts in self._parts(keep_all_frames, audio, where)
@@ -87,7 +87,7 @@ class Engine:
     def _parts(
         self, reduce: Reduce, audio: Sequence[NDArray[np.float32]], where: str
     ) -> list[tuple[Tensor, list[int]]]:
-        """The batch's passes, one unless memory runs out; what they give is still on the device."""
+        """Return the outputs of a batch's passes, one unless memory runs out; they are still on the device."""
         rate = self.loaded.encoder.sampling_rate
 
         def one(part: Sequence[NDArray[np.float32]]) -> tuple[Tensor, list[int]]:
@@ -104,7 +104,7 @@ class Engine:
 
 @contextlib.contextmanager
 def start_engine(loaded: LoadedEncoder, threads: int, decoders: int = 0) -> Iterator[Engine]:
-    """An engine of ``threads`` threads; what is still queued when its block fails is dropped, not waited for.
+    """Give an engine of ``threads`` threads; what is still queued when its block fails is dropped, not waited for.
 
     With ``decoders`` so many other processes decode.
     """
@@ -150,7 +150,7 @@ def copy_encoder(encoder: Encoder, n: int) -> SimpleQueue[Encoder]:
 
 
 def sum_frames(output: Tensor, counts: list[int]) -> Tensor:
-    """Sums over valid frames [B, D] in float64."""
+    """Return sums over valid frames [B, D] in float64."""
     import torch
 
     if output.device.type == "cuda":
@@ -176,13 +176,13 @@ def keep_all_frames(output: Tensor, counts: list[int]) -> Tensor:
 
 
 def cut_valid_frames(output: Tensor, counts: list[int]) -> list[NDArray[np.float32]]:
-    """Valid frames [T, D] of each clip of [B, T, D]."""
+    """Return valid frames [T, D] of each clip of [B, T, D]."""
     frames = output.cpu().numpy()
     return [frames[row, :count].copy() for row, count in enumerate(counts)]
 
 
 def pad_on_device(audio: Sequence[NDArray[np.float32]], loaded: LoadedEncoder) -> Tensor:
-    """The clips of a batch side by side, zeros after them, [B, N]; a GPU fetches them while this thread goes on."""
+    """Return the clips of a batch, zero-padded to [B, N]; a GPU fetches them while this thread goes on."""
     import torch
 
     longest = max(len(one) for one in audio)
@@ -207,7 +207,7 @@ def to_tensor(values: list[int], device: str | torch.device) -> Tensor:
 def run_batch(
     encoder: Encoder, batch: Tensor, lengths: list[int], loaded: LoadedEncoder, where: str
 ) -> tuple[Tensor, list[int]]:
-    """What the encoder makes of one batch, [B, T, D], and the number of valid frames of each clip.
+    """Return the encoder's output for one batch, [B, T, D], and the number of valid frames of each clip.
 
     Raises EncoderError, naming ``where``, when the output is not [B, T >= 1, output_dim].
     """

@@ -23,7 +23,7 @@ MOST_MEMORY = 0.5  # of what is free, so that odd batches and a probe still fit
 
 
 def check_precision(faster: LoadedEncoder, plain: LoadedEncoder) -> Check:
-    """Whether embeddings of synthetic clips keep their places when the encoder runs in the precision of ``faster``.
+    """Check that embeddings of synthetic clips keep their places in the precision of ``faster``.
 
     The least cosine, over clips, between the two pooled embeddings, each without the mean of the fp32 ones: what all
     clips have in common says nothing about them.
@@ -47,7 +47,7 @@ def _make_clip(index: int, rate: int) -> Tensor:
 
 
 def compute_least_cosine(wanted: NDArray[np.float64], got: NDArray[np.float64]) -> np.float64:
-    """The least cosine between rows of [N, D], the mean of ``wanted`` taken from both; 1 where nothing varies."""
+    """Return the least cosine of rows of [N, D], the mean of ``wanted`` taken from both; 1 where nothing varies."""
     mean = wanted.mean(axis=0)
     a, b = wanted - mean, got - mean
     if max(np.abs(a).max(), np.abs(b).max()) <= 1e-4 * np.abs(mean).max():  # the same answer to everything
@@ -67,7 +67,7 @@ def _embed_clips(loaded: LoadedEncoder, clips: list[Tensor], precision: str) -> 
 
 
 def build_timer(loaded: LoadedEncoder) -> Callable[[float], float | None]:
-    """Times a pass over so many seconds of noise on a GPU; None when that takes more than its share of the memory."""
+    """Return a function that times a pass over so many seconds of noise, giving None where memory is short."""
     import torch
 
     rate = loaded.encoder.sampling_rate

@@ -16,7 +16,7 @@ U = TypeVar("U")
 
 
 def read_ahead(items: Iterator[T], reader: Executor, most: int = 1) -> Iterator[T]:
-    """The same items, made on ``reader``, a thread of its own, at most so many before they are asked for.
+    """Return the same items, made on ``reader``, a thread of its own, at most so many before they are asked for.
 
     The first ones are begun at once. What making one raises is raised where it is asked for.
     """
@@ -37,7 +37,7 @@ def _take_one(items: Iterator[T]) -> tuple[T] | tuple[()]:
 
 
 def map_in_order(function: Callable[[T], U], items: Iterable[T], pool: Executor, most: int) -> Iterator[U]:
-    """``function`` of every item, in their order, no more than ``most`` of them begun and not yet taken."""
+    """Yield ``function`` of every item, in their order, no more than ``most`` of them begun and not yet taken."""
     begun: deque[Future[U]] = deque()
     for item in items:
         begun.append(pool.submit(function, item))
