@@ -204,7 +204,7 @@ def read_clusters(task: Task, sidecars: Sequence[Sidecar]) -> NDArray[np.int64] 
     """Return which clips are resampled together, [N], or None when the sidecars do not say.
 
     Raises:
-        DataError: If only some of the sidecars have the task's cluster key.
+        DataError: If only some of the sidecars have the task's cluster key, or one has no text or whole number there.
     """
     if task.cluster is None or not any(task.cluster in sidecar for sidecar in sidecars):
         return None
@@ -212,5 +212,14 @@ def read_clusters(task: Task, sidecars: Sequence[Sidecar]) -> NDArray[np.int64] 
     if missing:
         got = f"{missing} of {len(sidecars)} sidecars without it"
         raise DataError(f"cluster key {task.cluster!r}", got=got, expected="all or none", where=task.name)
-    values = [str(sidecar[task.cluster]) for sidecar in sidecars]
+    values = [_name_cluster(sidecar[task.cluster], task) for sidecar in sidecars]
     return np.unique(values, return_inverse=True)[1].astype(np.int64)
+
+
+def _name_cluster(value: object, task: Task) -> str:
+    """Return the name of a cluster. Raises DataError for a value that would join or part clusters by its form."""
+    is_text = isinstance(value, str) and value.strip() == value != ""
+    if not is_text and (not isinstance(value, int) or isinstance(value, bool)):
+        expected = "a text without space around it or a whole number"
+        raise DataError(f"cluster key {task.cluster!r}", got=repr(value)[:120], expected=expected, where=task.name)
+    return str(value)

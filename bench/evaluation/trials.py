@@ -33,6 +33,7 @@ from bench.types import (
 )
 from bench.types.trials import UNKNOWN, Utterance
 from bench.verification import trial_lists
+from bench.verification.trial_labels import check_trial_labels, compute_trial_rates
 from bench.verification.trial_lists import TrialList
 
 
@@ -54,7 +55,8 @@ def embed_trials(
     """Return the embeddings, trials and training rows of a task.
 
     Raises:
-        DataError: If the trial list cannot be used or names an utterance that is in training, too.
+        DataError: If the trial list cannot be used, contradicts the sidecars or names an utterance that is in
+            training, too.
     """
     trials, split = task.target, task.split
     if not isinstance(trials, Trials) or isinstance(split, Folds) or data.trials is None:
@@ -67,14 +69,16 @@ def embed_trials(
     listed = trial_lists.read_trial_list(data.trials, [ids[row] for row in test], trials.form, repeats=trials.repeats)
     train = rows.by_split[split.train] if split.train is not None and split.train != split.test else none
     pairs = _build_pairs(listed, test, utterances)
-    in_trials = {ids[row] for row in np.unique([*pairs.enrol, *pairs.test])}
+    if listed.labels is not None:
+        check_trial_labels(listed.labels, pairs, utterances, ids, trials, data.trials)
+    in_trials = {ids[row] for row in np.union1d(pairs.enrol, pairs.test)}
     _refuse_training_utterances(task, {ids[row] for row in train}, in_trials)
     return LabelledTrials(
         rows=rows,
         problems=(FitSplit(train, None, test),),
         clusters=None,
         seconds=embeddings.seconds,
-        rates={"missing": rows.missing},
+        rates={"missing": rows.missing} | compute_trial_rates(listed, pairs, embeddings.digests),
         trials=trials,
         embeddings=embeddings,
         ids=ids,

@@ -97,6 +97,6 @@ class Pairs:
 
 def _read_text(sidecar: Sidecar, key: str, where: str) -> str | None:
     value = sidecar.get(key)
-    if value is not None and (not isinstance(value, str) or not value):
-        raise DataError(f"attribute {key!r}", got=repr(value), expected="a text", where=where)
+    if value is not None and (not isinstance(value, str) or not value or value != value.strip()):
+        raise DataError(f"attribute {key!r}", got=repr(value), expected="a text without space around it", where=where)
     return value

@@ -9,7 +9,7 @@ from __future__ import annotations
 import io
 import zipfile
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import islice, repeat
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -44,6 +44,7 @@ class TrialList:
     enrol: NDArray[np.int32]  # [n] indices into the utterance ids that the list was read with
     test: NDArray[np.int32]  # [n]
     labels: NDArray[np.uint8] | None  # [n] 1 for a target; None for a list without labels
+    repeated: int = 0  # trials whose pair occurred before, in either order
 
     def __len__(self) -> int:
         return len(self.enrol)
@@ -56,12 +57,12 @@ def read_trial_list(path: Path, ids: Sequence[str], form: Form, *, repeats: bool
         path: The list.
         ids: Utterances that have an embedding.
         form: Order of the columns.
-        repeats: Allow a pair to occur more than once.
+        repeats: Allow a pair to occur more than once, with one label.
 
     Raises:
         DataError: A line (which the error names) has other columns, an unknown label, an utterance that is not among
-            ``ids``, an utterance paired with itself or, unless ``repeats``, a pair that occurred before, in either
-            order; or ``ids`` are not unique, the file cannot be read or it has no trials.
+            ``ids``, an utterance paired with itself, a pair that occurred before, in either order, with another label
+            or, unless ``repeats``, with any; or ``ids`` are not unique, the file cannot be read or it has no trials.
     """
     indices = {name: index for index, name in enumerate(ids)}
     if len(indices) < len(ids):
@@ -76,29 +77,52 @@ def read_trial_list(path: Path, ids: Sequence[str], form: Form, *, repeats: bool
         raise DataError("no trials", got="0 lines", expected="at least 1", where=path)
     enrol, test, labels = (np.concatenate(columns) for columns in zip(*blocks, strict=True))
     trials = TrialList(enrol, test, None if form == "unlabelled" else labels)
-    check_pairs(trials, ids, path, repeats=repeats)
-    return trials
+    return replace(trials, repeated=count_repeated_pairs(trials, ids, path, repeats=repeats))
 
 
-def check_pairs(trials: TrialList, ids: Sequence[str], where: object, *, repeats: bool = False) -> None:
-    """Raise DataError, naming the line, for an utterance against itself or, unless ``repeats``, a repeated pair."""
+def count_repeated_pairs(trials: TrialList, ids: Sequence[str], where: object, *, repeats: bool = False) -> int:
+    """Return the number of trials whose pair occurred before, in either order.
+
+    Raises:
+        DataError: An utterance is paired with itself, or a pair has two labels or, unless ``repeats``, occurs twice;
+            the error names the line.
+    """
     to_itself = np.flatnonzero(trials.enrol == trials.test)
     if to_itself.size:
         got, line = ids[trials.enrol[to_itself[0]]], to_itself[0] + 1
         raise DataError(
             "an utterance against itself", got=got, expected="two utterances", where=_name_line(where, line)
         )
-    if repeats:
-        return
     low, high = np.minimum(trials.enrol, trials.test), np.maximum(trials.enrol, trials.test)
     pairs = low.astype(np.int64) * len(ids) + high
-    if (np.diff(np.sort(pairs)) > 0).all():
-        return
+    ordered = np.sort(pairs)
+    repeated = int(np.count_nonzero(np.diff(ordered) == 0))
+    del ordered
+    if repeated:
+        _refuse_repeated_pairs(trials, pairs, ids, where, repeats)
+    return repeated
+
+
+def _refuse_repeated_pairs(
+    trials: TrialList, pairs: NDArray[np.int64], ids: Sequence[str], where: object, repeats: bool
+) -> None:
+    """Raise DataError for the first pair that has two labels or, unless ``repeats``, that occurs twice."""
     order = np.argsort(pairs, kind="stable")
-    again = order[1:][np.diff(pairs[order]) == 0].min()
-    first = np.flatnonzero(pairs == pairs[again])[0]
-    got = f"{ids[trials.enrol[again]]} and {ids[trials.test[again]]} as in line {first + 1}"
-    raise DataError("a pair twice", got=got, expected="each pair once", where=_name_line(where, again + 1))
+    is_repeated = np.diff(pairs[order]) == 0
+    if trials.labels is not None:
+        differs = is_repeated & (np.diff(trials.labels[order].astype(np.int8)) != 0)
+        if differs.any():
+            again, words = order[1:][differs].min(), ("non-target", "target")
+            first = np.flatnonzero((pairs == pairs[again]) & (trials.labels != trials.labels[again]))[0]
+            names = f"{ids[trials.enrol[again]]} and {ids[trials.test[again]]}"
+            labels = [words[trials.labels[place]] for place in (again, first)]
+            got = f"{names} as {labels[0]}, as {labels[1]} in line {first + 1}"
+            raise DataError("a pair with two labels", got=got, expected="one label", where=_name_line(where, again + 1))
+    if not repeats:
+        again = order[1:][is_repeated].min()
+        first = np.flatnonzero(pairs == pairs[again])[0]
+        got = f"{ids[trials.enrol[again]]} and {ids[trials.test[again]]} as in line {first + 1}"
+        raise DataError("a pair twice", got=got, expected="each pair once", where=_name_line(where, again + 1))
 
 
 def format_trial_list(trials: TrialList, ids: Sequence[str], form: Form) -> Iterator[str]:

@@ -104,9 +104,31 @@ def test_lines_that_only_add_up_are_no_trials(tmp_path):
 def test_repeats_may_be_allowed(tmp_path):
     path = tmp_path / "list"
     path.write_text("1 id1/a.wav id1/b.wav\n1 id1/b.wav id1/a.wav\n1 id1/a.wav id1/b.wav\n")
-    assert len(read_trial_list(path, IDS, "label first", repeats=True)) == 3
+    found = read_trial_list(path, IDS, "label first", repeats=True)
+    assert len(found) == 3
+    assert found.repeated == 2
     with pytest.raises(DataError, match=r"a pair twice.*as in line 1.*line 2"):
         read_trial_list(path, IDS, "label first")
+
+
+@pytest.mark.parametrize("repeats", [True, False])
+@pytest.mark.parametrize(
+    ("form", "lines", "place"),
+    [
+        ("label first", ["1 id1/a.wav id1/b.wav", "0 id1/a.wav id1/b.wav"], "as target in line 1.*line 2"),
+        ("label first", ["0 id1/a.wav id1/b.wav", "1 id1/b.wav id1/a.wav"], "as non-target in line 1.*line 2"),
+        ("label last", ["id1/a.wav id1/b.wav tgt", "id1/a.wav id2/c.wav imp", "id1/b.wav id1/a.wav imp"], "line 3"),
+        ("label last", ["id1/a.wav id1/b.wav 1", "id1/a.wav id1/b.wav nontarget"], "as target in line 1.*line 2"),
+        ("label first", ["1 id1/a.wav id1/b.wav", "1 id1/a.wav id1/b.wav", "0 id1/a.wav id1/b.wav"], "line 3"),
+    ],
+)
+def test_a_pair_has_one_label(tmp_path, form, lines, place, repeats):
+    path = tmp_path / "list"
+    path.write_text("\n".join(["1 id2/c.wav ä/d.wav"[: 0 if form == "label last" else None], *lines]).lstrip("\n"))
+    shift = int(form == "label first")
+    place = "".join(str(int(c) + shift) if c.isdigit() else c for c in place)
+    with pytest.raises(DataError, match=f"a pair with two labels.*{place}"):
+        read_trial_list(path, IDS, form, repeats=repeats)
 
 
 def test_unreadable_lists(tmp_path):

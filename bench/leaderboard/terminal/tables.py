@@ -12,6 +12,7 @@ from bench.evaluation.layer_curve import CHOSEN
 from bench.leaderboard.terminal.cells import make_table, make_text, render_parts
 from bench.metrics.detection import is_cost_implausible
 from bench.types import WIDE
+from bench.types.rates import FLAGGED
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
@@ -197,7 +198,7 @@ def build_score_table(board: Leaderboard) -> Table:
 
 def list_flags(score: Score, trained_on: Iterable[str] = ()) -> list[str]:
     """List what a reader must know before comparing a row; ``trained_on`` names the encoder's training datasets."""
-    lost = sum(rate for name, rate in score.rates.items() if name != WIDE)
+    lost = sum(rate for name, rate in score.rates.items() if name != WIDE and name not in FLAGGED)
     layer = score.secondary.get(CHOSEN, 0)
     notes = {
         "uncertified": not score.certified,
@@ -209,6 +210,8 @@ def list_flags(score: Score, trained_on: Iterable[str] = ()) -> list[str]:
         f"{lost:.1%} lost": lost > 0,
         f"layer {layer:g}": CHOSEN in score.secondary,
     }
+    named = {name: score.rates[name] for name in FLAGGED if score.rates.get(name, 0) > 0}
+    notes |= {f"{rate:.1%} {name}" if rate >= 0.001 else f"below 0.1% {name}": True for name, rate in named.items()}
     return [note for note, holds in notes.items() if holds]
 
 
