@@ -15,6 +15,7 @@ import numpy as np
 from bench.datasets.dataset import Dataset
 from bench.evaluation.inputs import collect_embeddings
 from bench.evaluation.labelled import LabelledTask
+from bench.evaluation.leakage import compute_leak_rate
 from bench.evaluation.scores import Evaluation, build_score, concat_folds, run_probe
 from bench.extraction.batched_chunk import Progress
 from bench.extraction.engine.local import LoadedEncoder
@@ -57,8 +58,9 @@ def embed_captions(
     clusters = rows.read_clusters()
     if clusters is None:
         clusters = np.arange(len(captions))
-    rates = {"missing": rows.missing}
-    return LabelledCaptions(rows, rows.build_fit_splits(), clusters, embeddings.seconds, rates, embeddings, captions)
+    splits = rows.build_fit_splits()
+    rates = {"missing": rows.missing} | compute_leak_rate(rows, splits)
+    return LabelledCaptions(rows, splits, clusters, embeddings.seconds, rates, embeddings, captions)
 
 
 def evaluate_captions(

@@ -7,8 +7,10 @@ from dataclasses import dataclass
 import numpy as np
 
 from bench.datasets.dataset import Dataset
+from bench.evaluation.class_checks import check_classes, compute_contradiction_rate
 from bench.evaluation.inputs import collect_embeddings
 from bench.evaluation.labelled import LabelledTask, collect_answers
+from bench.evaluation.leakage import compute_leak_rate
 from bench.evaluation.scores import Evaluation, build_score, run_probe
 from bench.extraction.batched_chunk import Progress
 from bench.extraction.engine.local import LoadedEncoder
@@ -29,15 +31,17 @@ def embed_clips(
     """Return the embeddings, targets and fits of a task.
 
     Raises:
-        DataError: If labels are missing, unknown or too few.
+        DataError: If labels are missing, unknown, or all the same in training or test.
     """
     embeddings, rows = collect_embeddings(task, data, loaded, settings, progress)
     targets = task.target.stack(rows.read_labels(task.target))
     clusters = rows.read_clusters()
     if clusters is None:
         clusters = rows.group_crops_by_clip()
-    rates = {"missing": rows.missing}
-    return LabelledClips(rows, rows.build_fit_splits(), clusters, embeddings.seconds, rates, embeddings, targets)
+    splits = rows.build_fit_splits()
+    rates = {"missing": rows.missing} | check_classes(task, targets, splits) | compute_leak_rate(rows, splits)
+    rates |= compute_contradiction_rate(rows.digests, targets)
+    return LabelledClips(rows, splits, clusters, embeddings.seconds, rates, embeddings, targets)
 
 
 def evaluate_clips(labelled: LabelledClips, loaded: LoadedEncoder, probe: Probe, settings: Settings) -> Evaluation:

@@ -14,8 +14,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from bench.datasets.dataset import Dataset
+from bench.evaluation.class_checks import check_event_classes
 from bench.evaluation.inputs import FramedClips, TaskRows, collect_frames
 from bench.evaluation.labelled import LabelledTask
+from bench.evaluation.leakage import compute_leak_rate
 from bench.evaluation.scores import Evaluation, build_score, concat_folds, list_held_out_rows, run_probe
 from bench.extraction.batched_chunk import Progress
 from bench.extraction.engine.local import LoadedEncoder
@@ -55,7 +57,17 @@ def embed_events(
         targets, rates["events left out"] = _build_xares_targets(clips, rows, splits, hop_in_ms)
     else:
         targets, rates["late events"] = _build_strict_targets(clips, rows)
-    return LabelledEvents(rows, splits, None, clips.seconds, rates | dict(clips.wide), clips.frames, targets)
+    rates |= dict(clips.wide) | compute_leak_rate(rows, splits)
+    rates |= check_event_classes(task, _list_classes(targets.events, task.target.n_classes), splits)
+    return LabelledEvents(rows, splits, None, clips.seconds, rates, clips.frames, targets)
+
+
+def _list_classes(events: Sequence[Sequence[Any] | NDArray[Any]], n_classes: int) -> NDArray[np.uint8]:
+    """Return the classes that sound in each clip, k-hot [N, C]; an event is onset, offset and class."""
+    stacked = np.zeros((len(events), n_classes), dtype=np.uint8)
+    for clip, of_clip in enumerate(events):
+        stacked[clip, [int(event[2]) for event in of_clip]] = 1
+    return stacked
 
 
 def _build_strict_targets(clips: FramedClips, rows: TaskRows) -> tuple[EventTargets, float]:

@@ -39,6 +39,7 @@ class TaskRows:
     by_split: SplitRows
     keys: tuple[str, ...]
     sidecars: tuple[Sidecar, ...]
+    digests: tuple[str, ...] = ()  # of the decoded samples of the clips
 
     @property
     def missing(self) -> float:
@@ -56,6 +57,12 @@ class TaskRows:
             read(sidecar, f"{self.task.name}/{split_of[row]}:{key}")
             for row, (key, sidecar) in enumerate(zip(self.keys, self.sidecars, strict=True))
         ]
+
+    def list_clip_digests(self, rows: NDArray[np.int64]) -> list[str]:
+        """Return the digest of the audio of each clip that the rows are of, once for each clip."""
+        if not get_rules(self.task.protocol).repeats_clips:
+            return [self.digests[row] for row in rows.tolist()]
+        return list({parse_clip_key(self.keys[row]): self.digests[row] for row in rows.tolist()}.values())
 
     def read_clusters(self) -> NDArray[np.int64] | None:
         """Return which rows are resampled together, [N]; see ``read_clusters``."""
@@ -108,7 +115,7 @@ def collect_embeddings(
         check_complete(task, data, name, _count_clips(task, data, name, parts[name].keys), settings.suite)
     embeddings = concat_embeddings(list(parts.values()))
     rows = _assign_rows({name: len(part.keys) for name, part in parts.items()})
-    return embeddings, TaskRows(task, data, rows, embeddings.keys, embeddings.sidecars)
+    return embeddings, TaskRows(task, data, rows, embeddings.keys, embeddings.sidecars, embeddings.digests)
 
 
 def collect_frames(
@@ -138,7 +145,8 @@ def collect_frames(
     )
     keys = [part.keys[index] for part, index in clips]
     sidecars = [part.sidecars[index] for part, index in clips]
-    return framed, TaskRows(task, data, _assign_rows(sizes), tuple(keys), tuple(sidecars))
+    digests = [part.digests[index] for part, index in clips]
+    return framed, TaskRows(task, data, _assign_rows(sizes), tuple(keys), tuple(sidecars), tuple(digests))
 
 
 def _compute_wide_rate(frames: Sequence[NDArray[np.floating[Any]]]) -> dict[str, float]:

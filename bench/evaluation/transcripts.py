@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 from bench.datasets.dataset import Dataset
 from bench.evaluation.inputs import collect_frames
 from bench.evaluation.labelled import LabelledTask, collect_answers
+from bench.evaluation.leakage import compute_leak_rate
 from bench.evaluation.scores import Evaluation, build_score, run_probe
 from bench.extraction.batched_chunk import Progress
 from bench.extraction.engine.local import LoadedEncoder
@@ -54,7 +55,7 @@ def embed_transcripts(
     clips, rows = collect_frames(task, data, loaded, settings, progress)
     targets = TranscriptTargets(task.target.stack(rows.read_labels(task.target)), task.metric.compute)
     splits, clusters = rows.build_fit_splits(), rows.read_clusters()
-    rates = {"missing": rows.missing, **clips.wide}
+    rates = {"missing": rows.missing, **clips.wide, **compute_leak_rate(rows, splits)}
     return LabelledTranscripts(rows, splits, clusters, clips.seconds, rates, clips.frames, targets)
 
 

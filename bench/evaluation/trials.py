@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 from bench.datasets.dataset import Dataset
 from bench.evaluation.inputs import collect_embeddings
 from bench.evaluation.labelled import LabelledTask
+from bench.evaluation.leakage import compute_leak_rate
 from bench.evaluation.scores import Evaluation, build_score, concat_folds
 from bench.extraction.batched_chunk import Progress
 from bench.extraction.engine.local import LoadedEncoder
@@ -71,14 +72,17 @@ def embed_trials(
     pairs = _build_pairs(listed, test, utterances)
     if listed.labels is not None:
         check_trial_labels(listed.labels, pairs, utterances, ids, trials, data.trials)
+    problems = (FitSplit(train, None, test),)
     in_trials = {ids[row] for row in np.union1d(pairs.enrol, pairs.test)}
     _refuse_training_utterances(task, {ids[row] for row in train}, in_trials)
     return LabelledTrials(
         rows=rows,
-        problems=(FitSplit(train, None, test),),
+        problems=problems,
         clusters=None,
         seconds=embeddings.seconds,
-        rates={"missing": rows.missing} | compute_trial_rates(listed, pairs, embeddings.digests),
+        rates={"missing": rows.missing}
+        | compute_leak_rate(rows, problems)
+        | compute_trial_rates(listed, pairs, embeddings.digests),
         trials=trials,
         embeddings=embeddings,
         ids=ids,

@@ -36,6 +36,7 @@ def build_board(
     encoders: Sequence[Mapping[str, Any]],
     tasks: Sequence[Task],
     private: bool = False,
+    leakage: Sequence[Mapping[str, Any]] = (),
 ) -> Leaderboard:
     """Put rows in a fixed order and summarise them.
 
@@ -69,6 +70,7 @@ def build_board(
         failures=tuple(sorted(failures, key=lambda failure: (*get_row_key(failure), failure.error))),
         summaries=tuple(summaries),
         encoders=tuple(sorted(encoders, key=lambda encoder: str(encoder["name"]))),
+        leakage=tuple(leakage),
     )
 
 

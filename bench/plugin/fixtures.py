@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Callable
 from dataclasses import asdict
 from pathlib import Path
@@ -9,6 +10,7 @@ from typing import Any
 
 import pytest
 
+from bench.evaluation.leakage import write_audio
 from bench.leaderboard.files import predictions
 from bench.plugin import gating, speed
 from bench.plugin.collection import PLAN, RUN_FOLDER
@@ -35,7 +37,7 @@ class Bench:
     def __init__(self, plan: Plan, folder: Path, request: pytest.FixtureRequest) -> None:
         self.folder = folder
         self.request = request
-        self.session = Session(plan.settings, Progress(request.config))
+        self.session = Session(plan.settings, Progress(request.config), functools.partial(write_audio, folder))
         self.record: Callable[[str, object], None] = lambda name, value: None
 
     def score(self, case: Case) -> Score:

@@ -17,6 +17,7 @@ from typing import Any
 import pytest
 
 from bench.discovery import bundled, environment
+from bench.evaluation.leakage import clear_audio, read_audio
 from bench.leaderboard.files import published_tables
 from bench.leaderboard.files.sources import Source
 from bench.leaderboard.page import document as report
@@ -109,6 +110,8 @@ def pytest_configure(config: pytest.Config) -> None:
         return
     config.stash[REPORTER] = Reporter(plan, config.stash[RUN_FOLDER], datetime.now(UTC))
     config.pluginmanager.register(_Hooks(config), "otoscope-reporter")
+    if not _is_dry_run(config):
+        clear_audio(config.stash[RUN_FOLDER])
 
 
 @pytest.hookimpl(wrapper=True)
@@ -217,7 +220,9 @@ def _write_run(reporter: Reporter, config: pytest.Config) -> None:
         reporter.verdicts, late = gating.finish_gate(config, reporter.scores, reporter.verdicts)
         for protocol, rows in late.items():
             failures[protocol] += rows
-    boards = build_boards(reporter.plan, reporter.scores, failures, reporter.encoders.values())
+    boards = build_boards(
+        reporter.plan, reporter.scores, failures, reporter.encoders.values(), read_audio(reporter.folder)
+    )
     with _lock(reporter.folder):
         write_boards(reporter.folder, boards)
         with write_atomically(reporter.folder / "run.json") as temporary:

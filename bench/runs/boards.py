@@ -6,6 +6,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from bench.evaluation.leakage import TaskAudio, compare_audio
 from bench.leaderboard import summaries
 from bench.leaderboard.files import board_json
 from bench.runs.plan import Plan
@@ -17,9 +18,10 @@ def build_boards(
     scores: Sequence[Score],
     failures: Mapping[str, Sequence[Failure]],
     encoders: Iterable[Mapping[str, Any]],
+    audio: Iterable[TaskAudio] = (),
 ) -> dict[str, Leaderboard]:
-    """Return the leaderboards of a run by protocol; ``failures`` are by protocol, too."""
-    rows = list(encoders)
+    """Return the leaderboards of a run by protocol, of ``failures`` by protocol and the ``audio`` of its tasks."""
+    rows, all_audio = list(encoders), list(audio)
     return {
         protocol: summaries.build_board(
             suite=plan.settings.suite,
@@ -28,6 +30,7 @@ def build_boards(
             failures=failures.get(protocol, ()),
             encoders=rows,
             tasks=[task for task in plan.suite if task.protocol == protocol],
+            leakage=compare_audio(own for own in all_audio if own.protocol == protocol),
         )
         for protocol in plan.protocols
     }

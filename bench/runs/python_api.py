@@ -10,6 +10,7 @@ from typing import Any
 
 from bench.discovery import bundled
 from bench.discovery.environment import get_cache_folder
+from bench.evaluation.leakage import TaskAudio
 from bench.leaderboard.files import sources
 from bench.loading.adapt import adapt
 from bench.loading.layers import select_layer
@@ -157,7 +158,8 @@ def _check_choices(**options: tuple[str | None, Sequence[str]]) -> None:
 
 
 def _run_cases(plan: Plan, cases: Sequence[Case]) -> Run:
-    session = Session(plan.settings)
+    audio: dict[tuple[str, str], TaskAudio] = {}
+    session = Session(plan.settings, keep_audio=lambda own: audio.update({(own.task, own.protocol): own}))
     scores: list[Score] = []
     failures: dict[str, list[Failure]] = {protocol: [] for protocol in plan.protocols}
     answers: AnswersByFile = {}
@@ -174,7 +176,7 @@ def _run_cases(plan: Plan, cases: Sequence[Case]) -> Run:
                 continue
             scores.append(evaluation.score)
             answers[evaluation.score.protocol, evaluation.score.predictions] = evaluation.answers
-    boards = build_boards(plan, scores, failures, encoders)
+    boards = build_boards(plan, scores, failures, encoders, audio.values())
     return Run(boards, lambda row: answers[row.protocol, row.predictions], plan, session)
 
 

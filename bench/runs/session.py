@@ -10,6 +10,7 @@ from dataclasses import asdict
 from typing import Any, Protocol, TypeVar
 
 from bench.datasets.dataset import Dataset, prepare_dataset
+from bench.evaluation.leakage import TaskAudio, list_audio
 from bench.evaluation.pipelines import EmbeddedTask, choose_pipeline
 from bench.evaluation.scores import Evaluation
 from bench.extraction.engine.local import LoadedEncoder
@@ -65,9 +66,16 @@ class LruCache:
 class Session:
     """Computes scores and speeds under the same settings, and keeps what the next case needs again."""
 
-    def __init__(self, settings: Settings, progress: Progress | None = None) -> None:
+    def __init__(
+        self,
+        settings: Settings,
+        progress: Progress | None = None,
+        keep_audio: Callable[[TaskAudio], None] = lambda audio: None,
+    ) -> None:
+        """Begin a session; ``keep_audio`` is called with the digests of a task's audio once it is embedded."""
         self.settings = settings
         self.progress = progress or NoProgress()
+        self._keep_audio = keep_audio
         self._encoders = LruCache(4)
         self._datasets = LruCache(64)
         self._embedded = LruCache(2)
@@ -107,7 +115,9 @@ class Session:
         def make() -> EmbeddedTask:
             data = self.prepare_dataset(task)
             with self.progress.show_encoding(f"{task.name} with {loaded.name}", data) as count:
-                return choose_pipeline(task).embed(task, data, loaded, self.settings, count)
+                embedded = choose_pipeline(task).embed(task, data, loaded, self.settings, count)
+            self._keep_audio(list_audio(embedded.labelled.rows))
+            return embedded
 
         return self._embedded.get((task.name, task.protocol, loaded.name), make)
 

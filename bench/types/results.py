@@ -77,3 +77,4 @@ class Leaderboard:
     failures: tuple[Failure, ...]
     summaries: tuple[Mapping[str, Any], ...]
     encoders: tuple[Mapping[str, Any], ...]
+    leakage: tuple[Mapping[str, Any], ...] = ()  # pairs of splits that share audio; see ``bench.evaluation.leakage``

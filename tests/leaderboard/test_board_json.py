@@ -242,7 +242,7 @@ def test_schema_is_a_schema_and_lists_every_field():
     documented = (ROOT / "docs" / "leaderboard-schema.md").read_text()
     for part in (SCHEMA, *SCHEMA["$defs"].values()):
         assert part["additionalProperties"] is False
-        assert sorted(part["required"]) == sorted(part["properties"])
+        assert sorted(part["required"]) == sorted(part["properties"].keys() - {"leakage"})  # older boards lack it
         for field, definition in part["properties"].items():
             assert f"| `{field}` |" in documented
             assert definition["description"] in documented

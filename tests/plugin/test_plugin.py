@@ -76,6 +76,7 @@ def test_a_run_leaves_its_files_and_its_table(bench: Run, pytester: pytest.Pytes
     folder = pytester.path / "results" / "run"
     assert sorted(path.name for path in folder.iterdir()) == [
         "benchmark.json",
+        "digests",
         "leaderboard.json",
         "predictions",
         "report.html",

@@ -40,6 +40,7 @@ def to_json(board: Leaderboard) -> str:
             for summary in board.summaries
         ],
         "encoders": [to_plain(encoder, f"encoder {encoder.get('name')}") for encoder in board.encoders],
+        "leakage": [to_plain(pair, f"leakage of {pair.get('task')}") for pair in board.leakage],
     }
     _validate(document, "the leaderboard to be written")
     return json.dumps(document, sort_keys=True, indent=2, allow_nan=False, ensure_ascii=False) + "\n"
@@ -76,6 +77,7 @@ def from_json(text: str, where: object = "leaderboard") -> Leaderboard:
         failures=tuple(Failure(**row) for row in document["failures"]),
         summaries=tuple(document["summaries"]),
         encoders=tuple(document["encoders"]),
+        leakage=tuple(document.get("leakage", ())),
     )
     check_rows(board, where)
     return board

@@ -45,6 +45,9 @@ def merge_boards(sources: Sequence[Source]) -> Leaderboard:
     rows: dict[RowKey, Score] = _collect_distinct(
         "row", [((s.task, s.encoder, s.probe), s, source) for source in sources for s in source.board.scores]
     )
+    leakage = _collect_distinct(
+        "leakage", [(_get_pair(pair), pair, source) for source in sources for pair in source.board.leakage]
+    )
     failures = {failure for board in boards for failure in board.failures if _get_row_key(failure) not in rows}
     return Leaderboard(
         schema=SCHEMA,
@@ -54,6 +57,7 @@ def merge_boards(sources: Sequence[Source]) -> Leaderboard:
         failures=tuple(sorted(failures, key=lambda failure: (*_get_row_key(failure), failure.error))),
         summaries=tuple(_merge_summaries(sources, rows, sorted(encoders))),
         encoders=tuple(encoders[name] for name in sorted(encoders)),
+        leakage=tuple(leakage[pair] for pair in sorted(leakage)),
     )
 
 
@@ -147,6 +151,10 @@ def _merge_summaries(
                             whole["domains"][domain] = value
             found.append(whole)
     return found
+
+
+def _get_pair(pair: Mapping[str, Any]) -> tuple[str, ...]:
+    return tuple(str(pair[name]) for name in ("task", "split", "other_task", "other_split"))
 
 
 def _get_row_key(row: Score | Failure) -> RowKey:

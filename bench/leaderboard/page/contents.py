@@ -88,6 +88,7 @@ def _build_board(source: Source, label: str, room: int, read: PredictionReader) 
             [number[own.task], place[own.encoder], own.probe, own.error[:MOST_ERROR]] for own in board.failures
         ],
         "summaries": [{**own, "encoder": place[own["encoder"]]} for own in board.summaries],
+        "leakage": [dict(pair) for pair in board.leakage],
         "run": _read_run(source),
     }
     found: dict[str, Any] = _round_numbers(whole)

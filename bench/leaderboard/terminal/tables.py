@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from bench.types import Failure, Leaderboard, Score
 
 MOST_NAMES = 8  # of missing tasks in a line
+MOST_PAIRS = 20  # of splits that share audio, in a table
 
 
 def render_board(board: Leaderboard, *, width: int = 120, colour: bool = False) -> str:
@@ -42,7 +43,23 @@ def render_board(board: Leaderboard, *, width: int = 120, colour: bool = False) 
             *(_describe_missing(summary) for summary in shown if summary["missing"]),
             "",
         ]
+    if board.leakage:
+        parts += [
+            make_text("equal audio in two splits:", "yellow"),
+            build_leakage_table(board.leakage[:MOST_PAIRS]),
+            *([make_text(f"and {len(board.leakage) - MOST_PAIRS} more pairs")] if board.leakage[MOST_PAIRS:] else []),
+            "",
+        ]
     return render_parts(parts, width, colour)
+
+
+def build_leakage_table(leakage: Sequence[Mapping[str, Any]]) -> Table:
+    """One row per pair of splits: how many clips of the first have audio that the second has, too."""
+    table = make_table("task", "=split", "also in", "=split", ">clips", ">share")
+    for pair in leakage:
+        names = (pair["task"], pair["split"], pair["other_task"], pair["other_split"])
+        table.add_row(*map(make_text, names), make_text(pair["clips"]), make_text(f"{pair['share']:.1%}"))
+    return table
 
 
 def _describe_failure(failure: Failure) -> str:

@@ -1,4 +1,4 @@
-// Who the encoders are: source, contract and the whole certificate of each; and the run they were scored in.
+// Who the encoders are: source, contract and certificate of each; audio that splits share; and the run.
 
 function drawEncoders() {
   replaced("encoder-list", model.order.map((index) => {
@@ -20,6 +20,14 @@ function drawEncoders() {
     });
     return details;
   }));
+}
+
+function drawLeakage() {
+  const columns = [["Task"], ["Split"], ["Also in"], ["Split"], ["Clips", true], ["Share", true]];
+  const rows = model.leakage.map((pair) => [pair.task, pair.split, pair.other_task, pair.other_split,
+    pair.clips.toLocaleString("en"), `${(100 * pair.share).toFixed(1)}%`]);
+  replaced("leakage-body", rows.length ? plainTable("Clips of one split whose decoded audio is in another split, too", columns, rows, { id: "leaks" })
+    : note("No two splits of this run are known to share audio."));
 }
 
 function drawRun() {

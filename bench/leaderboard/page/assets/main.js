@@ -29,6 +29,7 @@ function drawAll() {
   drawSpeed();
   drawTask();
   drawEncoders();
+  drawLeakage();
   drawRun();
 }
 
