@@ -6,33 +6,85 @@ and is part of every embedding's address, so a change here re-encodes.
 
 from __future__ import annotations
 
-import contextlib
 import hashlib
-import io
 import math
-import os
-from collections.abc import Iterator
 from typing import NamedTuple
 
 import numpy as np
-import soundfile
 import soxr
 from numpy.typing import NDArray
 
-from bench.audio import miniaudio_decode
-from bench.types import DataError
+from bench.audio import flac_headers, limits, miniaudio_decode
+from bench.audio.judge import decode_part, split_parts
+from bench.audio.libsndfile_decode import decode_with_libsndfile
+from bench.audio.part import Sound
+from bench.types import BEYOND_SCALE, BROKEN_FRAMES, CANCELLED, SECOND_DECODER, DataError
 
-UNKNOWN_IN_BYTES = 0x7FFF0000  # lengths from here on mean a pipe: sox writes 0x7FFFF000 or so, ffmpeg 0xFFFFFFFF
-RECIPE = "soundfile, mean over channels, soxr HQ"
+RECIPE = "soundfile or miniaudio, all streams to their promised end, mean over channels, soxr HQ"
+CANCELLED_BELOW = 0.1
+
+__all__ = [
+    "RECIPE",
+    "DecodedFile",
+    "ResampledClip",
+    "compute_digest",
+    "decode_channels",
+    "decode_file",
+    "decode_mono",
+    "decode_resampled",
+    "decode_with_libsndfile",
+    "list_crops",
+    "mix_to_mono",
+    "resample",
+]
+
+
+class DecodedFile(NamedTuple):
+    """The samples of a sound file, and what to know of them."""
+
+    audio: NDArray[np.float32]  # [N, channels]
+    sampling_rate: int  # Hz
+    notes: tuple[str, ...] = ()  # of ``bench.types.DECODING_NOTES``
+
+
+class ResampledClip(NamedTuple):
+    """A decoded clip at an encoder's rate, and what is known of it from before it was resampled."""
+
+    audio: NDArray[np.float32]  # [N] mono
+    seconds: float
+    digest: str  # see ``compute_digest``
+    notes: tuple[str, ...] = ()  # of ``bench.types.DECODING_NOTES``
+
+
+def decode_file(data: bytes, *, where: str) -> DecodedFile:
+    """Decode the bytes of a sound file, with notes on it. The streams of a chain and joined files follow one another.
+
+    Raises DataError when the bytes do not decode, hold another number of samples than their headers promise, none at
+    all, a value that is not finite or far beyond full scale, more audio than an hour, or have an absurd sampling rate.
+    """
+    quick = miniaudio_decode.read_quickly(data) if data[:4] == flac_headers.MAGIC else None
+    sounds = [Sound(*quick)] if quick is not None else [decode_part(part, where) for part in split_parts(data, where)]
+    audio, rate = sounds[0].audio, sounds[0].sampling_rate
+    if len(sounds) > 1:
+        kinds = {(sound.sampling_rate, sound.audio.shape[1]) for sound in sounds}
+        if len(kinds) > 1:
+            got = " and ".join(f"{channels} channels at {rate} Hz" for rate, channels in sorted(kinds))
+            raise DataError("streams of a clip differ", got=got, expected="equal ones", where=where)
+        limits.check_size(sum(len(sound.audio) for sound in sounds), audio.shape[1], rate, where)
+        audio = np.concatenate([sound.audio for sound in sounds])
+    limits.check_size(len(audio), audio.shape[1], rate, where)
+    peak = _measure_peak(audio, where)
+    notes = {
+        SECOND_DECODER: any(sound.by_second for sound in sounds),
+        BROKEN_FRAMES: any(sound.is_broken for sound in sounds),
+        BEYOND_SCALE: peak > 1 and any(sound.is_float for sound in sounds),
+        CANCELLED: audio.shape[1] > 1 and _cancels(audio, peak),
+    }
+    return DecodedFile(audio, rate, tuple(note for note, holds in notes.items() if holds))
 
 
 def decode_mono(data: bytes, *, where: str) -> tuple[NDArray[np.float32], int]:
-    """Decode wav, flac, ogg, opus or mp3 bytes to (mono samples [N], sampling rate in Hz).
-
-    Raises as ``decode_channels``, and for a WAV file that holds fewer samples than its header promises.
-    """
-    if data[:4] == b"RIFF":
-        _check_length(data, where)
+    """Decode the bytes of a sound file to (mono samples [N], sampling rate in Hz). Raises as ``decode_file``."""
     audio, sampling_rate = decode_channels(data, where=where)
     return mix_to_mono(audio), sampling_rate
 
@@ -43,18 +95,12 @@ def mix_to_mono(audio: NDArray[np.float32]) -> NDArray[np.float32]:
     return np.ascontiguousarray(mono)
 
 
-class ResampledClip(NamedTuple):
-    """A decoded clip at an encoder's rate, and what is known of it from before it was resampled."""
-
-    audio: NDArray[np.float32]  # [N] mono
-    seconds: float
-    digest: str  # see ``compute_digest``
-
-
 def decode_resampled(data: bytes, wanted: int, *, where: str) -> ResampledClip:
-    """Decode the bytes of an audio file to mono audio at ``wanted`` Hz. Raises as ``decode_mono``."""
-    audio, native = decode_mono(data, where=where)
-    return ResampledClip(resample(audio, native, wanted), len(audio) / native, compute_digest(audio, native))
+    """Decode the bytes of a sound file to mono audio at ``wanted`` Hz. Raises as ``decode_file``."""
+    decoded = decode_file(data, where=where)
+    audio, native = mix_to_mono(decoded.audio), decoded.sampling_rate
+    digest = compute_digest(audio, native)
+    return ResampledClip(resample(audio, native, wanted), len(audio) / native, digest, decoded.notes)
 
 
 def compute_digest(audio: NDArray[np.float32], sampling_rate: int) -> str:
@@ -69,76 +115,27 @@ def compute_digest(audio: NDArray[np.float32], sampling_rate: int) -> str:
 
 
 def decode_channels(data: bytes, *, where: str) -> tuple[NDArray[np.float32], int]:
-    """Decode wav, flac, ogg, opus or mp3 bytes to (samples [N, channels], sampling rate in Hz).
+    """Decode the bytes of a sound file to (samples [N, channels], sampling rate in Hz). Raises as ``decode_file``."""
+    return decode_file(data, where=where)[:2]
 
-    Raises DataError when the bytes do not decode, hold fewer samples than their header promises (but for WAV), none at
-    all, or a value that is not finite.
-    """
-    audio, sampling_rate = miniaudio_decode.decode_with_miniaudio(data) or decode_with_libsndfile(data, where)
+
+def _measure_peak(audio: NDArray[np.float32], where: str) -> float:
+    """Return the largest amplitude. Raises DataError for one that is not finite, or of integers."""
+    peak = float(max(audio.max(), -audio.min()))
+    if peak <= limits.LARGEST_PEAK:
+        return peak
     if not np.isfinite(audio).all():
         sample, channel = np.argwhere(~np.isfinite(audio))[0]
         got = f"{audio[sample, channel]} at sample {sample}"
         raise DataError("clip is not finite", got=got, expected="finite", where=where)
-    return audio, sampling_rate
+    got, expected = f"a peak of {peak:.6g}", f"at most {limits.LARGEST_PEAK:g}, full scale being 1"
+    remedy = "scale it; integers written as floats are divided by their full scale, such as 32768"
+    raise DataError("clip is out of scale", got=got, expected=expected, where=where, remedy=remedy)
 
 
-def _check_length(data: bytes, where: str) -> None:
-    """Raise DataError for a WAV file cut short, which decoders read as far as it goes.
-
-    The header of one that was written to a pipe holds no length.
-    """
-    start = 12  # RIFF, size, WAVE
-    while start + 8 <= len(data):
-        name, size = data[start : start + 4], int.from_bytes(data[start + 4 : start + 8], "little")
-        start += 8
-        if name == b"data":
-            if len(data) - start < size < UNKNOWN_IN_BYTES:
-                got = f"{len(data) - start} bytes of audio"
-                raise DataError("clip is cut short", got=got, expected=f"{size}", where=where)
-            return
-        start += size + size % 2
-
-
-def decode_with_libsndfile(data: bytes, where: str) -> tuple[NDArray[np.float32], int]:
-    """Decode as ``decode_channels`` does, without the check that values are finite."""
-    try:
-        with _open_sound_file(data) as file:
-            promised, sampling_rate = file.frames, file.samplerate
-            audio = file.read(dtype="float32", always_2d=True)
-    except (
-        soundfile.LibsndfileError,
-        RuntimeError,
-        MemoryError,
-        ValueError,
-    ) as error:  # or no memory
-        got = f"{len(data)} bytes ({error})"
-        raise DataError("clip does not decode", got=got, expected="wav, flac, ogg, opus or mp3", where=where) from error
-    if len(audio) == 0:
-        raise DataError("clip is empty", got="0 samples", expected="audio", where=where)
-    if len(audio) < promised:
-        raise DataError("clip is cut short", got=f"{len(audio)} samples", expected=f"{promised}", where=where)
-    return audio, int(sampling_rate)
-
-
-@contextlib.contextmanager
-def _open_sound_file(data: bytes) -> Iterator[soundfile.SoundFile]:
-    """Open bytes as a sound file, in a memory file where the system has them.
-
-    Reading from a Python object takes the interpreter's lock again and again, and other threads wait for it.
-    """
-    if not hasattr(os, "memfd_create"):
-        with soundfile.SoundFile(io.BytesIO(data)) as file:
-            yield file
-        return
-    descriptor = os.memfd_create("clip")
-    try:
-        with open(descriptor, "wb", closefd=False) as memory:
-            memory.write(data)
-        os.lseek(descriptor, 0, os.SEEK_SET)
-        with soundfile.SoundFile(descriptor, closefd=False) as file:
-            yield file
-    finally:
-        os.close(descriptor)
+def _cancels(audio: NDArray[np.float32], peak: float) -> bool:
+    """Return whether the sum of channels is below a tenth of the loudest one, at their peaks."""
+    return peak > 0 and float(np.abs(audio.sum(axis=1)).max()) < CANCELLED_BELOW * peak
 
 
 def resample(audio: NDArray[np.float32], sampling_rate: int, wanted: int) -> NDArray[np.float32]:
