@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 from bench.audio import flac_headers, limits, miniaudio_decode
 from bench.audio.judge import decode_part, split_parts
 from bench.audio.libsndfile_decode import decode_with_libsndfile
+from bench.audio.notes import append_notes
 from bench.audio.part import Sound
 from bench.types import BEYOND_SCALE, BROKEN_FRAMES, CANCELLED, SECOND_DECODER, DataError
 
@@ -52,8 +53,7 @@ class ResampledClip(NamedTuple):
 
     audio: NDArray[np.float32]  # [N] mono
     seconds: float
-    digest: str  # see ``compute_digest``
-    notes: tuple[str, ...] = ()  # of ``bench.types.DECODING_NOTES``
+    digest: str  # see ``compute_digest``; notes may follow it
 
 
 def decode_file(data: bytes, *, where: str) -> DecodedFile:
@@ -99,8 +99,8 @@ def decode_resampled(data: bytes, wanted: int, *, where: str) -> ResampledClip:
     """Decode the bytes of a sound file to mono audio at ``wanted`` Hz. Raises as ``decode_file``."""
     decoded = decode_file(data, where=where)
     audio, native = mix_to_mono(decoded.audio), decoded.sampling_rate
-    digest = compute_digest(audio, native)
-    return ResampledClip(resample(audio, native, wanted), len(audio) / native, digest, decoded.notes)
+    digest = append_notes(compute_digest(audio, native), decoded.notes)
+    return ResampledClip(resample(audio, native, wanted), len(audio) / native, digest)
 
 
 def compute_digest(audio: NDArray[np.float32], sampling_rate: int) -> str:

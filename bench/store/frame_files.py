@@ -42,7 +42,7 @@ class Frames:
     keys: tuple[str, ...]
     seconds: NDArray[np.float64]  # [N] clip durations before resampling
     sidecars: tuple[Sidecar, ...]
-    digests: tuple[str, ...] = ()  # [N] of the decoded samples of each clip
+    digests: tuple[str, ...] = ()  # [N] of the decoded samples of each clip, with notes as in ``Embeddings``
 
     def clip(self, index: int) -> tuple[NDArray[np.floating[Any]], NDArray[np.float64]]:
         """Return frames [T, D] and spans [T, 2] of one clip, as views."""

@@ -7,7 +7,7 @@ from bench.types.data import Clip, Folds, Shard, ShardSet, Splits
 from bench.types.encoders import Certificate, Check, Encoder, EncoderSpec, Policy
 from bench.types.errors import BenchError, ChoiceError, DataError, EncoderError, UnavailableError
 from bench.types.metrics import Metric, OfCounts, PerClip, Predictions, Resampling, Statistic, Weighted, WeightedMetric
-from bench.types.notes import BEYOND_SCALE, BROKEN_FRAMES, CANCELLED, DECODING, DECODING_NOTES, SECOND_DECODER
+from bench.types.notes import BEYOND_SCALE, BROKEN_FRAMES, CANCELLED, DECODING_NOTES, SECOND_DECODER
 from bench.types.results import Data, Failure, Leaderboard, Score
 from bench.types.runs import FRAMES, PRECISIONS, PROTOCOLS, SUITES, WIDE, Embeddings, Settings
 from bench.types.targets import Captions, ClassLabel, Event, Events, MultiLabel, Sidecar, Target, Targets, Transcript
@@ -18,7 +18,6 @@ __all__ = [
     "BEYOND_SCALE",
     "BROKEN_FRAMES",
     "CANCELLED",
-    "DECODING",
     "DECODING_NOTES",
     "DOMAINS",
     "FRAMES",

@@ -73,4 +73,4 @@ class Clip:
     sidecar: Sidecar
     where: str  # shard and member, for messages
     seconds: float  # before resampling: the same for every encoder
-    digest: str = ""  # of the decoded samples, mono at their own rate; see ``bench.audio.decode.compute_digest``
+    digest: str = ""  # of the decoded samples, mono at their own rate; notes may follow it: ``bench.audio.notes``

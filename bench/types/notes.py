@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-DECODING = "__decoding__"  # the key in a sidecar under which the notes on its clip travel with the embeddings
-
 SECOND_DECODER = "second decoder"  # the first one refused the clip
 BROKEN_FRAMES = "broken frames"  # an MPEG stream without a promised length has bytes between frames or half a frame
 BEYOND_SCALE = "beyond full scale"  # a file of floats has samples outside [-1, 1]

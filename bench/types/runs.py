@@ -48,4 +48,4 @@ class Embeddings:
     keys: tuple[str, ...]
     seconds: NDArray[np.float64]  # [N] clip durations
     sidecars: tuple[Sidecar, ...]
-    digests: tuple[str, ...] = ()  # [N] of the decoded samples of each clip
+    digests: tuple[str, ...] = ()  # [N] of the decoded samples of each clip; notes may follow: ``bench.audio.notes``

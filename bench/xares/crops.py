@@ -17,12 +17,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from bench.audio import decode, torchaudio_safe
+from bench.audio.notes import append_notes
 from bench.datasets import shards
 from bench.extraction.clip_chunks import CHUNK_IN_CLIPS, CHUNK_IN_S
 from bench.extraction.engine.local import Engine
 from bench.types import BenchError, DataError, Shard, Sidecar
 
-RECIPE = "soundfile, torchaudio per channel, mean over channels, crops without the tail, batches in stream order"
+RECIPE = "whole streams, torchaudio per channel, mean over channels, crops without the tail, batches in stream order"
 CLIPS_AT_ONCE = 64  # clips that are decoded at a time
 
 
@@ -76,10 +77,10 @@ def _iterate_crops(split: Iterable[Shard], running: Engine, how: CropOptions) ->
 
     def decode_crops(sample: shards.Sample) -> list[Crop]:
         try:
-            audio, native = decode.decode_channels(sample.audio, where=sample.where)
+            audio, native, notes = decode.decode_file(sample.audio, where=sample.where)
         except DataError:
             return []  # counted by ``bench.evaluation.inputs.TaskRows.missing``
-        digest = decode.compute_digest(decode.mix_to_mono(audio), native)
+        digest = append_notes(decode.compute_digest(decode.mix_to_mono(audio), native), notes)
         mono = resample(audio, native)
         parts = cut_crops(mono, rate, how.crop_in_s)
         seconds = len(audio) / native if how.crop_in_s is None else min(len(audio) / native, how.crop_in_s)
