@@ -59,7 +59,7 @@ def embed_captions(
     if clusters is None:
         clusters = np.arange(len(captions))
     splits = rows.build_fit_splits()
-    rates = {"missing": rows.missing} | compute_leak_rate(rows, splits)
+    rates = rows.rates | compute_leak_rate(rows, splits)
     return LabelledCaptions(rows, splits, clusters, embeddings.seconds, rates, embeddings, captions)
 
 

@@ -39,7 +39,7 @@ def embed_clips(
     if clusters is None:
         clusters = rows.group_crops_by_clip()
     splits = rows.build_fit_splits()
-    rates = {"missing": rows.missing} | check_classes(task, targets, splits) | compute_leak_rate(rows, splits)
+    rates = rows.rates | check_classes(task, targets, splits) | compute_leak_rate(rows, splits)
     rates |= compute_contradiction_rate(rows.digests, targets)
     return LabelledClips(rows, splits, clusters, embeddings.seconds, rates, embeddings, targets)
 

@@ -50,7 +50,7 @@ def embed_events(
     check_event_task(task)  # before anything is encoded
     clips, rows = collect_frames(task, data, loaded, settings, progress)
     splits = rows.build_fit_splits()
-    rates = {"missing": rows.missing}
+    rates = rows.rates
     targets: EventTargets | XaresEventTargets
     if get_rules(task.protocol).declares_hop:
         hop_in_ms = float(loaded.encoder.hop_size_in_ms)

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from itertools import chain
 from typing import Any, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
 
+from bench.audio.notes import compute_note_rates, drop_notes
 from bench.datasets import shards
 from bench.datasets.dataset import Dataset, check_complete, list_splits
 from bench.extraction.batched_chunk import Progress
@@ -40,6 +41,12 @@ class TaskRows:
     keys: tuple[str, ...]
     sidecars: tuple[Sidecar, ...]
     digests: tuple[str, ...] = ()  # of the decoded samples of the clips
+    note_rates: Mapping[str, float] = field(default_factory=dict)  # of clips with a note on how they were decoded
+
+    @property
+    def rates(self) -> dict[str, float]:
+        """The fraction of clips that were skipped, and those of clips with a note on how they were decoded."""
+        return {"missing": self.missing, **self.note_rates}
 
     @property
     def missing(self) -> float:
@@ -115,7 +122,9 @@ def collect_embeddings(
         check_complete(task, data, name, _count_clips(task, data, name, parts[name].keys), settings.suite)
     embeddings = concat_embeddings(list(parts.values()))
     rows = _assign_rows({name: len(part.keys) for name, part in parts.items()})
-    return embeddings, TaskRows(task, data, rows, embeddings.keys, embeddings.sidecars, embeddings.digests)
+    digests = tuple(map(drop_notes, embeddings.digests))
+    notes = compute_note_rates(embeddings.digests)
+    return embeddings, TaskRows(task, data, rows, embeddings.keys, embeddings.sidecars, digests, notes)
 
 
 def collect_frames(
@@ -145,8 +154,9 @@ def collect_frames(
     )
     keys = [part.keys[index] for part, index in clips]
     sidecars = [part.sidecars[index] for part, index in clips]
-    digests = [part.digests[index] for part, index in clips]
-    return framed, TaskRows(task, data, _assign_rows(sizes), tuple(keys), tuple(sidecars), tuple(digests))
+    noted = [part.digests[index] for part, index in clips]
+    digests, notes = tuple(map(drop_notes, noted)), compute_note_rates(noted)
+    return framed, TaskRows(task, data, _assign_rows(sizes), tuple(keys), tuple(sidecars), digests, notes)
 
 
 def _compute_wide_rate(frames: Sequence[NDArray[np.floating[Any]]]) -> dict[str, float]:

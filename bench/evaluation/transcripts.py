@@ -55,7 +55,7 @@ def embed_transcripts(
     clips, rows = collect_frames(task, data, loaded, settings, progress)
     targets = TranscriptTargets(task.target.stack(rows.read_labels(task.target)), task.metric.compute)
     splits, clusters = rows.build_fit_splits(), rows.read_clusters()
-    rates = {"missing": rows.missing, **clips.wide, **compute_leak_rate(rows, splits)}
+    rates = {**rows.rates, **clips.wide, **compute_leak_rate(rows, splits)}
     return LabelledTranscripts(rows, splits, clusters, clips.seconds, rates, clips.frames, targets)
 
 

@@ -80,9 +80,7 @@ def embed_trials(
         problems=problems,
         clusters=None,
         seconds=embeddings.seconds,
-        rates={"missing": rows.missing}
-        | compute_leak_rate(rows, problems)
-        | compute_trial_rates(listed, pairs, embeddings.digests),
+        rates=rows.rates | compute_leak_rate(rows, problems) | compute_trial_rates(listed, pairs, rows.digests),
         trials=trials,
         embeddings=embeddings,
         ids=ids,

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from bench.types.notes import DECODING_NOTES
+
 UNUSED_CLASSES = "classes that never occur"  # of the declared ones, in no clip at all
 UNTESTED_CLASSES = "classes without test clips"  # of the declared ones, though other clips have them
 UNTRAINED_CLIPS = "test clips of untrained classes"  # of the test clips: no training clip has their class
@@ -17,4 +19,5 @@ FLAGGED = (
     CONTRADICTED_CLIPS,
     REPEATED_TRIALS,
     EQUAL_TRIALS,
+    *DECODING_NOTES,
 )
