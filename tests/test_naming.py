@@ -18,7 +18,7 @@ VERBS = frozenset(
     decode delete describe detect diagonalize discard discover divide download draw drop embed emit encode end
     enliven ensure erase escape estimate evaluate exchange exclude expand expect explain export extract fail
     fetch fill filter finalise find finish fit flatten fold forget format forward freeze gather generate get
-    group halve handle hash hide hold ignore imitate import include index infer insert inspect install
+    group halve handle hash hide hold ignore imitate import include index infer inflate insert inspect install
     interpolate intersect invert iterate join judge keep label learn limit link list listen load locate lock
     look main make map mark mask match measure merge mix modulate move name normalise normalize notify number
     open order overlap oversmooth pack pad pair parse pass pause perform pick pin place plan play poll pool
@@ -27,7 +27,7 @@ VERBS = frozenset(
     resolve resonate restore restrict resynthesise retrieve retry revert rewrite rotate round run sample
     sanitize save scale scan scatter score search select send serve set settle shape share show shuffle skip
     smooth solve sort split stack standardise start stop store stream stress strip submit subtract sum summarise
-    survey swap switch sync synchronise synthesise take tell test tilt time tokenize track train transcribe
+    survey swap unpack walk switch sync synchronise synthesise take tell test tilt time tokenize track train transcribe
     transform translate trim truncate unpack update upload use validate vary verify view wait warn watch weight
     word wrap write yield
     """.split()  # noqa: SIM905

@@ -115,7 +115,9 @@ def own(folder: Path, trials: str) -> None:
                 f"r{speaker}{take},audio/r{speaker}{take}.wav,s{speaker},words {take % 2},{'phone' if take else ''}"
             )
     lines(folder / "recordings.csv", rows)
-    lines(folder / trials, [f"{label} {a} {b}" for a, b, label in pairs(ids)])
+    # of one speaker only those that say the same: another phrase would make them non-targets of text_dependent
+    listed = [(a, b, label) for a, b, label in pairs(ids) if not int(label) or int(a[-1]) % 2 == int(b[-1]) % 2]
+    lines(folder / trials, [f"{label} {a} {b}" for a, b, label in listed])
 
 
 LAYOUTS: dict[str, Callable[[Path], None]] = {
