@@ -7,13 +7,13 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
-from bench.datasets import corpora, hugging_face, manifest, shards
+from bench.datasets import corpora, hugging_face, identity, manifest, shards
 from bench.datasets.compressed import verify_all
 from bench.datasets.fetch import fetch_files, ignore_progress
 from bench.datasets.hugging_face import Mirror
 from bench.datasets.records import is_complete, list_missing_files
 from bench.datasets.synthetic import make_synthetic_shards
-from bench.types import ClassLabel, Data, DataError, Events, Folds, MultiLabel, Shard, Task, Trials
+from bench.types import OWN_DATA, ClassLabel, Data, DataError, Events, Folds, MultiLabel, Shard, Task, Trials
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,11 +82,16 @@ def prepare_dataset(
         samples = {name: sum(map(shards.count_and_report, split)) for name, split in splits.items()}
     trials = _locate_trials(task, folder)
     mini = task.mini if suite == "mini" else None
+    if mini is None:
+        name = identity.name_data(task, folder, [shard for split in splits.values() for shard in split])
+        licence = identity.UNKNOWN_LICENCE if name.startswith(OWN_DATA) else task.licence
+    else:
+        name, licence = f"mini-v{mini.version}/{mini.folder or task.name}", mini.licence
     return Dataset(
         splits,
-        id=_build_id(task) if mini is None else f"mini-v{mini.version}/{mini.folder or task.name}",
+        id=name,
         sha256=_hash_contents(splits, trials),
-        licence=mini.licence if mini else task.licence,
+        licence=licence,
         synthetic=mini is not None,
         reference=digests == dict(mini.sha256) if mini else None,
         samples=samples,
@@ -180,7 +185,9 @@ def _prepare_corpus(task: Task, cache: Path, data: Path | None) -> Dataset:
     splits = {name: corpora.index_groups(task, folder, name, cache) for name in list_splits(task)}
     trials = _locate_trials(task, folder)
     digest = _hash_contents(splits, trials)
-    return Dataset(splits, _name_own_data(task), digest, task.licence, synthetic=False, reference=None, trials=trials)
+    return Dataset(
+        splits, identity.name_own_data(task), digest, task.licence, synthetic=False, reference=None, trials=trials
+    )
 
 
 def _hash_contents(splits: Mapping[str, Sequence[Shard]], trials: Path | None) -> str:
@@ -199,19 +206,6 @@ def _locate_trials(task: Task, folder: Path) -> Path | None:
         names = sorted(entry.name for entry in folder.iterdir())[:8]
         raise DataError("no trial list", got=names, expected=task.target.file, where=folder)
     return path
-
-
-def _build_id(task: Task) -> str:
-    if task.shards.zenodo:
-        return f"zenodo:{task.shards.zenodo}"
-    if task.shards.hugging_face:
-        return f"hf:{task.shards.hugging_face}"
-    return _name_own_data(task)
-
-
-def _name_own_data(task: Task) -> str:
-    """Return the id of a user's own folder: the corpora that its trials are of, or the task's own data."""
-    return "+".join(task.target.corpora if isinstance(task.target, Trials) else ()) or task.name
 
 
 def _has_same_record(task: Task, other: Task) -> bool:

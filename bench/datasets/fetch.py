@@ -87,8 +87,8 @@ def fetch_files(
         parallel: Number of downloads at a time.
         progress: Called with the bytes by which the folder has grown (less than 0 when a file starts again). The
             numbers of a call add up to those of ``plan_downloads`` before it.
-        deep: Compare the digests of files already here. False compares only the size of a file whose sha256 is in the
-            manifest, for a caller that compares the digest itself.
+        deep: Compare the digests of files already here. False compares only the size of a file that the manifest has
+            with its sha256 and the record's listing, for a caller that compares the digest itself.
         retries: How often and how patiently the server is asked.
 
     Returns:
@@ -108,6 +108,7 @@ def fetch_files(
         listed = request_record_files(record, folder, base_url, session)
         files = select_files(listed, patterns, f"record {record}")
     if any(file.url for file in listed):
+        _check_unlisted(files, folder, session, parallel)
         save_listing(listed, patterns, folder)
     _check_room(missing, folder)
     lock = threading.Lock()
@@ -119,6 +120,14 @@ def fetch_files(
     settle = partial(_settle, folder=folder, session=session, progress=report, deep=deep)
     _settle_in_parallel(settle, files, session, parallel)
     return [folder / file.name for file in files]
+
+
+def _check_unlisted(files: Sequence[RemoteFile], folder: Path, session: Session, parallel: int) -> None:
+    """Compare files that are here with a listing that is about to be noted: what the manifest lists was compared."""
+    entries = manifest.read_manifest(folder)
+    listed = {name for name, entry in entries.items() if entry.record}
+    here = [file for file in files if file.name not in listed and (folder / file.name).exists()]
+    _settle_in_parallel(lambda file: _check_file(file, folder / file.name, session, True), here, session, parallel)
 
 
 def _has_unverifiable(files: Sequence[RemoteFile], folder: Path) -> bool:

@@ -14,7 +14,7 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
-from typing import BinaryIO, NamedTuple
+from typing import Any, BinaryIO, NamedTuple
 
 from bench.datasets import audio_lists
 from bench.datasets.grouping import Contents, build_place, group_members
@@ -217,14 +217,24 @@ def _read_member(file: BinaryIO, member: Member, path: Path) -> bytes:
     return content
 
 
+def _build_object(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    """Return a JSON object. Raises ValueError for a key that comes twice, of which Python would keep the last."""
+    built = dict(pairs)
+    if len(built) < len(pairs):
+        names = [name for name, _ in pairs]
+        raise ValueError(f"the key {next(name for name in names if names.count(name) > 1)!r} comes twice")
+    return built
+
+
 def parse_sidecar(content: bytes, where: str) -> Sidecar:
     """Return a sidecar's JSON.
 
     Raises:
-        DataError: It is no JSON, or nested more deeply than ``_MOST_NESTED``, which others could not store or send.
+        DataError: It is no JSON, an object in it has a key twice, or it is nested more deeply than ``_MOST_NESTED``,
+            which others could not store or send.
     """
     try:
-        sidecar: Sidecar = json.loads(content)
+        sidecar: Sidecar = json.loads(content, object_pairs_hook=_build_object)
         if content.count(b"[") + content.count(b"{") > _MOST_NESTED:
             _check_depth(sidecar, _MOST_NESTED)
     except (ValueError, RecursionError) as error:

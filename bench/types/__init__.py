@@ -8,7 +8,7 @@ from bench.types.encoders import Certificate, Check, Encoder, EncoderSpec, Polic
 from bench.types.errors import BenchError, ChoiceError, DataError, EncoderError, UnavailableError
 from bench.types.metrics import Metric, OfCounts, PerClip, Predictions, Resampling, Statistic, Weighted, WeightedMetric
 from bench.types.notes import BEYOND_SCALE, BROKEN_FRAMES, CANCELLED, DECODING_NOTES, SECOND_DECODER
-from bench.types.results import Data, Failure, Leaderboard, Score
+from bench.types.results import OWN_DATA, Data, Failure, Leaderboard, Score
 from bench.types.runs import FRAMES, PRECISIONS, PROTOCOLS, SUITES, WIDE, Embeddings, Settings
 from bench.types.targets import Captions, ClassLabel, Event, Events, MultiLabel, Sidecar, Target, Targets, Transcript
 from bench.types.tasks import DOMAINS, Domain, FitSplit, Mini, Probe, ProbeResult, Task, XaresOverrides
@@ -21,6 +21,7 @@ __all__ = [
     "DECODING_NOTES",
     "DOMAINS",
     "FRAMES",
+    "OWN_DATA",
     "PRECISIONS",
     "PROTOCOLS",
     "SECOND_DECODER",

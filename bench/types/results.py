@@ -6,6 +6,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
+OWN_DATA = "own data"  # how the id begins of shards in the layout of a public record that are not known to be its
+
 
 @dataclass(frozen=True, slots=True)
 class Data:

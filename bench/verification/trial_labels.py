@@ -28,8 +28,8 @@ def check_trial_labels(
     """Raise DataError, naming the line, for a target of two speakers and a non-target of one.
 
     Where trials are told apart by more than the speaker (``Trials.nontargets`` names the speaker beside other
-    attributes), a target has to agree in all of it, and a non-target of one speaker to differ in some of it. Trials of
-    unknown speakers or attributes are left alone.
+    attributes), a non-target of one speaker has to differ in some of it. Trials of unknown speakers or attributes are
+    left alone.
 
     Args:
         labels: 1 for a target, [n].
@@ -39,13 +39,15 @@ def check_trial_labels(
         trials: What the task asks.
         where: The list.
     """
-    agree, is_known = _compare(pairs.speakers, pairs)
+    one_speaker, is_known = _compare(pairs.speakers, pairs)
+    wrong_targets = is_known & ~one_speaker & (labels == 1)
+    wrong_nontargets = is_known & one_speaker & (labels == 0)
     further = [name for name in trials.nontargets if name != trials.speaker and trials.speaker in trials.nontargets]
     for name in further:
         at = trials.attributes.index(name)
         equal, both_known = _compare(_encode([utterance.attributes[at] for utterance in utterances]), pairs)
-        agree, is_known = agree & equal, is_known & both_known
-    wrong = np.flatnonzero(is_known & (agree != (labels == 1)))
+        wrong_nontargets &= equal & both_known
+    wrong = np.flatnonzero(wrong_targets | wrong_nontargets)
     if wrong.size:
         first = int(wrong[0])
         sides = [utterances[row] for row in (pairs.enrol[first], pairs.test[first])]

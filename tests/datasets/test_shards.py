@@ -48,6 +48,8 @@ def test_reads_what_was_written(tmp_path: Path) -> None:
         ([("a.json", LABEL)], "sample needs one audio file"),
         ([("a.flac", SOUND), ("a.wav", SOUND), ("a.json", LABEL)], "sample needs one audio file"),
         ([("a.flac", SOUND), ("a.json", b"{not json")], "sidecar is no JSON"),
+        ([("a.flac", SOUND), ("a.json", b'{"label": "cat", "label": "dog"}')], "the key 'label' comes twice"),
+        ([("a.flac", SOUND), ("a.json", b'[{"label": "a", "onset": 0, "onset": 1}]')], "the key 'onset' comes twice"),
         ([("a.flac", SOUND), ("a.json", LABEL), ("b.flac", SOUND), ("b.json", LABEL)] * 2, "key comes twice"),
         ([("a.flac", SOUND), ("a.flac", SOUND), ("a.json", LABEL)], "shard is corrupt"),
         ([("noextension", SOUND)], "unknown member"),

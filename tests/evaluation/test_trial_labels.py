@@ -73,12 +73,12 @@ def test_a_speaker_that_is_not_known_contradicts_nothing(tmp_path: Path) -> None
 def test_text_dependent_trials_are_told_apart_by_the_text_too(tmp_path: Path) -> None:
     asked = loosen(nontargets=("speaker", "language"))
     a2 = name_utterance(0, 2)  # of the language of a0
-    lines = [f"1 {A0} {a2}", f"0 {A0} {A1}", f"0 {A0} {B0}"]
-    assert score(tmp_path / "right", lines, target=asked).n == 3 if (tmp_path / "right").mkdir() is None else False
-    for name, line in (("target", f"1 {A0} {A1}"), ("nontarget", f"0 {A0} {a2}")):
+    lines = [f"0 {A0} {A1}", f"0 {A0} {B0}", f"1 {B0} {B1.replace('/1', '/2')}"]
+    for name in ("right", "wrong"):
         (tmp_path / name).mkdir()
-        with pytest.raises(DataError, match="label of a trial"):
-            score(tmp_path / name, [*[own for own in lines if own[2:] != line[2:]], line], target=asked)
+    assert score(tmp_path / "right", [f"1 {A0} {a2}", *lines], target=asked).n == 4
+    with pytest.raises(DataError, match=r"label of a trial: got non-target.*'test00' and 'test00'.*line 1"):
+        score(tmp_path / "wrong", [f"0 {A0} {a2}", *lines], target=asked)
 
 
 def test_repeats_are_counted(tmp_path: Path) -> None:

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 from bench.evaluation.layer_curve import CHOSEN
 from bench.leaderboard.terminal.cells import make_table, make_text, render_parts
 from bench.metrics.detection import is_cost_implausible
-from bench.types import WIDE
+from bench.types import OWN_DATA, WIDE
 from bench.types.rates import FLAGGED
 
 if TYPE_CHECKING:
@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from bench.types import Failure, Leaderboard, Score
 
 MOST_NAMES = 8  # of missing tasks in a line
+UNPROVEN = "* on own data in the layout of the record, not known to be the published audio"
 MOST_PAIRS = 20  # of splits that share audio, in a table
 
 
@@ -150,6 +151,7 @@ def render_published(
                 table,
             ]
             parts += [make_text(reported.note)] if reported.note else []
+            parts += [make_text(UNPROVEN, "yellow")] if any(map(_is_on_own_data, own)) else []
             parts.append("")
     return render_parts(parts, width, colour)
 
@@ -157,16 +159,22 @@ def render_published(
 def _build_published_table(reported: PublishedTable, own: Sequence[Score], asked: Sequence[tuple[str, str]]) -> Table:
     """Build one row per task and probe: own values, then the published ones."""
     encoders = sorted({score.encoder for score in own})
-    values = {(score.task, score.probe, score.encoder): score.value for score in own}
+    values = {
+        (score.task, score.probe, score.encoder): f"{score.value:.3f}{'*' * _is_on_own_data(score)}" for score in own
+    }
     table = make_table("task", "=probe", *(f">{name}" for name in (*encoders, *reported.systems)))
     for task, probe in asked:
         theirs = [reported.value(system, task, probe) for system in reported.systems]
         if any(value is not None for value in theirs):
             ours = [values.get((task, probe, encoder)) for encoder in encoders]
-            cells = [make_text("-" if value is None else f"{value:.3f}", "bold") for value in ours]
+            cells = [make_text(value or "-", "bold") for value in ours]
             cells += [make_text("-" if value is None else f"{value:.3f}") for value in theirs]
             table.add_row(make_text(task), make_text(probe), *cells)
     return table
+
+
+def _is_on_own_data(score: Score) -> bool:
+    return score.data.id.startswith(OWN_DATA)
 
 
 def render_throughput(figures: Sequence[Mapping[str, Any]], *, width: int = 120, colour: bool = False) -> str:
@@ -223,6 +231,7 @@ def list_flags(score: Score, trained_on: Iterable[str] = ()) -> list[str]:
         and bool(_list_corpora(score) & {name.casefold() for name in trained_on}),
         "minDCF unlike EER": _has_unlike_cost(score),
         "other data": score.data.reference is False,
+        OWN_DATA: score.data.id.startswith(OWN_DATA),
         "private": score.private,
         f"{lost:.1%} lost": lost > 0,
         f"layer {layer:g}": CHOSEN in score.secondary,
