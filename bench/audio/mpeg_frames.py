@@ -125,10 +125,38 @@ def split_mpeg(data: bytes, where: str) -> list[Part]:
     Raises DataError for one with fewer frames than it promises.
     """
     parts, at = list[Part](), _find_start(data, 0)
+    if at >= 0 and (whole := _read_described(data, at)) is not None:
+        return [whole]
     while at >= 0:
         run, at = _read_run(data, at)
         parts += _build_parts(data, run, where)
     return parts
+
+
+def _count_frames(data: bytes, at: int, first: Frame) -> int:
+    """Return how many frames of one stream there are to the end; -1 where anything else is."""
+    count, sizes = 0, dict[bytes, int]()
+    while at < len(data):
+        head = data[at : at + 4]
+        if (size := sizes.get(head)) is None:
+            frame = _read_frame(data, at)
+            if frame is None or frame.stream != first.stream:
+                return -1
+            size = sizes[head] = frame.size
+        at += size
+        count += 1
+    return count if at == len(data) else -1
+
+
+def _read_described(data: bytes, at: int) -> Part | None:
+    """Return the one stream of a file of as many frames and bytes as its Info frame says, found quickly; or None."""
+    first = _read_frame(data, at)
+    if first is None or _find_info(data, at, first) != "Xing":
+        return None
+    n_frames, n_bytes = _read_counts(data, Run([at], first), "Xing")
+    if len(data) != at + n_bytes or _count_frames(data, at + first.size, first) != n_frames:
+        return None
+    return Part("mp3", data[at:] if at else data, n_frames * first.n_samples, slack=MOST_CUT)
 
 
 def _read_run(data: bytes, at: int) -> tuple[Run, int]:

@@ -23,7 +23,9 @@ from bench.extraction.clip_chunks import CHUNK_IN_CLIPS, CHUNK_IN_S
 from bench.extraction.engine.local import Engine
 from bench.types import BenchError, DataError, Shard, Sidecar
 
-RECIPE = "whole streams, torchaudio per channel, mean over channels, crops without the tail, batches in stream order"
+RECIPE = (
+    "every stream whole, torchaudio per channel, mean over channels, crops without the tail, batches in stream order"
+)
 CLIPS_AT_ONCE = 64  # clips that are decoded at a time
 
 
