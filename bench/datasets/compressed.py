@@ -69,9 +69,12 @@ def unpack_shard(path: Path, cache: Path, sha256: str | None = None) -> Shard:
 
 def locate_unpacked(path: Path, cache: Path, sha256: str) -> Path:
     """Return where the tar of a compressed shard is, or would be."""
+    return cache / FOLDER / sha256[:32] / f"{_cut_suffix(path)}.tar"
+
+
+def _cut_suffix(path: Path) -> str:
     lower = path.name.lower()
-    stem = next(path.name[: -len(suffix)] for suffix in SUFFIXES if lower.endswith(suffix))
-    return cache / FOLDER / sha256[:32] / f"{stem}.tar"
+    return next(path.name[: -len(suffix)] for suffix in SUFFIXES if lower.endswith(suffix))
 
 
 @contextlib.contextmanager
@@ -86,7 +89,7 @@ def open_unpacked(path: Path) -> Iterator[Shard]:
         yield Shard(path, "", size)
         return
     with tempfile.TemporaryDirectory(prefix="otoscope-") as folder:
-        tar = Path(folder) / "unpacked.tar"
+        tar = Path(folder) / f"{_cut_suffix(path)}.tar"
         _unpack(path, tar, None)
         yield Shard(tar, "", size, path.name)
 

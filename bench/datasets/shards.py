@@ -197,8 +197,7 @@ def count_and_report(shard: Shard) -> int:
     """Count the samples of a shard and warn of members that are no part of any. Raises as ``count_members``."""
     contents = count_members(shard)
     if ignored := contents.describe_ignored():
-        total = contents.ignored.total()
-        warnings.warn(f"{shard.name}: {total} members are no part of a sample and ignored: {ignored}", stacklevel=2)
+        warnings.warn(f"{shard.name}: members that are no part of a sample are ignored: {ignored}", stacklevel=2)
     return contents.samples
 
 

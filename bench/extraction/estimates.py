@@ -21,6 +21,7 @@ from bench.audio import decode
 from bench.datasets import fetch, manifest, shards
 from bench.datasets.compressed import is_compressed, open_unpacked
 from bench.datasets.dataset import choose_source, list_folders, list_splits, locate_folder
+from bench.datasets.grouping import Contents
 from bench.datasets.records import is_complete
 from bench.datasets.synthetic import get_synthetic_folder, read_digests
 from bench.datasets.web import RetryPolicy
@@ -49,6 +50,7 @@ class Part:
     clips: int | None
     seconds: float
     exact: bool  # whether ``seconds`` is no estimate
+    ignored: str = ""  # members that are no part of a sample, by kind
 
 
 @dataclass(frozen=True, slots=True)
@@ -165,11 +167,13 @@ def _survey_shard(path: Path, sha256: str | None, samples: int | None) -> Part:
     if is_compressed(path) and shard.size > MOST_TO_UNPACK:
         return Part(shard, samples, shard.size / BYTES_PER_S, exact=False)
     with open_unpacked(path) as unpacked:
-        clips = samples if samples is not None else shards.count_and_report(unpacked)
+        contents = shards.count_members(unpacked) if samples is None else Contents(samples=samples)
+        clips = contents.samples
         first = [
             _read_duration(sample.audio) for sample in itertools.islice(shards.read_samples(unpacked), FIRST_CLIPS)
         ]
-    return Part(shard, clips, sum(first) / max(1, len(first)) * clips, exact=len(first) == clips)
+    seconds = sum(first) / max(1, len(first)) * clips
+    return Part(shard, clips, seconds, len(first) == clips, contents.describe_ignored())
 
 
 def _read_duration(audio: bytes) -> float:

@@ -129,6 +129,8 @@ def _explain_materials(found: list[Material], settings: Settings) -> list[str]:
     for material in found:
         reasons.setdefault(material.unknown, []).append(material.task)
     notes = [f"unknown: {', '.join(names)}: {reason}" for reason, names in reasons.items() if reason]
+    parts = {part.shard.path: part for material in found for part in material.parts if part.shard and part.ignored}
+    notes += [f"ignored members: {path.name}: {part.ignored}" for path, part in parts.items()]
     if any(not material.exact for material in found):
         notes.append("~ estimated: from the first clips of a shard, or at 20 kB/s (FLAC at 16 kHz) for shards not here")
     if any(material.missing for material in found):

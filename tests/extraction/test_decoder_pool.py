@@ -12,6 +12,7 @@ import sys
 import tempfile
 import time
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -32,6 +33,7 @@ from tasks.mini.write import encode_flac
 from tests.datasets.test_shards import LABEL, SOUND, tar
 from tests.extraction.test_pooled import Mean, ignore_progress, load_toy
 from tests.helpers import toys
+from tests.helpers.tars import END, header, member, save
 
 ROOT = Path(__file__).parents[2]
 
@@ -157,6 +159,8 @@ def test_more_audio_than_last_time(decoders: DecoderPool, tmp_path: Path) -> Non
     [
         [("a.flac", SOUND)],
         [("a.flac", SOUND), ("a.json", b"{not json")],
+        [("a.flac", SOUND), ("a.json", b"[" * 5000)],
+        [("a.flac", SOUND), ("b.flac", SOUND), ("a.json", LABEL), ("b.json", LABEL)],  # with a remedy
         [("a.flac", SOUND), ("a.json", LABEL), ("b.flac", SOUND), ("b.json", LABEL)] * 2,
         [("noextension", SOUND)],
         [("a.flac", b"junk"), ("a.json", LABEL)],
@@ -208,6 +212,30 @@ def test_one_that_dies_is_one_clear_error_and_is_replaced(what: str, mixed: Shar
         assert len(ask()) == 9
     finally:
         decoder.close()
+
+
+def test_whatever_goes_wrong_in_one_is_one_clear_error(mixed: Shard, tmp_path: Path) -> None:
+    """A path that cannot be a path; the process goes on to answer."""
+    entries = list(shards.read_sample_refs(mixed))
+    bad = replace(entries[0], byte_range=shards.ByteRange("x\0.tar", 0, 1))
+    decoder = DecoderProcess()
+    try:
+        with pytest.raises(DataError, match=r"a decoding process failed: got ValueError: .*null byte.*x\.tar"):
+            decoder.decode_resampled([bad], toys.RATE)
+        pid = decoder.start().process.pid
+        assert len(decoder.decode_resampled(entries, toys.RATE)) == 9
+        assert decoder.start().process.pid == pid
+    finally:
+        decoder.close()
+
+
+def test_suffixes_of_any_case_and_hard_links_are_listed(decoders: DecoderPool, tmp_path: Path) -> None:
+    parts = [member("a.FLAC", SOUND), member("a.JSON", LABEL), member("a.cls", b"1")]
+    parts += [header("b.flac", 0, type=b"1", link=b"a.FLAC"), header("b.json", 0, type=b"1", link=b"a.JSON"), END]
+    entries = list(decoders.entries(save(tmp_path / "x.tar", *parts)))
+    assert [(one.key, one.sidecar) for one in entries] == [("a", {"label": "low"}), ("b", {"label": "low"})]
+    first, second = decoders.decode_resampled(entries, toys.RATE)
+    assert first.audio.tobytes() == second.audio.tobytes()
 
 
 def test_one_that_cannot_be_started_is_one_clear_error(mixed: Shard, monkeypatch: pytest.MonkeyPatch) -> None:
